@@ -1,0 +1,140 @@
+/**
+ * One exchange with an upstream: a single hop, bounded in bytes and time. Knows node-fetch and its traps:
+ * `size` is ignored for a streamed body, truncated gzip passes, `data:` URLs are fetched, a body longer than
+ * announced can come out short. So: identity only, no redirects of its own, bytes counted here.
+ */
+import type { Agent } from 'node:http'
+import fetch, { type Response } from 'node-fetch'
+import { ArtworkError } from '../model/errors.js'
+
+/** The bounds of one exchange. Bytes, and ms. */
+export interface ExchangeLimits {
+  readonly maxBytes: number
+  readonly firstByteTimeout: number
+  readonly idleTimeout: number
+}
+
+/** What an exchange brought. `bytes` is empty where the body was not wanted. */
+export interface Exchanged {
+  readonly status: number
+  readonly header: (name: string) => string | null
+  readonly bytes: Buffer
+}
+
+/** A question on the wire. */
+export interface Exchange {
+  readonly url: URL
+  readonly method: 'GET' | 'HEAD'
+  readonly headers: Readonly<Record<string, string>>
+  readonly agent: Agent
+  readonly signal: AbortSignal
+  /** Whether the body of an answer with this status is read. */
+  readonly wantsBody: (status: number) => boolean
+}
+
+/** Asks once. @throws ArtworkError `connection`, `timeout`, `too_large`, `bad_answer`, `cancelled`, `refused` */
+export async function exchange(asked: Exchange, limits: ExchangeLimits): Promise<Exchanged> {
+  const own = new AbortController()
+  const stop = () => own.abort(asked.signal.reason)
+  if (asked.signal.aborted) stop()
+  asked.signal.addEventListener('abort', stop, { once: true })
+  const clock = watchdog(own)
+  try {
+    clock.wind(limits.firstByteTimeout, 'the source did not answer in time')
+    const response = await fetch(asked.url, {
+      method: asked.method,
+      headers: asked.headers,
+      agent: asked.agent,
+      redirect: 'manual',
+      compress: false,
+      signal: own.signal,
+    })
+    const wanted = asked.method === 'GET' && asked.wantsBody(response.status)
+    const bytes = wanted ? await readBody(response, limits, clock) : Buffer.alloc(0)
+    if (!wanted) discard(response, asked, own, limits.idleTimeout)
+    return { status: response.status, header: (name) => response.headers.get(name), bytes }
+  } catch (error) {
+    throw translate(error, own.signal)
+  } finally {
+    clock.stop()
+    asked.signal.removeEventListener('abort', stop)
+  }
+}
+
+const SMALL = 16 * 1024
+
+/** A body nobody reads: an empty or small one drains, so that the connection is kept; the rest is cut. */
+function discard(response: Response, asked: Exchange, own: AbortController, idleTimeout: number): void {
+  const { body, status, headers } = response
+  if (body === null) return
+  body.on('error', () => {})
+  const bodiless = asked.method === 'HEAD' || status === 304 || status === 204
+  if (!bodiless && !(Number(headers.get('content-length') ?? SMALL + 1) <= SMALL)) return own.abort()
+  const timer = setTimeout(() => own.abort(), idleTimeout).unref()
+  body.once('close', () => clearTimeout(timer))
+  if ('resume' in body && typeof body.resume === 'function') body.resume()
+}
+
+function watchdog(controller: AbortController) {
+  let timer: NodeJS.Timeout | undefined
+  return {
+    wind: (ms: number, why: string): void => {
+      clearTimeout(timer)
+      timer = setTimeout(() => controller.abort(new ArtworkError('timeout', why)), ms)
+    },
+    stop: (): void => clearTimeout(timer),
+  }
+}
+
+/** Reads a body to its end, counting. @throws ArtworkError `too_large`, `bad_answer` */
+async function readBody(
+  response: Response,
+  limits: ExchangeLimits,
+  clock: ReturnType<typeof watchdog>,
+): Promise<Buffer> {
+  const coding = response.headers.get('content-encoding')
+  if (coding !== null && coding.trim().toLowerCase() !== 'identity')
+    throw new ArtworkError('bad_answer', 'the source sent an encoding that was not asked for')
+  const announced = announcedLength(response)
+  if (announced !== undefined && announced > limits.maxBytes) throw tooLarge()
+  const chunks: Buffer[] = []
+  let received = 0
+  if (response.body !== null) {
+    clock.wind(limits.idleTimeout, 'the source stopped sending')
+    for await (const chunk of response.body) {
+      const piece = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk)
+      received += piece.length
+      if (received > limits.maxBytes) throw tooLarge()
+      chunks.push(piece)
+      clock.wind(limits.idleTimeout, 'the source stopped sending')
+    }
+  }
+  if (announced !== undefined && announced !== received)
+    throw new ArtworkError('bad_answer', 'the source sent another length than it announced')
+  return Buffer.concat(chunks, received)
+}
+
+const tooLarge = (): ArtworkError => new ArtworkError('too_large', 'the image has too many bytes')
+
+function announcedLength(response: Response): number | undefined {
+  const text = response.headers.get('content-length')
+  if (text === null) return undefined
+  if (!/^\d{1,15}$/.test(text)) throw new ArtworkError('bad_answer', 'the source announced no sound length')
+  return Number(text)
+}
+
+/** Any failure of an exchange as a row of the table of errors. */
+function translate(error: unknown, signal: AbortSignal): ArtworkError {
+  if (error instanceof ArtworkError) return error
+  if (signal.aborted && signal.reason instanceof ArtworkError) return signal.reason
+  if (signal.aborted)
+    return new ArtworkError('cancelled', 'nobody waits for this image any more', { cause: error })
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (code === 'EREFUSEDADDRESS')
+    return new ArtworkError('refused', 'this host is not allowed', { cause: error })
+  if (code === 'ECONNECTTIMEOUT' || code === 'ETIMEDOUT')
+    return new ArtworkError('timeout', 'the source could not be reached in time', { cause: error })
+  if (/^(?:ERR_TLS|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_SSL)/.test(code) || code === 'ENOTFOUND')
+    return new ArtworkError('bad_answer', 'the source could not be reached', { cause: error })
+  return new ArtworkError('connection', 'the connection to the source failed', { cause: error })
+}

@@ -1,0 +1,267 @@
+/**
+ * The fetcher: an original from where it lives. Redirects by hand with every hop checked, retries with jitter
+ * and within one bound of time, a breaker per host, conditional requests, and the type told by the bytes.
+ */
+
+import { lookup as systemLookup } from 'node:dns'
+import type { LookupFunction } from 'node:net'
+import { DelegateBackoff, handleWhen, retry } from 'cockatiel'
+import CachePolicy from 'http-cache-semantics'
+import { ArtworkError, asArtworkError } from '../model/errors.js'
+import type { FetchRequest, Validators } from '../model/fetch-request.js'
+import { type Kind, mayBeImage, sniff } from '../model/media-type.js'
+import { createAgents } from './agents.js'
+import { createBreakers } from './breaker.js'
+import { type Exchanged, exchange } from './exchange.js'
+import { checkUrl, type GuardOptions, guardedLookup, isExcepted } from './guard.js'
+import { createPlaces } from './places.js'
+
+/** Everything that bounds a fetch. Bytes, counts, and ms. */
+export interface FetcherOptions extends GuardOptions {
+  readonly maxBytes: number
+  readonly connectTimeout: number
+  readonly firstByteTimeout: number
+  readonly idleTimeout: number
+  /** All attempts together. */
+  readonly totalTimeout: number
+  readonly retries: number
+  readonly maxRedirects: number
+  readonly maxSockets: number
+  readonly perHost: number
+  readonly userAgent: string
+  readonly lookup: LookupFunction | undefined
+  readonly now: () => number
+}
+
+/** What upstream said of how long its answer is good, and how to ask again. */
+export interface Told extends Validators {
+  /** Seconds of freshness by its own headers; undefined where it said nothing. */
+  readonly freshSeconds: number | undefined
+}
+
+/** An original that came, or the word that the copy held is still right. */
+export type Fetched =
+  | ({ readonly outcome: 'not-modified' } & Told)
+  | ({ readonly outcome: 'image'; readonly bytes: Buffer; readonly kind: Kind } & Told)
+
+/** The port of the fetcher. */
+export interface Fetcher {
+  /** Fetches an image. @throws ArtworkError any row that has to do with an upstream */
+  fetch(request: FetchRequest, validators?: Validators, signal?: AbortSignal): Promise<Fetched>
+  /** Asks whether a URL answers with an image, without keeping it. @throws ArtworkError `refused`, `invalid` */
+  probe(request: FetchRequest): Promise<boolean>
+  /** Hosts whose breaker is open. */
+  resting(): readonly string[]
+  close(): void
+}
+
+const ACCEPT = 'image/webp,image/png,image/jpeg,image/gif,image/svg+xml;q=0.8,*/*;q=0.1'
+const REDIRECTS = new Set([301, 302, 303, 307, 308])
+const FIRST_BACKOFF = 150
+const HEAD_REFUSED = new Set([403, 405, 501])
+
+/** Makes a fetcher; no socket is opened before the first fetch. */
+export function createFetcher(options: FetcherOptions): Fetcher {
+  const sockets = {
+    maxSockets: options.maxSockets,
+    perHost: options.perHost,
+    connectTimeout: options.connectTimeout,
+  }
+  const resolve = options.lookup ?? systemLookup
+  const guarded = createAgents({ ...sockets, lookup: guardedLookup(resolve) })
+  const excepted = createAgents({ ...sockets, lookup: resolve })
+  const places = createPlaces(options)
+  const breakers = createBreakers({ now: options.now })
+  const closing = new AbortController()
+
+  /** One attempt: hop after hop until an answer that is no redirect. */
+  const attempt = async (
+    request: FetchRequest,
+    method: 'GET' | 'HEAD',
+    extra: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<Exchanged> => {
+    let url = checkUrl(request.url, options, request.admits)
+    for (let hop = 0; ; hop += 1) {
+      const answer = await exchange(
+        {
+          url,
+          method,
+          headers: { ...request.headersFor?.(url), ...fixedHeaders(options.userAgent), ...extra },
+          agent: (isExcepted(url, options) ? excepted : guarded).agentFor(url),
+          signal,
+          wantsBody: (status) => status === 200 || status === 206,
+        },
+        options,
+      )
+      if (!REDIRECTS.has(answer.status)) return answer
+      const location = answer.header('location')
+      if (location === null) throw new ArtworkError('bad_answer', 'the source redirected to nowhere')
+      if (hop >= options.maxRedirects) throw new ArtworkError('bad_answer', 'the source redirects too often')
+      url = nextHop(location, url, request)
+    }
+  }
+  const nextHop = (location: string, from: URL, request: FetchRequest): URL => {
+    try {
+      return checkUrl(location, options, request.admits, from)
+    } catch (error) {
+      if (error instanceof ArtworkError && error.code === 'refused') throw error
+      throw new ArtworkError('bad_answer', 'the source redirected to nowhere', { cause: error })
+    }
+  }
+
+  /** Attempts until one succeeds or none can help any more, all within the total time. */
+  const insist = async <T>(
+    url: URL,
+    asker: AbortSignal | undefined,
+    once: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> => {
+    const late = new AbortController()
+    let started = false
+    const deadline = options.totalTimeout
+    const startedAt = performance.now()
+    const timer = setTimeout(
+      () => late.abort(started ? new ArtworkError('timeout', 'the source took too long in all') : crowded()),
+      deadline,
+    )
+    const begin = () => {
+      started = true
+      return once(signal)
+    }
+    const signal = AbortSignal.any([late.signal, closing.signal, ...(asker === undefined ? [] : [asker])])
+    const left = () => deadline - (performance.now() - startedAt)
+    const policy = retry(
+      handleWhen((error) => {
+        const failure = asArtworkError(error)
+        return failure.retried && !signal.aborted && (failure.retryAfter ?? 0) * 1000 < left()
+      }),
+      {
+        maxAttempts: options.retries,
+        backoff: new DelegateBackoff(({ attempt: number, result }) => {
+          const told = 'error' in result ? asArtworkError(result.error).retryAfter : undefined
+          const step = FIRST_BACKOFF * 2 ** (number - 1)
+          return told === undefined ? step * (0.5 + Math.random()) : told * 1000 + Math.random() * step
+        }),
+      },
+    )
+    const cancelled = (error: unknown) => {
+      if (!signal.aborted) return error
+      return signal.reason instanceof ArtworkError
+        ? signal.reason
+        : new ArtworkError('cancelled', 'nobody waits for this image any more')
+    }
+    try {
+      return await breakers.run(
+        url.host,
+        () => policy.execute(() => places.run(url.host, begin, signal), signal),
+        countsForBreaker,
+      )
+    } catch (error) {
+      throw cancelled(error)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  return {
+    fetch: async (request, validators = {}, signal) => {
+      const url = checkUrl(request.url, options, request.admits)
+      const conditions = {
+        ...(validators.etag === undefined ? {} : { 'If-None-Match': validators.etag }),
+        ...(validators.lastModified === undefined ? {} : { 'If-Modified-Since': validators.lastModified }),
+      }
+      return insist(url, signal, async (current) => {
+        const answer = await attempt(request, 'GET', conditions, current)
+        return judge(answer, Object.keys(conditions).length > 0, url, options.now())
+      })
+    },
+    probe: async (request) => {
+      const url = checkUrl(request.url, options, request.admits)
+      const isImage = (answer: Exchanged) =>
+        (answer.status === 200 || answer.status === 206) &&
+        /^image\//i.test(answer.header('content-type') ?? '')
+      const ask = (method: 'GET' | 'HEAD', extra: Record<string, string>) =>
+        insist(url, undefined, (signal) => attempt(request, method, extra, signal))
+      const head = await ask('HEAD', {})
+      return isImage(HEAD_REFUSED.has(head.status) ? await ask('GET', { Range: 'bytes=0-0' }) : head)
+    },
+    resting: () => breakers.open(),
+    close: () => {
+      closing.abort(new ArtworkError('unavailable', 'shutting down'))
+      guarded.close()
+      excepted.close()
+    },
+  }
+}
+
+const fixedHeaders = (userAgent: string): Record<string, string> => ({
+  Accept: ACCEPT,
+  'Accept-Encoding': 'identity',
+  'User-Agent': userAgent,
+  Via: '1.1 express-artwork',
+})
+
+const crowded = () => new ArtworkError('unavailable', 'too many images are being fetched', { retryAfter: 2 })
+
+const countsForBreaker = (error: unknown): boolean => {
+  const { code } = asArtworkError(error)
+  return code === 'connection' || code === 'upstream_failed' || code === 'timeout'
+}
+
+/** Turns an answer into an image, a "not modified", or the row of the table it stands for. */
+function judge(answer: Exchanged, conditional: boolean, url: URL, now: number): Fetched {
+  const { status, header, bytes } = answer
+  if (status === 304 && conditional) return { outcome: 'not-modified', ...toldBy(answer, url, now) }
+  if (status === 206 && !isWhole(header('content-range'), bytes.length))
+    throw new ArtworkError('bad_answer', 'the source sent a part of the image')
+  if (status !== 200 && status !== 206) throw failureOf(status, header('retry-after'), now)
+  if (!mayBeImage(header('content-type'))) throw new ArtworkError('unsupported', 'the source sent no image')
+  if (bytes.length === 0) throw new ArtworkError('bad_answer', 'the source sent nothing')
+  const kind = sniff(bytes)
+  if (kind === undefined) throw new ArtworkError('unsupported', 'this is not an image of a known format')
+  return { outcome: 'image', bytes, kind, ...toldBy(answer, url, now) }
+}
+
+function isWhole(contentRange: string | null, length: number): boolean {
+  return contentRange === `bytes 0-${length - 1}/${length}`
+}
+
+function failureOf(status: number, retryAfter: string | null, now: number): ArtworkError {
+  if (status === 404) return new ArtworkError('not_found', 'there is no such image')
+  if (status === 410) return new ArtworkError('gone', 'the image is gone')
+  const told = retryAfterSeconds(retryAfter, now)
+  const about = told === undefined ? {} : { retryAfter: told }
+  if (status === 429) return new ArtworkError('throttled', 'the source asks for patience', about)
+  if (status >= 500)
+    return new ArtworkError('upstream_failed', 'the source failed', status === 503 ? about : {})
+  if (status >= 400) return new ArtworkError('upstream_denied', 'the source does not give this image out')
+  return new ArtworkError('bad_answer', 'the source gave an answer that makes no sense')
+}
+
+/** Seconds of a Retry-After, as a number or a date (RFC 9110 §10.2.3), within 1–300; undefined for garbage. */
+function retryAfterSeconds(text: string | null, now: number): number | undefined {
+  if (text === null) return undefined
+  const wait = /^\d{1,9}$/.test(text.trim()) ? Number(text) : (Date.parse(text) - now) / 1000
+  return Number.isNaN(wait) ? undefined : Math.min(Math.max(Math.ceil(wait), 1), 300)
+}
+
+/** Freshness by upstream's own headers (RFC 9111 §4.2.1) and the validators for the next time. */
+function toldBy(answer: Exchanged, url: URL, now: number): Told {
+  const names = ['cache-control', 'expires', 'date', 'age', 'etag', 'last-modified', 'pragma', 'vary']
+  const headers: Record<string, string> = {}
+  for (const name of names) {
+    const value = answer.header(name)
+    if (value !== null) headers[name] = value
+  }
+  const says = headers['cache-control'] !== undefined || headers.expires !== undefined
+  const policy = new CachePolicy(
+    { url: url.pathname, method: 'GET', headers: {} },
+    { status: 200, headers: { date: new Date(now).toUTCString(), ...headers } },
+    { shared: true },
+  )
+  return {
+    freshSeconds: says ? Math.max(0, Math.floor(policy.timeToLive() / 1000)) : undefined,
+    etag: headers.etag,
+    lastModified: headers['last-modified'],
+  }
+}

@@ -1,0 +1,50 @@
+/** `Accept` as a choice between few formats (RFC 9110 §12.5.1), bucketed before it can enter a key. */
+import type { Format } from './media-type.js'
+
+interface Range {
+  readonly type: string
+  readonly weight: number
+}
+
+const WEIGHT = /^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/
+
+function parseAccept(header: string): readonly Range[] {
+  return header
+    .slice(0, 2000)
+    .split(',')
+    .map((part) => {
+      const [type = '', ...params] = part.split(';').map((piece) => piece.trim().toLowerCase())
+      const q = params.find((piece) => piece.startsWith('q='))?.slice(2)
+      return { type, weight: q === undefined ? 1 : WEIGHT.test(q) ? Number(q) : 0 }
+    })
+    .filter((range) => range.type !== '')
+}
+
+/** The weight the header gives a media type by name; wildcards do not count as asking for a modern format. */
+const namedWeight = (ranges: readonly Range[], type: string): number =>
+  ranges.find((range) => range.type === type)?.weight ?? 0
+
+/**
+ * The format for an `auto` variant: AVIF or WebP where the header names it and does not like the plain
+ * family better, else undefined for the source's own family. A bare wildcard says nothing, so it gets that.
+ * @param plain media type of the source's own family
+ */
+export function negotiate(
+  header: string | undefined,
+  plain: string,
+  modern: readonly Format[],
+): Format | undefined {
+  if (header === undefined || header === '') return undefined
+  const ranges = parseAccept(header)
+  const wildcard = Math.max(namedWeight(ranges, 'image/*'), namedWeight(ranges, '*/*'))
+  const plainRange = ranges.find((range) => range.type === plain)
+  const plainWeight = plainRange?.weight ?? wildcard
+  let best: { format: Format; weight: number } | undefined
+  for (const format of modern) {
+    const weight = namedWeight(ranges, `image/${format}`)
+    if (weight > 0 && weight > (best?.weight ?? 0)) best = { format, weight }
+  }
+  return best !== undefined && (best.weight >= plainWeight || plainRange === undefined)
+    ? best.format
+    : undefined
+}

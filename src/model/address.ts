@@ -1,0 +1,76 @@
+/**
+ * An Address is the one name of an image: which family (kind), how it should look (variant), which picture
+ * (id). Its canonical text, `poster/w342/abc.jpg`, is the key in the store and the path in the URL.
+ */
+import { ArtworkError } from './errors.js'
+
+/** The name of an image. */
+export interface Address {
+  /** Family: `poster`, `remote`, an upload namespace … */
+  readonly kind: string
+  /** Canonical text of a Variant. */
+  readonly variant: string
+  /** Which picture; may hold one `/` (AT Protocol: did/cid). */
+  readonly id: string
+}
+
+const KIND = /^[a-z][a-z0-9_-]{0,63}$/
+const VARIANT = /^[a-z][a-z0-9_-]{0,127}$/
+const ID_SEGMENT = /^[A-Za-z0-9_][A-Za-z0-9._:%~-]*$/
+const MAX_ID = 4096
+
+const refuse = (why: string): never => {
+  throw new ArtworkError('invalid', why)
+}
+
+/** Checks the three parts and freezes them into an Address. @throws ArtworkError `invalid` (400) naming the part */
+export function makeAddress(kind: string, variant: string, id: string): Address {
+  if (!KIND.test(kind)) refuse('image type is not known')
+  if (!VARIANT.test(variant)) refuse('image size is not known')
+  const segments = id.split('/')
+  const sound =
+    segments.length <= 2 && id.length <= MAX_ID && segments.every((segment) => ID_SEGMENT.test(segment))
+  if (!sound) refuse('image id is not valid')
+  return Object.freeze({ kind, variant, id })
+}
+
+/** Reads `kind/variant/id`. @throws ArtworkError `invalid` (400) */
+export function parseAddress(text: string): Address {
+  const [kind, variant, ...rest] = text.split('/')
+  if (kind === undefined || variant === undefined || rest.length === 0)
+    return refuse('an image needs type, size and id')
+  return makeAddress(kind, variant, rest.join('/'))
+}
+
+/** Prints `kind/variant/id`: the inverse of {@link parseAddress}. */
+export const formatAddress = (address: Address): string => `${address.kind}/${address.variant}/${address.id}`
+
+/** Takes an Address or its text, checked either way. @throws ArtworkError `invalid` (400) */
+export function toAddress(given: Address | string): Address {
+  return typeof given === 'string' ? parseAddress(given) : makeAddress(given.kind, given.variant, given.id)
+}
+
+/**
+ * The decoded segments of a URL path, or undefined where a segment is not one plain name: dots only, a
+ * slash, backslash, control character or broken escape inside. Segments are never joined and parsed again.
+ */
+export function pathSegments(rawPath: string): readonly string[] | undefined {
+  const segments: string[] = []
+  for (const raw of rawPath.replace(/^\//, '').split('/')) {
+    const segment = decodeSegment(raw)
+    if (segment === undefined) return undefined
+    segments.push(segment)
+  }
+  return segments
+}
+
+function decodeSegment(raw: string): string | undefined {
+  let decoded: string
+  try {
+    decoded = decodeURIComponent(raw)
+  } catch {
+    return undefined
+  }
+  if (decoded === '' || /^\.+$/.test(decoded)) return undefined
+  return /[/\\\p{Cc}]/u.test(decoded) ? undefined : decoded
+}

@@ -1,0 +1,123 @@
+/**
+ * Entity kinds: a kind is a *picture of* something (an artist's portrait, a film's poster). What differs
+ * between kinds is a table here, never code: how large, under which path, behind which placeholder.
+ */
+import { ArtworkError } from './errors.js'
+import { formatOfExtension } from './media-type.js'
+
+/** The placeholders that are shipped, beside the plain `placeholder.svg`. */
+export const PLACEHOLDERS = [
+  'artist',
+  'album',
+  'playlist',
+  'profile',
+  'category',
+  'artwork',
+  'poster',
+  'backdrop',
+  'logo',
+  'still',
+] as const
+
+/** What an app may say of an entity kind; all of it optional. */
+export interface EntityKindOptions {
+  /** Size of the stored picture, a variant without format (the path's extension decides that). @default 'w500-h500' */
+  readonly variant?: string | undefined
+  /** First directory of the default path, and the name of the kind in lists. @default kind + 's' */
+  readonly plural?: string | undefined
+  /**
+   * Template of the artwork path. `{plural}`, `{shard}` (first two characters of the id), `{id}`, `{slug}`;
+   * other names come from `params`. Its extension decides the format. @default '{plural}/{shard}/{id}.webp'
+   */
+  readonly path?: string | undefined
+  /** Where the entity keeps its source URL and artwork path. @default image_url, cover_url and their twins */
+  readonly fields?: { readonly url?: string | undefined; readonly path?: string | undefined } | undefined
+  /** Which shipped placeholder stands in. @default the kind's own, where it is shipped */
+  readonly placeholder?: string | undefined
+  /** Another name of the kind in the management API. */
+  readonly alias?: string | undefined
+  /** Providers whose ids may name a local copy, first wins. @default spotify, deezer, tidal, musicbrainz */
+  readonly providers?: readonly string[] | undefined
+}
+
+/** An entity kind with every default filled in. */
+export interface EntityKind {
+  readonly kind: string
+  readonly variant: string
+  readonly plural: string
+  readonly path: string
+  readonly fields: { readonly url?: string | undefined; readonly path?: string | undefined }
+  readonly placeholder: string
+  readonly alias: string | undefined
+  readonly providers: readonly string[]
+}
+
+/** Provider priority of the music kinds (PARITY 19). */
+export const PROVIDERS = ['spotify', 'deezer', 'tidal', 'musicbrainz'] as const
+
+/** The kinds that are built in; an app overrides them or adds its own. Sizes in pixels (PARITY 13). */
+export const BUILT_IN_KINDS: Readonly<Record<string, EntityKindOptions>> = {
+  artist: { variant: 'w300-h300' },
+  album: { variant: 'w500-h500' },
+  playlist: { variant: 'w400-h400' },
+  track: { variant: 'w500-h500', placeholder: 'album' },
+  profile: { variant: 'w300-h300', path: 'profiles/profile_avatar_{id}.jpg' },
+  category: { variant: 'w600-h800', plural: 'categories', path: 'categories/{slug}.jpg' },
+  artwork: {
+    variant: 'w1280-h1280',
+    plural: 'artwork',
+    path: 'artwork/profile_avatar_{streamer}/stream_{id}.jpg',
+  },
+}
+
+const DEFAULT_PATH = '{plural}/{shard}/{id}.webp'
+const KIND_NAME = /^[a-z][a-z0-9_]{0,63}$/
+const PATH_SHAPE = /^[a-z0-9_{}-]+(?:\/[A-Za-z0-9_{}-]+)*\.[a-z0-9]+$/
+
+/** Fills in the defaults of every kind. @throws TypeError naming the kind, the rule and the value */
+export function settleKinds(
+  declared: Readonly<Record<string, EntityKindOptions>>,
+): ReadonlyMap<string, EntityKind> {
+  const names = new Set([...Object.keys(BUILT_IN_KINDS), ...Object.keys(declared)])
+  const kinds = [...names].map((kind) =>
+    settleKind(kind, { ...BUILT_IN_KINDS[kind], ...withoutGaps(declared[kind]) }),
+  )
+  return new Map(kinds.map((settled) => [settled.kind, settled]))
+}
+
+function withoutGaps(options: EntityKindOptions = {}): EntityKindOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+}
+
+function settleKind(kind: string, options: EntityKindOptions): EntityKind {
+  const path = options.path ?? DEFAULT_PATH
+  const extension = path.slice(path.lastIndexOf('.') + 1)
+  const problem = (rule: string, value: string) =>
+    new TypeError(`entities.${kind} ${rule}, got ${JSON.stringify(value)}`)
+  if (!KIND_NAME.test(kind)) throw problem('must be named by lower-case letters, digits and _', kind)
+  if (!PATH_SHAPE.test(path) || formatOfExtension(extension) === undefined)
+    throw problem('.path must be a relative template that ends in jpg, png, webp, gif or avif', path)
+  if (!/\{(?:id|slug)\}/.test(path)) throw problem('.path must hold {id} or {slug}', path)
+  return Object.freeze({
+    kind,
+    variant: options.variant ?? 'w500-h500',
+    plural: options.plural ?? `${kind}s`,
+    path,
+    fields: options.fields ?? {},
+    placeholder: options.placeholder ?? (PLACEHOLDERS.some((name) => name === kind) ? kind : ''),
+    alias: options.alias,
+    providers: options.providers ?? PROVIDERS,
+  })
+}
+
+/** File name of a kind's placeholder; the plain one for a kind that has none, and for no kind at all. */
+export function placeholderFile(kind: EntityKind | undefined): string {
+  return kind?.placeholder ? `placeholder-${kind.placeholder}.svg` : 'placeholder.svg'
+}
+
+/** The extension's format of a kind's artwork path. */
+export function formatOfKind(kind: EntityKind): string {
+  const format = formatOfExtension(kind.path.slice(kind.path.lastIndexOf('.') + 1))
+  if (format === undefined) throw new ArtworkError('invalid', 'the entity kind has no known format')
+  return format
+}

@@ -1,0 +1,92 @@
+/** An Entry is what is known of a stored image. Only originals age; freshness is a value, decided here. */
+
+/** What a stored name is: fetched as it is, made from an original, or an entity's second name for made bytes. */
+export type Role = 'original' | 'rendition' | 'artwork'
+
+/** The facts of a stored image. Times in ms since the epoch, sizes in bytes, sides in pixels (upright). */
+export interface Entry {
+  /** Key in the store: `images/{address}` or `local/{artwork path}`. */
+  readonly name: string
+  readonly role: Role
+  /** SHA-256 of the bytes, hex. */
+  readonly digest: string
+  readonly size: number
+  /** Media type, told by the bytes. */
+  readonly type: string
+  /** 0 where unknown (SVG). */
+  readonly width: number
+  readonly height: number
+  /** When these bytes were stored. */
+  readonly storedAt: number
+  /** Originals: when upstream was last asked about them. */
+  readonly checkedAt: number
+  /** Originals: how long they are fresh after that, ms. */
+  readonly freshFor: number
+  /** Whether the bytes are held; a row may outlive them. */
+  readonly held: boolean
+  /** Originals: upstream's validators. */
+  readonly etag?: string | undefined
+  readonly lastModified?: string | undefined
+  /** Originals and artwork: where the picture came from. */
+  readonly sourceUrl?: string | undefined
+  /** Renditions and artwork: the name of the original, its digest when this was made, and the recipe. */
+  readonly original?: string | undefined
+  readonly madeFrom?: string | undefined
+  readonly recipe?: string | undefined
+  /** Artwork: the entity it belongs to. */
+  readonly ownerKind?: string | undefined
+  readonly ownerId?: string | undefined
+}
+
+/** How long originals are good for, ms. */
+export interface FreshnessPolicy {
+  /** Longest time an original is fresh. */
+  readonly maxAge: number
+  /** After that: how long it is served at once while it is refreshed in the background (RFC 5861 §3). */
+  readonly staleWhileRevalidate: number
+  /** After that: how long it still stands in when upstream fails (RFC 5861 §4). */
+  readonly staleIfError: number
+}
+
+/**
+ * How an original may be used now.
+ * - `fresh`: serve
+ * - `stale`: serve, and refresh in the background
+ * - `overdue`: refresh first; serve the old one if that fails
+ * - `dead`: refresh first; never serve the old one
+ */
+export type Freshness = 'fresh' | 'stale' | 'overdue' | 'dead'
+
+/** A clock that was set back this far is taken at its word; further, and the entry is checked again. */
+const CLOCK_SLACK = 60_000
+
+/** Decides the freshness of an original (RFC 9111 §4.2, RFC 5861). */
+export function freshnessOf(
+  entry: Pick<Entry, 'checkedAt' | 'freshFor'>,
+  policy: FreshnessPolicy,
+  now: number,
+): Freshness {
+  if (entry.checkedAt > now + CLOCK_SLACK) return 'stale'
+  const past = now - entry.checkedAt - Math.min(entry.freshFor, policy.maxAge)
+  if (past < 0) return 'fresh'
+  if (past <= policy.staleWhileRevalidate) return 'stale'
+  return past <= policy.staleIfError ? 'overdue' : 'dead'
+}
+
+const ONE_HOUR = 3_600_000
+
+/**
+ * How long an original is fresh, ms, from what upstream said and the bounded rule: kept between one hour and
+ * `maxAge`, and `maxAge` where upstream said nothing.
+ * @param told seconds of freshness by upstream's own headers, undefined for none
+ */
+export function boundedFreshness(told: number | undefined, maxAge: number): number {
+  if (told === undefined) return maxAge
+  return Math.min(Math.max(told * 1000, Math.min(ONE_HOUR, maxAge)), maxAge)
+}
+
+/** The store name of an image address. */
+export const imageName = (addressText: string): string => `images/${addressText}`
+
+/** The store name of an artwork path. */
+export const artworkName = (path: string): string => `local/${path}`

@@ -1,0 +1,150 @@
+/**
+ * Failures are a closed table: what happened, the status and reason a client may read, whether another
+ * attempt can help, and for how long the failure is remembered so that asking again costs nothing.
+ */
+
+const SECOND = 1000
+const MINUTE = 60 * SECOND
+const HOUR = 60 * MINUTE
+
+/** Why an image could not be had. The closed list that results, logs and the management API use. */
+export type Reason =
+  | 'no_url'
+  | 'invalid_url'
+  | 'refused'
+  | 'http_404'
+  | 'http_403'
+  | 'http_5xx'
+  | 'timeout'
+  | 'connection'
+  | 'too_large'
+  | 'unsupported'
+  | 'invalid_image'
+  | 'processing'
+  | 'disk_write'
+  | 'unavailable'
+  | 'unknown'
+
+interface Row {
+  readonly status: number
+  readonly reason: Reason
+  /** May another attempt within the same call help? */
+  readonly retried: boolean
+  /** How long the failure is remembered, ms: first time, and the ceiling it doubles to. 0 = never. */
+  readonly remember: readonly [first: number, ceiling: number]
+}
+
+const NEVER = [0, 0] as const
+const once = (ms: number) => [ms, ms] as const
+const doubling = [10 * SECOND, 300 * SECOND] as const
+
+const table = {
+  no_url: { status: 422, reason: 'no_url', retried: false, remember: NEVER },
+  invalid: { status: 400, reason: 'invalid_url', retried: false, remember: NEVER },
+  refused: { status: 403, reason: 'refused', retried: false, remember: NEVER },
+  not_found: { status: 404, reason: 'http_404', retried: false, remember: once(5 * MINUTE) },
+  gone: { status: 404, reason: 'http_404', retried: false, remember: once(HOUR) },
+  unknown_image: { status: 404, reason: 'http_404', retried: false, remember: NEVER },
+  method: { status: 405, reason: 'refused', retried: false, remember: NEVER },
+  too_large: { status: 413, reason: 'too_large', retried: false, remember: once(HOUR) },
+  unsupported: { status: 415, reason: 'unsupported', retried: false, remember: once(HOUR) },
+  invalid_image: { status: 422, reason: 'invalid_image', retried: false, remember: once(HOUR) },
+  connection: { status: 502, reason: 'connection', retried: true, remember: once(MINUTE) },
+  bad_answer: { status: 502, reason: 'connection', retried: false, remember: once(MINUTE) },
+  upstream_denied: { status: 502, reason: 'http_403', retried: false, remember: once(MINUTE) },
+  upstream_failed: { status: 502, reason: 'http_5xx', retried: true, remember: doubling },
+  throttled: { status: 502, reason: 'http_5xx', retried: true, remember: once(MINUTE) },
+  processing: { status: 502, reason: 'processing', retried: false, remember: once(MINUTE) },
+  timeout: { status: 504, reason: 'timeout', retried: true, remember: doubling },
+  decode_timeout: { status: 504, reason: 'timeout', retried: false, remember: doubling },
+  disk_write: { status: 503, reason: 'disk_write', retried: false, remember: NEVER },
+  unavailable: { status: 503, reason: 'unavailable', retried: false, remember: NEVER },
+  cancelled: { status: 503, reason: 'unavailable', retried: false, remember: NEVER },
+  unknown: { status: 500, reason: 'unknown', retried: false, remember: NEVER },
+} as const satisfies Record<string, Row>
+
+/** The name of a row in the table of errors. */
+export type ErrorCode = keyof typeof table
+
+const isCode = (text: string): text is ErrorCode => Object.hasOwn(table, text)
+
+/**
+ * The one error class of the toolkit. `message` is safe to show to a client: it never holds a path, a
+ * stack, an upstream's body or a resolved address. What led to it is in `cause`, for logs only.
+ */
+export class ArtworkError extends Error {
+  override readonly name = 'ArtworkError'
+  /** Row of the table of errors. */
+  readonly code: ErrorCode
+  /** HTTP status the row answers with. */
+  readonly status: number
+  /** The reason that results and the management API print. */
+  readonly reason: Reason
+  /** Whether another attempt can help. */
+  readonly retried: boolean
+  /** Seconds after which asking again makes sense, where that is known. */
+  readonly retryAfter: number | undefined
+
+  constructor(code: ErrorCode, message: string, about: { cause?: unknown; retryAfter?: number } = {}) {
+    super(message, about.cause === undefined ? undefined : { cause: about.cause })
+    const row = table[code]
+    this.code = code
+    this.status = row.status
+    this.reason = row.reason
+    this.retried = row.retried
+    this.retryAfter = about.retryAfter
+  }
+}
+
+/** A failure as it is remembered: plain data, so that it can be kept in a database. */
+export interface Failure {
+  readonly code: ErrorCode
+  readonly message: string
+  /** When it happened, ms since the epoch. */
+  readonly at: number
+  /** Until when asking again answers with it at once, ms since the epoch. */
+  readonly until: number
+  /** How many times in a row it has happened. */
+  readonly count: number
+}
+
+/**
+ * The failure to remember for `error`, or undefined where the table says it is not remembered.
+ * @param before what was remembered so far, for the doubling
+ */
+export function rememberFailure(
+  error: ArtworkError,
+  before: Failure | undefined,
+  now: number,
+): Failure | undefined {
+  const [first, ceiling] = table[error.code].remember
+  if (first === 0) return undefined
+  const count = (before?.code === error.code ? before.count : 0) + 1
+  const told =
+    error.retryAfter === undefined ? undefined : Math.min(Math.max(error.retryAfter, 1), 300) * SECOND
+  const lasts = told ?? Math.min(first * 2 ** Math.min(count - 1, 16), ceiling)
+  return { code: error.code, message: error.message, at: now, until: now + lasts, count }
+}
+
+/** The error that a remembered failure stands for, with the seconds that are left of it. */
+export function recallFailure(failure: Failure, now: number): ArtworkError {
+  return new ArtworkError(failure.code, failure.message, {
+    retryAfter: Math.max(1, Math.ceil((failure.until - now) / SECOND)),
+  })
+}
+
+/** Whether a remembered failure still stands. One from the future (the clock was set back) does not. */
+export function failureStands(failure: Failure, now: number): boolean {
+  return now < failure.until && now >= failure.at - MINUTE
+}
+
+/** Any thrown thing as an ArtworkError: what is not one already becomes `unknown`, its text kept to the logs. */
+export function asArtworkError(thrown: unknown): ArtworkError {
+  if (thrown instanceof ArtworkError) return thrown
+  return new ArtworkError('unknown', 'internal error', { cause: thrown })
+}
+
+/** An error from its code as text, as a child process or a database hands it over. */
+export function errorFromCode(code: string, message: string): ArtworkError {
+  return isCode(code) ? new ArtworkError(code, message) : new ArtworkError('unknown', 'internal error')
+}

@@ -1,0 +1,17 @@
+/** A question to an upstream, as a source words it and the fetcher carries it out. Plain data but for `admits`. */
+
+/** Where an original is fetched, and what must hold on every hop on the way. */
+export interface FetchRequest {
+  /** Absolute http or https URL. */
+  readonly url: string
+  /** Fixed request headers for the hosts of this source; never a client's. */
+  readonly headersFor?: ((url: URL) => Readonly<Record<string, string>>) | undefined
+  /** Whether the source allows this URL; asked for the first hop and for each redirect. */
+  readonly admits: (url: URL) => boolean
+}
+
+/** What is known of the copy already held, for a conditional request (RFC 9110 §13.1). */
+export interface Validators {
+  readonly etag?: string | undefined
+  readonly lastModified?: string | undefined
+}

@@ -1,0 +1,246 @@
+/**
+ * A Reply is an HTTP answer as data: status, headers, and which bytes. Decided here in pure code (RFC 9110,
+ * 9111, 5861, 8246), written to the wire by web/send and nowhere else.
+ */
+import { type ArtworkError, asArtworkError } from './errors.js'
+
+/** An answer as data. `body` is the whole text or bytes, or a slice of `bytes`, or nothing. */
+export interface Reply {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array | string | undefined
+}
+
+/** The request as far as an answer may depend on it; header values as Node gives them. */
+export interface Asked {
+  readonly method: string
+  readonly ifNoneMatch?: string | undefined
+  readonly ifModifiedSince?: string | undefined
+  readonly ifMatch?: string | undefined
+  readonly ifUnmodifiedSince?: string | undefined
+  readonly range?: string | undefined
+  readonly ifRange?: string | undefined
+}
+
+/** How long clients and shared caches may keep an answer. Seconds. */
+export type CachePolicy =
+  | { readonly kind: 'immutable'; readonly maxAge: number }
+  | { readonly kind: 'revisited'; readonly maxAge: number; readonly swr: number; readonly sie: number }
+  | { readonly kind: 'brief'; readonly maxAge: number }
+
+/** One year, the longest that makes sense: the URL names the content (RFC 8246 §2). */
+export const FOREVER: CachePolicy = { kind: 'immutable', maxAge: 31_536_000 }
+
+/** A URL whose picture may change: kept an hour, then revalidated in the background. */
+export const ENTITY: CachePolicy = { kind: 'revisited', maxAge: 3600, swr: 86_400, sie: 604_800 }
+
+/** A URL with the `?v=` of other bytes: today's, for a minute. */
+export const MISMATCH: CachePolicy = { kind: 'brief', maxAge: 60 }
+
+/** The text of `Cache-Control`. */
+export function cacheControl(policy: CachePolicy, isPrivate: boolean): string {
+  const scope = isPrivate ? 'private' : 'public'
+  switch (policy.kind) {
+    case 'immutable':
+      return `${scope}, max-age=${policy.maxAge}, immutable`
+    case 'revisited':
+      return `${scope}, max-age=${policy.maxAge}, stale-while-revalidate=${policy.swr}, stale-if-error=${policy.sie}`
+    case 'brief':
+      return `${scope}, max-age=${policy.maxAge}`
+  }
+}
+
+/** The picture to answer with. */
+export interface Picture {
+  readonly bytes: Uint8Array
+  readonly type: string
+  /** Quoted strong entity tag. */
+  readonly etag: string
+  /** ms since the epoch. */
+  readonly storedAt: number
+  /** File name for saving, ASCII. */
+  readonly fileName: string
+}
+
+/** What of the answer the app decides. */
+export interface ReplyRules {
+  readonly cache: CachePolicy
+  readonly isPrivate: boolean
+  /** `Access-Control-Allow-Origin`, or '' for none. */
+  readonly cors: string
+  /** Names of request headers the choice of this picture depended on. */
+  readonly vary?: string | undefined
+}
+
+const SVG_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+const PLAIN_POLICY = "default-src 'none'; sandbox"
+
+/** Headers that every answer has, errors and 304 included. */
+export function commonHeaders(cors: string): Record<string, string> {
+  return {
+    'X-Content-Type-Options': 'nosniff',
+    'Cross-Origin-Resource-Policy': 'cross-origin',
+    ...(cors === '' ? {} : { 'Access-Control-Allow-Origin': cors }),
+    ...(cors === '' || cors === '*' ? {} : { Vary: 'Origin' }),
+  }
+}
+
+/** The header fields of a 200 for this picture; what 304 and 206 share with it. */
+export function pictureHeaders(picture: Picture, rules: ReplyRules): Record<string, string> {
+  const common = commonHeaders(rules.cors)
+  const vary = [rules.vary, common.Vary].filter(Boolean).join(', ')
+  return {
+    ...common,
+    ...(vary === '' ? {} : { Vary: vary }),
+    'Content-Type': picture.type,
+    'Content-Length': String(picture.bytes.length),
+    'Content-Security-Policy': picture.type === 'image/svg+xml' ? SVG_POLICY : PLAIN_POLICY,
+    'Content-Disposition': `inline; filename="${picture.fileName.replace(/[^A-Za-z0-9._-]/g, '_')}"`,
+    'Cache-Control': cacheControl(rules.cache, rules.isPrivate),
+    'Accept-Ranges': 'bytes',
+    ETag: picture.etag,
+    'Last-Modified': new Date(picture.storedAt).toUTCString(),
+  }
+}
+
+/** The answer to a GET or HEAD for a picture that exists: 200, 206, 304, 412 or 416 (RFC 9110 §13.2.2, §14). */
+export function replyWith(picture: Picture, asked: Asked, rules: ReplyRules): Reply {
+  const headers = pictureHeaders(picture, rules)
+  const failed = preconditionFails(picture, asked)
+  if (failed === 412) return plainReply(412, 'precondition failed', rules.cors)
+  if (failed === 304) {
+    const { 'Content-Length': _length, 'Content-Type': _type, ...kept } = headers
+    return { status: 304, headers: kept, body: undefined }
+  }
+  const size = picture.bytes.length
+  const range =
+    asked.method === 'GET' && rangeApplies(picture, asked) ? parseRange(asked.range, size) : undefined
+  if (range === 'unsatisfiable') {
+    const { headers: plain, ...rest } = plainReply(416, 'range not satisfiable', rules.cors)
+    return { ...rest, headers: { ...plain, 'Content-Range': `bytes */${size}` } }
+  }
+  const body = asked.method === 'HEAD' ? undefined : picture.bytes
+  if (range === undefined) return { status: 200, headers, body }
+  const [first, last] = range
+  return {
+    status: 206,
+    headers: {
+      ...headers,
+      'Content-Length': String(last - first + 1),
+      'Content-Range': `bytes ${first}-${last}/${size}`,
+    },
+    body: picture.bytes.subarray(first, last + 1),
+  }
+}
+
+const opaque = (tag: string): string => tag.replace(/^W\//, '')
+
+/** The entity tags of a list header; commas inside a quoted tag do not part it (RFC 9110 §8.8.3). */
+const tagsOf = (header: string): readonly string[] => header.match(/(?:W\/)?"[^"]*"/g) ?? []
+
+const listed = (header: string, etag: string, strong: boolean): boolean =>
+  header.trim() === '*' || tagsOf(header).some((tag) => (strong ? tag === etag : opaque(tag) === etag))
+
+const seconds = (ms: number): number => Math.floor(ms / 1000)
+
+/** An HTTP date in seconds, or undefined for text that is none. */
+function httpDate(text: string): number | undefined {
+  const shaped = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? /.test(text)
+  const ms = shaped ? Date.parse(text) : Number.NaN
+  return Number.isNaN(ms) ? undefined : seconds(ms)
+}
+
+function preconditionFails(picture: Picture, asked: Asked): 304 | 412 | undefined {
+  const modified = seconds(picture.storedAt)
+  if (asked.ifMatch !== undefined) {
+    if (!listed(asked.ifMatch, picture.etag, true)) return 412
+  } else if (asked.ifUnmodifiedSince !== undefined) {
+    const since = httpDate(asked.ifUnmodifiedSince)
+    if (since !== undefined && modified > since) return 412
+  }
+  if (asked.ifNoneMatch !== undefined) return listed(asked.ifNoneMatch, picture.etag, false) ? 304 : undefined
+  if (asked.ifModifiedSince === undefined) return undefined
+  const since = httpDate(asked.ifModifiedSince)
+  return since !== undefined && modified <= since ? 304 : undefined
+}
+
+/** Whether a Range may be used: no If-Range, or one that names exactly these bytes (RFC 9110 §13.1.5). */
+function rangeApplies(picture: Picture, asked: Asked): boolean {
+  const { ifRange } = asked
+  if (ifRange === undefined) return true
+  if (ifRange.includes('"')) return ifRange === picture.etag
+  return httpDate(ifRange) === seconds(picture.storedAt)
+}
+
+/** One byte range of a representation, inclusive; undefined to send it whole (RFC 9110 §14.1.2, §14.2). */
+export function parseRange(
+  header: string | undefined,
+  size: number,
+): readonly [first: number, last: number] | 'unsatisfiable' | undefined {
+  const match = /^bytes=\s*(\d{0,15})-(\d{0,15})\s*$/i.exec(header ?? '')
+  if (match === null) return undefined
+  const [, from = '', to = ''] = match
+  if (from === '' && to === '') return undefined
+  if (from === '') return Number(to) === 0 ? 'unsatisfiable' : [Math.max(0, size - Number(to)), size - 1]
+  if (to !== '' && Number(to) < Number(from)) return undefined
+  if (Number(from) >= size) return 'unsatisfiable'
+  return [Number(from), to === '' ? size - 1 : Math.min(Number(to), size - 1)]
+}
+
+/** A short plain-text answer that nobody may keep: errors, 405, 412, 416. */
+export function plainReply(
+  status: number,
+  text: string,
+  cors: string,
+  extra: Record<string, string> = {},
+): Reply {
+  return {
+    status,
+    headers: {
+      ...commonHeaders(cors),
+      'Content-Type': 'text/plain; charset=utf-8',
+      'Content-Length': String(Buffer.byteLength(text)),
+      'Content-Security-Policy': PLAIN_POLICY,
+      'Cache-Control': 'no-store',
+      ...extra,
+    },
+    body: text,
+  }
+}
+
+/** The answer to anything thrown: status and text from the table of errors, nothing internal in it. */
+export function replyToError(thrown: unknown, cors: string): Reply {
+  const error: ArtworkError = asArtworkError(thrown)
+  const waits = error.status === 503 || error.retryAfter !== undefined
+  return plainReply(
+    error.status,
+    error.message,
+    cors,
+    waits ? { 'Retry-After': String(error.retryAfter ?? 1) } : {},
+  )
+}
+
+/** The answer to OPTIONS (204) and to a verb the route does not have (405). */
+export function replyToMethod(method: string, cors: string): Reply {
+  const allow = { Allow: 'GET, HEAD, OPTIONS' }
+  if (method !== 'OPTIONS') return plainReply(405, 'method not allowed', cors, allow)
+  const preflight =
+    cors === ''
+      ? {}
+      : { 'Access-Control-Allow-Methods': 'GET, HEAD, OPTIONS', 'Access-Control-Max-Age': '86400' }
+  return { status: 204, headers: { ...commonHeaders(cors), ...allow, ...preflight }, body: undefined }
+}
+
+/** A redirect that nobody may keep. */
+export function redirectReply(location: string, cors: string): Reply {
+  return {
+    status: 302,
+    headers: {
+      ...commonHeaders(cors),
+      Location: location,
+      'Cache-Control': 'no-store',
+      'Content-Length': '0',
+    },
+    body: undefined,
+  }
+}

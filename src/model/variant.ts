@@ -1,0 +1,166 @@
+/**
+ * A Variant says how a picture should look. Its canonical text is the key: tokens in a fixed order, joined
+ * by `-`, defaults left out (`w300-h300-cover-webp-q80`, `w342`, `original`, `avatar-webp`). Text that is
+ * not canonical is refused, so that one look has one name.
+ */
+import { ArtworkError } from './errors.js'
+import { type Format, isFormat } from './media-type.js'
+
+/** How a picture meets its box: whole inside it, or filling it with the overhang cut. */
+export type Fit = 'inside' | 'cover'
+
+/** A named variant, as an app declares it. Sizes in pixels, quality 1–100. */
+export interface Preset {
+  readonly width?: number | undefined
+  readonly height?: number | undefined
+  /** @default 'inside' */
+  readonly fit?: Fit | undefined
+  /** Only a preset may enlarge. @default false */
+  readonly enlarge?: boolean | undefined
+  /** @default the source's own family */
+  readonly format?: Format | undefined
+  /** @default `transform.quality` */
+  readonly quality?: number | undefined
+}
+
+/** A parsed variant. `base` is `original`, `box`, or the name of a preset. */
+export interface Variant {
+  readonly base: string
+  readonly width?: number
+  readonly height?: number
+  readonly cover: boolean
+  readonly format?: Format | 'auto'
+  readonly quality?: number
+}
+
+/** What the text of a variant is read against. */
+export interface VariantRules {
+  readonly presets: Readonly<Record<string, Preset>>
+  /** The quality that is left out of the text, 1–100. */
+  readonly quality: number
+}
+
+/** What a transformer is told: nothing in it depends on names or options any more. */
+export interface Recipe {
+  readonly width?: number
+  readonly height?: number
+  readonly fit: Fit
+  readonly enlarge: boolean
+  /** Undefined: the family of the source. */
+  readonly format?: Format
+  readonly quality: number
+}
+
+/** Moves whenever the same recipe would come out as other pixels, so that old renditions are made anew. */
+export const PIPELINE_VERSION = 1
+
+/** The longest side that can be asked for, pixels: what WebP can hold (RFC 9649 §2.7.1.2). */
+export const MAX_SIDE = 16383
+
+const NUMBER = /^[1-9][0-9]{0,4}$/
+const PRESET_NAME = /^[a-z][a-z_]*$/
+const RESERVED = new Set(['original', 'box', 'inside', 'cover', 'auto', 'svg', 'jpg'])
+
+/** Why a preset may not have this name, or undefined when it may. */
+export function presetNameProblem(name: string): string | undefined {
+  if (!PRESET_NAME.test(name)) return 'must be lower-case letters and underscores'
+  if (RESERVED.has(name) || isFormat(name) || /^[whq]$/.test(name)) return 'is a word of the variant language'
+  return undefined
+}
+
+const refuse = (text: string, why: string): never => {
+  throw new ArtworkError('invalid', `variant ${JSON.stringify(text.slice(0, 80))} ${why}`)
+}
+
+/**
+ * Reads the canonical text of a variant.
+ * @throws ArtworkError `invalid` (400) for an unknown token and for text that is not canonical
+ */
+export function parseVariant(text: string, rules: VariantRules): Variant {
+  const tokens = text.split('-')
+  const take = (test: (token: string) => boolean): string | undefined =>
+    tokens[0] !== undefined && test(tokens[0]) ? tokens.shift() : undefined
+  const takeNumber = (letter: string, most: number): number | undefined => {
+    const token = take((word) => word[0] === letter && NUMBER.test(word.slice(1)))
+    if (token === undefined) return undefined
+    const value = Number(token.slice(1))
+    return value <= most ? value : refuse(text, `asks for more than ${letter}${most}`)
+  }
+  const named = take((word) => word === 'original' || Object.hasOwn(rules.presets, word))
+  const width = named === undefined ? takeNumber('w', MAX_SIDE) : undefined
+  const height = named === undefined ? takeNumber('h', MAX_SIDE) : undefined
+  const cover = named === undefined && take((word) => word === 'cover') !== undefined
+  const format = take((word) => word === 'auto' || isFormat(word))
+  const quality = takeNumber('q', 100)
+  const base = named ?? 'box'
+  if (base === 'box' && width === undefined && height === undefined) refuse(text, 'is not known')
+  if (cover && (width === undefined || height === undefined)) refuse(text, 'needs w and h to cover')
+  if (tokens.length > 0) refuse(text, 'is not canonical')
+  if (quality !== undefined && (format === 'png' || format === 'gif'))
+    refuse(text, `has no quality in ${format}`)
+  const variant: Variant = {
+    base,
+    ...(width === undefined ? {} : { width }),
+    ...(height === undefined ? {} : { height }),
+    cover,
+    ...(format === 'auto' || (format !== undefined && isFormat(format)) ? { format } : {}),
+    ...(quality === undefined ? {} : { quality }),
+  }
+  return formatVariant(variant, rules) === text ? variant : refuse(text, 'is not canonical')
+}
+
+/** Prints the canonical text of a variant: the inverse of {@link parseVariant}. */
+export function formatVariant(variant: Variant, rules: VariantRules): string {
+  return [
+    variant.base === 'box' ? undefined : variant.base,
+    variant.width === undefined ? undefined : `w${variant.width}`,
+    variant.height === undefined ? undefined : `h${variant.height}`,
+    variant.cover ? 'cover' : undefined,
+    variant.format,
+    variant.quality === undefined || variant.quality === defaultQuality(variant, rules)
+      ? undefined
+      : `q${variant.quality}`,
+  ]
+    .filter((token) => token !== undefined)
+    .join('-')
+}
+
+function defaultQuality(variant: Variant, rules: VariantRules): number {
+  return presetOf(variant, rules)?.quality ?? rules.quality
+}
+
+function presetOf(variant: Variant, rules: VariantRules): Preset | undefined {
+  return Object.hasOwn(rules.presets, variant.base) ? rules.presets[variant.base] : undefined
+}
+
+/** What has to be done for a variant, its preset looked up. `auto` must have been settled before. */
+export function recipeOf(variant: Variant, rules: VariantRules): Recipe {
+  const preset = presetOf(variant, rules)
+  const width = preset ? preset.width : variant.width
+  const height = preset ? preset.height : variant.height
+  const format = variant.format === 'auto' ? undefined : (variant.format ?? preset?.format)
+  return {
+    ...(width === undefined ? {} : { width }),
+    ...(height === undefined ? {} : { height }),
+    fit: preset ? (preset.fit ?? 'inside') : variant.cover ? 'cover' : 'inside',
+    enlarge: preset?.enlarge ?? false,
+    ...(format === undefined ? {} : { format }),
+    quality: variant.quality ?? defaultQuality(variant, rules),
+  }
+}
+
+/** A recipe as text: what a rendition was made by, compared when it is looked up again. */
+export function recipeText(recipe: Recipe): string {
+  const { width = 0, height = 0, fit, enlarge, format = 'same', quality } = recipe
+  return `${PIPELINE_VERSION}:${width}x${height}:${fit}${enlarge ? '+' : ''}:${format}:${quality}`
+}
+
+/** Whether the variant is the picture as it was fetched. */
+export const isAsFetched = (variant: Variant): boolean =>
+  variant.base === 'original' && variant.format === undefined && variant.quality === undefined
+
+/** The same variant with `auto` settled to a format, or to the source's own family. */
+export function settleAuto(variant: Variant, format: Format | undefined): Variant {
+  const { format: _auto, ...rest } = variant
+  return format === undefined ? rest : { ...rest, format }
+}

@@ -1,0 +1,96 @@
+/**
+ * The memory layer: a Store over a Store. Facts of hot names and bytes of hot contents, each bounded, so that
+ * a hit touches no disk and no database, and templates ask without any I/O.
+ */
+import { LRUCache } from 'lru-cache'
+import type { Entry } from '../model/entry.js'
+import type { Store } from './store.js'
+
+/** How much is remembered. */
+export interface MemoryOptions {
+  /** Bytes of content. */
+  readonly maxBytes: number
+  /** Contents over this size are left to the disk. @default 1 MiB */
+  readonly maxEntryBytes?: number
+  /** Names whose facts are remembered, present or absent. @default 100,000 */
+  readonly maxNames?: number
+}
+
+/** A memory layer, and the way to tell it that another process changed names. */
+export interface MemoryLayer {
+  readonly store: Store
+  forget(changed: readonly string[] | 'all'): void
+}
+
+const ABSENT = Symbol('absent')
+
+/** Wraps `inner`. Every write and removal through it is seen at once. */
+export function createMemoryLayer(inner: Store, options: MemoryOptions): MemoryLayer {
+  const { maxBytes, maxEntryBytes = 1024 * 1024, maxNames = 100_000 } = options
+  const facts = new LRUCache<string, Entry | typeof ABSENT>({ max: maxNames })
+  const contents =
+    maxBytes > 0
+      ? new LRUCache<string, Buffer>({
+          maxSize: maxBytes,
+          maxEntrySize: maxEntryBytes,
+          sizeCalculation: (bytes) => Math.max(1, bytes.length),
+        })
+      : undefined
+  const look = (name: string): Entry | undefined => {
+    const entry = inner.find(name)
+    facts.set(name, entry ?? ABSENT)
+    return entry
+  }
+
+  const store: Store = {
+    ...inner,
+    find: (name, trust) => {
+      const known = facts.get(name)
+      if (known === undefined || (known === ABSENT && trust !== 'memory')) return look(name)
+      return known === ABSENT ? undefined : known
+    },
+    read: async (entry) => {
+      const hot = contents?.get(entry.digest)
+      if (hot !== undefined) return { bytes: hot, from: 'memory' }
+      const held = await inner.read(entry)
+      if (held === undefined) facts.delete(entry.name)
+      else contents?.set(entry.digest, held.bytes)
+      return held
+    },
+    write: async (entry, bytes) => {
+      facts.delete(entry.name)
+      const written = await inner.write(entry, bytes)
+      facts.set(written.name, written)
+      contents?.set(written.digest, bytes)
+      return written
+    },
+    amend: (entry, changes) => {
+      const amended = inner.amend(entry, changes)
+      facts.delete(entry.name)
+      return amended
+    },
+    remove: async (name) => {
+      facts.delete(name)
+      const removed = await inner.remove(name)
+      facts.delete(name)
+      return removed
+    },
+    clear: async () => {
+      facts.clear()
+      contents?.clear()
+      await inner.clear()
+      facts.clear()
+    },
+    stats: () => ({
+      ...inner.stats(),
+      memory: { entries: contents?.size ?? 0, bytes: contents?.calculatedSize ?? 0 },
+    }),
+  }
+  return {
+    store,
+    forget: (changed) => {
+      if (changed === 'all') facts.clear()
+      else for (const name of changed) facts.delete(name)
+    },
+  }
+}

@@ -1,0 +1,97 @@
+/** The store of a process whose directory cannot be used: the same port, least recently used in memory only. */
+import { LRUCache } from 'lru-cache'
+import { digestOf } from '../model/digest.js'
+import type { Entry } from '../model/entry.js'
+import type { Failure } from '../model/errors.js'
+import { ArtworkError } from '../model/errors.js'
+import { type Bounds, LARGEST_SHARE, type Store } from './store.js'
+
+interface Item {
+  readonly entry: Entry
+  readonly bytes: Buffer
+  usedAt: number
+}
+
+const MAX_FAILURES = 10_000
+
+/** Makes an empty store within `bounds`; it is gone with the process. */
+export function createMemoryStore(options: Bounds & { readonly now: () => number }): Store {
+  const { maxBytes, maxNames, now } = options
+  let evictions = 0
+  const items = new LRUCache<string, Item>({
+    max: maxNames,
+    maxSize: maxBytes,
+    sizeCalculation: (item) => Math.max(1, item.bytes.length),
+    dispose: (_item, _name, reason) => {
+      if (reason === 'evict') evictions += 1
+    },
+  })
+  const failures = new LRUCache<string, Failure>({ max: MAX_FAILURES })
+  return {
+    find: (name) => items.peek(name)?.entry,
+    use: (name) => {
+      const item = items.get(name)
+      if (item !== undefined) item.usedAt = now()
+    },
+    read: async (entry) => {
+      const item = items.peek(entry.name)
+      return item?.entry.digest === entry.digest ? { bytes: item.bytes, from: 'memory' } : undefined
+    },
+    write: async (fresh, bytes) => {
+      if (bytes.length > maxBytes * LARGEST_SHARE)
+        throw new ArtworkError('disk_write', 'the image is too large to be kept')
+      const entry = Object.freeze({ ...fresh, digest: digestOf(bytes), size: bytes.length, held: true })
+      items.set(entry.name, { entry, bytes, usedAt: now() })
+      failures.delete(entry.name)
+      return entry
+    },
+    amend: (entry, changes) => {
+      const item = items.peek(entry.name)
+      const amended = Object.freeze({ ...entry, ...changes })
+      if (item?.entry.digest === entry.digest) items.set(entry.name, { ...item, entry: amended })
+      return amended
+    },
+    remove: async (name) => items.delete(name),
+    select: ({ role, original, ownerKind, after, limit }) =>
+      [...items.values()]
+        .map((item) => item.entry)
+        .filter((entry) => role === undefined || entry.role === role)
+        .filter((entry) => original === undefined || entry.original === original)
+        .filter((entry) => ownerKind === undefined || entry.ownerKind === ownerKind)
+        .filter((entry) => after === undefined || entry.name > after)
+        .sort((a, b) => (a.name < b.name ? -1 : 1))
+        .slice(0, limit),
+    lastUsed: (name) => items.peek(name)?.usedAt,
+    failures: {
+      get: (name) => failures.get(name),
+      set: (name, failure) => void failures.set(name, failure),
+      clear: (name) => void failures.delete(name),
+    },
+    clear: async () => {
+      items.clear()
+      failures.clear()
+    },
+    stats: () => {
+      const byRole = { original: 0, rendition: 0, artwork: 0 }
+      const sizes = new Map<string, number>()
+      for (const { entry } of items.values()) {
+        byRole[entry.role] += 1
+        sizes.set(entry.digest, entry.size)
+      }
+      return {
+        names: items.size,
+        bytes: [...sizes.values()].reduce((sum, size) => sum + size, 0),
+        byRole,
+        memory: { entries: items.size, bytes: items.calculatedSize },
+        evictions,
+        badCopies: 0,
+        writeFailures: 0,
+        catalogueBytes: 0,
+        durable: false,
+        rebuilding: false,
+      }
+    },
+    settled: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+  }
+}
