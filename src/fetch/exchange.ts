@@ -69,7 +69,10 @@ function discard(response: Response, asked: Exchange, own: AbortController, idle
   if (body === null) return
   body.on('error', () => {})
   const bodiless = asked.method === 'HEAD' || status === 304 || status === 204
-  if (!bodiless && !(Number(headers.get('content-length') ?? SMALL + 1) <= SMALL)) return own.abort()
+  if (!bodiless && !(Number(headers.get('content-length') ?? SMALL + 1) <= SMALL)) {
+    own.abort()
+    return
+  }
   const timer = setTimeout(() => own.abort(), idleTimeout).unref()
   body.once('close', () => clearTimeout(timer))
   if ('resume' in body && typeof body.resume === 'function') body.resume()

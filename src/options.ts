@@ -1,0 +1,236 @@
+/**
+ * Every option, its default and its unit, settled once and frozen. Durations are milliseconds or text with a
+ * unit (`'3 s'`, `'7 d'`), sizes bytes or text (`'64 MiB'`). A bad option is told with its name, rule and value.
+ */
+import type { LookupFunction } from 'node:net'
+import { availableParallelism } from 'node:os'
+import { z } from 'zod'
+import { type EntityKind, type EntityKindOptions, PLACEHOLDERS, settleKinds } from './model/entity.js'
+import { consoleLogger, type Logger } from './model/logger.js'
+import type { Repository } from './model/repository.js'
+import { MAX_SIDE, type Preset, parseVariant, presetNameProblem } from './model/variant.js'
+import type { Source } from './sources/source.js'
+
+const DURATIONS: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 6e4, min: 6e4, h: 36e5, d: 864e5 }
+const SIZES: Readonly<Record<string, number>> = {
+  B: 1,
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+  TiB: 1024 ** 4,
+}
+
+/** A number in the base unit, or text with one of the units. */
+function measured(units: Readonly<Record<string, number>>, example: string) {
+  const pattern = new RegExp(`^(\\d+(?:\\.\\d+)?) ?(${Object.keys(units).join('|')})$`)
+  return z
+    .union([
+      z.number().finite().nonnegative(),
+      z.string().regex(pattern, `must be a number or text such as "${example}"`),
+    ])
+    .transform((value) => {
+      if (typeof value === 'number') return value
+      const [, amount = '0', unit = ''] = pattern.exec(value) ?? []
+      return Math.round(Number(amount) * (units[unit] ?? 1))
+    })
+}
+const duration = measured(DURATIONS, '30 s')
+const bytes = measured(SIZES, '64 MiB')
+const count = z.number().int().nonnegative()
+const positive = z.number().int().positive()
+const format = z.enum(['jpeg', 'png', 'gif', 'webp', 'avif'])
+const urlPath = z
+  .string()
+  .regex(/^\/[A-Za-z0-9/_.-]*[A-Za-z0-9_-]$/, 'must be an absolute path without a slash at its end')
+const shaped = <T>(holds: (value: unknown) => boolean, rule: string) => z.custom<T>(holds, rule)
+const isFunction = (value: unknown): boolean => typeof value === 'function'
+const has = (value: unknown, ...names: readonly string[]): boolean =>
+  typeof value === 'object' && value !== null && names.every((name) => isFunction(Reflect.get(value, name)))
+
+const preset = z.strictObject({
+  width: positive.max(MAX_SIDE).optional(),
+  height: positive.max(MAX_SIDE).optional(),
+  fit: z.enum(['inside', 'cover']).optional(),
+  enlarge: z.boolean().optional(),
+  format: format.optional(),
+  quality: positive.max(100).optional(),
+})
+const entityKind = z.strictObject({
+  variant: z.string().optional(),
+  plural: z
+    .string()
+    .regex(/^[a-z0-9_-]+$/)
+    .optional(),
+  path: z.string().optional(),
+  fields: z.strictObject({ url: z.string().optional(), path: z.string().optional() }).optional(),
+  placeholder: z.enum(['', ...PLACEHOLDERS]).optional(),
+  alias: z
+    .string()
+    .regex(/^[a-z][a-z0-9_]*$/)
+    .optional(),
+  providers: z.array(z.string().regex(/^[a-z][a-z0-9_]*$/)).optional(),
+})
+
+/** The schema of the options: the table in the README is checked against it. */
+export const optionsSchema = z.strictObject({
+  directory: z.string().min(1).default('./data'),
+  sources: z
+    .array(
+      shaped<Source>(
+        (value) => has(value, 'check', 'locate', 'claim', 'isNative'),
+        'must be made by tmdb(), remote() …',
+      ),
+    )
+    .default([]),
+  entities: z.record(z.string(), entityKind).default({}),
+  repository: shaped<Repository>(
+    (value) => typeof value === 'object' && value !== null,
+    'must be an object',
+  ).optional(),
+  urls: z
+    .strictObject({
+      base: z
+        .string()
+        .regex(/^(?:https?:\/\/[^\s/?#]+(?:\/[^\s?#]*)?)?$/, 'must be an absolute http or https URL')
+        .default(''),
+      local: urlPath.default('/artwork/local'),
+      images: urlPath.default('/images'),
+      placeholders: urlPath.default('/static/images'),
+    })
+    .prefault({}),
+  private: z.boolean().default(false),
+  cors: z.union([z.string(), z.literal(false)]).default('*'),
+  memory: z.strictObject({ maxBytes: bytes.default(64 * 1024 ** 2) }).prefault({}),
+  disk: z
+    .strictObject({
+      required: z.boolean().default(false),
+      maxBytes: bytes.default(10 * 1024 ** 3),
+      maxNames: positive.default(500_000),
+    })
+    .prefault({}),
+  freshness: z
+    .strictObject({
+      maxAge: duration.default(7 * 864e5),
+      staleWhileRevalidate: duration.default(864e5),
+      staleIfError: duration.default(30 * 864e5),
+    })
+    .prefault({}),
+  fetch: z
+    .strictObject({
+      maxBytes: bytes.default(10 * 1024 ** 2),
+      connectTimeout: duration.default(3000),
+      firstByteTimeout: duration.default(5000),
+      idleTimeout: duration.default(5000),
+      totalTimeout: duration.default(30_000),
+      retries: count.default(3),
+      maxRedirects: count.default(3),
+      maxSockets: positive.default(10),
+      perHost: positive.default(6),
+      ports: z.array(positive.max(65_535)).default([80, 443]),
+      allowIpLiterals: z.boolean().default(false),
+      allowPrivate: z
+        .array(
+          z.string().regex(/^(?:\[[0-9a-f:.]+\]|[a-z0-9_.-]+):\d{1,5}$/i, 'must be exact "host:port" texts'),
+        )
+        .default([]),
+      publicOrigins: z
+        .array(z.url({ protocol: /^https?$/ }).transform((text) => new URL(text).origin))
+        .default([]),
+      lookup: shaped<LookupFunction>(isFunction, 'must be a function like dns.lookup').optional(),
+      userAgent: z
+        .string()
+        .regex(/^[\x20-\x7e]+$/)
+        .default('express-artwork/0.1'),
+    })
+    .prefault({}),
+  transform: z
+    .strictObject({
+      maxPixels: positive.default(50e6),
+      maxFrames: positive.default(100),
+      formats: z.array(format).min(1).default(['jpeg', 'png', 'gif', 'webp']),
+      quality: positive.max(100).default(85),
+      concurrency: positive.default(Math.min(4, availableParallelism())),
+      queue: count.default(64),
+      timeout: duration.default(10_000),
+      isolate: z.boolean().default(true),
+    })
+    .prefault({}),
+  presets: z.record(z.string(), preset).default({}),
+  widths: z.array(positive.max(MAX_SIDE)).default([]),
+  strict: z.boolean().default(true),
+  signing: z
+    .strictObject({ keys: z.array(z.string().min(16, 'must be at least 16 characters each')).default([]) })
+    .prefault({}),
+  heal: z.enum(['placeholder', 'redirect']).default('placeholder'),
+  logger: shaped<Logger>(
+    (value) => has(value, 'debug', 'info', 'warn', 'error'),
+    'must be shaped like pino',
+  ).default(consoleLogger),
+  now: shaped<() => number>(isFunction, 'must be a function that answers milliseconds').default(
+    () => Date.now,
+  ),
+})
+
+/** The options as an app writes them: every one may be left out. */
+export interface ArtworkOptions extends Omit<z.input<typeof optionsSchema>, 'entities' | 'presets'> {
+  /** Kinds of entity beside the built-in ones, and changes to those. */
+  entities?: Readonly<Record<string, EntityKindOptions>>
+  /** Named variants. */
+  presets?: Readonly<Record<string, Preset>>
+}
+
+/** The options as the toolkit uses them: complete, checked, frozen. */
+export interface Settings extends Readonly<Omit<z.output<typeof optionsSchema>, 'entities'>> {
+  readonly kinds: ReadonlyMap<string, EntityKind>
+}
+
+/** Checks and completes options. @throws TypeError that names the option, the rule and the value */
+export function settleOptions(given: ArtworkOptions = {}): Settings {
+  const parsed = optionsSchema.safeParse(given)
+  if (!parsed.success)
+    throw new TypeError(parsed.error.issues.map((issue) => explain(issue, given)).join('; '))
+  const { entities, ...settings } = parsed.data
+  for (const name of Object.keys(settings.presets)) {
+    const problem = presetNameProblem(name)
+    if (problem !== undefined) throw new TypeError(`presets.${name} ${problem}`)
+  }
+  checkSources(settings.sources, settings.signing.keys)
+  const kinds = settleKinds(entities)
+  const rules = { presets: settings.presets, quality: settings.transform.quality }
+  for (const { kind, variant } of kinds.values()) {
+    try {
+      if (parseVariant(variant, rules).format !== undefined) throw new Error('has a format')
+    } catch {
+      throw new TypeError(
+        `entities.${kind}.variant must be a variant without format, got ${JSON.stringify(variant)}`,
+      )
+    }
+  }
+  return Object.freeze({ ...settings, kinds })
+}
+
+function explain(issue: z.core.$ZodIssue, given: unknown): string {
+  const name = issue.path.map(String).join('.')
+  const value = issue.path.reduce<unknown>(
+    (inner, key) => (typeof inner === 'object' && inner !== null ? Reflect.get(inner, key) : undefined),
+    given,
+  )
+  const shown = typeof value === 'function' ? 'a function' : JSON.stringify(value)
+  if (issue.code === 'unrecognized_keys')
+    return `${[name, issue.keys.join(', ')].filter(Boolean).join('.')} is no option`
+  return `${name || 'options'}: ${issue.message}, got ${shown}`
+}
+
+function checkSources(sources: readonly Source[], keys: readonly string[]): void {
+  const owners = new Map<string, string>()
+  for (const source of sources) {
+    if ('openToAll' in source && source.openToAll === true && keys.length === 0)
+      throw new TypeError('remote.hosts "*" is only allowed with signing.keys: it would make an open proxy')
+    for (const kind of source.kinds) {
+      const other = owners.get(kind)
+      if (other !== undefined)
+        throw new TypeError(`sources: ${other} and ${source.name} both answer for ${kind}`)
+      owners.set(kind, source.name)
+    }
+  }
+}

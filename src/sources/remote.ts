@@ -1,0 +1,75 @@
+/** Pictures by their URL, from hosts that the app lists: the id is the unpadded base64url of an absolute URL. */
+import { type Address, makeAddress } from '../model/address.js'
+import { ArtworkError } from '../model/errors.js'
+import { hostRule } from './host-rules.js'
+import type { Source } from './source.js'
+
+/** Which hosts may be asked, and with what. */
+export interface RemoteOptions {
+  /** Host patterns: exact, `*.` for one label, `**.` for any depth; `*` alone only with signing keys. */
+  readonly hosts: readonly string[]
+  /** Fixed request headers by host pattern (a media server's token). They never reach a browser. */
+  readonly headers?: Readonly<Record<string, Readonly<Record<string, string>>>>
+}
+
+/** A remote source also tells whether it is open to every host, which takes signing keys. */
+export interface RemoteSource extends Source {
+  readonly openToAll: boolean
+}
+
+const LONGEST_URL = 2048
+
+/** The id of a URL: its canonical form in base64url without padding. */
+export const remoteId = (url: URL): string => Buffer.from(canonical(url)).toString('base64url')
+
+function canonical(url: URL): string {
+  const copy = new URL(url)
+  copy.hash = ''
+  return copy.href
+}
+
+/** Reads an id back. @throws ArtworkError `invalid` (400) for anything that is not an absolute http(s) URL */
+function readId(id: string): URL {
+  const bytes = Buffer.from(id, 'base64url')
+  const text = bytes.toString('utf8')
+  const sound = bytes.length > 0 && bytes.length <= LONGEST_URL && bytes.toString('base64url') === id
+  if (!sound || !/^https?:\/\//i.test(text) || !URL.canParse(text))
+    throw new ArtworkError('invalid', 'the image id must be the base64url of an http or https URL')
+  return new URL(text)
+}
+
+/**
+ * The source of `/images/remote/…` and of the URLs that entities keep.
+ * @throws TypeError for a bad host pattern
+ */
+export function remote({ hosts, headers = {} }: RemoteOptions): RemoteSource {
+  const rules = hosts.map(hostRule)
+  const extra = Object.entries(headers).map(([pattern, fields]) => ({ rule: hostRule(pattern), fields }))
+  const admits = (url: URL) => rules.some((rule) => rule(url))
+  const original = (url: URL): Address => makeAddress('remote', 'original', remoteId(url))
+  const admitted = (url: URL): URL => {
+    if (url.username !== '' || url.password !== '')
+      throw new ArtworkError('refused', 'the URL must not hold credentials')
+    if (!admits(url)) throw new ArtworkError('refused', 'this host is not allowed')
+    return url
+  }
+  return {
+    name: 'remote',
+    kinds: ['remote'],
+    openToAll: hosts.includes('*'),
+    defaultVariant: () => 'original',
+    isNative: (_kind, variant) => variant.base === 'original',
+    check: ({ address }) => {
+      const url = admitted(readId(address.id))
+      return { address: makeAddress('remote', address.variant, remoteId(url)), original: original(url) }
+    },
+    locate: (address) => ({
+      url: readId(address.id).href,
+      admits,
+      headersFor: (url) =>
+        Object.assign({}, ...extra.filter(({ rule }) => rule(url)).map(({ fields }) => fields)),
+    }),
+    claim: (url) => (/^https?:$/.test(url.protocol) ? original(admitted(url)) : undefined),
+    cache: undefined,
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * The port of a source: tables and questions, no I/O. A source says which addresses exist, which original a
+ * picture is made from, and where that is fetched. It never downloads.
+ */
+import type { Address } from '../model/address.js'
+import type { FetchRequest } from '../model/fetch-request.js'
+import type { CachePolicy } from '../model/reply.js'
+import type { Recipe, Variant } from '../model/variant.js'
+
+/** An address that a source accepts. */
+export interface Checked {
+  /** The address in canonical form: two texts of one picture come out the same. */
+  readonly address: Address
+  /** The address of the original it is, or is made from. */
+  readonly original: Address
+}
+
+/** What a source is asked with. */
+export interface Question {
+  readonly address: Address
+  readonly variant: Variant
+  /** What the variant comes down to: sizes for choosing among native ones. */
+  readonly recipe: Recipe
+}
+
+/** A provider of originals. */
+export interface Source {
+  readonly name: string
+  /** The kinds of address that are its. */
+  readonly kinds: readonly string[]
+  /** The variant that is printed where none is asked for. */
+  defaultVariant(kind: string): string
+  /** Whether the variant is a native size of the kind, without format token. */
+  isNative(kind: string, variant: Variant): boolean
+  /** Checks an address without any I/O. @throws ArtworkError `invalid` (400), `refused` (403) */
+  check(question: Question): Checked
+  /** Where an original is fetched; asked on a miss only. */
+  locate(original: Address): FetchRequest | Promise<FetchRequest>
+  /** The original behind a URL that an app keeps, where it is this source's. @throws ArtworkError as {@link check} */
+  claim(url: URL): Address | undefined
+  /** How long clients may keep a picture whose URL has no `?v=`; undefined for the rule of entities. */
+  readonly cache: CachePolicy | undefined
+}
