@@ -58,6 +58,7 @@ export function remote({ hosts, headers = {} }: RemoteOptions): RemoteSource {
     kinds: ['remote'],
     openToAll: hosts.includes('*'),
     defaultVariant: () => 'original',
+    nativeWidths: () => [],
     isNative: (_kind, variant) => variant.base === 'original',
     check: ({ address }) => {
       const url = admitted(readId(address.id))

@@ -30,6 +30,8 @@ export interface Source {
   readonly kinds: readonly string[]
   /** The variant that is printed where none is asked for. */
   defaultVariant(kind: string): string
+  /** Native widths of the kind, pixels, ascending; empty where any picture has its own. */
+  nativeWidths(kind: string): readonly number[]
   /** Whether the variant is a native size of the kind, without format token. */
   isNative(kind: string, variant: Variant): boolean
   /** Checks an address without any I/O. @throws ArtworkError `invalid` (400), `refused` (403) */

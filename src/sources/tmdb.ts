@@ -55,6 +55,7 @@ export function tmdb({ baseUrl = 'https://image.tmdb.org/t/p' }: TmdbOptions = {
     name: 'tmdb',
     kinds: Object.keys(TMDB_SIZES),
     defaultVariant: (kind) => tableOf(kind).default,
+    nativeWidths: (kind) => widthsOf(tableOf(kind)),
     isNative: (kind, variant) => tableOf(kind).sizes.includes(sizeText(variant)),
     check: ({ address, recipe, variant }) => {
       if (!FILE.test(address.id)) throw new ArtworkError('invalid', 'image path is not valid')
@@ -89,6 +90,9 @@ function sizeText({ base, width, height, cover }: Variant): string {
   return width === undefined ? `h${height}` : `w${width}`
 }
 
+const widthsOf = (table: Table): readonly number[] =>
+  table.sizes.filter((size) => size.startsWith('w')).map((size) => Number(size.slice(1)))
+
 /** The native size itself, else the smallest one that is wide enough, else the original. */
 function nativeFor(
   table: Table,
@@ -100,7 +104,6 @@ function nativeFor(
   if (variant.base !== 'box' ? exact === 'original' : table.sizes.includes(exact)) return exact
   if (height !== undefined && table.shape === undefined) return 'original'
   const wanted = Math.max(width ?? 0, height === undefined ? 0 : Math.ceil(height * (table.shape ?? 1)))
-  const widths = table.sizes.filter((size) => size.startsWith('w')).map((size) => Number(size.slice(1)))
-  const enough = widths.filter((native) => native >= wanted).sort((a, b) => a - b)[0]
+  const enough = widthsOf(table).find((native) => native >= wanted)
   return enough === undefined || wanted === 0 ? 'original' : `w${enough}`
 }

@@ -1,0 +1,242 @@
+/** The pipeline: get, put, peek, refresh, remove. Every service that the seeds had is one of these. */
+import type { Fetcher } from './fetch/fetcher.js'
+import { type Admitted, createAdmission } from './images/admission.js'
+import { createArtworks, type DownloadRequest, type SaveImageResult } from './images/artworks.js'
+import { type OptimizeOptions, type OptimizeResult, optimize } from './images/cleanup.js'
+import type { Context, Counts, Obtained, Told } from './images/context.js'
+import { createDisplay } from './images/display.js'
+import { createFlights } from './images/flights.js'
+import { createOriginals } from './images/originals.js'
+import { createRenditions } from './images/renditions.js'
+import { type Address, formatAddress, toAddress } from './model/address.js'
+import { etagOf } from './model/digest.js'
+import { type Entry, imageName } from './model/entry.js'
+import { ArtworkError, asArtworkError } from './model/errors.js'
+import { sniff, typeOf } from './model/media-type.js'
+import type { Settings } from './options.js'
+import type { Store, StoreStats } from './store/store.js'
+import type { Transformer } from './transform/transformer.js'
+
+/** An image in hand. Sides in pixels, `storedAt` in ms since the epoch, `etag` with its quotes. */
+export interface Image {
+  readonly bytes: Buffer
+  readonly contentType: string
+  readonly etag: string
+  /** SHA-256 of the bytes, hex. */
+  readonly digest: string
+  readonly width: number
+  readonly height: number
+  readonly storedAt: number
+  readonly from: 'memory' | 'disk' | 'upstream'
+}
+
+/** An image as the routers need it: with the original's digest, that `?v=` names. */
+export interface ServedImage extends Image {
+  readonly originalDigest: string
+}
+
+/** What an asker may say. */
+export interface GetOptions {
+  /** Aborted when the asker has gone. */
+  readonly signal?: AbortSignal | undefined
+  /** `Accept` of the request, for `auto` variants. */
+  readonly accept?: string | undefined
+}
+
+/** Numbers of the store and of what happened since start. */
+export interface ImagesStats extends StoreStats {
+  readonly requests: Readonly<Counts>
+  /** Hosts that are not asked because they failed ten times in a row. */
+  readonly restingHosts: readonly string[]
+}
+
+/** The ports that the pipeline works with. */
+export interface Ports {
+  readonly store: Store
+  readonly fetcher: Fetcher
+  readonly transformer: Transformer
+}
+
+/** The pipeline; see the README for its public verbs. */
+export type Images = ReturnType<typeof createImages>
+
+const LARGEST_BATCH = 1000
+
+/** Puts the parts of the pipeline together. */
+export function createImages(settings: Settings, ports: Ports, tell: Told) {
+  const { store, fetcher, transformer } = ports
+  const counts: Counts = {
+    memoryHits: 0,
+    diskHits: 0,
+    misses: 0,
+    upstreamRequests: 0,
+    encodes: 0,
+    failures: 0,
+  }
+  const flights = createFlights()
+  const context: Context = { settings, store, fetcher, transformer, flights, counts, tell }
+  const admission = createAdmission(settings)
+  const originals = createOriginals(context)
+  const renditions = createRenditions(context, originals)
+  const artworks = createArtworks(context, admission, originals, renditions)
+  const display = createDisplay(context, admission, artworks)
+
+  const toImage = ({ entry, bytes, from }: Obtained): Image => {
+    counts[from === 'memory' ? 'memoryHits' : from === 'disk' ? 'diskHits' : 'misses'] += 1
+    const { digest, type, width, height, storedAt } = entry
+    return { bytes, contentType: type, etag: etagOf(digest), digest, width, height, storedAt, from }
+  }
+  /** An admitted address as an image, with the digest of its original. */
+  const obtain = async (admitted: Admitted, options: GetOptions): Promise<ServedImage> => {
+    const { original, variant } = admitted
+    const { signal, accept } = options
+    const isAuto = variant.format === 'auto'
+    if (admitted.recipe === undefined && !isAuto) {
+      const known = await originals.obtain(original, signal)
+      const obtained = await originals.bytes(original, known, signal)
+      return { ...toImage(obtained), originalDigest: obtained.entry.digest }
+    }
+    const plain = isAuto ? (await originals.obtain(original, signal)).entry.type : ''
+    const settled = admission.settle(admitted, accept, plain)
+    if (settled.recipe === undefined) return obtain(settled, options)
+    const made = await renditions.obtain(formatAddress(settled.address), original, settled.recipe, signal)
+    const originalDigest = made.original?.digest ?? made.picture.entry.madeFrom ?? ''
+    return { ...toImage(made.picture), originalDigest }
+  }
+  const serve = (
+    address: Address | string,
+    trusted: boolean,
+    options: GetOptions = {},
+  ): Promise<ServedImage> => obtain(admission.admit(toAddress(address), trusted), options)
+
+  /** Removes a name and everything that was made from it. */
+  const removeTree = async (name: string): Promise<boolean> => {
+    for (let made = store.select({ original: name, limit: LARGEST_BATCH }); made.length > 0; ) {
+      for (const entry of made) await store.remove(entry.name)
+      const rest = store.select({ original: name, limit: LARGEST_BATCH })
+      made = rest.length < made.length ? rest : []
+    }
+    store.failures.clear(name)
+    return store.remove(name)
+  }
+  /** After an original changed: artwork is made again, and so is what was looked at lately; the rest when asked for. */
+  const remakeFrom = async (original: Entry): Promise<void> => {
+    const recent = settings.now() - settings.freshness.maxAge
+    for (const entry of store.select({ original: original.name, limit: LARGEST_BATCH })) {
+      if (entry.madeFrom === original.digest) continue
+      if (entry.role === 'artwork') await artworks.remake(entry)
+      else if ((store.lastUsed(entry.name) ?? 0) >= recent)
+        await serve(entry.name.slice('images/'.length), true)
+    }
+  }
+
+  return {
+    /** For the routers: admits by the strict list unless `trusted`. */
+    serve,
+    artworks,
+    display,
+    admission,
+    /**
+     * The image of an address, fetched and made where it is not held.
+     * @throws ArtworkError any row of the table of errors
+     */
+    getImage: async (address: Address | string, options: GetOptions = {}): Promise<Image> => {
+      const { originalDigest: _digest, ...image } = await serve(address, true, options)
+      return image
+    },
+    /**
+     * What URL to print, synchronously: the local copy, else the source, else the placeholder of the type.
+     * @param sourceUrl the entity's own URL
+     * @param localPath its artwork path
+     * @param entityType an entity kind; an unknown one has the plain placeholder
+     * @param options.requireLocal never let the source's URL out
+     */
+    getDisplayUrl: (
+      sourceUrl: string | null | undefined,
+      localPath: string | null | undefined,
+      entityType: string,
+      options: { requireLocal?: boolean } = {},
+    ): string =>
+      display.display({
+        kind: settings.kinds.get(entityType),
+        sourceUrl: sourceUrl ?? undefined,
+        localPath: localPath ?? undefined,
+        requireLocal: options.requireLocal,
+      }).url,
+    /** Fetches an entity's picture, makes it and names it. Never throws: see `status` and `reason`. */
+    downloadAndCache: (request: DownloadRequest): Promise<SaveImageResult> => artworks.download(request),
+    /** Whether a URL answers with an image: HEAD, and a ranged GET where HEAD is refused. Never throws. */
+    validateImage: async (url: string): Promise<boolean> => {
+      try {
+        const original = admission.claim(url)
+        return await fetcher.probe({ ...(await original.source.locate(original.address)), url })
+      } catch (error) {
+        if (asArtworkError(error).code === 'unknown')
+          settings.logger.error({ err: error }, 'artwork: a check failed')
+        return false
+      }
+    },
+    /**
+     * Keeps given bytes as the original of an address.
+     * @throws ArtworkError `unsupported` (415), `invalid_image` (422), `too_large` (413), `disk_write` (503)
+     */
+    put: async (address: Address | string, bytes: Uint8Array): Promise<Image> => {
+      const { original } = admission.admit(toAddress(address), true)
+      if (bytes.length > settings.fetch.maxBytes)
+        throw new ArtworkError('too_large', 'the image has too many bytes')
+      const content = Buffer.from(bytes)
+      const kind = sniff(content)
+      if (kind === undefined) throw new ArtworkError('unsupported', 'this is not an image of a known format')
+      const { width, height } = await transformer.inspect(content, kind)
+      const at = settings.now()
+      const entry = await store.write(
+        {
+          name: imageName(original.text),
+          role: 'original',
+          type: typeOf(kind),
+          width,
+          height,
+          storedAt: at,
+          checkedAt: at,
+          freshFor: settings.freshness.maxAge,
+        },
+        content,
+      )
+      return toImage({ entry, bytes: content, from: 'memory' })
+    },
+    /**
+     * Asks upstream about an image now; when it changed, what was made from it is made again.
+     * @throws ArtworkError any row that has to do with an upstream; what is held stays
+     */
+    refresh: async (address: Address | string): Promise<{ changed: boolean }> => {
+      const { original } = admission.admit(toAddress(address), true)
+      const { entry, changed } = await originals.refresh(original)
+      await remakeFrom(entry)
+      return { changed }
+    },
+    /** Makes a lost artwork again. @throws ArtworkError */
+    heal: async (path: string): Promise<void> => {
+      const entry = store.find(`local/${path}`)
+      if (entry !== undefined) await artworks.remake(entry)
+    },
+    /** Forgets an image and everything made from it. Answers whether it was there. */
+    remove: async (address: Address | string): Promise<boolean> => {
+      const { address: canonical } = admission.admit(toAddress(address), true)
+      return removeTree(imageName(formatAddress(canonical)))
+    },
+    /** Removes what was not used for long, orphans and damaged copies. */
+    optimizeCache: (options?: OptimizeOptions): Promise<OptimizeResult> => optimize(context, options),
+    /** Forgets everything that can be fetched again. */
+    clearCache: async (): Promise<void> => {
+      await flights.landed()
+      await store.clear()
+    },
+    stats: (): ImagesStats => ({
+      ...store.stats(),
+      requests: { ...counts },
+      restingHosts: fetcher.resting(),
+    }),
+    /** Resolves when everything under way has landed. */
+    landed: flights.landed,
+  }
+}

@@ -1,0 +1,118 @@
+/** Which addresses are answered: the variant is known, the source accepts it, and it is one of the strict list or signed. */
+
+import { negotiate } from '../model/accept.js'
+import { type Address, formatAddress } from '../model/address.js'
+import { ArtworkError } from '../model/errors.js'
+import { typeOf } from '../model/media-type.js'
+import {
+  formatVariant,
+  isAsFetched,
+  parseVariant,
+  type Recipe,
+  recipeOf,
+  settleAuto,
+  type Variant,
+} from '../model/variant.js'
+import type { Settings } from '../options.js'
+import type { Source } from '../sources/source.js'
+
+/** An original: its address, and the source that knows where it lives. */
+export interface Original {
+  readonly address: Address
+  readonly text: string
+  readonly source: Source
+}
+
+/** An address that may be answered. */
+export interface Admitted {
+  readonly address: Address
+  readonly original: Original
+  readonly variant: Variant
+  /** Undefined for the original itself. */
+  readonly recipe: Recipe | undefined
+}
+
+/** Makes the check of addresses for these settings. */
+export function createAdmission(settings: Settings) {
+  const rules = { presets: settings.presets, quality: settings.transform.quality }
+  const sources = new Map(
+    settings.sources.flatMap((source) => source.kinds.map((kind) => [kind, source] as const)),
+  )
+
+  const sourceOf = (kind: string): Source => {
+    const source = sources.get(kind)
+    if (source === undefined) throw new ArtworkError('invalid', 'image type is not known')
+    return source
+  }
+  const isListed = (source: Source, kind: string, variant: Variant): boolean => {
+    if (variant.quality !== undefined) return false
+    if (Object.hasOwn(settings.presets, variant.base) || source.isNative(kind, variant)) return true
+    const { width, height, cover } = variant
+    return width !== undefined && height === undefined && !cover && settings.widths.includes(width)
+  }
+  const refuse = (): never => {
+    throw new ArtworkError('invalid', 'this size is not offered for this type')
+  }
+
+  return {
+    sourceOf,
+    /**
+     * Checks an address. Costs no I/O.
+     * @param trusted whether a signature, or our own code, allows any variant
+     * @throws ArtworkError `invalid` (400), `refused` (403), `unsupported` (415)
+     */
+    admit: (address: Address, trusted: boolean): Admitted => {
+      const source = sourceOf(address.kind)
+      const variant = parseVariant(address.variant, rules)
+      if (settings.strict && !trusted && !isListed(source, address.kind, variant)) refuse()
+      const { format } = variant
+      if (format !== undefined && format !== 'auto' && !settings.transform.formats.includes(format))
+        throw new ArtworkError('unsupported', 'this image format is not allowed')
+      const recipe = recipeOf(variant, rules)
+      const checked = source.check({ address, variant, recipe })
+      const text = formatAddress(checked.original)
+      const isOriginal = formatAddress(checked.address) === text
+      return {
+        address: checked.address,
+        original: { address: checked.original, text, source },
+        variant,
+        recipe: isOriginal || isAsFetched(variant) ? undefined : recipe,
+      }
+    },
+    /** An `auto` address as the one that the request's `Accept` comes down to; any other as it is. */
+    settle: (admitted: Admitted, accept: string | undefined, plainType: string): Admitted => {
+      if (admitted.variant.format !== 'auto') return admitted
+      const modern = (['avif', 'webp'] as const).filter((format) =>
+        settings.transform.formats.includes(format),
+      )
+      const format = negotiate(accept, plainType === '' ? typeOf('jpeg') : plainType, modern)
+      const variant = settleAuto(admitted.variant, format)
+      const name = formatVariant(variant, rules)
+      return {
+        ...admitted,
+        address: { ...admitted.address, variant: name },
+        variant,
+        recipe: name === admitted.original.address.variant ? undefined : recipeOf(variant, rules),
+      }
+    },
+    /** The original behind a URL that an app keeps. @throws ArtworkError `invalid` (400), `refused` (403) */
+    claim: (sourceUrl: string): Original => {
+      if (!URL.canParse(sourceUrl)) throw new ArtworkError('invalid', 'the image URL cannot be read')
+      const url = new URL(sourceUrl)
+      for (const source of settings.sources) {
+        const address = source.claim(url)
+        if (address !== undefined) return { address, text: formatAddress(address), source }
+      }
+      throw new ArtworkError('refused', 'this host is not allowed')
+    },
+    /** The original of an address text that was admitted before. */
+    originalOf: (address: Address): Original => ({
+      address,
+      text: formatAddress(address),
+      source: sourceOf(address.kind),
+    }),
+  }
+}
+
+/** See the top of the file. */
+export type Admission = ReturnType<typeof createAdmission>

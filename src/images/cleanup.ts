@@ -1,0 +1,81 @@
+/** Cleaning up: what was not used, whose entity is gone, or whose bytes are bad. Pages through names, never all at once. */
+import type { Entry } from '../model/entry.js'
+import type { Context } from './context.js'
+
+/** What to remove. */
+export interface OptimizeOptions {
+  /** Not used for this many days. @default 90 */
+  readonly maxAgeDays?: number
+  /** Remove nothing, report the same numbers. @default false */
+  readonly dryRun?: boolean
+}
+
+/** What was (or would be) removed. `freedBytes` counts each content once. */
+export interface OptimizeResult {
+  readonly removed: number
+  readonly kept: number
+  readonly freedBytes: number
+  readonly expired: number
+  readonly orphaned: number
+  readonly corrupt: number
+}
+
+const DAY = 86_400_000
+const PAGE = 200
+
+type Verdict = 'expired' | 'orphaned' | 'corrupt' | 'kept'
+
+/** Removes what is not needed any more; an original stays while something that was made from it is kept. */
+export async function optimize(context: Context, options: OptimizeOptions = {}): Promise<OptimizeResult> {
+  const { maxAgeDays = 90, dryRun = false } = options
+  const { settings, store } = context
+  const now = settings.now()
+  const count = { expired: 0, orphaned: 0, corrupt: 0, kept: 0 }
+  const going: Entry[] = []
+  const contents = new Map<string, { size: number; kept: boolean }>()
+
+  const judge = async (entry: Entry, orphans: ReadonlySet<string>): Promise<Verdict> => {
+    if (orphans.has(entry.name)) return 'orphaned'
+    if (entry.held && (await store.read(entry)) === undefined) return 'corrupt'
+    const unused = now - (store.lastUsed(entry.name) ?? entry.storedAt) > maxAgeDays * DAY
+    return unused ? 'expired' : 'kept'
+  }
+  for (let after: string | undefined; ; ) {
+    const page = store.select({ limit: PAGE, ...(after === undefined ? {} : { after }) })
+    const orphans = await findOrphans(context, page)
+    for (const entry of page) {
+      const verdict = await judge(entry, orphans)
+      count[verdict] += 1
+      if (verdict !== 'kept') going.push(entry)
+      const known = contents.get(entry.digest)
+      contents.set(entry.digest, { size: entry.size, kept: (known?.kept ?? false) || verdict === 'kept' })
+    }
+    const last = page.at(-1)
+    if (last === undefined || page.length < PAGE) break
+    after = last.name
+  }
+  if (!dryRun) for (const entry of going) await store.remove(entry.name)
+  const freedBytes = [...contents.values()].reduce((sum, { size, kept }) => sum + (kept ? 0 : size), 0)
+  return { removed: going.length, freedBytes, ...count }
+}
+
+/** The artwork of a page whose entities are gone, asked of the repository kind by kind; where it fails, none is. */
+async function findOrphans({ settings }: Context, page: readonly Entry[]): Promise<ReadonlySet<string>> {
+  const { repository, logger } = settings
+  const owned = page.filter((entry) => entry.role === 'artwork' && entry.ownerKind !== undefined)
+  const orphans = new Set<string>()
+  if (repository?.exists === undefined) return orphans
+  for (const kind of new Set(owned.map((entry) => entry.ownerKind ?? ''))) {
+    const entries = owned.filter((entry) => entry.ownerKind === kind)
+    try {
+      const living = await repository.exists(
+        kind,
+        entries.map((entry) => entry.ownerId ?? ''),
+      )
+      for (const entry of entries) if (!living.has(entry.ownerId ?? '')) orphans.add(entry.name)
+    } catch (error) {
+      logger.warn({ err: error }, 'artwork: the repository could not be asked for orphans')
+    }
+  }
+  return orphans
+}

@@ -1,0 +1,43 @@
+/** What the parts of the pipeline share: the four ports, the settings, and what is counted. */
+import type { Fetcher } from '../fetch/fetcher.js'
+import type { Entry } from '../model/entry.js'
+import type { Settings } from '../options.js'
+import type { Store } from '../store/store.js'
+import type { Transformer } from '../transform/transformer.js'
+import type { Flights } from './flights.js'
+
+/** What has happened since start. */
+export interface Counts {
+  memoryHits: number
+  diskHits: number
+  misses: number
+  upstreamRequests: number
+  encodes: number
+  failures: number
+}
+
+/** What the pipeline tells to whoever works in the background. */
+export interface Told {
+  /** An original (its address text) was found stale and should be asked about again. */
+  stale(address: string): void
+  /** An artwork path is known, but its bytes are gone. */
+  lost(path: string): void
+}
+
+/** Handed to each part by `images.ts`. */
+export interface Context {
+  readonly settings: Settings
+  readonly store: Store
+  readonly fetcher: Fetcher
+  readonly transformer: Transformer
+  readonly flights: Flights
+  readonly counts: Counts
+  readonly tell: Told
+}
+
+/** An image in hand: its entry, its bytes, and where they came from. */
+export interface Obtained {
+  readonly entry: Entry
+  readonly bytes: Buffer
+  readonly from: 'memory' | 'disk' | 'upstream'
+}

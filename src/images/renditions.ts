@@ -1,0 +1,101 @@
+/** Renditions: made from an original, good for as long as that has the same bytes, one flight for all askers. */
+import { digestOf } from '../model/digest.js'
+import { type Entry, imageName } from '../model/entry.js'
+import { asArtworkError, failureStands, recallFailure, rememberFailure } from '../model/errors.js'
+import { typeOf } from '../model/media-type.js'
+import { type Recipe, recipeText } from '../model/variant.js'
+import type { NewEntry } from '../store/store.js'
+import type { Original } from './admission.js'
+import type { Context, Obtained } from './context.js'
+import type { Known, Originals } from './originals.js'
+
+/** Where a made picture is kept, and whose it is. */
+export interface Place {
+  readonly name: string
+  readonly role: 'rendition' | 'artwork'
+  readonly sourceUrl?: string
+  readonly ownerKind?: string
+  readonly ownerId?: string
+}
+
+/** See the top of the file. */
+export type Renditions = ReturnType<typeof createRenditions>
+
+/** Makes the part of the pipeline that has to do with renditions. */
+export function createRenditions(context: Context, originals: Originals) {
+  const { settings, store, transformer, flights, counts } = context
+
+  /** Makes the picture and keeps it under its name. A failure to keep it does not fail the answer. */
+  const make = (
+    place: Place,
+    original: Original,
+    known: Known,
+    recipe: Recipe,
+    asker?: AbortSignal,
+  ): Promise<Obtained> =>
+    flights.run(
+      place.name,
+      async (signal) => {
+        const failure = store.failures.get(place.name)
+        if (failure !== undefined && failureStands(failure, settings.now()))
+          throw recallFailure(failure, settings.now())
+        const source = await originals.bytes(original, known, signal)
+        try {
+          counts.encodes += 1
+          const made = await transformer.transform(source.bytes, originals.kindOf(source.entry), recipe)
+          const at = settings.now()
+          const fresh: NewEntry = {
+            ...place,
+            type: typeOf(made.format),
+            width: made.width,
+            height: made.height,
+            storedAt: at,
+            checkedAt: at,
+            freshFor: 0,
+            original: source.entry.name,
+            madeFrom: source.entry.digest,
+            recipe: recipeText(recipe),
+          }
+          return { entry: await keep(fresh, made.bytes), bytes: made.bytes, from: 'upstream' }
+        } catch (error) {
+          counts.failures += 1
+          const remembered = rememberFailure(asArtworkError(error), failure, settings.now())
+          if (remembered !== undefined) store.failures.set(place.name, remembered)
+          throw error
+        }
+      },
+      asker,
+    )
+  const keep = async (fresh: NewEntry, bytes: Buffer): Promise<Entry> => {
+    try {
+      return await store.write(fresh, bytes)
+    } catch {
+      return { ...fresh, digest: digestOf(bytes), size: bytes.length, held: false }
+    }
+  }
+
+  return {
+    make,
+    /** The rendition of an address, made where it is not held or its original has changed. */
+    obtain: async (addressText: string, original: Original, recipe: Recipe, asker?: AbortSignal) => {
+      const name = imageName(addressText)
+      const entry = store.find(name)
+      const known = await originals.obtain(original, asker).catch(async (error) => {
+        // The original's row may be gone while this picture is held: it stands in for as long as upstream fails.
+        const held = entry === undefined ? undefined : await store.read(entry)
+        if (held === undefined || entry === undefined) throw error
+        return { standIn: { entry, ...held } }
+      })
+      if ('standIn' in known) return { picture: known.standIn, original: undefined }
+      if (entry?.madeFrom === known.entry.digest && entry.recipe === recipeText(recipe)) {
+        const held = await store.read(entry)
+        if (held !== undefined) {
+          store.use(name)
+          return { picture: { entry, ...held }, original: known.entry }
+        }
+      }
+      const place: Place = { name, role: 'rendition' }
+      return { picture: await make(place, original, known, recipe, asker), original: known.entry }
+    },
+  }
+}

@@ -1,0 +1,188 @@
+/** express-artwork: the composition root, read from top to bottom, and every public name. */
+import { fileURLToPath } from 'node:url'
+import express, { type Router } from 'express'
+import type { Environment } from 'nunjucks'
+import { createFetcher } from './fetch/fetcher.js'
+import { createImages, type Images } from './images.js'
+import type { EntityLike } from './model/repository.js'
+import { readSubject } from './model/subject.js'
+import { type ArtworkOptions, type Settings, settleOptions } from './options.js'
+import { createRefresher, type Enqueued, type Priority, type RefresherStatus } from './refresher/refresher.js'
+import { createDiskStore } from './store/disk-store.js'
+import { createMemoryLayer, type MemoryLayer } from './store/memory-layer.js'
+import { createMemoryStore } from './store/memory-store.js'
+import { installFilters } from './templates/filters.js'
+import { createInProcess } from './transform/in-process.js'
+import { createWorkerPool } from './transform/worker-pool.js'
+import { createImagesRouter } from './web/images-router.js'
+import { createLocalRouter } from './web/local-router.js'
+import { createPlaceholderRouter } from './web/placeholders.js'
+
+export type { DownloadRequest, SaveImageResult } from './images/artworks.js'
+export type { OptimizeOptions, OptimizeResult } from './images/cleanup.js'
+export type { Image, ImagesStats } from './images.js'
+export type { Address } from './model/address.js'
+export type { EntityId } from './model/artwork-path.js'
+export type { EntityKindOptions } from './model/entity.js'
+export { ArtworkError, type ErrorCode, type Reason } from './model/errors.js'
+export type { Logger } from './model/logger.js'
+export type { EntityLike, Repository, SavedImage } from './model/repository.js'
+export { signAddress } from './model/signature.js'
+export type { Preset } from './model/variant.js'
+export type { ArtworkOptions } from './options.js'
+export type { Enqueued, Priority, RefresherStatus } from './refresher/refresher.js'
+export { type RemoteOptions, remote } from './sources/remote.js'
+export type { Source } from './sources/source.js'
+export { type TmdbOptions, tmdb } from './sources/tmdb.js'
+
+/** Directory of the Nunjucks macros: give it to your loader beside your own views. */
+export const viewsPath: string = fileURLToPath(new URL('../views', import.meta.url))
+
+/** The public verbs of the pipeline; each is described where it is made, in `images.ts`. */
+export type ArtworkImages = Pick<
+  Images,
+  | 'getImage'
+  | 'getDisplayUrl'
+  | 'downloadAndCache'
+  | 'validateImage'
+  | 'put'
+  | 'refresh'
+  | 'remove'
+  | 'optimizeCache'
+  | 'clearCache'
+  | 'stats'
+>
+
+/** The background worker. */
+export interface ArtworkRefresher {
+  /**
+   * Queues an entity's picture: its URL is read from its fields. Works after `artwork.start()`.
+   * @returns whether it was taken, and why not
+   */
+  enqueue(kind: string, entity: EntityLike, options?: { priority?: Priority }): Enqueued
+  status(): RefresherStatus
+  /** Resolves when nothing that may run is queued or running. */
+  idle(): Promise<void>
+}
+
+/** A toolkit in operation. */
+export interface Artwork {
+  readonly images: ArtworkImages
+  readonly refresher: ArtworkRefresher
+  /** Everything under its configured paths: `/artwork/local`, `/images`, `/static/images/placeholder*.svg`. */
+  readonly router: Router
+  /** `/{path}`: local artwork alone, for another mount path. */
+  readonly localRouter: Router
+  /** `/{kind}/{variant}/{id}` alone, for another mount path. */
+  readonly imagesRouter: Router
+  /** Adds the filters to a Nunjucks environment. */
+  installTemplates(environment: Environment): void
+  /** Lets the background work begin: entities that were queued, and those that templates show without a local picture. */
+  start(): void
+  /** Finishes what runs, writes what is to be written, and lets go of everything. The process can end after it. */
+  close(): Promise<void>
+}
+
+const CLOSE_WITHIN = 20_000
+
+/**
+ * Creates the toolkit. Does no slow work: what was lost on disk is rebuilt, and children are started, later.
+ * @throws TypeError for a bad option, naming it, the rule and the value
+ * @throws Error when `disk.required` is set and the directory cannot be used
+ */
+export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwork> {
+  const settings = settleOptions(options)
+  const { logger, now, kinds } = settings
+  const layer = await openStore(settings)
+  const fetcher = createFetcher({ ...settings.fetch, lookup: settings.fetch.lookup, now })
+  const transformer = settings.transform.isolate
+    ? createWorkerPool(settings.transform)
+    : createInProcess(settings.transform)
+
+  // Images find originals stale and artwork lost; the refresher acts on it. Each is handed the other's verbs here.
+  const images: Images = createImages(
+    settings,
+    { store: layer.store, fetcher, transformer },
+    {
+      stale: (address) => refresher.stale(address),
+      lost: (path) => refresher.lost(path),
+    },
+  )
+  const refresher = createRefresher(
+    { refresh: images.refresh, heal: images.heal, download: images.downloadAndCache },
+    { concurrency: 4, now, logger },
+  )
+
+  const localRouter = createLocalRouter(images, settings)
+  const imagesRouter = createImagesRouter(images, settings)
+  const router = express.Router()
+  router.use(settings.urls.local, localRouter)
+  router.use(settings.urls.images, imagesRouter)
+  router.use(settings.urls.placeholders, createPlaceholderRouter(settings))
+
+  let closing: Promise<void> | undefined
+  const close = async (): Promise<void> => {
+    await within(CLOSE_WITHIN, refresher.close().then(images.landed))
+    fetcher.close()
+    await transformer.close()
+    await layer.store.close()
+  }
+  const enqueue = (kind: string, entity: unknown, priority: Priority): Enqueued => {
+    const { id, sourceUrl, params } = readSubject(entity, kind, kinds)
+    if (id === undefined) throw new TypeError('refresher.enqueue needs an entity with an id')
+    images.artworks.kindOf(kind)
+    return refresher.request({ sourceUrl, entityType: kind, entityId: id, params }, priority)
+  }
+  return {
+    images,
+    refresher: {
+      enqueue: (kind, entity, { priority = 'normal' } = {}) => enqueue(kind, entity, priority),
+      status: refresher.status,
+      idle: refresher.idle,
+    },
+    router,
+    localRouter,
+    imagesRouter,
+    installTemplates: (environment) =>
+      installFilters(environment, {
+        images,
+        kinds,
+        onWanted: ({ kind, id, sourceUrl, params }) => {
+          if (kind === undefined || id === undefined || !refresher.status().started) return
+          refresher.request({ sourceUrl, entityType: kind.kind, entityId: id, params }, 'low')
+        },
+      }),
+    start: refresher.start,
+    close: () => {
+      closing ??= close()
+      return closing
+    },
+  }
+}
+
+/** The store on disk under the memory layer; a directory that cannot be used leaves memory alone, with a warning. */
+async function openStore(settings: Settings): Promise<MemoryLayer> {
+  const { directory, disk, memory, now, logger } = settings
+  let layer: MemoryLayer | undefined
+  try {
+    const onChange = (changed: readonly string[] | 'all') => layer?.forget(changed)
+    const store = await createDiskStore({ directory, ...disk, now, logger, onChange })
+    layer = createMemoryLayer(store, memory)
+  } catch (error) {
+    if (disk.required)
+      throw new Error(`disk.required is set and ${directory} cannot be used`, { cause: error })
+    logger.warn({ err: error }, `artwork: ${directory} cannot be used, pictures are kept in memory only`)
+    const bounds = { maxBytes: Math.max(memory.maxBytes, 1), maxNames: disk.maxNames }
+    layer = createMemoryLayer(createMemoryStore({ ...bounds, now }), { maxBytes: 0 })
+  }
+  return layer
+}
+
+/** Waits for the work, but not for longer than this, ms. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([work, late]).finally(() => clearTimeout(timer))
+}

@@ -1,0 +1,116 @@
+/** Nunjucks filters: synchronous (async ones vanish silently), never throwing for missing data, plain text that autoescape escapes. */
+import type { Environment } from 'nunjucks'
+import type { Displayed } from '../images/display.js'
+import type { Images } from '../images.js'
+import type { EntityKind } from '../model/entity.js'
+import { readSubject, type Subject } from '../model/subject.js'
+
+/** What `image_data` gives to the macros. */
+export interface ImageData extends Displayed {
+  /** The URL of its placeholder. */
+  readonly placeholder: string
+  /** Candidates by width, '' where there are none. */
+  readonly srcset: string
+}
+
+/** What the filters work with. */
+export interface TemplateParts {
+  readonly images: Pick<Images, 'display'>
+  readonly kinds: ReadonlyMap<string, EntityKind>
+  /** Told of an entity whose picture should be fetched. */
+  readonly onWanted: (subject: Subject) => void
+}
+
+type Keywords = Readonly<Record<string, unknown>>
+
+/** Nunjucks hands keyword arguments over as a last object that is marked so. */
+function readArguments(given: readonly unknown[], names: readonly string[]): Keywords {
+  const last = given.at(-1)
+  const isKeywords = typeof last === 'object' && last !== null && '__keywords' in last
+  const positional = isKeywords ? given.slice(0, -1) : given
+  const named: Keywords = isKeywords ? { ...last } : {}
+  return {
+    ...named,
+    ...Object.fromEntries(positional.map((value, index) => [names[index] ?? `_${index}`, value])),
+  }
+}
+
+const text = (value: unknown): string | undefined =>
+  typeof value === 'string' && value !== '' ? value : undefined
+
+/** Adds the filters and the check of `alt` to an environment. */
+export function installFilters(environment: Environment, { images, kinds, onWanted }: TemplateParts): void {
+  const { display } = images
+  const show = (
+    given: unknown,
+    kind: unknown,
+    requireLocal: unknown,
+  ): { subject: Subject; shown: Displayed } => {
+    const subject = readSubject(given, text(kind), kinds)
+    const shown = display.display({ ...subject, requireLocal: requireLocal === true })
+    if (shown.wanted && subject.id !== undefined) onWanted(subject)
+    return { subject, shown }
+  }
+  /** What `/images` knows the subject by: its source URL, or the text itself (`poster/abc.jpg`). */
+  const nameOf = (given: unknown, kind: unknown): string | undefined => {
+    const { sourceUrl, localPath } = readSubject(given, text(kind), kinds)
+    return sourceUrl ?? (typeof given === 'string' ? localPath : undefined)
+  }
+  const srcset = (name: string | undefined, widths: readonly unknown[], format: string): string =>
+    widths
+      .map(Number)
+      .filter((width) => Number.isInteger(width) && width > 0)
+      .map(
+        (width) =>
+          [name === undefined ? undefined : display.imageUrl(name, `w${width}-${format}`), width] as const,
+      )
+      .filter(([url]) => url !== undefined)
+      .map(([url, width]) => `${url} ${width}w`)
+      .join(', ')
+  const widthsOf = (name: string | undefined, given: unknown): readonly unknown[] =>
+    Array.isArray(given) ? given : name === undefined ? [] : display.widthsFor(name)
+
+  environment.addFilter('image_display_url', (given: unknown, ...rest: unknown[]) => {
+    const { kind, require_local } = readArguments(rest, ['kind', 'require_local'])
+    return show(given, kind, require_local).shown.url
+  })
+  environment.addFilter('image_url', (given: unknown, ...rest: unknown[]) => {
+    const { variant, kind } = readArguments(rest, ['variant', 'kind'])
+    const name = nameOf(given, kind)
+    return (
+      (name === undefined ? undefined : display.imageUrl(name, text(variant))) ??
+      show(given, kind, false).shown.url
+    )
+  })
+  environment.addFilter('image_srcset', (given: unknown, ...rest: unknown[]) => {
+    const { widths, kind, format } = readArguments(rest, ['widths', 'kind', 'format'])
+    const name = nameOf(given, kind)
+    return srcset(name, widthsOf(name, widths), text(format) ?? 'auto')
+  })
+  environment.addFilter('image_placeholder', (given: unknown, ...rest: unknown[]) => {
+    const { kind } = readArguments(rest, ['kind'])
+    const named = typeof given === 'string' ? kinds.get(given) : undefined
+    return display.placeholder(named ?? readSubject(given, text(kind), kinds).kind)
+  })
+  environment.addFilter('image_data', (given: unknown, ...rest: unknown[]): ImageData => {
+    const { kind, require_local, widths, format } = readArguments(rest, [
+      'kind',
+      'require_local',
+      'widths',
+      'format',
+    ])
+    const { subject, shown } = show(given, kind, require_local)
+    const name = nameOf(given, kind)
+    const candidates =
+      widths === undefined || widths === ''
+        ? ''
+        : srcset(name, widthsOf(name, widths), text(format) ?? 'auto')
+    return { ...shown, placeholder: display.placeholder(subject.kind), srcset: candidates }
+  })
+  environment.addFilter('image_alt', (given: unknown) => {
+    if (typeof given === 'string' || typeof given === 'number') return given
+    throw new TypeError(
+      'artwork macros need an alt text: describe the picture, or pass "" for one that only decorates',
+    )
+  })
+}
