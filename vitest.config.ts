@@ -1,0 +1,20 @@
+import { defineConfig } from 'vitest/config'
+
+/** The suites that need nothing but Node. The routers run a second time on Express 4. */
+const common = { testTimeout: 30_000, hookTimeout: 30_000, restoreMocks: true }
+const source = new URL('./src/index.ts', import.meta.url).pathname
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        resolve: { alias: { 'express-artwork': source } },
+        test: { ...common, name: 'node', include: ['test/**/*.test.ts'], exclude: ['test/browser/**'] },
+      },
+      {
+        resolve: { alias: { 'express-artwork': source, express: 'express4' } },
+        test: { ...common, name: 'express 4', include: ['test/web/**/*.test.ts'] },
+      },
+    ],
+  },
+})
