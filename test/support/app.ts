@@ -50,7 +50,9 @@ export interface TestApp {
 }
 
 /** Serves an app on a loopback port until the test ends. */
-export async function listen(handler: Parameters<typeof createServer>[1]): Promise<{ url: string; server: Server }> {
+export async function listen(
+  handler: Parameters<typeof createServer>[1],
+): Promise<{ url: string; server: Server }> {
   const server = createServer(handler)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   atEnd(

@@ -46,7 +46,8 @@ export async function startOrigin(): Promise<Origin> {
     url: `http://127.0.0.1:${port}`,
     host: `127.0.0.1:${port}`,
     serve: (path, answer) => void answers.set(path, answer),
-    hits: (path) => (path === undefined ? seen.length : seen.filter((request) => request.path === path).length),
+    hits: (path) =>
+      path === undefined ? seen.length : seen.filter((request) => request.path === path).length,
     seen,
     fail: (status) => {
       failing = status
@@ -60,7 +61,11 @@ export async function startOrigin(): Promise<Origin> {
 }
 
 /** An image answer. */
-export const image = (body: Buffer | string, type = 'image/jpeg', headers: Record<string, string> = {}): Answer => ({
+export const image = (
+  body: Buffer | string,
+  type = 'image/jpeg',
+  headers: Record<string, string> = {},
+): Answer => ({
   headers: { 'Content-Type': type, ...headers },
   body,
 })

@@ -1,5 +1,5 @@
 /** Real image files for the tests, made here so that every expected pixel is known. */
-import sharp from 'sharp'
+import sharp, { type Sharp } from 'sharp'
 
 /** A colour, 0–255 each. */
 export type Rgb = readonly [red: number, green: number, blue: number]
@@ -13,7 +13,7 @@ const YELLOW: Rgb = [230, 210, 40]
 export const QUARTERS = { topLeft: RED, topRight: GREEN, bottomLeft: BLUE, bottomRight: YELLOW } as const
 
 /** A picture of four flat quarters. */
-export function quarters(width: number, height: number): sharp.Sharp {
+export function quarters(width: number, height: number): Sharp {
   const w = width / 2
   const h = height / 2
   const block = (colour: Rgb) => ({
@@ -32,7 +32,10 @@ const rgb = ([r, g, b]: Rgb) => ({ r, g, b })
 /** A JPEG of four quarters. Another seed is another picture. */
 export async function jpeg(width = 800, height = 600, seed = 0): Promise<Buffer> {
   const flat = await quarters(width, height).png().toBuffer()
-  return sharp(flat).modulate({ hue: seed * 37 }).jpeg({ quality: 90 }).toBuffer()
+  return sharp(flat)
+    .modulate({ hue: seed * 37 })
+    .jpeg({ quality: 90 })
+    .toBuffer()
 }
 
 /** A PNG of four quarters. */
@@ -64,4 +67,5 @@ export async function quartersOf(bytes: Buffer) {
 }
 
 /** An SVG document. */
-export const SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"><rect width="10" height="10"/></svg>'
+export const SVG =
+  '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"><rect width="10" height="10"/></svg>'

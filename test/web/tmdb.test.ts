@@ -1,9 +1,9 @@
 import { remote, tmdb } from 'express-artwork'
+import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
 import { anOrigin, remoteAddress, startApp, temporaryFolder } from '../support/app.js'
 import { image } from '../support/origin.js'
 import { jpeg, png, SVG } from '../support/pictures.js'
-import sharp from 'sharp'
 
 const sizes = {
   poster: ['w92', 'w154', 'w185', 'w342', 'w500', 'w780', 'original'],
@@ -29,7 +29,9 @@ describe('parity 1: TMDb pictures', () => {
         }
       }
     }
-    const asked = new Set(Object.entries(sizes).flatMap(([type, list]) => list.map((size) => `${size}/${type}`)))
+    const asked = new Set(
+      Object.entries(sizes).flatMap(([type, list]) => list.map((size) => `${size}/${type}`)),
+    )
     expect(app.origin.hits()).toBe(asked.size)
   })
 
@@ -49,7 +51,10 @@ describe('parity 1: TMDb pictures', () => {
     const get = (accept: string) => app.get('/images/poster/w342-auto/a.jpg', { headers: { accept } })
     const modern = await get('image/avif,image/webp,*/*')
     const plain = await get('*/*')
-    expect([modern.headers.get('content-type'), plain.headers.get('content-type')]).toEqual(['image/webp', 'image/jpeg'])
+    expect([modern.headers.get('content-type'), plain.headers.get('content-type')]).toEqual([
+      'image/webp',
+      'image/jpeg',
+    ])
     expect([modern.headers.get('vary'), plain.headers.get('vary')]).toEqual(['Accept', 'Accept'])
     expect(modern.headers.get('etag')).not.toBe(plain.headers.get('etag'))
     expect(app.origin.hits()).toBe(1)
@@ -148,10 +153,13 @@ describe('parity 1: TMDb pictures', () => {
     app.origin.serve('/t/p/w92/large.jpg', image(Buffer.alloc(60_000, 1)))
     const svg = await app.get('/images/logo/w92/a.svg')
     expect(await svg.text()).toBe(SVG)
-    expect(svg.headers.get('content-security-policy')).toBe("default-src 'none'; style-src 'unsafe-inline'; sandbox")
+    expect(svg.headers.get('content-security-policy')).toBe(
+      "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    )
     expect(svg.headers.get('x-content-type-options')).toBe('nosniff')
     const statuses = []
-    for (const name of ['html', 'lie', 'large']) statuses.push((await app.get(`/images/logo/w92/${name}.jpg`)).status)
+    for (const name of ['html', 'lie', 'large'])
+      statuses.push((await app.get(`/images/logo/w92/${name}.jpg`)).status)
     expect(statuses).toEqual([415, 415, 413])
     expect((await app.get('/images/logo/w92-webp/a.svg')).status).toBe(415)
     expect(app.artwork.images.stats().names).toBe(1)
@@ -217,7 +225,12 @@ describe('remote pictures', () => {
     const origin = await anOrigin()
     origin.serve('/a.png', image(await png(), 'image/png'))
     const app = await startApp(
-      { sources: [tmdb(), remote({ hosts: ['127.0.0.1'], headers: { '127.0.0.1': { 'x-token': 'secret' } } })] },
+      {
+        sources: [
+          tmdb(),
+          remote({ hosts: ['127.0.0.1'], headers: { '127.0.0.1': { 'x-token': 'secret' } } }),
+        ],
+      },
       { origin },
     )
     const answer = await app.get(`/images/${remoteAddress(`${origin.url}/a.png`)}`, {
@@ -226,7 +239,8 @@ describe('remote pictures', () => {
     expect(answer.status).toBe(206)
     const [asked] = origin.seen
     expect(asked?.headers).toMatchObject({ 'x-token': 'secret', 'accept-encoding': 'identity' })
-    for (const name of ['cookie', 'authorization', 'referer', 'range']) expect(asked?.headers).not.toHaveProperty(name)
+    for (const name of ['cookie', 'authorization', 'referer', 'range'])
+      expect(asked?.headers).not.toHaveProperty(name)
     expect([...answer.headers.keys()]).not.toContain('x-token')
   })
 })
