@@ -12,18 +12,21 @@ const YELLOW: Rgb = [230, 210, 40]
 /** The colours of the four quarters of {@link quarters}, as it is seen. */
 export const QUARTERS = { topLeft: RED, topRight: GREEN, bottomLeft: BLUE, bottomRight: YELLOW } as const
 
+/** A colour for each quarter. */
+export type Quarters = Readonly<Record<keyof typeof QUARTERS, Rgb>>
+
 /** A picture of four flat quarters. */
-export function quarters(width: number, height: number): Sharp {
+export function quarters(width: number, height: number, colours: Quarters = QUARTERS): Sharp {
   const w = width / 2
   const h = height / 2
   const block = (colour: Rgb) => ({
     create: { width: Math.ceil(w), height: Math.ceil(h), channels: 3 as const, background: rgb(colour) },
   })
   return sharp({ create: { width, height, channels: 3, background: '#000' } }).composite([
-    { input: block(RED), left: 0, top: 0 },
-    { input: block(GREEN), left: Math.floor(w), top: 0 },
-    { input: block(BLUE), left: 0, top: Math.floor(h) },
-    { input: block(YELLOW), left: Math.floor(w), top: Math.floor(h) },
+    { input: block(colours.topLeft), left: 0, top: 0 },
+    { input: block(colours.topRight), left: Math.floor(w), top: 0 },
+    { input: block(colours.bottomLeft), left: 0, top: Math.floor(h) },
+    { input: block(colours.bottomRight), left: Math.floor(w), top: Math.floor(h) },
   ])
 }
 
