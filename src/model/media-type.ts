@@ -1,4 +1,5 @@
 /** The image formats the toolkit knows, told apart by their first bytes and never by what anybody says. */
+import mime from 'mime-types'
 
 /** A raster format that can be decoded and encoded. */
 export type Format = 'jpeg' | 'png' | 'gif' | 'webp' | 'avif'
@@ -6,29 +7,22 @@ export type Format = 'jpeg' | 'png' | 'gif' | 'webp' | 'avif'
 /** What a file can be: a raster format, or SVG, which is passed through and never decoded. */
 export type Kind = Format | 'svg'
 
-const types = {
-  jpeg: { type: 'image/jpeg', extension: 'jpg' },
-  png: { type: 'image/png', extension: 'png' },
-  gif: { type: 'image/gif', extension: 'gif' },
-  webp: { type: 'image/webp', extension: 'webp' },
-  avif: { type: 'image/avif', extension: 'avif' },
-  svg: { type: 'image/svg+xml', extension: 'svg' },
-} as const satisfies Record<Kind, { type: string; extension: string }>
+const KINDS = ['jpeg', 'png', 'gif', 'webp', 'avif', 'svg'] as const satisfies readonly Kind[]
 
 /** The media type of a format, as it is sent. */
-export const typeOf = (kind: Kind): string => types[kind].type
+export const typeOf = (kind: Kind): string => mime.lookup(kind) || 'application/octet-stream'
 
 /** The usual file extension of a format, without a dot. */
-export const extensionOf = (kind: Kind): string => types[kind].extension
+export const extensionOf = (kind: Kind): string => mime.extension(typeOf(kind)) || kind
 
-const isKind = (text: string): text is Kind => Object.hasOwn(types, text)
+const isKind = (text: string): text is Kind => KINDS.some((kind) => kind === text)
 
 /** Whether the text names a raster format. */
 export const isFormat = (text: string): text is Format => text !== 'svg' && isKind(text)
 
 /** The format behind a media type, or undefined for one that is not ours. */
 export function kindOfType(type: string): Kind | undefined {
-  return (Object.keys(types) as Kind[]).find((kind) => types[kind].type === type)
+  return KINDS.find((kind) => typeOf(kind) === type)
 }
 
 /** The format that a file extension asks for: `jpg` and `jpeg` are one. */

@@ -1,0 +1,168 @@
+/** The direction of imports, held by a test. Each rule has its reason; each is shown to fail on a planted breach. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import ts from 'typescript'
+import { describe, expect, test } from 'vitest'
+
+type Tree = Readonly<Record<string, string>>
+
+const root = new URL('../src/', import.meta.url).pathname
+
+const readTree = (): Tree =>
+  Object.fromEntries(
+    readdirSync(root, { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts'))
+      .map((file) => [file, readFileSync(join(root, file), 'utf8')]),
+  )
+
+/** What a file imports: our own files as paths below src, packages by their name. */
+function importsOf(file: string, text: string): { own: string[]; packages: string[] } {
+  const { importedFiles } = ts.preProcessFile(text, true, true)
+  const own: string[] = []
+  const packages: string[] = []
+  for (const { fileName } of importedFiles) {
+    if (fileName.startsWith('.'))
+      own.push(relative(root, resolve(root, dirname(file), fileName)).replace(/\.js$/, '.ts'))
+    else if (!fileName.startsWith('node:')) packages.push(fileName.replace(/^((?:@[^/]+\/)?[^/]+).*$/, '$1'))
+  }
+  return { own, packages }
+}
+
+/** The layer of a file: its folder, or its name for the files at the top. `images/` is the inside of `images.ts`. */
+const layerOf = (file: string): string =>
+  file.includes('/') ? (file.split('/')[0] ?? '') : file.replace(/\.ts$/, '')
+
+const PORTS = ['store', 'fetch', 'transform', 'sources']
+const BELOW_WEB = ['model', ...PORTS, 'options', 'images', 'refresher']
+/** What each layer may import. */
+const ALLOWED: Readonly<Record<string, { from: readonly string[]; because: string }>> = {
+  model: { from: ['model'], because: 'pure values know nobody' },
+  store: { from: ['model', 'store'], because: 'the four ports never see each other' },
+  fetch: { from: ['model', 'fetch'], because: 'the four ports never see each other' },
+  transform: { from: ['model', 'transform'], because: 'the four ports never see each other' },
+  sources: { from: ['model', 'sources'], because: 'the four ports never see each other' },
+  options: { from: ['model', 'sources', 'options'], because: 'options are settled before anything runs' },
+  images: { from: ['model', ...PORTS, 'options', 'images'], because: 'the pipeline does not know who asks' },
+  refresher: { from: BELOW_WEB, because: 'background work does not know HTTP' },
+  web: { from: [...BELOW_WEB, 'web'], because: 'HTTP and templates do not know each other' },
+  templates: { from: [...BELOW_WEB, 'templates'], because: 'HTTP and templates do not know each other' },
+  index: {
+    from: [...BELOW_WEB, 'web', 'templates'],
+    because: 'the composition root knows everyone but the command line',
+  },
+  cli: { from: ['model', 'options', 'index', 'cli'], because: 'the command line is a user like any other' },
+}
+
+/** Each npm package has one owner: whoever wants to exchange it finds one folder to change. */
+const OWNERS: Readonly<Record<string, string>> = {
+  cacache: 'store',
+  'lru-cache': 'store',
+  'better-sqlite3': 'store',
+  'node-fetch': 'fetch',
+  'ipaddr.js': 'fetch',
+  'http-cache-semantics': 'fetch',
+  cockatiel: 'fetch',
+  sharp: 'transform',
+  workerpool: 'transform',
+  'mime-types': 'model',
+  zod: 'options',
+  'p-queue': 'refresher',
+}
+/** express is used by web, and its Router by the root that mounts it; nunjucks only as a type. */
+const SHARED: Readonly<Record<string, readonly string[]>> = {
+  express: ['web', 'index'],
+  nunjucks: ['templates', 'index'],
+}
+
+/** Every breach of the rules in a tree, each as a sentence. */
+function breaches(tree: Tree): string[] {
+  const found: string[] = []
+  for (const [file, text] of Object.entries(tree)) {
+    const layer = layerOf(file)
+    const rule = ALLOWED[layer]
+    if (rule === undefined) {
+      found.push(`${file} belongs to no layer`)
+      continue
+    }
+    const { own, packages } = importsOf(file, text)
+    for (const target of own)
+      if (!rule.from.includes(layerOf(target))) found.push(`${file} imports ${target}: ${rule.because}`)
+    for (const name of packages) {
+      const owners = SHARED[name] ?? [OWNERS[name] ?? '']
+      if (!owners.includes(layer))
+        found.push(`${file} uses ${name}, which belongs to ${owners.join(' and ') || 'nobody'}`)
+    }
+  }
+  return [...found, ...cycles(tree)]
+}
+
+/** Cycles between files, types included: a cycle is where a reader cannot begin. */
+function cycles(tree: Tree): string[] {
+  const found: string[] = []
+  const done = new Set<string>()
+  const visit = (file: string, path: readonly string[]): void => {
+    if (path.includes(file)) {
+      found.push(`cycle: ${[...path.slice(path.indexOf(file)), file].join(' → ')}`)
+      return
+    }
+    if (done.has(file)) return
+    for (const target of importsOf(file, tree[file] ?? '').own)
+      if (target in tree) visit(target, [...path, file])
+    done.add(file)
+  }
+  for (const file of Object.keys(tree)) visit(file, [])
+  return found
+}
+
+describe('architecture', () => {
+  const tree = readTree()
+  const plant = (file: string, line: string): Tree => ({ ...tree, [file]: `${line}\n${tree[file] ?? ''}` })
+
+  test('the tree keeps the rules', () => {
+    expect(Object.keys(tree).length).toBeGreaterThan(40)
+    expect(breaches(tree)).toEqual([])
+  })
+  test('every dependency of the package has an owner', () => {
+    const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+    if (typeof manifest !== 'object' || manifest === null || !('dependencies' in manifest))
+      throw new Error('no dependencies')
+    expect(Object.keys(manifest.dependencies as object).sort()).toEqual(Object.keys(OWNERS).sort())
+  })
+  test.each([
+    [
+      'a back-import',
+      'model/variant.ts',
+      "import { createImages } from '../images.js'",
+      /model\/variant\.ts imports images\.ts/,
+    ],
+    [
+      'a port that sees another',
+      'store/disk-store.ts',
+      "import { sniff } from '../fetch/guard.js'",
+      /store\/disk-store\.ts imports fetch/,
+    ],
+    [
+      'a back-import of a type',
+      'images/flights.ts',
+      "import type { Refresher } from '../refresher/refresher.js'",
+      /flights\.ts imports refresher/,
+    ],
+    [
+      'a second user of sharp',
+      'web/send.ts',
+      "import sharp from 'sharp'",
+      /web\/send\.ts uses sharp, which belongs to transform/,
+    ],
+    [
+      'a second user of sharp by import()',
+      'images.ts',
+      "const s = await import('sharp')",
+      /images\.ts uses sharp/,
+    ],
+    ['a package nobody owns', 'model/accept.ts', "import x from 'left-pad'", /belongs to nobody/],
+    ['a cycle', 'model/errors.ts', "import { parseVariant } from './variant.js'", /cycle: /],
+    ['a file without a layer', 'helpers/index.ts', '', /belongs to no layer/],
+  ])('%s is found', (_what, file, line, sentence) => {
+    expect(breaches(plant(file, line)).join('\n')).toMatch(sentence)
+  })
+})
