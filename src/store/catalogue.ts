@@ -147,8 +147,9 @@ export function openCatalogue(file: string, unlink: (digest: string) => void) {
     named: db.prepare<[string], { one: 1 }>(
       'SELECT 1 AS one FROM names WHERE digest = ? AND held = 1 LIMIT 1',
     ),
-    oldest: db.prepare<[number], Row>(`SELECT * FROM names AS n WHERE held = 1
-      OR NOT EXISTS (SELECT 1 FROM names AS made WHERE made.original = n.name) ORDER BY usedAt LIMIT ?`),
+    oldestHeld: db.prepare<[number], Row>('SELECT * FROM names WHERE held = 1 ORDER BY usedAt LIMIT ?'),
+    oldestFree: db.prepare<[number], Row>(`SELECT * FROM names AS n
+      WHERE NOT EXISTS (SELECT 1 FROM names AS made WHERE made.original = n.name) ORDER BY usedAt LIMIT ?`),
     any: db.prepare<[number], { name: string }>('SELECT name FROM names LIMIT ?'),
     sharing: db.prepare<[string], Row>('SELECT * FROM names WHERE digest = ? AND held = 1'),
     use: db.prepare(`UPDATE names SET usedAt = @at WHERE usedAt < @at AND
@@ -276,8 +277,10 @@ export function openCatalogue(file: string, unlink: (digest: string) => void) {
     use: immediately((uses: ReadonlyMap<string, number>): void => {
       for (const [key, at] of uses) sql.use.run({ name: key, at })
     }),
-    /** The least recently used rows that can go: not those whose bytes went already and whose renditions are kept. */
-    oldest: (limit: number): readonly Named[] => sql.oldest.all(limit).map(toNamed),
+    /** The least recently used rows whose bytes are held. */
+    oldestHeld: (limit: number): readonly Named[] => sql.oldestHeld.all(limit).map(toNamed),
+    /** The least recently used rows that nothing kept was made from. */
+    oldestFree: (limit: number): readonly Named[] => sql.oldestFree.all(limit).map(toNamed),
     any: (limit: number): readonly string[] => sql.any.all(limit).map((row) => row.name),
     select: (selection: Selection): readonly Entry[] => {
       const { role, original, ownerKind, after, limit } = selection

@@ -7,7 +7,7 @@ import type { Entry } from '../model/entry.js'
 import { ArtworkError } from '../model/errors.js'
 import type { Logger } from '../model/logger.js'
 import { createBytes } from './cacache-store.js'
-import { openCatalogue } from './catalogue.js'
+import { type Named, openCatalogue } from './catalogue.js'
 import { type Bounds, EVICT_TO, LARGEST_SHARE, type NewEntry, type Store } from './store.js'
 
 /** How to open a {@link createDiskStore}. */
@@ -67,31 +67,45 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
       .forget(name, generation)
       .catch((error) => logger.warn({ err: error }, 'artwork store: index entry stays behind'))
 
-  /** Makes room for `size` more bytes and one more name, least recently used first, down to 90 %. */
+  /**
+   * Makes room for `size` more bytes and one more name, least recently used first, down to 90 %. Bytes go
+   * before names: artwork keeps its row, so that it can heal, and so does an original that something kept was
+   * made from. When there are too many names, rows go too.
+   */
   const makeRoom = async (size: number): Promise<void> => {
-    const over = (share: number) =>
-      catalogue.bytes() + reserved + size > options.maxBytes * share ||
-      catalogue.names() + 1 > options.maxNames * share
-    if (!over(1)) return
+    const overBytes = (share: number) => catalogue.bytes() + reserved + size > options.maxBytes * share
+    const overNames = (share: number) => catalogue.names() + 1 > options.maxNames * share
+    if (!overBytes(1) && !overNames(1)) return
     flush()
-    while (over(EVICT_TO)) {
-      const batch = catalogue.oldest(EVICT_BATCH)
+    if (overBytes(1)) await evictWhile(() => overBytes(EVICT_TO), catalogue.oldestHeld, giveUpBytes)
+    if (overNames(1))
+      await evictWhile(
+        () => overNames(EVICT_TO),
+        catalogue.oldestFree,
+        ({ name }) => catalogue.remove(name),
+      )
+  }
+  const giveUpBytes = (entry: Entry): Named | undefined => {
+    const known = entry.role === 'artwork' || catalogue.select({ original: entry.name, limit: 1 }).length > 0
+    return known ? catalogue.letGo(entry.name, entry.digest) : catalogue.remove(entry.name)
+  }
+  const evictWhile = async (
+    over: () => boolean,
+    oldest: (limit: number) => readonly Named[],
+    evict: (entry: Entry) => Named | undefined,
+  ): Promise<void> => {
+    while (over()) {
+      const batch = oldest(EVICT_BATCH)
       if (batch.length === 0) return
       for (const { entry } of batch) {
-        if (!over(EVICT_TO)) return
-        await evict(entry)
+        if (!over()) return
+        const gone = evict(entry)
+        if (gone === undefined) continue
+        counts.evictions += 1
+        onChange?.([entry.name])
+        await forget(entry.name, gone.generation)
       }
     }
-  }
-  /** Artwork keeps its row, so that it can heal, and so does an original that something kept was made from. */
-  const evict = async (entry: Entry): Promise<void> => {
-    const known = entry.role === 'artwork' || catalogue.select({ original: entry.name, limit: 1 }).length > 0
-    const gone =
-      known && entry.held ? catalogue.letGo(entry.name, entry.digest) : catalogue.remove(entry.name)
-    if (gone === undefined) return
-    counts.evictions += 1
-    onChange?.([entry.name])
-    await forget(entry.name, gone.generation)
   }
 
   /** Stores bytes and gives them their name; made again where another process took the content away meanwhile. */

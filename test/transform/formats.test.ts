@@ -1,4 +1,4 @@
-import sharp from 'sharp'
+import sharp, { type Sharp } from 'sharp'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { Kind } from '../../src/model/media-type.js'
 import { sniff } from '../../src/model/media-type.js'
@@ -39,7 +39,7 @@ describe('JPEG', () => {
   test.each([1, 2, 3, 4, 5, 6, 7, 8])('orientation %i comes out upright', async (orientation) => {
     // What a camera stores: the upright picture, turned and flipped the way the tag undoes.
     const upright = await quarters(160, 120).png().toBuffer()
-    const undo: Record<number, (image: sharp.Sharp) => sharp.Sharp> = {
+    const undo: Record<number, (image: Sharp) => Sharp> = {
       1: (image) => image,
       2: (image) => image.flop(),
       3: (image) => image.rotate(180),
