@@ -1,0 +1,190 @@
+/** Every case of the hostile lists: URLs against the guard, with its stub DNS; paths over raw sockets, with a sentinel. */
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { connect, type LookupFunction } from 'node:net'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { checkUrl, type GuardOptions, guardedLookup } from '../../src/fetch/guard.js'
+import { ArtworkError } from '../../src/model/errors.js'
+import { hostRule } from '../../src/sources/host-rules.js'
+import { startApp } from '../support/app.js'
+import { image } from '../support/origin.js'
+import { png } from '../support/pictures.js'
+
+interface UrlCase {
+  readonly id: string
+  readonly url: string
+  readonly verdict: 'allow' | 'refuse'
+  readonly reason: string
+  readonly dns?: Record<string, string[]>
+  readonly dnsSequence?: Record<string, string[][]>
+  readonly redirects?: readonly { location: string }[]
+  readonly loop?: boolean
+  readonly flag?: string
+  readonly policy?: string
+  readonly self?: string
+}
+interface PathCase {
+  readonly id: string
+  readonly target: string
+  readonly expect: 'allow' | 'refuse' | 'either'
+  readonly reason: string
+}
+const read = <T>(name: string): T =>
+  JSON.parse(readFileSync(new URL(`../data/hostile/${name}`, import.meta.url), 'utf8'))
+const urls = read<{
+  cases: UrlCase[]
+  defaultPolicy: { maxRedirects: number; allowlistForPolicyAllowlist: string[] }
+}>('ssrf-urls.json')
+const paths = read<{ cases: PathCase[] }>('path-traversal.json')
+
+/** Resolves a name by the case's own table; the n-th question has the n-th answer of a sequence. */
+function stubLookup({ dns = {}, dnsSequence = {} }: UrlCase): LookupFunction {
+  const asked = new Map<string, number>()
+  return (hostname, _options, callback) => {
+    const time = asked.get(hostname) ?? 0
+    asked.set(hostname, time + 1)
+    const answers =
+      dnsSequence[hostname]?.[Math.min(time, (dnsSequence[hostname]?.length ?? 1) - 1)] ??
+      dns[hostname] ??
+      dns['*']
+    if (answers === undefined || answers.length === 0)
+      callback(Object.assign(new Error('no such name'), { code: 'ENOTFOUND' }), [])
+    else
+      callback(
+        null,
+        answers.map((address) => ({ address, family: address.includes(':') ? 6 : 4 })),
+      )
+  }
+}
+
+/** The addresses that would be dialled, hop after hop. @throws where a hop is refused */
+async function dialled(subject: UrlCase): Promise<string[]> {
+  const options: GuardOptions = {
+    ports: [80, 443],
+    allowIpLiterals: subject.flag === 'allowIpLiterals',
+    allowPrivate: [],
+    publicOrigins: subject.self === undefined ? [] : [`http://${subject.self}`, `https://${subject.self}`],
+  }
+  const rules = urls.defaultPolicy.allowlistForPolicyAllowlist.map(hostRule)
+  const admits = (url: URL) => subject.policy !== 'allowlist' || rules.some((rule) => rule(url))
+  const lookup = guardedLookup(stubLookup(subject))
+  const resolve = (host: string) =>
+    new Promise<string[]>((done, fail) => {
+      lookup(host, { all: true }, (error, found) => {
+        if (error) fail(error)
+        else done(Array.isArray(found) ? found.map(({ address }) => address) : [found])
+      })
+    })
+  let url = checkUrl(subject.url, options, admits)
+  const seen: string[] = []
+  for (let hop = 0; ; hop += 1) {
+    const literal = url.hostname.replace(/^\[|\]$/g, '')
+    seen.push(...(/^[\d.]+$|:/.test(literal) ? [literal] : await resolve(url.hostname)))
+    const next = subject.redirects?.[subject.loop ? 0 : hop]
+    if (next === undefined) return seen
+    if (hop >= urls.defaultPolicy.maxRedirects) throw new ArtworkError('bad_answer', 'too many redirects')
+    url = checkUrl(next.location, options, admits, url)
+  }
+}
+
+describe('hostile URLs', () => {
+  test.each(urls.cases.map((subject) => [subject.id, subject.verdict, subject.reason, subject] as const))(
+    '%s %s: %s',
+    async (id, verdict, _reason, subject) => {
+      const outcome = await dialled(subject).catch((error: unknown) =>
+        error instanceof Error ? error : new Error(String(error)),
+      )
+      if (subject.dnsSequence !== undefined) {
+        // Rebinding: there is one resolution, and its answer is what is dialled.
+        expect(Array.isArray(outcome) ? outcome : [], id).not.toContain('127.0.0.1')
+        return
+      }
+      if (verdict === 'allow') expect(outcome, id).toBeInstanceOf(Array)
+      else {
+        expect(outcome, id).toBeInstanceOf(Error)
+        const code = outcome instanceof Error && 'code' in outcome ? String(outcome.code) : ''
+        expect(
+          ['refused', 'invalid', 'bad_answer', 'EREFUSEDADDRESS', 'ENOTFOUND'],
+          `${id}: ${code}`,
+        ).toContain(code)
+      }
+    },
+  )
+})
+
+/** Sends a request target as it is: clients normalise, sockets do not. */
+const raw = (port: number, target: string): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () =>
+      socket.write(`GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`),
+    )
+    const chunks: Buffer[] = []
+    socket.on('data', (chunk) => chunks.push(chunk))
+    socket.on('close', () => resolve(Buffer.concat(chunks).toString('latin1')))
+    socket.on('error', reject)
+  })
+
+describe('hostile paths', () => {
+  test('every case over a raw socket: no sentinel, no redirect, no 5xx, no upstream request', async () => {
+    const app = await startApp()
+    const { origin, artwork, directory } = app
+    const webp = await png()
+    for (const path of ['/t/p/original/ok.webp', '/t/p/w500/ok.webp', '/a.png'])
+      origin.serve(path, image(webp, 'image/webp'))
+    for (const entityId of ['abok', '001234ab-cdef-5678-90ab-cdefabcd1234'])
+      await artwork.images.downloadAndCache({
+        sourceUrl: `${origin.url}/a.png`,
+        entityType: entityId === 'abok' ? 'artist' : 'album',
+        entityId,
+      })
+    await artwork.images.getImage('poster/original/ok.webp')
+    await artwork.images.getImage('poster/w500/ok.webp')
+    writeFileSync(join(directory, 'secret.txt'), 'SENTINEL-7f3a')
+    mkdirSync(join(directory, 'local-secret'))
+    writeFileSync(join(directory, 'local-secret', 'secret.txt'), 'SENTINEL-7f3a')
+    for (const folder of ['local', 'artwork', 'store-v1']) {
+      mkdirSync(join(directory, folder), { recursive: true })
+      writeFileSync(join(directory, folder, '.env'), 'SENTINEL-7f3a')
+      symlinkSync('../secret.txt', join(directory, folder, 'link-out.webp'))
+      symlinkSync('../local-secret', join(directory, folder, 'linkdir'))
+    }
+    const before = origin.hits()
+    const port = Number(new URL(app.url).port)
+    const wrong: string[] = []
+    for (const subject of paths.cases) {
+      const answer = await raw(port, subject.target)
+      const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 0)
+      const refused = [400, 403, 404, 414, 431].includes(status)
+      const fine =
+        subject.expect === 'allow'
+          ? status === 200
+          : subject.expect === 'either'
+            ? refused || status === 200
+            : refused
+      if (!fine || answer.includes('SENTINEL'))
+        wrong.push(`${subject.id} ${subject.target.slice(0, 80)}: ${status}`)
+    }
+    expect(wrong).toEqual([])
+    expect(origin.hits()).toBe(before)
+    expect(paths.cases.length).toBeGreaterThan(100)
+  })
+
+  test('parity 9: traversal by every spelling is 4xx with no upstream request', async () => {
+    const app = await startApp()
+    const port = Number(new URL(app.url).port)
+    for (const id of [
+      '..%2f..%2fetc%2fpasswd',
+      '%2e%2e/a.jpg',
+      '../a.jpg',
+      'a\\b.jpg',
+      '..%5c..%5ca.jpg',
+      'a%00.jpg',
+      'a%2fb.jpg',
+      '%252e%252e%252fa.jpg',
+    ]) {
+      const status = Number((await raw(port, `/images/poster/w342/${id}`)).slice(9, 12))
+      expect([400, 403, 404], `${id}: ${status}`).toContain(status)
+    }
+    expect(app.origin.hits()).toBe(0)
+  })
+})

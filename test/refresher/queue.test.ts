@@ -1,0 +1,83 @@
+import { describe, expect, test } from 'vitest'
+import type { DownloadRequest, SaveImageResult } from '../../src/images/artworks.js'
+import { createRefresher } from '../../src/refresher/refresher.js'
+import { quietLogger } from '../support/app.js'
+
+const HOUR = 3_600_000
+
+const setUp = (
+  answer: (request: DownloadRequest) => SaveImageResult['reason'] | undefined = () => undefined,
+  concurrency = 1,
+) => {
+  const clock = { now: 1_000_000 }
+  const downloads: string[] = []
+  const refreshed: string[] = []
+  const refresher = createRefresher(
+    {
+      download: async (request) => {
+        downloads.push(String(request.entityId))
+        const reason = answer(request)
+        return {
+          status: reason === undefined ? 'downloaded' : 'failed',
+          repository: 'none',
+          ...(reason && { reason }),
+        }
+      },
+      refresh: async (address) => void refreshed.push(address),
+      heal: async (path) => void refreshed.push(path),
+    },
+    { concurrency, now: () => clock.now, logger: quietLogger() },
+  )
+  const ask = (entityId: string, priority: 'high' | 'normal' | 'low' = 'normal', sourceUrl = 'http://x/') =>
+    refresher.request({ sourceUrl, entityType: 'artist', entityId }, priority)
+  return { refresher, ask, downloads, refreshed, clock }
+}
+
+describe('the queue', () => {
+  test('parity 18: high before normal before low, first in first out inside; a duplicate is refused and may move up', async () => {
+    const { refresher, ask, downloads } = setUp()
+    ask('low1', 'low')
+    ask('n1')
+    ask('n2')
+    ask('late', 'low')
+    ask('h1', 'high')
+    expect(ask('n1')).toEqual({ accepted: false, reason: 'duplicate' })
+    expect(ask('late', 'high')).toEqual({ accepted: false, reason: 'duplicate' })
+    expect(refresher.status()).toMatchObject({ started: false, queued: 5 })
+    refresher.start()
+    await refresher.idle()
+    expect(downloads).toEqual(['h1', 'late', 'n1', 'n2', 'low1'])
+    expect(refresher.status()).toMatchObject({ queued: 0, running: 0, done: 5 })
+  })
+  test('parity 18: a full queue refuses with a clear result', () => {
+    const { ask } = setUp()
+    for (let index = 0; index < 10_000; index += 1) expect(ask(`e${index}`).accepted).toBe(true)
+    expect(ask('one more')).toEqual({ accepted: false, reason: 'full' })
+  })
+  test('parity 17: a failed URL is not tried again for 24 h, a new URL is at once', async () => {
+    const { refresher, ask, downloads, clock } = setUp(() => 'http_404')
+    refresher.start()
+    ask('a')
+    await refresher.idle()
+    expect(ask('a')).toEqual({ accepted: false, reason: 'recently failed' })
+    expect(ask('a', 'normal', 'http://new/').accepted).toBe(true)
+    await refresher.idle()
+    clock.now += 25 * HOUR
+    expect(ask('a').accepted).toBe(true)
+    await refresher.idle()
+    expect(downloads).toEqual(['a', 'a', 'a'])
+  })
+  test('an entity without a URL is refused, and so is everything after close', async () => {
+    const { refresher, ask } = setUp()
+    expect(ask('a', 'normal', '')).toEqual({ accepted: false, reason: 'no_url' })
+    await refresher.close()
+    expect(ask('a')).toEqual({ accepted: false, reason: 'closed' })
+  })
+  test('what a request found stale is asked about once, started or not', async () => {
+    const { refresher, refreshed } = setUp()
+    for (let time = 0; time < 5; time += 1) refresher.stale('poster/w342/a.jpg')
+    refresher.lost('artists/ab/abc.webp')
+    await refresher.idle()
+    expect(refreshed).toEqual(['poster/w342/a.jpg', 'artists/ab/abc.webp'])
+  })
+})
