@@ -9,7 +9,12 @@ export default defineConfig({
     projects: [
       {
         resolve: { alias: { 'express-artwork': source } },
-        test: { ...common, name: 'node', include: ['test/**/*.test.ts'], exclude: ['test/browser/**'] },
+        test: {
+          ...common,
+          name: 'node',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/browser/**', 'test/package/**'],
+        },
       },
       {
         resolve: { alias: { 'express-artwork': source, express: 'express4' } },
