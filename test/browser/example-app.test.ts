@@ -1,0 +1,117 @@
+/// <reference lib="dom" />
+/** The example site in a real browser: every picture on every page, from the CDN, from here, and with the CDN gone. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openBrowser } from '../support/browser.js'
+import { freePort, type RunningExample, startExample } from '../support/example-app.js'
+
+interface Picture {
+  readonly src: string
+  readonly from: string | null
+  readonly width: number
+  readonly alt: string | null
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'artwork-example-'))
+let browser: Browser
+let example: RunningExample | undefined
+
+beforeAll(async () => {
+  browser = await openBrowser()
+})
+afterAll(async () => {
+  await browser?.close()
+  await example?.stop()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+/** Every picture of a page, all of them made to load, with what the browser made of it. */
+async function picturesOf(page: Page, url: string): Promise<Picture[]> {
+  const response = await page.goto(url, { waitUntil: 'load' })
+  expect(response?.status(), url).toBe(200)
+  return page.evaluate(async () => {
+    const images = [...document.images]
+    for (const image of images) image.loading = 'eager'
+    await Promise.all(images.map((image) => image.decode().catch(() => {})))
+    return images.map((image) => ({
+      src: image.currentSrc,
+      from: image.getAttribute('data-image-from'),
+      width: image.naturalWidth,
+      alt: image.getAttribute('alt'),
+    }))
+  })
+}
+
+/** Visits every page that links lead to from the first, and answers all pictures by page. */
+async function crawl(page: Page, start: string): Promise<Map<string, Picture[]>> {
+  const pages = new Map<string, Picture[]>()
+  const waiting = [`${start}/`]
+  for (let url = waiting.shift(); url !== undefined; url = waiting.shift()) {
+    if (pages.has(url)) continue
+    pages.set(url, await picturesOf(page, url))
+    const links = await page.evaluate(() =>
+      [...document.querySelectorAll('a[href]')].map((link) => (link as HTMLAnchorElement).href),
+    )
+    for (const link of links) {
+      const clean = link.replace(/[?#].*$/, '')
+      if (clean.startsWith(start) && !pages.has(clean)) waiting.push(clean)
+    }
+  }
+  return pages
+}
+
+const broken = (pages: Map<string, Picture[]>) =>
+  [...pages].flatMap(([url, pictures]) =>
+    pictures.filter(({ width }) => width === 0).map(({ src }) => `${url}: ${src}`),
+  )
+const all = (pages: Map<string, Picture[]>) => [...pages.values()].flat()
+
+describe('the example site', () => {
+  test('every picture on every page loads: from the CDN, then from here, then with the CDN gone and the process restarted', async () => {
+    const env = { PORT: String(await freePort()), CDN_PORT: String(await freePort()), DATA_DIR: folder }
+    example = await startExample({ ...env, WARM_DELAY: '600000' })
+    const context = await browser.newContext({ viewport: { width: 1280, height: 900 } })
+    const page = await context.newPage()
+
+    const first = await picturesOf(page, `${example.url}/`)
+    expect(first.length).toBeGreaterThan(10)
+    expect(first.every(({ width }) => width > 0)).toBe(true)
+    expect(first.filter(({ from }) => from === 'source').length, 'first from the CDN').toBeGreaterThan(10)
+    expect(await example.stop()).toBe(0)
+
+    example = await startExample({ ...env, WARM_DELAY: '0' })
+    const early = await crawl(page, example.url)
+    expect(early.size).toBeGreaterThan(20)
+    expect(broken(early)).toEqual([])
+    expect(all(early).filter(({ alt }) => alt === null)).toEqual([])
+
+    const { url } = example
+    const notLocal = async () =>
+      all(await crawl(page, url)).filter(({ from }) => from !== null && from !== 'local').length
+    await expect.poll(notLocal, { timeout: 120_000, interval: 1000 }).toBe(0)
+    const warm = await crawl(page, example.url)
+    expect(broken(warm)).toEqual([])
+    const shown = all(warm).filter(({ from }) => from !== null)
+    expect(shown.length).toBeGreaterThan(50)
+    expect(
+      shown
+        .filter(({ src }) => !/\/(?:artwork\/local\/[^?]+\?v=[0-9a-f]{16}|images\/)/.test(src))
+        .map(({ src }) => src),
+    ).toEqual([])
+    // Renditions of the pages are made in the background too: what a page shows now must be there later.
+    await page.waitForTimeout(1000)
+    expect(await example.stop()).toBe(0)
+
+    example = await startExample({ ...env, CDN: 'off' })
+    const gone = await crawl(page, example.url)
+    expect(gone.size).toBe(warm.size)
+    expect(broken(gone)).toEqual([])
+    expect(all(gone).filter(({ from }) => from !== null && from !== 'local')).toEqual([])
+    await context.close()
+    expect(await example.stop()).toBe(0)
+    example = undefined
+  })
+})

@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config'
+
+/** The suite that needs Chromium. It fails, and says how to get it, where that is missing. */
+export default defineConfig({
+  root: new URL('../../', import.meta.url).pathname,
+  test: {
+    name: 'browser',
+    include: ['test/browser/**/*.test.ts'],
+    testTimeout: 240_000,
+    hookTimeout: 120_000,
+  },
+})
