@@ -1,0 +1,11 @@
+/** The benches: `npm run bench`, or `npm run bench NAME`. The only place for timings; ratios hold, seconds do not. */
+import { benchFilters } from './filters.js'
+import { benchHit } from './hit.js'
+
+const benches: Readonly<Record<string, () => Promise<void>>> = { filters: benchFilters, hit: benchHit }
+const wanted = process.argv.slice(2)
+for (const name of wanted.length > 0 ? wanted : Object.keys(benches)) {
+  const bench = benches[name]
+  if (bench === undefined) throw new Error(`there is no bench ${name}: ${Object.keys(benches).join(', ')}`)
+  await bench()
+}
