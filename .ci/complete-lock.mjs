@@ -6,7 +6,17 @@ import { readFileSync, writeFileSync } from 'node:fs'
 
 const file = new URL('../package-lock.json', import.meta.url)
 const lock = JSON.parse(readFileSync(file, 'utf8'))
-const SYSTEMS = ['android', 'darwin', 'freebsd', 'linux', 'netbsd', 'openbsd', 'openharmony', 'sunos', 'win32']
+const SYSTEMS = [
+  'android',
+  'darwin',
+  'freebsd',
+  'linux',
+  'netbsd',
+  'openbsd',
+  'openharmony',
+  'sunos',
+  'win32',
+]
 const CPUS = ['arm64', 'arm', 'ia32', 'loong64', 'mips64el', 'ppc64', 'riscv64', 's390x', 'x64']
 
 let added = 0
@@ -17,7 +27,11 @@ for (const [path, { optionalDependencies = {}, dev }] of Object.entries(lock.pac
     const cpu = CPUS.find((processor) => words.includes(processor))
     const places = [`${path}/node_modules/${name}`, `node_modules/${name}`]
     if (os === undefined || cpu === undefined || places.some((place) => place in lock.packages)) continue
-    const libc = words.includes('musl') ? ['musl'] : words.includes('gnu') && os === 'linux' ? ['glibc'] : undefined
+    const libc = words.includes('musl')
+      ? ['musl']
+      : words.includes('gnu') && os === 'linux'
+        ? ['glibc']
+        : undefined
     lock.packages[`node_modules/${name}`] = {
       version,
       cpu: [cpu],

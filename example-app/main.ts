@@ -1,0 +1,74 @@
+/**
+ * An evening in: artists, albums, playlists and films, rendered on the server. Runs with no network and
+ * nothing to install. PORT (3000), CDN_PORT (PORT + 1), DATA_DIR, CDN=off, WARM_DELAY (ms until the pictures
+ * that nobody has looked at are fetched too).
+ */
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Artwork, createArtwork, remote, tmdb } from 'express-artwork'
+import { createApp } from './app.js'
+import { startCdn } from './cdn.js'
+import { openRecords, PICTURED, type Records } from './database.js'
+import { createRepository } from './repository.js'
+
+const {
+  PORT = '3000',
+  DATA_DIR = fileURLToPath(new URL('./data', import.meta.url)),
+  WARM_DELAY = '4000',
+  CDN,
+} = process.env
+const port = Number(PORT)
+const cdn = await startCdn(Number(process.env.CDN_PORT ?? (port === 0 ? 0 : port + 1)))
+cdn.state.down = CDN === 'off'
+const { host } = new URL(cdn.base())
+const records = openRecords(join(DATA_DIR, 'evening.sqlite'), cdn.base)
+
+const artwork = await createArtwork({
+  directory: join(DATA_DIR, 'artwork'),
+  sources: [tmdb({ baseUrl: `${cdn.base()}/t/p` }), remote({ hosts: ['127.0.0.1'] })],
+  fetch: { allowPrivate: [host] },
+  entities: {
+    film_poster: {
+      variant: 'w500-h750',
+      placeholder: 'poster',
+      fields: { url: 'poster_url', path: 'poster_path' },
+    },
+    film_backdrop: {
+      variant: 'w1280-h720',
+      placeholder: 'backdrop',
+      fields: { url: 'backdrop_url', path: 'backdrop_path' },
+    },
+  },
+  repository: createRepository(records),
+})
+
+const server = createServer(createApp({ artwork, records, cdn }))
+server.listen(port, () => {
+  console.log(`An evening in: http://localhost:${(server.address() as AddressInfo).port}`)
+})
+artwork.start()
+const warming = setTimeout(() => warm(artwork, records), Number(WARM_DELAY))
+
+/** Queues every picture there is: those that are held already cost nothing. */
+function warm({ refresher }: Artwork, { page }: Records): void {
+  for (const kind of Object.keys(PICTURED))
+    for (const entity of page(kind, '', 1000)) refresher.enqueue(kind, entity, { priority: 'low' })
+}
+
+let closing = false
+const close = async (): Promise<void> => {
+  if (closing) process.exit(1)
+  closing = true
+  clearTimeout(warming)
+  server.close()
+  server.closeIdleConnections()
+  await artwork.close()
+  server.closeAllConnections()
+  await cdn.close()
+  records.close()
+  process.exit(0)
+}
+process.on('SIGTERM', () => void close())
+process.on('SIGINT', () => void close())
