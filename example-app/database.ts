@@ -39,6 +39,9 @@ const SCHEMA = `
   PRAGMA user_version = 1;
 `
 
+/** Every database of this process, with its statements. */
+const held: unknown[] = []
+
 /** See the top of the file. */
 export type Records = ReturnType<typeof openRecords>
 
@@ -46,7 +49,15 @@ export type Records = ReturnType<typeof openRecords>
 export function openRecords(file: string, cdn: () => string) {
   mkdirSync(dirname(file), { recursive: true })
   const db = new Database(file)
-  if (db.pragma('user_version', { simple: true }) === 0) db.transaction(() => fill(db))()
+  // Statements are kept: better-sqlite3 12 aborts on Node 24 when one is collected at a bad moment.
+  const statements = new Map<string, Database.Statement<(string | number)[], Record<string, unknown>>>()
+  const statement = (sql: string) => {
+    const known = statements.get(sql) ?? db.prepare<(string | number)[], Record<string, unknown>>(sql)
+    statements.set(sql, known)
+    return known
+  }
+  held.push({ db, statements })
+  if (statement('PRAGMA user_version').get()?.user_version === 0) db.transaction(() => fill(db, statement))()
 
   const absolute = (row: Record<string, unknown>, type: string): Entity => {
     const urls = ['image_url', 'poster_url', 'backdrop_url'].filter(
@@ -59,8 +70,7 @@ export function openRecords(file: string, cdn: () => string) {
     }
   }
   const all = (table: string, type: string, rest = '', ...values: readonly string[]): Entity[] =>
-    db
-      .prepare<string[], Record<string, unknown>>(`SELECT * FROM ${table} ${rest}`)
+    statement(`SELECT * FROM ${table} ${rest}`)
       .all(...values)
       .map((row) => absolute(row, type))
   const pictured = (kind: string): Pictured => {
@@ -88,7 +98,7 @@ export function openRecords(file: string, cdn: () => string) {
     },
     /** Which of the ids exist. */
     living: (kind: string, ids: readonly string[]): ReadonlySet<string> => {
-      const has = db.prepare<[string]>(`SELECT 1 FROM ${pictured(kind).table} WHERE id = ?`)
+      const has = statement(`SELECT 1 FROM ${pictured(kind).table} WHERE id = ?`)
       return new Set(ids.filter((id) => has.get(id) !== undefined))
     },
     find: (kind: string, id: string): Entity | undefined =>
@@ -96,20 +106,20 @@ export function openRecords(file: string, cdn: () => string) {
     /** Notes the path of a stored picture; false for a record that is gone. */
     savePicture: (kind: string, id: string, imagePath: string): boolean => {
       const { table, path } = pictured(kind)
-      return (
-        db.prepare<[string, string]>(`UPDATE ${table} SET ${path} = ? WHERE id = ?`).run(imagePath, id)
-          .changes === 1
-      )
+      return statement(`UPDATE ${table} SET ${path} = ? WHERE id = ?`).run(imagePath, id).changes === 1
     },
     close: () => db.close(),
   }
 }
 
-function fill(db: Database.Database): void {
+function fill(
+  db: Database.Database,
+  statement: (sql: string) => Database.Statement<(string | number)[]>,
+): void {
   db.exec(SCHEMA)
   const add = (table: string, row: Record<string, string | number>) => {
     const columns = Object.keys(row)
-    db.prepare(`INSERT INTO ${table} (${columns.join()}) VALUES (${columns.map(() => '?').join()})`).run(
+    statement(`INSERT INTO ${table} (${columns.join()}) VALUES (${columns.map(() => '?').join()})`).run(
       ...Object.values(row),
     )
   }

@@ -93,21 +93,34 @@ const toRow = (entry: Entry, generation: number, usedAt: number): Record<string,
   usedAt,
 })
 
+/**
+ * Databases and statements of this process, never let go. On Node 24.19 and later, better-sqlite3 12 aborts
+ * the process when V8 collects one of its objects outside a context (`RemoveEnvironmentCleanupHook`, env is
+ * null); 13 is mended but segfaults on Node 20. What is never collected cannot abort. A closed database costs
+ * some hundred bytes. The only state of a module here; for the same reason `db.pragma()` is not used, which
+ * makes a statement each time.
+ */
+const kept: unknown[] = []
+
+const keep = <T>(held: T): T => {
+  kept.push(held)
+  return held
+}
+
 /** Opens the database file, replacing one that is damaged or of another schema. */
 function openDatabase(file: string): Database.Database {
   const open = () => {
-    const db = new Database(file, { timeout: 5000 })
-    db.pragma('journal_mode = WAL')
-    db.pragma('synchronous = NORMAL')
+    const db = keep(new Database(file, { timeout: 5000 }))
+    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL')
     return db
   }
   const prepare = (db: Database.Database) => {
+    const version = keep(db.prepare<[], { user_version: number }>('PRAGMA user_version'))
     const create = db.transaction(() => {
-      if (db.pragma('user_version', { simple: true }) === 0) db.exec(SCHEMA)
+      if (version.get()?.user_version === 0) db.exec(SCHEMA)
     })
     create.immediate()
-    if (db.pragma('user_version', { simple: true }) !== SCHEMA_VERSION)
-      throw new Error('catalogue of another schema')
+    if (version.get()?.user_version !== SCHEMA_VERSION) throw new Error('catalogue of another schema')
     return db
   }
   let db: Database.Database | undefined
@@ -135,7 +148,7 @@ function openDatabase(file: string): Database.Database {
  */
 export function openCatalogue(file: string, unlink: (digest: string) => void) {
   const db = openDatabase(file)
-  const sql = {
+  const sql = keep({
     get: db.prepare<[string], Row>('SELECT * FROM names WHERE name = ?'),
     put: db.prepare(`INSERT OR REPLACE INTO names VALUES (@name, @role, @generation, @digest, @size, @type, @width,
       @height, @storedAt, @checkedAt, @freshFor, @held, @etag, @lastModified, @sourceUrl, @original, @madeFrom,
@@ -172,10 +185,12 @@ export function openCatalogue(file: string, unlink: (digest: string) => void) {
     trimFailures: db.prepare(`DELETE FROM failures WHERE name IN
       (SELECT name FROM failures ORDER BY until LIMIT max(0, (SELECT count(*) FROM failures) - ${MAX_FAILURES}))`),
     unfail: db.prepare<[string]>('DELETE FROM failures WHERE name = ?'),
-  }
+    version: db.prepare<[], { data_version: number }>('PRAGMA data_version'),
+    selections: new Map<string, Database.Statement<[object], Row>>(),
+  })
   const total = (key: string): number => sql.total.get(key)?.value ?? 0
   let seen = sql.lastChange.get()?.seq ?? 0
-  let version = db.pragma('data_version', { simple: true })
+  let version = sql.version.get()?.data_version
 
   /** Notes a change for the other processes. Every 1,000th time, the log is cut to its length. */
   const noteChange = (name: string): void => {
@@ -291,7 +306,10 @@ export function openCatalogue(file: string, unlink: (digest: string) => void) {
         after === undefined ? undefined : 'name > @after',
       ].filter((rule) => rule !== undefined)
       const where = rules.length === 0 ? '' : `WHERE ${rules.join(' AND ')}`
-      const rows = db.prepare<[object], Row>(`SELECT * FROM names ${where} ORDER BY name LIMIT @limit`)
+      const rows =
+        sql.selections.get(where) ??
+        db.prepare<[object], Row>(`SELECT * FROM names ${where} ORDER BY name LIMIT @limit`)
+      sql.selections.set(where, rows)
       return rows.all({ role, original, ownerKind, after, limit }).map((row) => toNamed(row).entry)
     },
     bytes: () => total('bytes'),
@@ -308,7 +326,7 @@ export function openCatalogue(file: string, unlink: (digest: string) => void) {
     },
     /** What other processes changed since the last call; nothing is read when nobody wrote. */
     changes: (): Changes => {
-      const current = db.pragma('data_version', { simple: true })
+      const current = sql.version.get()?.data_version
       if (current === version) return []
       version = current
       const from = seen
