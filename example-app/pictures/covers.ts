@@ -61,7 +61,7 @@ const arcs: Style = (roll, palette) => {
   const y = roll.pick([1000, 1000, 0])
   const ring = (index: number) =>
     `<circle cx="${x}" cy="${y}" r="${1080 - index * 92}" fill="${palette[(index % 4) + 1] ?? glow}"/>`
-  return rect(night) + times(11, ring) + `<circle cx="${x}" cy="${y}" r="70" fill="${night}"/>`
+  return `${rect(night)}${times(11, ring)}<circle cx="${x}" cy="${y}" r="70" fill="${night}"/>`
 }
 
 const contours: Style = (roll, [night, deep, middle, bright, glow]) => {

@@ -115,4 +115,41 @@ describe('the example site', () => {
     expect(await example.stop()).toBe(0)
     example = undefined
   })
+
+  test('the panel: a picture that changes gets a new URL, and with the CDN down everything still shows', async () => {
+    const data = join(folder, 'panel')
+    example = await startExample({ PORT: '0', DATA_DIR: data, WARM_DELAY: '0' })
+    const context = await browser.newContext({ viewport: { width: 390, height: 844 } })
+    const page = await context.newPage()
+    const { url } = example
+    const album = async () => (await picturesOf(page, `${url}/albums/al03`))[0]
+    await expect.poll(async () => (await album())?.from, { timeout: 60_000, interval: 500 }).toBe('local')
+    const before = await album()
+
+    const press = async (label: string) => {
+      if (!(await page.locator('#panel[open]').count())) await page.click('#panel summary')
+      await Promise.all([page.waitForNavigation(), page.click(`#panel button:has-text("${label}")`)])
+      expect(new URL(page.url()).pathname, 'back on the page it was used on').toBe('/albums/al03')
+    }
+    await press('Change a picture')
+    const after = await album()
+    expect(after?.src.split('?')[0]).toBe(before?.src.split('?')[0])
+    expect(after?.src).not.toBe(before?.src)
+    expect(after?.width).toBeGreaterThan(0)
+
+    await press('Take the CDN down')
+    await expect.poll(() => page.locator('[data-count="cdn"]').textContent()).toBe('down')
+    expect(await page.locator('[data-count="page"]').textContent()).toMatch(/^\d+ local$/)
+    const down = await picturesOf(page, `${url}/`)
+    expect(down.filter(({ width }) => width === 0)).toEqual([])
+    await page.keyboard.press('Tab')
+    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Skip to content')
+    expect(
+      await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth),
+      'no sideways scroll',
+    ).toBe(true)
+    await context.close()
+    expect(await example.stop()).toBe(0)
+    example = undefined
+  })
 })
