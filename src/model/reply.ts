@@ -211,7 +211,7 @@ export function plainReply(
 /** The answer to anything thrown: status and text from the table of errors, nothing internal in it. */
 export function replyToError(thrown: unknown, cors: string): Reply {
   const error: ArtworkError = asArtworkError(thrown)
-  const waits = error.status === 503 || error.retryAfter !== undefined
+  const waits = error.status === 503 || (error.status > 500 && error.retryAfter !== undefined)
   return plainReply(
     error.status,
     error.message,
