@@ -18,7 +18,12 @@ export default defineConfig({
       },
       {
         resolve: { alias: { 'express-artwork': source, express: 'express4' } },
-        test: { ...common, name: 'express 4', include: ['test/web/**/*.test.ts'] },
+        test: {
+          ...common,
+          name: 'express 4',
+          env: { EXPRESS_MAJOR: '4' },
+          include: ['test/web/**/*.test.ts'],
+        },
       },
     ],
   },
