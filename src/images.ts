@@ -124,9 +124,13 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     const recent = settings.now() - settings.freshness.maxAge
     for (const entry of store.select({ original: original.name, limit: LARGEST_BATCH })) {
       if (entry.madeFrom === original.digest) continue
-      if (entry.role === 'artwork') await artworks.remake(entry)
-      else if ((store.lastUsed(entry.name) ?? 0) >= recent)
-        await serve(entry.name.slice('images/'.length), true)
+      try {
+        if (entry.role === 'artwork') await artworks.remake(entry)
+        else if ((store.lastUsed(entry.name) ?? 0) >= recent)
+          await serve(entry.name.slice('images/'.length), true)
+      } catch (error) {
+        settings.logger.warn({ err: error, image: entry.name }, 'artwork: a picture could not be made again')
+      }
     }
   }
 

@@ -201,7 +201,10 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
       return safely('removing', () => catalogue.remove(name), undefined) !== undefined
     },
     select: (selection) => safely('listing', () => catalogue.select(selection), []),
-    lastUsed: (name) => uses.get(name) ?? safely('look-up', () => catalogue.get(name)?.usedAt, undefined),
+    lastUsed: (name) => {
+      flush()
+      return safely('look-up', () => catalogue.get(name)?.usedAt, undefined)
+    },
     failures: {
       get: (name) => safely('look-up', () => catalogue.failures.get(name), undefined),
       set: (name, failure) =>
