@@ -5,13 +5,14 @@ import type { LookupFunction, Socket } from 'node:net'
 
 /** How sockets are made. */
 export interface AgentsOptions {
-  /** Sockets of all hosts together, and of one host. */
-  readonly maxSockets: number
+  /** Sockets of one host. The bound on all hosts together is kept by places, which knows who waits. */
   readonly perHost: number
   /** Ms until a connection (with TLS) must stand. */
   readonly connectTimeout: number
   readonly lookup: LookupFunction
 }
+
+const IDLE_FOR = 15_000
 
 /** A pair of agents, chosen by the scheme of a URL. */
 export function createAgents(options: AgentsOptions) {
@@ -19,9 +20,10 @@ export function createAgents(options: AgentsOptions) {
     keepAlive: true,
     keepAliveMsecs: 10_000,
     maxSockets: options.perHost,
-    maxTotalSockets: options.maxSockets,
     maxFreeSockets: options.perHost,
     scheduling: 'lifo',
+    // Idle sockets close by themselves. No maxTotalSockets: it counts idle ones, and the next host would wait for them.
+    timeout: IDLE_FOR,
     lookup: options.lookup,
   }
   const http = bounded(new HttpAgent(shared), options.connectTimeout, 'connect')

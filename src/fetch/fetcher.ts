@@ -62,11 +62,7 @@ const HEAD_REFUSED = new Set([403, 405, 501])
 
 /** Makes a fetcher; no socket is opened before the first fetch. */
 export function createFetcher(options: FetcherOptions): Fetcher {
-  const sockets = {
-    maxSockets: options.maxSockets,
-    perHost: options.perHost,
-    connectTimeout: options.connectTimeout,
-  }
+  const sockets = { perHost: options.perHost, connectTimeout: options.connectTimeout }
   const resolve = options.lookup ?? systemLookup
   const guarded = createAgents({ ...sockets, lookup: guardedLookup(resolve) })
   const excepted = createAgents({ ...sockets, lookup: resolve })

@@ -200,16 +200,24 @@ export function createArtworks(
      * @returns the picture; the entry alone where the name is known and its bytes are gone; undefined for no such name
      */
     get: async (path: string): Promise<Obtained | Entry | undefined> => {
-      const entry = store.find(artworkName(path))
-      if (entry === undefined) return undefined
-      const held = await store.read(entry)
-      if (held === undefined) {
-        tell.lost(path)
-        return { ...entry, held: false }
+      let entry = store.find(artworkName(path))
+      for (
+        let digest = '';
+        entry !== undefined && entry.digest !== digest;
+        entry = store.find(artworkName(path))
+      ) {
+        const held = await store.read(entry)
+        if (held !== undefined) {
+          store.use(entry.name)
+          noticeAge(entry)
+          return { entry, ...held }
+        }
+        // Bytes that were replaced while they were read are under the same name with another digest: once more.
+        digest = entry.digest
       }
-      store.use(entry.name)
-      noticeAge(entry)
-      return { entry, ...held }
+      if (entry === undefined) return undefined
+      tell.lost(path)
+      return { ...entry, held: false }
     },
     /** Makes a known picture again, from its original as that is now. */
     remake: async (entry: Entry): Promise<Entry> => {

@@ -68,12 +68,12 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
       .catch((error) => logger.warn({ err: error }, 'artwork store: index entry stays behind'))
 
   /**
-   * Makes room for `size` more bytes and one more name, least recently used first, down to 90 %. Bytes go
+   * Makes room for the bytes that are reserved and one more name, least recently used first, down to 90 %. Bytes go
    * before names: artwork keeps its row, so that it can heal, and so does an original that something kept was
    * made from. When there are too many names, rows go too.
    */
-  const makeRoom = async (size: number): Promise<void> => {
-    const overBytes = (share: number) => catalogue.bytes() + reserved + size > options.maxBytes * share
+  const makeRoom = async (): Promise<void> => {
+    const overBytes = (share: number) => catalogue.bytes() + reserved > options.maxBytes * share
     const overNames = (share: number) => catalogue.names() + 1 > options.maxNames * share
     if (!overBytes(1) && !overNames(1)) return
     flush()
@@ -160,8 +160,10 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
       } catch (error) {
         logger.warn({ err: error, image: entry.name }, 'artwork store: a copy could not be read')
         if (isLost(error)) {
-          counts.badCopies += 1
-          onChange?.(safely('discarding', () => catalogue.discard(entry.digest), [entry.name]))
+          // No name has it any more when it was replaced or removed meanwhile: then nothing is wrong.
+          const names = safely('discarding', () => catalogue.discard(entry.digest), [])
+          if (names.length > 0) counts.badCopies += 1
+          onChange?.([entry.name, ...names])
         }
         return undefined
       }
@@ -176,12 +178,13 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
       if (content.length > options.maxBytes * LARGEST_SHARE)
         throw new ArtworkError('disk_write', 'the image is too large to be kept')
       try {
-        await makeRoom(content.length)
-        reserved += content.length
         mkdirSync(contents, { recursive: true })
-        await keep(entry, content).finally(() => {
-          reserved -= content.length
-        })
+        reserved += content.length
+        await makeRoom()
+          .then(() => keep(entry, content))
+          .finally(() => {
+            reserved -= content.length
+          })
         return entry
       } catch (error) {
         counts.writeFailures += 1

@@ -2,7 +2,8 @@
  * The transformer that decodes in child processes, the default: a hostile file, a leak or a crash of libvips
  * costs its own request and nothing else, and encodes never hold the thread pool that files and DNS need.
  */
-import { fileURLToPath } from 'node:url'
+import { createRequire } from 'node:module'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import workerpool, { type Pool } from 'workerpool'
 import { ArtworkError, errorFromCode } from '../model/errors.js'
 import type { DecodeLimits, Inspected, Made, Transformer } from './transformer.js'
@@ -22,7 +23,8 @@ export interface PoolOptions extends DecodeLimits {
 function workerScript(): { path: string; execArgv: string[] } {
   const built = import.meta.url.endsWith('.js')
   const path = fileURLToPath(new URL(built ? './worker.js' : './worker.ts', import.meta.url))
-  return { path, execArgv: built ? [] : ['--import', 'tsx'] }
+  const loader = () => pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
+  return { path, execArgv: built ? [] : ['--import', loader()] }
 }
 
 /** Makes a pool; its first child starts with its first job. */

@@ -1,5 +1,8 @@
+import { createServer } from 'node:http'
+import { remote } from 'express-artwork'
+import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
-import { remoteAddress, startApp } from '../support/app.js'
+import { atEnd, remoteAddress, startApp } from '../support/app.js'
 import { image } from '../support/origin.js'
 import { jpeg, png } from '../support/pictures.js'
 
@@ -251,6 +254,59 @@ describe('parity 8: only originals age', () => {
     expect(again.from).toBe('memory')
     expect((await app.artwork.images.getImage('poster/w342/m0.jpg')).from).toBe('disk')
   })
+})
+
+test('idle connections to some hosts never make another host wait', async () => {
+  const bytes = await jpeg(100, 100)
+  const servers = await Promise.all(
+    Array.from({ length: 8 }, async (_, index) => {
+      const host = `127.0.0.${index + 1}`
+      const server = createServer(
+        (_req, res) => void res.writeHead(200, { 'Content-Type': 'image/jpeg' }).end(bytes),
+      )
+      server.keepAliveTimeout = 60_000
+      await new Promise<void>((resolve) => server.listen(0, host, resolve))
+      atEnd(async () => void server.close().closeAllConnections())
+      const address = server.address()
+      return `${host}:${typeof address === 'object' && address !== null ? address.port : 0}`
+    }),
+  )
+  const hosts = servers.map((server) => server.split(':')[0] ?? '')
+  const app = await startApp({
+    sources: [remote({ hosts })],
+    fetch: { allowPrivate: servers, maxSockets: 2, retries: 0, firstByteTimeout: 1500 },
+  })
+  for (const server of servers) {
+    const fetched = await app.artwork.images.getImage(remoteAddress(`http://${server}/a.jpg`))
+    expect(fetched.bytes.equals(bytes), server).toBe(true)
+  }
+})
+
+test('a picture that is replaced again and again is always answered whole, old or new', async () => {
+  const app = await startApp({ memory: { maxBytes: 0 } })
+  const pictures = await Promise.all([0, 3, 6].map((seed) => jpeg(200, 200, seed)))
+  for (const [index, bytes] of pictures.entries()) app.origin.serve(`/${index}.jpg`, image(bytes))
+  const replace = (index: number) =>
+    app.artwork.images.downloadAndCache({
+      sourceUrl: `${app.origin.url}/${index % 3}.jpg`,
+      entityType: 'album',
+      entityId: 'x',
+    })
+  await replace(0)
+  let done = false
+  const readers = Array.from({ length: 6 }, async () => {
+    const statuses = new Set<number>()
+    while (!done) {
+      const answer = await app.get('/artwork/local/albums/x/x.webp')
+      statuses.add(answer.status)
+      if (answer.status === 200)
+        expect((await sharp(Buffer.from(await answer.arrayBuffer())).metadata()).width).toBe(200)
+    }
+    return [...statuses]
+  })
+  for (let index = 1; index < 40; index += 1) expect((await replace(index)).status).toBe('downloaded')
+  done = true
+  expect((await Promise.all(readers)).flat().every((status) => status === 200)).toBe(true)
 })
 
 describe('single flight', () => {

@@ -219,7 +219,7 @@ describe('the store on disk', () => {
     await store.write(entry('b'), Buffer.from('hello'))
     writeFileSync(createBytes(join(directory, 'store-v1')).contentPath(a.digest), 'hellp')
     expect(await store.read(a)).toBeUndefined()
-    expect(changed).toEqual([['a', 'b']])
+    expect(changed).toEqual([['a', 'a', 'b']])
     expect(store.stats()).toMatchObject({ bytes: 0, badCopies: 1 })
     expect(store.find('b')?.held).toBe(false)
     const again = await store.write(entry('a'), Buffer.from('hello'))
