@@ -1,42 +1,14 @@
 /** `/images/{kind}/{variant}/{id}`: pictures by their address. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import express, { type Router } from 'express'
+import type { Router } from 'express'
 import type { Images, ServedImage } from '../images.js'
 import { type Address, makeAddress, pathSegments } from '../model/address.js'
-import { versionOf } from '../model/digest.js'
-import { ArtworkError, asArtworkError } from '../model/errors.js'
+import { ArtworkError } from '../model/errors.js'
 import { extensionOf, kindOfType } from '../model/media-type.js'
-import {
-  type CachePolicy,
-  ENTITY,
-  FOREVER,
-  MISMATCH,
-  type Reply,
-  replyToError,
-  replyToMethod,
-  replyWith,
-} from '../model/reply.js'
+import { ENTITY, replyWith } from '../model/reply.js'
 import { signatureHolds } from '../model/signature.js'
 import type { Settings } from '../options.js'
-import { askedOf, goneSignal, send } from './send.js'
-
-/** The path below the mount and the query, taken from the raw URL: segments are decoded once, each by itself. */
-export function readUrl(rawUrl: string): { path: string; query: URLSearchParams } {
-  const mark = rawUrl.indexOf('?')
-  return {
-    path: mark < 0 ? rawUrl : rawUrl.slice(0, mark),
-    query: new URLSearchParams(mark < 0 ? '' : rawUrl.slice(mark + 1)),
-  }
-}
-
-/** Which cache policy an answer has: by `?v=` where it is there, else by the rule of its source. */
-export function policyFor(version: string | null, digest: string, otherwise: CachePolicy): CachePolicy {
-  if (version === null) return otherwise
-  return version === versionOf(digest) ? FOREVER : MISMATCH
-}
-
-/** The `Access-Control-Allow-Origin` of the settings, '' for none. */
-export const corsOf = (settings: Settings): string => (settings.cors === false ? '' : settings.cors)
+import { type Answer, corsOf, createReplyRouter, policyFor, readUrl } from './reply-router.js'
+import { askedOf, goneSignal } from './send.js'
 
 /** Makes the router; mount it anywhere. */
 export function createImagesRouter(images: Images, settings: Settings): Router {
@@ -52,7 +24,7 @@ export function createImagesRouter(images: Images, settings: Settings): Router {
     }
     return makeAddress(kind, variant, id.join('/'))
   }
-  const answer = async (req: IncomingMessage, res: ServerResponse, mount: string): Promise<Reply> => {
+  const answer: Answer = async (req, res, mount) => {
     const { path, query } = readUrl(req.url ?? '')
     const address = addressOf(path)
     const version = query.get('v')
@@ -75,22 +47,7 @@ export function createImagesRouter(images: Images, settings: Settings): Router {
     })
   }
 
-  const router = express.Router()
-  router.use((req, res, next) => {
-    if (req.method !== 'GET' && req.method !== 'HEAD') {
-      send(req, res, replyToMethod(req.method, cors))
-      return
-    }
-    answer(req, res, req.baseUrl)
-      .catch((error) => {
-        const failure = asArtworkError(error)
-        if (failure.code === 'unknown') settings.logger.error({ err: error }, 'artwork: a request failed')
-        return replyToError(failure, cors)
-      })
-      .then((reply) => send(req, res, reply))
-      .catch(next)
-  })
-  return router
+  return createReplyRouter(settings, answer)
 }
 
 function fileNameOf(address: Address, image: ServedImage): string {

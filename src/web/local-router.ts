@@ -1,16 +1,15 @@
 /** `/artwork/local/{path}`: entities' pictures from what is held. Never waits for the network. */
-import type { IncomingMessage } from 'node:http'
-import express, { type Router } from 'express'
+import type { Router } from 'express'
 import type { Images } from '../images.js'
 import { pathSegments } from '../model/address.js'
 import { readArtworkPath } from '../model/artwork-path.js'
 import { etagOf } from '../model/digest.js'
 import type { Entry } from '../model/entry.js'
-import { ArtworkError, asArtworkError } from '../model/errors.js'
-import { ENTITY, type Reply, redirectReply, replyToError, replyToMethod, replyWith } from '../model/reply.js'
+import { ArtworkError } from '../model/errors.js'
+import { ENTITY, redirectReply, replyWith } from '../model/reply.js'
 import type { Settings } from '../options.js'
-import { corsOf, policyFor, readUrl } from './images-router.js'
-import { askedOf, send } from './send.js'
+import { type Answer, corsOf, createReplyRouter, policyFor, readUrl } from './reply-router.js'
+import { askedOf } from './send.js'
 
 /** Makes the router; mount it anywhere. A path that is not known is 404, one that is lost heals itself. */
 export function createLocalRouter(images: Images, settings: Settings): Router {
@@ -27,7 +26,7 @@ export function createLocalRouter(images: Images, settings: Settings): Router {
     if (settings.heal === 'redirect' && isPublic) return source.href
     return images.display.placeholder(settings.kinds.get(entry.ownerKind ?? ''))
   }
-  const answer = async (req: IncomingMessage): Promise<Reply> => {
+  const answer: Answer = async (req) => {
     const { path, query } = readUrl(req.url ?? '')
     const segments = pathSegments(path)
     const wanted = segments === undefined ? undefined : readArtworkPath(segments)
@@ -43,20 +42,5 @@ export function createLocalRouter(images: Images, settings: Settings): Router {
     return replyWith(picture, askedOf(req), { cache, isPrivate: settings.private, cors })
   }
 
-  const router = express.Router()
-  router.use((req, res, next) => {
-    if (req.method !== 'GET' && req.method !== 'HEAD') {
-      send(req, res, replyToMethod(req.method, cors))
-      return
-    }
-    answer(req)
-      .catch((error) => {
-        const failure = asArtworkError(error)
-        if (failure.code === 'unknown') settings.logger.error({ err: error }, 'artwork: a request failed')
-        return replyToError(failure, cors)
-      })
-      .then((reply) => send(req, res, reply))
-      .catch(next)
-  })
-  return router
+  return createReplyRouter(settings, answer)
 }

@@ -4,7 +4,7 @@ import { digestOf, etagOf } from '../model/digest.js'
 import { PLACEHOLDERS } from '../model/entity.js'
 import { plainReply, replyToMethod, replyWith } from '../model/reply.js'
 import type { Settings } from '../options.js'
-import { corsOf, readUrl } from './images-router.js'
+import { corsOf, readUrl } from './reply-router.js'
 import { askedOf, send } from './send.js'
 
 interface Drawing {

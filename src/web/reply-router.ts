@@ -1,0 +1,57 @@
+/** What the routers share: a router that answers GET and HEAD by a Reply, everything else by 204 or 405, and never throws. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import express, { type Router } from 'express'
+import { versionOf } from '../model/digest.js'
+import { asArtworkError } from '../model/errors.js'
+import {
+  type CachePolicy,
+  FOREVER,
+  MISMATCH,
+  type Reply,
+  replyToError,
+  replyToMethod,
+} from '../model/reply.js'
+import type { Settings } from '../options.js'
+import { send } from './send.js'
+
+/** The path below the mount and the query, taken from the raw URL: segments are decoded once, each by itself. */
+export function readUrl(rawUrl: string): { path: string; query: URLSearchParams } {
+  const mark = rawUrl.indexOf('?')
+  return {
+    path: mark < 0 ? rawUrl : rawUrl.slice(0, mark),
+    query: new URLSearchParams(mark < 0 ? '' : rawUrl.slice(mark + 1)),
+  }
+}
+
+/** Which cache policy an answer has: by `?v=` where it is there, else by the rule of its source. */
+export function policyFor(version: string | null, digest: string, otherwise: CachePolicy): CachePolicy {
+  if (version === null) return otherwise
+  return version === versionOf(digest) ? FOREVER : MISMATCH
+}
+
+/** The `Access-Control-Allow-Origin` of the settings, '' for none. */
+export const corsOf = (settings: Settings): string => (settings.cors === false ? '' : settings.cors)
+
+/** Decides an answer; may throw anything, of which the table of errors makes a Reply. `mount` is the path we are under. */
+export type Answer = (req: IncomingMessage, res: ServerResponse, mount: string) => Promise<Reply>
+
+/** Makes a router of an answer; mount it anywhere. */
+export function createReplyRouter(settings: Settings, answer: Answer): Router {
+  const cors = corsOf(settings)
+  const router = express.Router()
+  router.use((req, res, next) => {
+    if (req.method !== 'GET' && req.method !== 'HEAD') {
+      send(req, res, replyToMethod(req.method, cors))
+      return
+    }
+    answer(req, res, req.baseUrl)
+      .catch((error) => {
+        const failure = asArtworkError(error)
+        if (failure.code === 'unknown') settings.logger.error({ err: error }, 'artwork: a request failed')
+        return replyToError(failure, cors)
+      })
+      .then((reply) => send(req, res, reply))
+      .catch(next)
+  })
+  return router
+}
