@@ -32,6 +32,9 @@ export interface Admitted {
   readonly recipe: Recipe | undefined
 }
 
+const MAX_KNOWN = 5000
+const LONGEST_KEY = 512
+
 /** Makes the check of addresses for these settings. */
 export function createAdmission(settings: Settings) {
   const rules = { presets: settings.presets, quality: settings.transform.quality }
@@ -54,6 +57,14 @@ export function createAdmission(settings: Settings) {
     throw new ArtworkError('invalid', 'this size is not offered for this type')
   }
 
+  /** What was admitted lately: the answer depends on nothing but the address, so that a hot one is checked once. */
+  const known = new Map<string, Admitted>()
+  const remember = (key: string, admitted: Admitted): Admitted => {
+    if (known.size >= MAX_KNOWN) known.clear()
+    if (key.length <= LONGEST_KEY) known.set(key, admitted)
+    return admitted
+  }
+
   return {
     sourceOf,
     /**
@@ -62,6 +73,9 @@ export function createAdmission(settings: Settings) {
      * @throws ArtworkError `invalid` (400), `refused` (403), `unsupported` (415)
      */
     admit: (address: Address, trusted: boolean): Admitted => {
+      const key = `${trusted ? '+' : '-'}${formatAddress(address)}`
+      const before = known.get(key)
+      if (before !== undefined) return before
       const source = sourceOf(address.kind)
       const variant = parseVariant(address.variant, rules)
       if (settings.strict && !trusted && !isListed(source, address.kind, variant)) refuse()
@@ -72,12 +86,12 @@ export function createAdmission(settings: Settings) {
       const checked = source.check({ address, variant, recipe })
       const text = formatAddress(checked.original)
       const isOriginal = formatAddress(checked.address) === text
-      return {
+      return remember(key, {
         address: checked.address,
         original: { address: checked.original, text, source },
         variant,
         recipe: isOriginal || isAsFetched(variant) ? undefined : recipe,
-      }
+      })
     },
     /** An `auto` address as the one that the request's `Accept` comes down to; any other as it is. */
     settle: (admitted: Admitted, accept: string | undefined, plainType: string): Admitted => {

@@ -34,7 +34,7 @@ export function createImagesRouter(images: Images, settings: Settings): Router {
       expires: query.get('expires') ?? '',
       s: query.get('s') ?? '',
     }
-    const signed = signatureHolds(parts, settings.signing.keys, settings.now())
+    const signed = parts.s !== '' && signatureHolds(parts, settings.signing.keys, settings.now())
     if (parts.s !== '' && !signed) throw new ArtworkError('refused', 'the signature does not hold')
     const image = await images.serve(address, signed, { signal: goneSignal(res), accept: req.headers.accept })
     const { cache = ENTITY } = images.admission.sourceOf(address.kind)

@@ -14,12 +14,14 @@ import {
 import type { Settings } from '../options.js'
 import { send } from './send.js'
 
+const NO_QUERY: Readonly<Pick<URLSearchParams, 'get'>> = { get: () => null }
+
 /** The path below the mount and the query, taken from the raw URL: segments are decoded once, each by itself. */
-export function readUrl(rawUrl: string): { path: string; query: URLSearchParams } {
+export function readUrl(rawUrl: string): { path: string; query: Readonly<Pick<URLSearchParams, 'get'>> } {
   const mark = rawUrl.indexOf('?')
   return {
     path: mark < 0 ? rawUrl : rawUrl.slice(0, mark),
-    query: new URLSearchParams(mark < 0 ? '' : rawUrl.slice(mark + 1)),
+    query: mark < 0 ? NO_QUERY : new URLSearchParams(rawUrl.slice(mark + 1)),
   }
 }
 

@@ -35,7 +35,12 @@ export async function benchHit(): Promise<void> {
     }),
   )
   const measure = async (server: Server): Promise<number> => {
-    const result = await autocannon({ url: urlOf(server, path), connections: 20, duration: SECONDS })
+    const result = await autocannon({
+      url: urlOf(server, path),
+      connections: 20,
+      duration: SECONDS,
+      workers: 1,
+    })
     if (result.non2xx > 0 || result.errors > 0) throw new Error('wrong answers: nothing is printed')
     return result.requests.average
   }
