@@ -113,6 +113,7 @@ export const optionsSchema = z.strictObject({
       maxAge: duration.default(7 * 864e5),
       staleWhileRevalidate: duration.default(864e5),
       staleIfError: duration.default(30 * 864e5),
+      upstream: z.enum(['bounded']).default('bounded'),
     })
     .prefault({}),
   fetch: z
