@@ -106,6 +106,9 @@ test('parity 11: 1,000 filter calls on a warm instance make no file-system and n
   const cold = template.render({ artists: entities })
   expect(cold.match(/\/artwork\/local\//g)).toHaveLength(5)
 
+  for (const url of cold.split('\n').filter((line) => line.startsWith('/')))
+    expect((await app.get(url)).status, url).toBe(200)
+
   const calls: string[] = []
   const spied = (owner: object, name: string) => {
     const original = Reflect.get(owner, name)
