@@ -133,8 +133,12 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     images.artworks.kindOf(kind)
     return refresher.request({ sourceUrl, entityType: kind, entityId: id, params }, priority)
   }
+  const clearCache = async (): Promise<void> => {
+    await images.clearCache()
+    refresher.forgetFailures()
+  }
   return {
-    images,
+    images: { ...images, clearCache },
     refresher: {
       enqueue: (kind, entity, { priority = 'normal' } = {}) => enqueue(kind, entity, priority),
       status: refresher.status,

@@ -37,6 +37,8 @@ export interface RefresherWork {
 /** How the refresher behaves. Times in ms. */
 export interface RefresherOptions {
   readonly concurrency: number
+  /** Before each further attempt at what may pass. @default 2 s, 10 s */
+  readonly retryDelays?: readonly number[]
   readonly now: () => number
   readonly logger: Logger
 }
@@ -44,14 +46,17 @@ export interface RefresherOptions {
 const PRIORITIES: Readonly<Record<Priority, number>> = { high: 2, normal: 1, low: 0 }
 const CAPACITY = 10_000
 const MAX_REMEMBERED = 20_000
+/** When a URL that failed for good is tried again; one whose trouble may pass climbs up to that, doubling. */
 const RETRY_FAILED_AFTER = 24 * 3_600_000
-const RETRY_DELAYS = [2000, 10_000]
+const RETRY_PASSING_AFTER = 5 * 60_000
+const RETRY_DELAYS: readonly number[] = [2000, 10_000]
 /** Reasons that time may mend within minutes. */
 const PASSING = new Set(['timeout', 'connection', 'http_5xx', 'unavailable'])
 
 interface Failed {
   readonly url: string
   readonly until: number
+  readonly times: number
 }
 
 /** See the top of the file. */
@@ -59,7 +64,7 @@ export type Refresher = ReturnType<typeof createRefresher>
 
 /** Makes a refresher. Requests' own work (stale, lost) runs at once; entities wait for `start`. */
 export function createRefresher(work: RefresherWork, options: RefresherOptions) {
-  const { now, logger } = options
+  const { now, logger, retryDelays = RETRY_DELAYS } = options
   const requested = new PQueue({ concurrency: options.concurrency })
   const entities = new PQueue({ concurrency: options.concurrency, autoStart: false })
   const known = new Map<string, Priority>()
@@ -88,10 +93,15 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
       }
     })
   }
-  const noteFailure = (key: string, url: string): void => {
+  const noteFailure = (key: string, url: string, passes: boolean): void => {
+    const before = failed.get(key)
+    const times = before?.url === url ? before.times + 1 : 1
+    const wait = passes
+      ? Math.min(RETRY_PASSING_AFTER * 2 ** Math.min(times - 1, 16), RETRY_FAILED_AFTER)
+      : RETRY_FAILED_AFTER
     if (failed.size >= MAX_REMEMBERED)
       for (const oldest of [...failed.keys()].slice(0, 1000)) failed.delete(oldest)
-    failed.set(key, { url, until: now() + RETRY_FAILED_AFTER })
+    failed.set(key, { url, until: now() + wait, times })
   }
   /** Runs a download. The key stays known while a retry is to come. */
   const download = async (key: string, request: DownloadRequest, attempt: number): Promise<void> => {
@@ -102,11 +112,11 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
       failed.delete(key)
       return
     }
-    const delay = PASSING.has(result.reason ?? '') ? RETRY_DELAYS[attempt] : undefined
+    const delay = PASSING.has(result.reason ?? '') ? retryDelays[attempt] : undefined
     if (delay === undefined || closed) {
       counts.failed += 1
       known.delete(key)
-      noteFailure(key, request.sourceUrl ?? '')
+      noteFailure(key, request.sourceUrl ?? '', PASSING.has(result.reason ?? ''))
       return
     }
     const timer = setTimeout(
@@ -133,7 +143,8 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
     lost: (path: string): void => onRequest(`lost:${path}`, () => work.heal(path)),
     /**
      * Asks for an entity's picture. The same entity is queued once; a higher priority moves it up. A URL that
-     * failed is not tried again for 24 h, another URL is.
+     * failed for good is not tried again for 24 h, one whose trouble may pass after 5 min and ever later, another
+     * URL at once.
      */
     request: (request: DownloadRequest, priority: Priority = 'normal'): Enqueued => {
       const url = request.sourceUrl ?? ''
@@ -156,6 +167,8 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
       void add(key, request, priority, 0)
       return { accepted: true, id: key }
     },
+    /** Forgets what failed, so that everything may be asked for again at once. */
+    forgetFailures: (): void => failed.clear(),
     /** Lets the entities' queue run. */
     start: (): void => {
       if (!closed) entities.start()

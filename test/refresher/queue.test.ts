@@ -26,7 +26,7 @@ const setUp = (
       refresh: async (address) => void refreshed.push(address),
       heal: async (path) => void refreshed.push(path),
     },
-    { concurrency, now: () => clock.now, logger: quietLogger() },
+    { concurrency, retryDelays: [], now: () => clock.now, logger: quietLogger() },
   )
   const ask = (entityId: string, priority: 'high' | 'normal' | 'low' = 'normal', sourceUrl = 'http://x/') =>
     refresher.request({ sourceUrl, entityType: 'artist', entityId }, priority)
@@ -66,6 +66,25 @@ describe('the queue', () => {
     expect(ask('a').accepted).toBe(true)
     await refresher.idle()
     expect(downloads).toEqual(['a', 'a', 'a'])
+  })
+  test('trouble that may pass is tried again after 5 min, then 10, up to a day; forgetting lets it at once', async () => {
+    const { refresher, ask, clock } = setUp(() => 'unavailable')
+    const attempt = async () => {
+      const { accepted } = ask('a')
+      await refresher.idle()
+      return accepted
+    }
+    refresher.start()
+    expect(await attempt()).toBe(true)
+    clock.now += 4 * 60_000
+    expect(await attempt()).toBe(false)
+    clock.now += 2 * 60_000
+    expect(await attempt()).toBe(true)
+    clock.now += 6 * 60_000
+    expect(await attempt()).toBe(false)
+    refresher.forgetFailures()
+    expect(await attempt()).toBe(true)
+    await refresher.close()
   })
   test('an entity without a URL is refused, and so is everything after close', async () => {
     const { refresher, ask } = setUp()
