@@ -103,10 +103,16 @@ export function openRecords(file: string, cdn: () => string) {
     },
     find: (kind: string, id: string): Entity | undefined =>
       all(pictured(kind).table, kind, 'WHERE id = ?', id)[0],
-    /** Notes the path of a stored picture; false for a record that is gone. */
-    savePicture: (kind: string, id: string, imagePath: string): boolean => {
-      const { table, path } = pictured(kind)
-      return statement(`UPDATE ${table} SET ${path} = ? WHERE id = ?`).run(imagePath, id).changes === 1
+    /** Notes a stored picture: its source as a path, as everywhere here. False for a record that is gone. */
+    savePicture: (kind: string, id: string, imageUrl: string, imagePath: string): boolean => {
+      const { table, url, path } = pictured(kind)
+      return (
+        statement(`UPDATE ${table} SET ${url} = ?, ${path} = ? WHERE id = ?`).run(
+          new URL(imageUrl).pathname,
+          imagePath,
+          id,
+        ).changes === 1
+      )
     },
     close: () => db.close(),
   }

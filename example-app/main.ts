@@ -7,20 +7,24 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Artwork, createArtwork, remote, tmdb } from 'express-artwork'
+import { createArtwork, remote, tmdb } from 'express-artwork'
 import { createApp } from './app.js'
 import { startCdn } from './cdn.js'
-import { openRecords, PICTURED, type Records } from './database.js'
+import { openRecords } from './database.js'
 import { createRepository } from './repository.js'
+import { createWarmer } from './warmer.js'
 
 const {
   PORT = '3000',
   DATA_DIR = fileURLToPath(new URL('./data', import.meta.url)),
-  WARM_DELAY = '4000',
+  WARM_DELAY = '3000',
   CDN,
 } = process.env
 const port = Number(PORT)
-const cdn = await startCdn(Number(process.env.CDN_PORT ?? (port === 0 ? 0 : port + 1)))
+const cdn = await startCdn({
+  port: Number(process.env.CDN_PORT ?? (port === 0 ? 0 : port + 1)),
+  directory: join(DATA_DIR, 'cdn'),
+})
 cdn.state.down = CDN === 'off'
 const { host } = new URL(cdn.base())
 const records = openRecords(join(DATA_DIR, 'evening.sqlite'), cdn.base)
@@ -29,39 +33,37 @@ const artwork = await createArtwork({
   directory: join(DATA_DIR, 'artwork'),
   sources: [tmdb({ baseUrl: `${cdn.base()}/t/p` }), remote({ hosts: ['127.0.0.1'] })],
   fetch: { allowPrivate: [host] },
+  widths: [160, 320, 640],
   entities: {
     film_poster: {
-      variant: 'w500-h750',
+      variant: 'w342-h513',
+      plural: 'film_posters',
       placeholder: 'poster',
       fields: { url: 'poster_url', path: 'poster_path' },
     },
     film_backdrop: {
       variant: 'w1280-h720',
+      plural: 'film_backdrops',
       placeholder: 'backdrop',
       fields: { url: 'backdrop_url', path: 'backdrop_path' },
     },
   },
   repository: createRepository(records),
 })
+const warmer = createWarmer({ artwork, records, delay: Number(WARM_DELAY), isUp: () => !cdn.state.down })
 
-const server = createServer(createApp({ artwork, records, cdn }))
+const server = createServer(createApp({ artwork, records, cdn, warmer }))
 server.listen(port, () => {
   console.log(`An evening in: http://localhost:${(server.address() as AddressInfo).port}`)
+  warmer.later()
 })
 artwork.start()
-const warming = setTimeout(() => warm(artwork, records), Number(WARM_DELAY))
-
-/** Queues every picture there is: those that are held already cost nothing. */
-function warm({ refresher }: Artwork, { page }: Records): void {
-  for (const kind of Object.keys(PICTURED))
-    for (const entity of page(kind, '', 1000)) refresher.enqueue(kind, entity, { priority: 'low' })
-}
 
 let closing = false
 const close = async (): Promise<void> => {
   if (closing) process.exit(1)
   closing = true
-  clearTimeout(warming)
+  warmer.close()
   server.close()
   server.closeIdleConnections()
   await artwork.close()

@@ -14,6 +14,6 @@ export function createRepository(records: Records): Repository {
     },
     exists: async (kind, ids) => records.living(kind, ids),
     find: async (kind, id) => records.find(kind, id),
-    saveImage: (kind, id, { imagePath }) => records.savePicture(kind, id, imagePath),
+    saveImage: (kind, id, { imageUrl, imagePath }) => records.savePicture(kind, id, imageUrl, imagePath),
   }
 }

@@ -1,4 +1,4 @@
-/** What the evening is made of. `art` is the seed of each picture. */
+/** What the evening is made of. A picture's seed is its place in the list. */
 
 /** An artist, and the albums of theirs. */
 export const ARTISTS = [
@@ -82,7 +82,7 @@ export const PLAYLISTS = [
   },
 ] as const
 
-/** Films; `file` is the picture's name at the pretend TMDb. */
+/** Films; at the pretend TMDb, `{id}p.jpg` is the poster and `{id}b.jpg` the backdrop. */
 export const FILMS = [
   {
     id: 'fi01',

@@ -1,9 +1,11 @@
-/** Album and playlist covers: eight styles, each in any palette. */
+/** Album covers: eleven styles, each in any palette. */
 import { type Die, die, gradient, hill, light, type Palette, paletteOf, svg, times } from './draw.js'
+import { leaves, mesh, orbits } from './more-covers.js'
 
 const SIDE = 1000
 
-type Style = (roll: Die, palette: Palette) => string
+/** A way of drawing a cover. */
+export type Style = (roll: Die, palette: Palette) => string
 
 const rect = (fill: string): string => `<rect width="${SIDE}" height="${SIDE}" fill="${fill}"/>`
 
@@ -117,14 +119,30 @@ const folded: Style = (roll, palette) => {
   return `<defs>${tones.join('')}</defs>${rect(night)}<g transform="rotate(${roll(-24, 24)} 500 500) scale(1.25) translate(-100 -100)">${times(9, ribbon)}</g>`
 }
 
-const STYLES: readonly Style[] = [retroSun, bauhaus, waves, arcs, contours, riso, bars, folded]
+const STYLES: readonly Style[] = [
+  retroSun,
+  bauhaus,
+  waves,
+  arcs,
+  contours,
+  riso,
+  bars,
+  folded,
+  mesh,
+  leaves,
+  orbits,
+]
+/** The albums' titles were written for the first eight, in turn; one is an afterglow. */
+const styleOf = (seed: number, version: number): Style =>
+  STYLES[seed === 8 ? (8 + version) % STYLES.length : ((seed % 8) + version * 3) % STYLES.length] ?? waves
 
-/** A cover of 1000 × 1000. The seed chooses style and palette; a version moves the palette on. */
-export function cover(seed: number, version = 0): string {
-  const style = STYLES[seed % STYLES.length] ?? waves
-  return svg(
+/** A cover of 1000 × 1000. The seed chooses style and palette; a version moves both on. */
+export const cover = (seed: number, version = 0): string =>
+  svg(
     SIDE,
     SIDE,
-    style(die(seed * 31 + version * 7), paletteOf(seed * 3 + Math.floor(seed / 8) + version * 4)),
+    styleOf(seed, version)(
+      die(seed * 31 + version * 7),
+      paletteOf((seed === 8 ? 0 : seed * 3 + Math.floor(seed / 8)) + version * 4),
+    ),
   )
-}

@@ -1,8 +1,15 @@
 /** Portraits: a figure in the evening light, hair, shoulders and a halo, all in one palette. */
 import { type Die, die, gradient, light, type Palette, paletteOf, svg, times } from './draw.js'
 
-const SKIN = ['#f2c9a5', '#d9a074', '#b57a50', '#8a5636', '#5f3a27', '#e8b48c'] as const
-const HAIR = ['#1d1718', '#3b241c', '#6b3e26', '#a8642f', '#d9c3a0', '#7a2333', '#2c3a57'] as const
+/** Skin, and the colours of hair that go with it. */
+const LOOKS: readonly (readonly [skin: string, hair: readonly string[]])[] = [
+  ['#f2c9a5', ['#3b241c', '#a8642f', '#d9b98a', '#7a2333', '#1d1718']],
+  ['#e8b48c', ['#1d1718', '#6b3e26', '#c98d4a', '#2c3a57']],
+  ['#d9a074', ['#1d1718', '#3b241c', '#7a2333']],
+  ['#b57a50', ['#1d1718', '#2a1a18', '#4a2a20']],
+  ['#8a5636', ['#1d1718', '#241716', '#5c2230']],
+  ['#5f3a27', ['#120e10', '#1d1718', '#c9c2bd']],
+]
 
 const hairBack = (roll: Die, colour: string): string =>
   roll.pick([
@@ -43,8 +50,8 @@ export function portrait(seed: number, version = 0): string {
   const roll = die(seed * 97 + 11 + version * 13)
   const palette = paletteOf(seed + 2 + version * 3)
   const [night, deep, middle, , glow] = palette
-  const skin = roll.pick(SKIN)
-  const hair = roll.pick(HAIR)
+  const [skin, hairs] = roll.pick(LOOKS)
+  const hair = roll.pick(hairs)
   const coat = roll.pick([night, deep, '#20242e', '#3a2230'])
   const collar = roll.pick([
     `<path d="M330 560L400 640L470 560L520 600L400 720L280 600Z" fill="${middle}"/>`,
@@ -55,6 +62,11 @@ export function portrait(seed: number, version = 0): string {
     roll(0, 1) < 0.3
       ? `<g fill="none" stroke="${night}" stroke-width="9"><circle cx="356" cy="372" r="38"/><circle cx="446" cy="372" r="38"/><path d="M394 366H408"/></g>`
       : ''
+  const phones =
+    roll(0, 1) < 0.3
+      ? `<path d="M284 360C276 140 524 140 516 360" fill="none" stroke="${night}" stroke-width="16"/><rect x="262" y="330" width="42" height="86" rx="20" fill="${night}"/><rect x="496" y="330" width="42" height="86" rx="20" fill="${night}"/><rect x="516" y="344" width="10" height="58" rx="5" fill="${glow}"/>`
+      : ''
+  const rim = `<path d="M466 583C552 602 668 662 677 830" fill="none" stroke="${glow}" stroke-opacity="0.55" stroke-width="6"/>`
   const face = `<path d="M364 372q14 -12 30 0M418 372q14 -12 30 0" stroke="${night}" stroke-width="7" fill="none" stroke-linecap="round"/><path d="M402 388q10 34 -8 46" stroke="${night}" stroke-opacity="0.35" stroke-width="6" fill="none" stroke-linecap="round"/><path d="M372 462q30 ${roll(10, 24).toFixed(0)} 58 -2" stroke="${night}" stroke-opacity="0.7" stroke-width="7" fill="none" stroke-linecap="round"/>`
   const body = `<path d="M120 830C130 660 250 600 340 580L400 620L460 580C550 600 670 660 680 830Z" fill="${coat}"/>`
   const neck = `<path d="M348 470H452V580C452 640 348 640 348 580Z" fill="${skin}"/><path d="M348 505C380 545 430 545 452 505V560C430 580 380 585 348 545Z" fill="${night}" fill-opacity="0.28"/>`
@@ -64,6 +76,6 @@ export function portrait(seed: number, version = 0): string {
   return svg(
     800,
     800,
-    `${defs}${backdrop(roll, palette)}${hairBack(roll, hair)}${body}${tilt}${neck}${head}${face}${hairFront(roll, hair)}${glasses}</g>${collar}<circle cx="640" cy="200" r="460" fill="url(#l)" fill-opacity="0.5"/>`,
+    `${defs}${backdrop(roll, palette)}${hairBack(roll, hair)}${body}${tilt}${neck}${head}${face}${hairFront(roll, hair)}${glasses}${phones}</g>${rim}${collar}<circle cx="640" cy="200" r="460" fill="url(#l)" fill-opacity="0.5"/>`,
   )
 }

@@ -1,7 +1,9 @@
 /** Film pictures: one scene, drawn tall for the poster and wide for the backdrop in the same palette. */
 import { type Die, die, gradient, hill, light, type Palette, paletteOf, svg, times } from './draw.js'
+import { birds, clouds, dunes, figure, forest, lighthouse, observatory, street } from './scenery.js'
 
-interface Frame {
+/** What a scene is drawn in. */
+export interface Frame {
   readonly width: number
   readonly height: number
   readonly roll: Die
@@ -107,24 +109,28 @@ const road = ({ width, height, palette: [night, , , , glow] }: Frame): string =>
     },
   )}`
 
-const figure = ({ width, height, palette: [night] }: Frame): string =>
-  `<g transform="translate(${width * 0.52} ${height * 0.9}) scale(${Math.min(width, height) / 900})" fill="${night}"><circle cx="0" cy="-168" r="22"/><path d="M-30 -140Q0 -152 30 -140L42 -40L24 -44L20 0H6L0 -60L-6 0H-20L-24 -44L-42 -40Z"/></g>`
-
+/** A scene for each film, in the order of the films. */
 const SCENES: readonly ((frame: Frame) => string)[] = [
-  (frame) => disc(frame) + ridges(frame, 0.5) + pines(frame),
+  (frame) => clouds(frame) + disc(frame) + ridges(frame, 0.5) + pines(frame) + birds(frame),
   (frame) => stars(frame, 90) + disc(frame, 0.1) + skyline(frame),
-  (frame) => disc(frame, 0.17) + sea(frame),
+  (frame) => clouds(frame) + disc(frame, 0.17) + sea(frame) + birds(frame),
   (frame) => stars(frame, 220) + planet(frame) + ridges(frame, 0.82, 3) + figure(frame),
-  (frame) => disc(frame, 0.2) + ridges(frame, 0.6, 4) + figure(frame),
-  (frame) => disc(frame, 0.12) + ridges(frame, 0.46, 3) + road(frame),
+  (frame) => clouds(frame) + disc(frame, 0.2) + dunes(frame) + figure(frame),
+  (frame) => clouds(frame) + disc(frame, 0.12) + ridges(frame, 0.46, 3) + road(frame) + birds(frame),
+  (frame) => forest(frame) + figure(frame),
+  street,
+  (frame) => stars(frame, 60) + clouds(frame) + sea(frame) + lighthouse(frame),
+  (frame) => stars(frame, 120) + observatory(frame),
 ]
+const NIGHTS = new Set([3, 7, 9])
 
 function scene(seed: number, version: number, width: number, height: number): string {
   const palette = paletteOf(seed * 7 + version * 3)
   const [night, deep, middle, bright, glow] = palette
   const frame: Frame = { width, height, roll: die(seed * 53 + version * 17 + width), palette }
   const draw = SCENES[seed % SCENES.length] ?? sea
-  const sky = seed % SCENES.length === 3 ? [night, night, deep] : [deep, middle, bright, glow]
+  const at = seed % SCENES.length
+  const sky = NIGHTS.has(at) ? [night, deep, at === 9 ? middle : deep] : [deep, middle, bright, glow]
   const defs = `<defs>${gradient('sky', sky)}${light('glow', glow, 0.75)}${gradient('shade', ['#00000000', '#00000000', `${night}cc`])}</defs>`
   return svg(
     width,

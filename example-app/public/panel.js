@@ -1,48 +1,26 @@
-// The panel works without this; with it, it counts, keeps up, and returns to the page it was used on.
+// The panel works without this; with it, it keeps up with what happens, and stays as open as it was.
 const panel = document.getElementById('panel')
 if (panel) {
   const set = (name, text) => {
     const place = panel.querySelector(`[data-count="${name}"]`)
-    if (place) place.textContent = text
+    if (place && place.textContent !== text) place.textContent = text
   }
-  for (const input of panel.querySelectorAll('input[name="page"]')) input.value = location.pathname
-  const words = { local: 'local', source: 'CDN', placeholder: 'placeholder' }
-  const counts = {}
-  for (const image of document.querySelectorAll('img[data-image-from]')) {
-    const from = words[image.dataset.imageFrom] ?? image.dataset.imageFrom
-    counts[from] = (counts[from] ?? 0) + 1
-    image.parentElement?.setAttribute('data-badge', from)
-  }
-  set(
-    'page',
-    Object.entries(counts)
-      .map(([from, count]) => `${count} ${from}`)
-      .join(', '),
-  )
   panel.open = sessionStorage.getItem('panel') === 'open'
-  const mark = () => document.body.classList.toggle('badges', panel.open)
-  mark()
-  panel.addEventListener('toggle', () => {
-    sessionStorage.setItem('panel', panel.open ? 'open' : 'closed')
-    mark()
-  })
-  const reload = panel.querySelector('.reload')
-  reload.hidden = false
-  reload.addEventListener('click', () => location.reload())
   const refresh = async () => {
     if (!panel.open || document.hidden) return
     const status = await (await fetch('/panel/status')).json()
+    const mood = status.down ? 'down' : status.slow ? 'slow' : 'up'
+    const waiting = status.queued + status.running
+    set('cdn', mood)
     set('calls', String(status.calls))
-    set('cdn', status.down ? 'down' : status.slow ? 'slow' : 'up')
-    set(
-      'queue',
-      status.queued + status.running > 0
-        ? `${status.queued + status.running} to fetch`
-        : `idle, ${status.done} done`,
-    )
+    set('queue', waiting > 0 ? `${waiting} to fetch` : `idle, ${status.done} done`)
     set('kept', `${status.names} pictures, ${(status.bytes / 1048576).toFixed(1)} MB`)
+    panel.querySelector('.dot').className = `dot ${mood}`
   }
-  panel.addEventListener('toggle', refresh)
-  refresh()
+  panel.addEventListener('toggle', () => {
+    sessionStorage.setItem('panel', panel.open ? 'open' : 'closed')
+    refresh().catch(() => {})
+  })
+  refresh().catch(() => {})
   setInterval(() => refresh().catch(() => {}), 2000)
 }
