@@ -14,7 +14,7 @@ import { type Entry, imageName } from './model/entry.js'
 import { ArtworkError, asArtworkError } from './model/errors.js'
 import { sniff, typeOf } from './model/media-type.js'
 import type { Settings } from './options.js'
-import type { Store, StoreStats } from './store/store.js'
+import type { Store, StoreStats, VerifyOptions, VerifyReport } from './store/store.js'
 import type { Transformer } from './transform/transformer.js'
 
 /** An image in hand. Sides in pixels, `storedAt` in ms since the epoch, `etag` with its quotes. */
@@ -234,6 +234,16 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     clearCache: async (): Promise<void> => {
       await flights.landed()
       await store.clear()
+    },
+    /**
+     * Checks every kept byte against its digest, slowly, beside readers and writers; goes on where an interrupted
+     * run stopped. What is damaged is given up and fetched again, what is missing in the index is written anew,
+     * what no name has goes.
+     */
+    verify: async (options?: VerifyOptions): Promise<VerifyReport> => {
+      const report = await store.verify(options)
+      for (const name of report.names) if (name.startsWith('local/')) tell.lost(name.slice('local/'.length))
+      return report
     },
     stats: (): ImagesStats => ({
       ...store.stats(),

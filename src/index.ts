@@ -14,6 +14,7 @@ import { createMemoryStore } from './store/memory-store.js'
 import { installFilters } from './templates/filters.js'
 import { createInProcess } from './transform/in-process.js'
 import { createWorkerPool } from './transform/worker-pool.js'
+import { type Condition, createHealthRouter } from './web/health-router.js'
 import { createImagesRouter } from './web/images-router.js'
 import { createLocalRouter } from './web/local-router.js'
 import { createPlaceholderRouter } from './web/placeholders.js'
@@ -33,6 +34,7 @@ export type { ArtworkOptions } from './options.js'
 export type { Enqueued, Priority, RefresherStatus } from './refresher/refresher.js'
 export { type RemoteOptions, remote } from './sources/remote.js'
 export type { Source } from './sources/source.js'
+export type { VerifyOptions, VerifyReport } from './store/store.js'
 export { type TmdbOptions, tmdb } from './sources/tmdb.js'
 
 /** Directory of the Nunjucks macros: give it to your loader beside your own views. */
@@ -50,6 +52,7 @@ export type ArtworkImages = Pick<
   | 'remove'
   | 'optimizeCache'
   | 'clearCache'
+  | 'verify'
   | 'stats'
 >
 
@@ -75,6 +78,8 @@ export interface Artwork {
   readonly localRouter: Router
   /** `/{kind}/{variant}/{id}` alone, for another mount path. */
   readonly imagesRouter: Router
+  /** `/health` and `/ready`, for whoever watches the process. */
+  readonly healthRouter: Router
   /** Adds the filters to a Nunjucks environment. */
   installTemplates(environment: Environment): void
   /** Lets the background work begin: entities that were queued, and those that templates show without a local picture. */
@@ -121,6 +126,15 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   router.use(settings.urls.placeholders, createPlaceholderRouter(settings))
 
   let closing: Promise<void> | undefined
+  const condition = (): Condition => {
+    const { rebuilding, durable } = images.stats()
+    const reasons = [
+      ...(rebuilding ? ['the catalogue was lost and is being rebuilt'] : []),
+      ...(durable ? [] : ['the directory cannot be used: pictures are kept in memory only']),
+    ]
+    if (closing !== undefined) return { status: 'closing', reasons: ['shutting down', ...reasons] }
+    return { status: reasons.length > 0 ? 'degraded' : 'ready', reasons }
+  }
   const close = async (): Promise<void> => {
     await within(CLOSE_WITHIN, refresher.close().then(images.landed))
     fetcher.close()
@@ -147,6 +161,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     router,
     localRouter,
     imagesRouter,
+    healthRouter: createHealthRouter(condition),
     installTemplates: (environment) =>
       installFilters(environment, {
         images,

@@ -129,6 +129,7 @@ export function createArtworks(
     if (sourceUrl === null || sourceUrl === undefined || sourceUrl === '')
       throw new ArtworkError('no_url', 'the entity has no image URL')
     const original = admission.claim(sourceUrl)
+    for (const one of artworkPaths(kind, entityId, params)) await store.recall(artworkName(one))
     const path = pathFor(kind, entityId, params)
     const before = store.find(artworkName(path))
     if (!force && before?.held && before.sourceUrl === sourceUrl && (await store.read(before)) !== undefined)
@@ -200,7 +201,7 @@ export function createArtworks(
      * @returns the picture; the entry alone where the name is known and its bytes are gone; undefined for no such name
      */
     get: async (path: string): Promise<Obtained | Entry | undefined> => {
-      let entry = store.find(artworkName(path))
+      let entry = await store.recall(artworkName(path))
       for (
         let digest = '';
         entry !== undefined && entry.digest !== digest;

@@ -35,6 +35,35 @@ export function createOriginals(context: Context) {
   const { settings, store, fetcher, transformer, flights, counts, tell } = context
   const now = () => settings.now()
 
+  /** What another process learned about an original while this one waited for its turn. */
+  const learned = (name: string, held: Entry | undefined): Known | undefined => {
+    const entry = store.find(name)
+    const isNews = entry?.held === true && (held === undefined || entry.checkedAt > held.checkedAt)
+    return isNews ? { entry } : undefined
+  }
+  const ask = async (
+    original: Original,
+    held: Entry | undefined,
+    insist: boolean,
+    signal: AbortSignal,
+  ): Promise<Known> => {
+    const name = imageName(original.text)
+    const remembered = store.failures.get(name)
+    if (!insist && remembered !== undefined && failureStands(remembered, now()))
+      throw recallFailure(remembered, now())
+    try {
+      const request = await original.source.locate(original.address)
+      counts.upstreamRequests += 1
+      const fetched = await fetcher.fetch(request, held ?? {}, signal)
+      const known = await take(name, request.url, fetched, held)
+      if (remembered !== undefined) store.failures.clear(name)
+      return known
+    } catch (error) {
+      counts.failures += 1
+      remember(name, error)
+      throw error
+    }
+  }
   /** Fetches, or asks whether the copy held is still right. Failures are remembered, and answered at once while they stand. */
   const consult = (
     original: Original,
@@ -46,20 +75,11 @@ export function createOriginals(context: Context) {
     return flights.run(
       `${name}${held === undefined ? '' : '?'}`,
       async (signal) => {
-        const remembered = store.failures.get(name)
-        if (!insist && remembered !== undefined && failureStands(remembered, now()))
-          throw recallFailure(remembered, now())
+        const turn = await store.turn(name, signal)
         try {
-          const request = await original.source.locate(original.address)
-          counts.upstreamRequests += 1
-          const fetched = await fetcher.fetch(request, held ?? {}, signal)
-          const known = await take(name, request.url, fetched, held)
-          if (remembered !== undefined) store.failures.clear(name)
-          return known
-        } catch (error) {
-          counts.failures += 1
-          remember(name, error)
-          throw error
+          return (turn.waited && learned(name, held)) || (await ask(original, held, insist, signal))
+        } finally {
+          turn.end()
         }
       },
       asker,
@@ -120,10 +140,7 @@ export function createOriginals(context: Context) {
 
   const find = async (original: Original): Promise<Entry | undefined> => {
     const name = imageName(original.text)
-    const entry = store.find(name)
-    if (entry !== undefined) return entry
-    await store.settled()
-    return store.find(name)
+    return store.find(name) ?? store.recall(name)
   }
 
   /** The facts of an original by the rule of freshness (RFC 9111 §4.2, RFC 5861), fetched where there are none. */
@@ -153,8 +170,10 @@ export function createOriginals(context: Context) {
       const held = await store.read(known.entry)
       if (held !== undefined) return { entry: known.entry, ...held }
       const again = await consult(original, undefined, false, asker)
-      if (again.bytes === undefined) throw new ArtworkError('bad_answer', 'the source sent nothing')
-      return { entry: again.entry, bytes: again.bytes, from: 'upstream' }
+      if (again.bytes !== undefined) return { entry: again.entry, bytes: again.bytes, from: 'upstream' }
+      const fetched = await store.read(again.entry)
+      if (fetched === undefined) throw new ArtworkError('bad_answer', 'the source sent nothing')
+      return { entry: again.entry, ...fetched }
     },
     /**
      * Asks upstream about an original now, whatever its age.

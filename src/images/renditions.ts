@@ -36,36 +36,58 @@ export function createRenditions(context: Context, originals: Originals) {
     flights.run(
       place.name,
       async (signal) => {
-        const failure = store.failures.get(place.name)
-        if (failure !== undefined && failureStands(failure, settings.now()))
-          throw recallFailure(failure, settings.now())
-        const source = await originals.bytes(original, known, signal)
+        const turn = await store.turn(place.name, signal)
         try {
-          counts.encodes += 1
-          const made = await transformer.transform(source.bytes, originals.kindOf(source.entry), recipe)
-          const at = settings.now()
-          const fresh: NewEntry = {
-            ...place,
-            type: typeOf(made.format),
-            width: made.width,
-            height: made.height,
-            storedAt: at,
-            checkedAt: at,
-            freshFor: 0,
-            original: source.entry.name,
-            madeFrom: source.entry.digest,
-            recipe: recipeText(recipe),
-          }
-          return { entry: await keep(fresh, made.bytes), bytes: made.bytes, from: 'upstream' }
-        } catch (error) {
-          counts.failures += 1
-          const remembered = rememberFailure(asArtworkError(error), failure, settings.now())
-          if (remembered !== undefined) store.failures.set(place.name, remembered)
-          throw error
+          const other = turn.waited ? await held(place.name, known.entry.digest, recipe) : undefined
+          return other ?? (await encode(place, original, known, recipe, signal))
+        } finally {
+          turn.end()
         }
       },
       asker,
     )
+  const encode = async (
+    place: Place,
+    original: Original,
+    known: Known,
+    recipe: Recipe,
+    signal: AbortSignal,
+  ): Promise<Obtained> => {
+    const failure = store.failures.get(place.name)
+    if (failure !== undefined && failureStands(failure, settings.now()))
+      throw recallFailure(failure, settings.now())
+    const source = await originals.bytes(original, known, signal)
+    try {
+      counts.encodes += 1
+      const made = await transformer.transform(source.bytes, originals.kindOf(source.entry), recipe)
+      const at = settings.now()
+      const fresh: NewEntry = {
+        ...place,
+        type: typeOf(made.format),
+        width: made.width,
+        height: made.height,
+        storedAt: at,
+        checkedAt: at,
+        freshFor: 0,
+        original: source.entry.name,
+        madeFrom: source.entry.digest,
+        recipe: recipeText(recipe),
+      }
+      return { entry: await keep(fresh, made.bytes), bytes: made.bytes, from: 'upstream' }
+    } catch (error) {
+      counts.failures += 1
+      const remembered = rememberFailure(asArtworkError(error), failure, settings.now())
+      if (remembered !== undefined) store.failures.set(place.name, remembered)
+      throw error
+    }
+  }
+  /** The picture under a name, if it is held and was made by this recipe from these bytes. */
+  const held = async (name: string, from: string, recipe: Recipe): Promise<Obtained | undefined> => {
+    const entry = await store.recall(name)
+    if (entry?.madeFrom !== from || entry.recipe !== recipeText(recipe)) return undefined
+    const read = await store.read(entry)
+    return read === undefined ? undefined : { entry, ...read }
+  }
   const keep = async (fresh: NewEntry, bytes: Buffer): Promise<Entry> => {
     try {
       return await store.write(fresh, bytes)
@@ -79,20 +101,18 @@ export function createRenditions(context: Context, originals: Originals) {
     /** The rendition of an address, made where it is not held or its original has changed. */
     obtain: async (addressText: string, original: Original, recipe: Recipe, asker?: AbortSignal) => {
       const name = imageName(addressText)
-      const entry = store.find(name)
+      const entry = store.find(name) ?? (await store.recall(name))
       const known = await originals.obtain(original, asker).catch(async (error) => {
         // The original's row may be gone while this picture is held: it stands in for as long as upstream fails.
-        const held = entry === undefined ? undefined : await store.read(entry)
-        if (held === undefined || entry === undefined) throw error
-        return { standIn: { entry, ...held } }
+        const copy = entry === undefined ? undefined : await store.read(entry)
+        if (copy === undefined || entry === undefined) throw error
+        return { standIn: { entry, ...copy } }
       })
       if ('standIn' in known) return { picture: known.standIn, original: undefined }
-      if (entry?.madeFrom === known.entry.digest && entry.recipe === recipeText(recipe)) {
-        const held = await store.read(entry)
-        if (held !== undefined) {
-          store.use(name)
-          return { picture: { entry, ...held }, original: known.entry }
-        }
+      const picture = await held(name, known.entry.digest, recipe)
+      if (picture !== undefined) {
+        store.use(name)
+        return { picture, original: known.entry }
       }
       const place: Place = { name, role: 'rendition' }
       return { picture: await make(place, original, known, recipe, asker), original: known.entry }

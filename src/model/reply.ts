@@ -208,6 +208,13 @@ export function plainReply(
   }
 }
 
+/** JSON that nobody may keep: health, and the JSON API. */
+export function jsonReply(status: number, value: unknown): Reply {
+  const text = `${JSON.stringify(value)}\n`
+  const type = { 'Content-Type': 'application/json; charset=utf-8' }
+  return plainReply(status, text, '', status === 503 ? { ...type, 'Retry-After': '1' } : type)
+}
+
 /** The answer to anything thrown: status and text from the table of errors, nothing internal in it. */
 export function replyToError(thrown: unknown, cors: string): Reply {
   const error: ArtworkError = asArtworkError(thrown)

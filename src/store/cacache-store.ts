@@ -1,91 +1,222 @@
 /**
- * Bytes in cacache: content by digest, and for every name one index entry that carries enough to rebuild
- * the catalogue. A key holds name and generation, so a bucket is written once and never grows.
+ * Bytes in cacache: content by digest, and for every name one index entry that carries enough to rebuild the
+ * catalogue. A name has two keys, `name#0` and `name#1`: a new generation is written under the one that is
+ * not in use, and the other goes when the new one counts. So no bucket grows, and a name can be looked up
+ * without the catalogue. Files are told from anything else before they are opened; only regular ones are read.
  */
-import { unlinkSync } from 'node:fs'
-import { access } from 'node:fs/promises'
-import { join } from 'node:path'
+import { createHash } from 'node:crypto'
+import { constants, lstatSync, readFileSync, statfsSync, unlinkSync } from 'node:fs'
+import { lstat, open, opendir, readFile, unlink } from 'node:fs/promises'
+import { join, sep } from 'node:path'
 import cacache from 'cacache'
+import { digestOf } from '../model/digest.js'
 import type { Entry } from '../model/entry.js'
+import type { Found } from './catalogue.js'
 
-/** What an index entry carries besides cacache's own fields. */
-interface Metadata {
-  readonly entry: Entry
-  readonly generation: number
-}
-
-/** A name as cacache knows it. */
-export interface Kept extends Metadata {
-  readonly key: string
-}
+/** The keys of a name. */
+export const SLOTS = [0, 1] as const
 
 /** See the top of the file. */
 export type Bytes = ReturnType<typeof createBytes>
 
-const keyOf = (name: string, generation: number): string => `${name}#${generation}`
+/** A bucket over this size was not written by us: an entry is under 10 KiB. */
+const MAX_BUCKET = 64 * 1024
 
 const integrityOf = (digest: string): string => `sha256-${Buffer.from(digest, 'hex').toString('base64')}`
+const keyOf = (name: string, slot: number): string => `${name}#${slot}`
+const isCode = (error: unknown, ...codes: readonly string[]): boolean =>
+  error instanceof Error && 'code' in error && codes.includes(String(error.code))
 
-/** cacache's own signature: its published types leave out the options, without which a bucket only grows. */
-const removeEntry: (cache: string, key: string, options: { removeFully: boolean }) => Promise<unknown> =
-  cacache.rm.entry
+/** Whether a read failed because the content itself is bad, and not only because it could not be read now. */
+export class BadContent extends Error {}
 
-const isMetadata = (value: unknown): value is Metadata => {
+const isFound = (value: unknown): value is Omit<Found, 'slot'> => {
   if (typeof value !== 'object' || value === null || !('entry' in value) || !('generation' in value))
     return false
   const { entry, generation } = value
+  if (typeof generation !== 'number' || typeof entry !== 'object' || entry === null) return false
   return (
-    typeof generation === 'number' &&
-    typeof entry === 'object' &&
-    entry !== null &&
     'name' in entry &&
-    'digest' in entry
+    typeof entry.name === 'string' &&
+    'digest' in entry &&
+    typeof entry.digest === 'string' &&
+    /^[0-9a-f]{64}$/.test(entry.digest) &&
+    'size' in entry &&
+    typeof entry.size === 'number'
   )
 }
 
-/** Opens a cacache directory; nothing is read or made before the first verb. */
-export function createBytes(directory: string) {
+/**
+ * Opens a cacache directory; nothing is read or made before the first verb.
+ * @param owner marks our temporary files, so that those of a process that died can be told
+ */
+export function createBytes(directory: string, owner: () => string) {
+  const contents = join(directory, 'content-v2', 'sha256')
+  const index = join(directory, 'index-v5')
+  const temporary = join(directory, 'tmp')
   /** Where cacache keeps a content (its layout `content-v2`; held to be true by a test). */
   const contentPath = (digest: string): string =>
-    join(directory, 'content-v2', 'sha256', digest.slice(0, 2), digest.slice(2, 4), digest.slice(4))
+    join(contents, digest.slice(0, 2), digest.slice(2, 4), digest.slice(4))
+  /** Where cacache keeps the entry of a key (its layout `index-v5`; held to be true by a test). */
+  const bucketPath = (name: string, slot: number): string => {
+    const hash = createHash('sha256').update(keyOf(name, slot)).digest('hex')
+    return join(index, hash.slice(0, 2), hash.slice(2, 4), hash.slice(4))
+  }
+  let block = 0
+  const blockSize = (): number => {
+    block ||= statfsSync(directory).bsize || 4096
+    return block
+  }
+  /** Size of a regular file, undefined for anything else. */
+  const sizeOf = (path: string): number | undefined => {
+    const stats = lstatSync(path, { throwIfNoEntry: false })
+    return stats?.isFile() ? stats.size : undefined
+  }
+  const discardFile = (path: string): Promise<void> =>
+    unlink(path).catch((error) => {
+      if (!isCode(error, 'ENOENT', 'ENOTDIR')) throw error
+    })
+
+  /** The regular files in folders this deep, a directory at a time. A damaged folder is passed over. */
+  async function* filesBelow(folder: string, depth: number): AsyncGenerator<string> {
+    let entries: Awaited<ReturnType<typeof opendir>>
+    try {
+      entries = await opendir(folder)
+    } catch (error) {
+      if (isCode(error, 'ENOENT', 'ENOTDIR')) return
+      throw error
+    }
+    for await (const entry of entries) {
+      const path = join(folder, entry.name)
+      if (depth === 0 && entry.isFile()) yield path
+      else if (depth > 0 && entry.isDirectory()) yield* filesBelow(path, depth - 1)
+    }
+  }
+  const readLine = (text: string): Found | undefined => {
+    try {
+      const { key, metadata }: { key?: unknown; metadata?: unknown } = JSON.parse(text)
+      if (!isFound(metadata)) return undefined
+      const slot = SLOTS.find((one) => key === keyOf(metadata.entry.name, one))
+      return slot === undefined ? undefined : { entry: metadata.entry, generation: metadata.generation, slot }
+    } catch {
+      return undefined
+    }
+  }
+  /** The last sound entry of a bucket, by cacache's own rule: a line counts when its hash is right. */
+  const readBucket = async (path: string): Promise<Found | undefined> => {
+    const stats = await lstat(path).catch(() => undefined)
+    if (!stats?.isFile() || stats.size > MAX_BUCKET) return undefined
+    const lines = (await readFile(path, 'utf8')).split('\n')
+    for (const line of lines.reverse()) {
+      const [hash, text] = line.split('\t')
+      if (text === undefined || createHash('sha1').update(text).digest('hex') !== hash) continue
+      return readLine(text)
+    }
+    return undefined
+  }
+  const insert = (entry: Entry, generation: number) => ({
+    size: entry.size,
+    metadata: { entry, generation },
+  })
 
   return {
     contentPath,
+    bucketPath,
     /** Puts content and index entry. @throws what the file system throws */
-    put: async (entry: Entry, generation: number, bytes: Buffer): Promise<void> => {
-      const metadata: Metadata = { entry, generation }
-      await cacache.put(directory, keyOf(entry.name, generation), bytes, {
-        algorithms: ['sha256'],
+    put: async (entry: Entry, generation: number, slot: number, bytes: Buffer): Promise<void> => {
+      const options = {
+        ...insert(entry, generation),
+        algorithms: ['sha256'] as [string],
         integrity: integrityOf(entry.digest),
-        size: bytes.length,
-        metadata,
-      })
+        tmpPrefix: owner(),
+      }
+      await cacache.put(directory, keyOf(entry.name, slot), bytes, options)
     },
-    /** Reads and verifies a content whole, before any byte of it is used. @throws EINTEGRITY, ENOENT … */
-    read: (digest: string): Promise<Buffer> =>
-      cacache.get.byDigest(directory, integrityOf(digest), { memoize: false }),
-    has: (digest: string): Promise<boolean> =>
-      access(contentPath(digest)).then(
-        () => true,
-        () => false,
-      ),
+    /** Writes the index entry alone. @throws what the file system throws */
+    list: async (entry: Entry, generation: number, slot: number): Promise<void> => {
+      await discardFile(bucketPath(entry.name, slot))
+      await cacache.index.insert(
+        directory,
+        keyOf(entry.name, slot),
+        integrityOf(entry.digest),
+        insert(entry, generation),
+      )
+    },
+    /**
+     * Reads a content whole and verifies it, before any byte of it is used.
+     * @throws BadContent when it is damaged or not there; else what the file system throws
+     */
+    read: async (digest: string, size: number): Promise<Buffer> => {
+      const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
+      const file = await open(contentPath(digest), flags).catch((error) => {
+        if (isCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO', 'EISDIR'))
+          throw new BadContent('not there', { cause: error })
+        throw error
+      })
+      try {
+        const stats = await file.stat()
+        if (!stats.isFile() || stats.size !== size) throw new BadContent('of another size')
+        const bytes = Buffer.allocUnsafeSlow(size)
+        for (let at = 0; at < size; ) {
+          const { bytesRead } = await file.read(bytes, at, size - at, at)
+          if (bytesRead === 0) throw new BadContent('cut')
+          at += bytesRead
+        }
+        if (digestOf(bytes) !== digest) throw new BadContent('of another digest')
+        return bytes
+      } finally {
+        await file.close()
+      }
+    },
+    /** Whether a content that is on disk is damaged, told synchronously. One that is not there is not. */
+    isDamaged: (digest: string): boolean => {
+      const path = contentPath(digest)
+      const stats = lstatSync(path, { throwIfNoEntry: false })
+      return stats !== undefined && !(stats.isFile() && digestOf(readFileSync(path)) === digest)
+    },
+    has: (digest: string): boolean => sizeOf(contentPath(digest)) !== undefined,
+    /** What the index entry of a key costs on disk, bytes; undefined where entry or content is not there. */
+    cost: ({ entry, slot }: Pick<Found, 'entry' | 'slot'>): number | undefined => {
+      if (sizeOf(contentPath(entry.digest)) !== entry.size) return undefined
+      const size = sizeOf(bucketPath(entry.name, slot))
+      return size === undefined ? undefined : Math.ceil(size / blockSize()) * blockSize()
+    },
     /** Takes a content off the disk. One that is not there is fine. */
     unlink: (digest: string): void => {
       try {
         unlinkSync(contentPath(digest))
       } catch (error) {
-        if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+        if (!isCode(error, 'ENOENT', 'ENOTDIR')) throw error
       }
     },
-    /** Takes the index entry of one generation away, file and all. */
-    forget: (name: string, generation: number): Promise<unknown> =>
-      removeEntry(directory, keyOf(name, generation), { removeFully: true }),
-    /** Every index entry there is, one after the other; damaged ones are passed over by cacache. */
-    async *list(): AsyncGenerator<Kept> {
-      for await (const item of cacache.ls.stream(directory)) {
-        const { key, metadata } = item as unknown as { key: string; metadata: unknown }
-        if (isMetadata(metadata)) yield { key, ...metadata }
+    /** Takes the index entry of a key away, file and all. */
+    unlist: (name: string, slot: number): Promise<void> => discardFile(bucketPath(name, slot)),
+    /** The index entry of a key. */
+    find: async (name: string, slot: number): Promise<Found | undefined> => {
+      const found = await readBucket(bucketPath(name, slot))
+      return found?.entry.name === name && found.slot === slot ? found : undefined
+    },
+    /** Every bucket there is, with what it says; nothing for one that says nothing. */
+    async *buckets(): AsyncGenerator<{ readonly path: string; readonly found: Found | undefined }> {
+      for await (const path of filesBelow(index, 2)) yield { path, found: await readBucket(path) }
+    },
+    /** The digest of every content there is. */
+    async *digests(): AsyncGenerator<string> {
+      for await (const path of filesBelow(contents, 2)) {
+        const digest = path.slice(contents.length).split(sep).join('')
+        if (/^[0-9a-f]{64}$/.test(digest)) yield digest
       }
     },
+    sizeOf: (digest: string): number => sizeOf(contentPath(digest)) ?? 0,
+    /** Temporary files of writers, each with who made it. Files that no writer of ours names are not among them. */
+    async *temporary(): AsyncGenerator<{ readonly path: string; readonly owner: string }> {
+      const made = /^([0-9a-f-]{36})-[0-9a-f-]{36}$/
+      for await (const path of filesBelow(temporary, 0)) {
+        const [, by] = made.exec(path.slice(temporary.length + 1)) ?? []
+        if (by !== undefined) yield { path, owner: by }
+      }
+    },
+    discardFile,
+    readBucket,
   }
 }

@@ -1,111 +1,131 @@
 /**
  * The catalogue: names and facts in SQLite. It answers synchronously in microseconds, is shared by several
- * processes (WAL), and can be rebuilt from cacache. Naming bytes and taking away a digest's last name each
- * happen inside one immediate transaction, so that no process unlinks what another is naming.
+ * processes (WAL), and can be rebuilt from cacache.
+ *
+ * Facts change first, files follow: a row is committed before the files that it replaces are taken away, and
+ * the table `changing` says which those are until they are gone. So a process may die anywhere, and what a
+ * name stands for is there. Naming bytes and taking away content that no name has any more each happen in an
+ * immediate transaction, so that no process unlinks what another is naming.
  */
 import { statSync } from 'node:fs'
 import type Database from 'better-sqlite3'
 import type { Entry, Role } from '../model/entry.js'
 import type { Failure } from '../model/errors.js'
 import { keep, openDatabase } from './database.js'
-import type { Amendment, Selection } from './store.js'
+import { type Named, type Row, toBlob, toNamed, toRow, WRITTEN } from './rows.js'
+import { type Bounds, EVICT_TO, type Selection } from './store.js'
 
 /** How many changed names other processes may lag behind before they drop all they remember. */
 const CHANGE_LOG = 20_000
 const MAX_FAILURES = 10_000
-
-interface Row extends Omit<Entry, 'held'> {
-  readonly held: number
-  readonly generation: number
-  readonly usedAt: number
-}
-
-/** A name as it stands in the catalogue, with the generation its bytes were stored under. */
-export interface Named {
-  readonly entry: Entry
-  readonly generation: number
-  readonly usedAt: number
-}
+/** Failures are counted down to their bound once in so many. */
+const TRIM_FAILURES_EVERY = 100
 
 /** What another process has done: the names it changed, or `all` when the log does not reach back. */
 export type Changes = readonly string[] | 'all'
 
+/** A change of a name that has begun: nobody else changes it until `finish`. */
+export interface Ticket {
+  readonly name: string
+  /** Rises with every change of the store; also the generation that a write of it will have. */
+  readonly ticket: number
+}
+
+/** Which bounds are passed. */
+export interface Passed {
+  readonly bytes: boolean
+  readonly names: boolean
+}
+
+/** What became of naming bytes. */
+export type Outcome = 'named' | 'no-content' | 'lost'
+
+/** Looks a change's files over, synchronously: bytes of its index entry on disk, undefined where a file is missing. */
+export type Inspect = () => number | undefined
+
+/** What was found in cacache under a key. */
+export interface Found {
+  readonly entry: Entry
+  readonly generation: number
+  readonly slot: number
+}
+
 /** See the top of the file. Every verb is synchronous and throws what SQLite throws. */
 export type Catalogue = ReturnType<typeof openCatalogue>
 
-const toNamed = ({ generation, usedAt, held, ...facts }: Row): Named => {
-  const absent = Object.fromEntries(
-    OPTIONAL.filter((key) => facts[key] === null).map((key) => [key, undefined]),
-  )
-  return { entry: Object.freeze({ ...facts, ...absent, held: held === 1 }), generation, usedAt }
-}
-
-const OPTIONAL = [
-  'etag',
-  'lastModified',
-  'sourceUrl',
-  'original',
-  'madeFrom',
-  'recipe',
-  'ownerKind',
-  'ownerId',
-] as const satisfies readonly (keyof Entry)[]
-
-/** The values of a row as SQLite binds them: it knows null, not undefined. */
-const toRow = (entry: Entry, generation: number, usedAt: number): Record<string, string | number | null> => ({
-  name: entry.name,
-  role: entry.role,
-  digest: entry.digest,
-  size: entry.size,
-  type: entry.type,
-  width: entry.width,
-  height: entry.height,
-  storedAt: entry.storedAt,
-  checkedAt: entry.checkedAt,
-  freshFor: entry.freshFor,
-  held: entry.held ? 1 : 0,
-  ...Object.fromEntries(OPTIONAL.map((key) => [key, entry[key] ?? null])),
-  generation,
-  usedAt,
-})
+const COUNTED = ['original', 'rendition', 'artwork'] as const satisfies readonly Role[]
 
 /**
  * Opens (or makes) a catalogue.
- * @param unlink takes the content of a digest off the disk, synchronously; called inside the transaction
- *   that took its last name away
+ * @param unlink takes the content of a digest off the disk, synchronously; called inside a transaction in
+ *   which no name has it
  */
 export function openCatalogue(file: string, unlink: (digest: string) => void) {
   const db = openDatabase(file)
   const sql = keep({
     get: db.prepare<[string], Row>('SELECT * FROM names WHERE name = ?'),
-    put: db.prepare(`INSERT OR REPLACE INTO names VALUES (@name, @role, @generation, @digest, @size, @type, @width,
-      @height, @storedAt, @checkedAt, @freshFor, @held, @etag, @lastModified, @sourceUrl, @original, @madeFrom,
-      @recipe, @ownerKind, @ownerId, @usedAt)`),
+    put: db.prepare(`INSERT INTO names (${WRITTEN.join(', ')}, dependents)
+      VALUES (${WRITTEN.map((column) => `@${column}`).join(', ')},
+        (SELECT count(*) FROM names WHERE original = @name))
+      ON CONFLICT (name) DO UPDATE SET ${WRITTEN.map((column) => `${column} = excluded.${column}`).join(', ')}`),
     amend: db.prepare(`UPDATE names SET checkedAt = @checkedAt, freshFor = @freshFor, etag = @etag,
       lastModified = @lastModified WHERE name = @name AND digest = @digest`),
     remove: db.prepare<[string]>('DELETE FROM names WHERE name = ?'),
-    letGo: db.prepare<[string]>('UPDATE names SET held = 0 WHERE name = ?'),
-    named: db.prepare<[string], { one: 1 }>(
+    letGo: db.prepare<[string]>('UPDATE names SET held = 0, indexBytes = 0 WHERE name = ?'),
+    relist: db.prepare<[number, string]>('UPDATE names SET indexBytes = ? WHERE name = ?'),
+    depend: db.prepare<[number, string]>('UPDATE names SET dependents = dependents + ? WHERE name = ?'),
+    named: db.prepare<[Buffer], { one: 1 }>(
       'SELECT 1 AS one FROM names WHERE digest = ? AND held = 1 LIMIT 1',
     ),
-    oldestHeld: db.prepare<[number], Row>('SELECT * FROM names WHERE held = 1 ORDER BY usedAt LIMIT ?'),
-    oldestFree: db.prepare<[number], Row>(`SELECT * FROM names AS n
-      WHERE NOT EXISTS (SELECT 1 FROM names AS made WHERE made.original = n.name) ORDER BY usedAt LIMIT ?`),
-    any: db.prepare<[number], { name: string }>('SELECT name FROM names LIMIT ?'),
-    sharing: db.prepare<[string], Row>('SELECT * FROM names WHERE digest = ? AND held = 1'),
-    use: db.prepare(`UPDATE names SET usedAt = @at WHERE usedAt < @at AND
-      (name = @name OR name = (SELECT original FROM names WHERE name = @name))`),
+    sharing: db.prepare<[Buffer], Row>('SELECT * FROM names WHERE digest = ? AND held = 1'),
+    digestsAfter: db.prepare<[Buffer, number], { digest: Buffer; size: number }>(`SELECT digest, size FROM names
+      WHERE held = 1 AND digest > ? GROUP BY digest ORDER BY digest LIMIT ?`),
+    oldestHeld: db.prepare<[number], Row>(`SELECT * FROM names AS n WHERE held = 1
+      AND NOT EXISTS (SELECT 1 FROM changing AS c WHERE c.name = n.name) ORDER BY usedAt LIMIT ?`),
+    oldestFree: db.prepare<[number], Row>(`SELECT * FROM names AS n WHERE dependents = 0
+      AND NOT EXISTS (SELECT 1 FROM changing AS c WHERE c.name = n.name) ORDER BY usedAt LIMIT ?`),
+    any: db.prepare<[number], Row>(`SELECT * FROM names AS n
+      WHERE NOT EXISTS (SELECT 1 FROM changing AS c WHERE c.name = n.name) LIMIT ?`),
+    use: db.prepare<[number, string, number]>('UPDATE names SET usedAt = ? WHERE name = ? AND usedAt < ?'),
     total: db.prepare<[string], { value: number }>('SELECT value FROM totals WHERE key = ?'),
-    add: db.prepare<[number, string]>('UPDATE totals SET value = value + ? WHERE key = ?'),
-    setTotal: db.prepare<[number, string]>('UPDATE totals SET value = ? WHERE key = ?'),
+    add: db.prepare<[string, number]>(`INSERT INTO totals VALUES (?, ?)
+      ON CONFLICT (key) DO UPDATE SET value = value + excluded.value`),
+    setTotal: db.prepare<[string, number]>('INSERT OR REPLACE INTO totals VALUES (?, ?)'),
+    change: db.prepare<[string], { owner: string; ticket: number; digest: Buffer | null }>(
+      'SELECT owner, ticket, digest FROM changing WHERE name = ?',
+    ),
+    begin: db.prepare<[string, string, number, Buffer | null, number, number]>(
+      'INSERT INTO changing VALUES (?, ?, ?, ?, ?, ?)',
+    ),
+    claim: db.prepare<[string, string, string]>(
+      'UPDATE changing SET owner = ?, ticket = 0, adds = 0 WHERE name = ? AND owner = ?',
+    ),
+    /** From its commit on, a change stands for the files that it leaves behind; everybody counts their bytes. */
+    leave: db.prepare<[Buffer | null, number, string]>(
+      'UPDATE changing SET ticket = 0, digest = ?, size = ?, adds = 0 WHERE name = ?',
+    ),
+    finish: db.prepare<[string, string]>('DELETE FROM changing WHERE name = ? AND owner = ?'),
+    others: db.prepare<[Buffer, string], { one: 1 }>(
+      'SELECT 1 AS one FROM changing WHERE digest = ? AND name <> ? LIMIT 1',
+    ),
+    changingOf: db.prepare<[string], { name: string }>('SELECT name FROM changing WHERE owner = ?'),
+    changingAny: db.prepare<[], { one: 1 }>('SELECT 1 AS one FROM changing LIMIT 1'),
+    owners: db.prepare<[], { owner: string }>('SELECT owner FROM changing UNION SELECT owner FROM leases'),
+    ahead: db.prepare<[number], { size: number; adds: number }>(
+      'SELECT coalesce(sum(size), 0) AS size, coalesce(sum(adds), 0) AS adds FROM changing WHERE ticket <= ?',
+    ),
+    waiting: db.prepare<[], { size: number; adds: number }>(
+      'SELECT coalesce(sum(size), 0) AS size, coalesce(sum(adds), 0) AS adds FROM changing WHERE ticket > 0',
+    ),
+    leaseOf: db.prepare<[string], { owner: string }>('SELECT owner FROM leases WHERE key = ?'),
+    lease: db.prepare<[string, string]>('INSERT OR REPLACE INTO leases VALUES (?, ?)'),
+    unlease: db.prepare<[string, string]>('DELETE FROM leases WHERE key = ? AND owner = ?'),
+    unleaseAll: db.prepare<[string]>('DELETE FROM leases WHERE owner = ?'),
     log: db.prepare<[string]>('INSERT INTO changes (name) VALUES (?)'),
     trimLog: db.prepare<[number]>('DELETE FROM changes WHERE seq <= ?'),
     lastChange: db.prepare<[], { seq: number | null }>('SELECT max(seq) AS seq FROM changes'),
     firstChange: db.prepare<[], { seq: number | null }>('SELECT min(seq) AS seq FROM changes'),
     changes: db.prepare<[number], { name: string }>('SELECT DISTINCT name FROM changes WHERE seq > ?'),
-    roles: db.prepare<[], { role: Role; count: number }>(
-      'SELECT role, count(*) AS count FROM names GROUP BY role',
-    ),
     failure: db.prepare<[string], Failure>(
       'SELECT code, message, at, until, count FROM failures WHERE name = ?',
     ),
@@ -113,122 +133,299 @@ export function openCatalogue(file: string, unlink: (digest: string) => void) {
     trimFailures: db.prepare(`DELETE FROM failures WHERE name IN
       (SELECT name FROM failures ORDER BY until LIMIT max(0, (SELECT count(*) FROM failures) - ${MAX_FAILURES}))`),
     unfail: db.prepare<[string]>('DELETE FROM failures WHERE name = ?'),
+    place: db.prepare<[string], { value: string }>('SELECT value FROM places WHERE key = ?'),
+    setPlace: db.prepare<[string, string]>('INSERT OR REPLACE INTO places VALUES (?, ?)'),
     version: db.prepare<[], { data_version: number }>('PRAGMA data_version'),
     selections: new Map<string, Database.Statement<[object], Row>>(),
   })
   const total = (key: string): number => sql.total.get(key)?.value ?? 0
+  const isNamed = (digest: Buffer): boolean => sql.named.get(digest) !== undefined
   let seen = sql.lastChange.get()?.seq ?? 0
   let version = sql.version.get()?.data_version
+  let failuresSet = 0
 
-  /** Notes a change for the other processes. Every 1,000th time, the log is cut to its length. */
-  const noteChange = (name: string): void => {
-    const { lastInsertRowid } = sql.log.run(name)
-    const seq = Number(lastInsertRowid)
-    if (seq % 1000 === 0) sql.trimLog.run(seq - CHANGE_LOG)
-  }
-  /** After a name let go of a digest: with its last name, the content goes too. */
-  const release = (row: Row): void => {
-    if (row.held !== 1 || sql.named.get(row.digest) !== undefined) return
-    sql.add.run(-row.size, 'bytes')
-    unlink(row.digest)
-  }
   const immediately = <A extends unknown[], T>(work: (...args: A) => T): ((...args: A) => T) =>
     db.transaction(work).immediate
+  /** Notes a change for the other processes. Every 1,000th time, the log is cut to its length. */
+  const noteChange = (name: string): void => {
+    const seq = Number(sql.log.run(name).lastInsertRowid)
+    if (seq % 1000 === 0) sql.trimLog.run(seq - CHANGE_LOG)
+  }
+  const nextTicket = (): number => {
+    // Follows the clock, so that it goes on rising when the catalogue was lost and starts anew.
+    const ticket = Math.max(total('generation') + 1, Date.now())
+    sql.setTotal.run('generation', ticket)
+    return ticket
+  }
 
-  const name = immediately((entry: Entry, generation: number, usedAt: number, exists: () => boolean) => {
-    if (!exists()) return 'no-content' as const
+  /** Writes a row that is held, and keeps every total and count right. Answers what was there before. */
+  const putRow = (entry: Entry, standing: Parameters<typeof toRow>[1]): Row | undefined => {
     const before = sql.get.get(entry.name)
-    if (sql.named.get(entry.digest) === undefined) sql.add.run(entry.size, 'bytes')
-    if (before === undefined) sql.add.run(1, 'names')
-    sql.put.run(toRow(entry, generation, usedAt))
-    if (before !== undefined && before.digest !== entry.digest) release(before)
-    sql.unfail.run(entry.name)
-    noteChange(entry.name)
-    return before === undefined ? undefined : before.generation
-  })
-  const remove = immediately((key: string): Named | undefined => {
-    const before = sql.get.get(key)
-    if (before === undefined) return undefined
-    sql.remove.run(key)
-    sql.add.run(-1, 'names')
-    release(before)
-    noteChange(key)
-    return toNamed(before)
-  })
-  /** Gives up bytes but keeps the row, so that the name can heal. */
-  const letGo = immediately((key: string, digest: string): Named | undefined => {
-    const before = sql.get.get(key)
-    if (before === undefined || before.digest !== digest || before.held !== 1) return undefined
-    sql.letGo.run(key)
-    release(before)
-    noteChange(key)
-    return toNamed(before)
-  })
-  /** Gives up damaged or vanished content: every name that has it lets go. Answers those names. */
-  const discard = immediately((digest: string): readonly string[] => {
-    const rows = sql.sharing.all(digest)
-    for (const row of rows) {
-      sql.letGo.run(row.name)
-      noteChange(row.name)
+    if (!isNamed(toBlob(entry.digest))) sql.add.run('bytes', entry.size)
+    if (before === undefined) sql.add.run('names', 1)
+    if (before?.role !== entry.role) {
+      sql.add.run(entry.role, 1)
+      if (before !== undefined) sql.add.run(before.role, -1)
     }
-    const [one] = rows
-    if (one !== undefined) sql.add.run(-one.size, 'bytes')
-    unlink(digest)
-    return rows.map((row) => row.name)
-  })
-  const nextGeneration = immediately((): number => {
-    sql.add.run(1, 'generation')
-    return total('generation')
-  })
+    sql.add.run('indexBytes', standing.indexBytes - (before?.indexBytes ?? 0))
+    sql.put.run(toRow(entry, standing))
+    const origin = before?.original ?? undefined
+    if (origin !== entry.original) {
+      if (origin !== undefined) sql.depend.run(-1, origin)
+      if (entry.original !== undefined) sql.depend.run(1, entry.original)
+    }
+    return before
+  }
+  /** After a row let go of its digest: the content that no name has any more, undefined where one still has it. */
+  const garbageOf = (row: Row): Pick<Row, 'digest' | 'size'> | undefined => {
+    if (row.held !== 1 || isNamed(row.digest)) return undefined
+    sql.add.run('bytes', -row.size)
+    return row
+  }
+  const dropRow = (row: Row): Pick<Row, 'digest' | 'size'> | undefined => {
+    sql.remove.run(row.name)
+    sql.add.run('names', -1)
+    sql.add.run(row.role, -1)
+    sql.add.run('indexBytes', -row.indexBytes)
+    if (row.original !== null && row.original !== undefined) sql.depend.run(-1, row.original)
+    noteChange(row.name)
+    return garbageOf(row)
+  }
+  /** Gives up bytes. Artwork keeps its row, so that it can heal, and so does what something kept was made from. */
+  const giveUp = (row: Row): Pick<Row, 'digest' | 'size'> | undefined => {
+    if (row.role !== 'artwork' && row.dependents === 0) return dropRow(row)
+    sql.letGo.run(row.name)
+    sql.add.run('indexBytes', -row.indexBytes)
+    noteChange(row.name)
+    return garbageOf(row)
+  }
+  /** Notes the files that a row which was given up leaves behind, for `finish`. */
+  const leaveBehind = (name: string, owner: string, garbage: Pick<Row, 'digest' | 'size'> | undefined): void =>
+    void sql.begin.run(name, owner, 0, garbage?.digest ?? null, garbage?.size ?? 0, 0)
+
+  const evict = immediately(
+    (owner: string, bounds: Bounds, passed: Passed, batch: number): readonly string[] => {
+      const gone: string[] = []
+      const wanted = sql.waiting.get() ?? { size: 0, adds: 0 }
+      const go = (rows: readonly Row[], over: () => boolean, how: typeof dropRow): void => {
+        for (const row of rows) {
+          if (gone.length >= batch || !over()) return
+          // What went before it in this batch may have changed a row.
+          const now = sql.get.get(row.name)
+          if (now === undefined || sql.change.get(row.name) !== undefined) continue
+          if (how === dropRow && now.dependents > 0) continue
+          leaveBehind(row.name, owner, how(now))
+          gone.push(row.name)
+        }
+      }
+      const overBytes = () => total('bytes') + total('unread') + wanted.size > bounds.maxBytes * EVICT_TO
+      const overNames = () => total('names') + wanted.adds > bounds.maxNames * EVICT_TO
+      if (passed.bytes) go(sql.oldestHeld.all(batch), overBytes, giveUp)
+      if (passed.names) go(sql.oldestFree.all(batch), overNames, dropRow)
+      return gone
+    },
+  )
 
   return {
-    get: (key: string): Named | undefined => {
-      const row = sql.get.get(key)
+    get: (name: string): Named | undefined => {
+      const row = sql.get.get(name)
       return row === undefined ? undefined : toNamed(row)
     },
-    /** Gives bytes their name. Answers the generation that was replaced, or `no-content` when the bytes went meanwhile. */
-    name,
-    remove,
-    letGo,
-    discard,
-    nextGeneration,
-    /** Puts back a name that was found in cacache, unless a later generation is there. */
-    restore: immediately((entry: Entry, generation: number, usedAt: number): boolean => {
-      const before = sql.get.get(entry.name)
-      if (generation > total('generation')) sql.setTotal.run(generation, 'generation')
-      if (before !== undefined && before.generation >= generation) return false
-      if (sql.named.get(entry.digest) === undefined) sql.add.run(entry.size, 'bytes')
-      if (before === undefined) sql.add.run(1, 'names')
-      sql.put.run(toRow(entry, generation, usedAt))
-      if (before !== undefined && before.digest !== entry.digest) release(before)
+
+    /**
+     * Begins a change of a name: it is locked, and the space for it reserved.
+     * @returns its ticket, or the owner of the change that is under way
+     */
+    begin: immediately(
+      (
+        name: string,
+        owner: string,
+        digest: string | undefined,
+        size: number,
+      ): Ticket | { readonly busy: string } => {
+        const other = sql.change.get(name)
+        if (other !== undefined) return { busy: other.owner }
+        const ticket = nextTicket()
+        const adds = digest === undefined || sql.get.get(name) !== undefined ? 0 : 1
+        sql.begin.run(name, owner, ticket, digest === undefined ? null : toBlob(digest), size, adds)
+        return { name, ticket }
+      },
+    ),
+    /** Takes over a change whose process has died (or that ended badly here). */
+    claim: (name: string, owner: string, from: string): boolean => sql.claim.run(owner, name, from).changes > 0,
+    /** Which bounds the reservations up to this ticket would pass, beside all that is there. */
+    passed: (ticket: number, bounds: Bounds): Passed => {
+      const ahead = sql.ahead.get(ticket) ?? { size: 0, adds: 0 }
+      return {
+        bytes: total('bytes') + total('unread') + ahead.size > bounds.maxBytes,
+        names: total('names') + ahead.adds > bounds.maxNames,
+      }
+    },
+    /** Gives up the least recently used, a batch at a time, down to 90 % of a bound that is passed. Answers the names. */
+    evict,
+    /** Gives up a batch of anything. Answers the names. */
+    evictAny: immediately((owner: string, batch: number): readonly string[] => {
+      const rows = sql.any.all(batch)
+      for (const row of rows) leaveBehind(row.name, owner, dropRow(row))
+      return rows.map((row) => row.name)
+    }),
+    /** Gives bytes their name. */
+    commit: immediately(
+      (
+        entry: Entry,
+        change: Ticket & { readonly owner: string; readonly slot: number; readonly usedAt: number },
+        inspect: Inspect,
+      ): Outcome => {
+        const mine = sql.change.get(entry.name)
+        if (mine?.owner !== change.owner || mine.ticket !== change.ticket) return 'lost'
+        const indexBytes = inspect()
+        if (indexBytes === undefined) return 'no-content'
+        const { ticket: generation, slot, usedAt } = change
+        const before = putRow(entry, { generation, slot, indexBytes, usedAt })
+        const replaced = before === undefined || before.digest.equals(toBlob(entry.digest)) ? undefined : before
+        const garbage = replaced === undefined ? undefined : garbageOf(replaced)
+        sql.leave.run(garbage?.digest ?? null, garbage?.size ?? 0, entry.name)
+        sql.unfail.run(entry.name)
+        noteChange(entry.name)
+        return 'named'
+      },
+    ),
+    /** Forgets a name whose change has begun. Answers whether it was there. */
+    drop: immediately((change: Ticket & { readonly owner: string }): boolean => {
+      const mine = sql.change.get(change.name)
+      const row = sql.get.get(change.name)
+      if (mine?.owner !== change.owner || row === undefined) return false
+      const garbage = dropRow(row)
+      sql.leave.run(garbage?.digest ?? null, garbage?.size ?? 0, change.name)
       return true
     }),
+    /**
+     * Gives up content that is damaged or has vanished, and every name's hold on it.
+     * @param isBad looks once more, inside the transaction: another process may have mended it
+     * @returns the names that had it
+     */
+    discard: immediately((digest: string, owner: string, isBad: () => boolean): readonly string[] => {
+      if (!isBad()) return []
+      const rows = sql.sharing.all(toBlob(digest))
+      for (const row of rows) {
+        giveUp(row)
+        if (sql.change.get(row.name) === undefined) leaveBehind(row.name, owner, undefined)
+      }
+      unlink(digest)
+      return rows.map((row) => row.name)
+    }),
+    /** Ends a change whose index entries are in order: content that no name has any more goes, then the lock. */
+    finish: immediately((name: string, owner: string): void => {
+      const mine = sql.change.get(name)
+      if (mine?.owner !== owner) return
+      const { digest } = mine
+      if (digest !== null && !isNamed(digest) && sql.others.get(digest, name) === undefined)
+        unlink(digest.toString('hex'))
+      sql.finish.run(name, owner)
+    }),
+
+    /** Who has changes or leases under way. */
+    owners: (): readonly string[] => sql.owners.all().map((row) => row.owner),
+    changingOf: (owner: string): readonly string[] => sql.changingOf.all(owner).map((row) => row.name),
+    /** Whether nothing is being changed by anybody. */
+    isQuiet: (): boolean => sql.changingAny.get() === undefined,
+    /** Takes a lease, also from an owner that has died. @returns undefined, or who has it */
+    lease: immediately((key: string, owner: string, from?: string): string | undefined => {
+      const held = sql.leaseOf.get(key)?.owner
+      if (held !== undefined && held !== from) return held
+      sql.lease.run(key, owner)
+      return undefined
+    }),
+    unlease: (key: string, owner: string): void => void sql.unlease.run(key, owner),
+    unleaseAll: (owner: string): void => void sql.unleaseAll.run(owner),
+
+    /**
+     * Puts back names that were found in cacache, unless they are known or being changed.
+     * @param exists whether both files are there, asked inside the transaction
+     * @returns those found that must be looked at one by one
+     */
+    restore: immediately(
+      (
+        found: readonly Found[],
+        exists: (one: Found) => ReturnType<Inspect>,
+        mine?: Ticket,
+      ): readonly Found[] => {
+        const unsure: Found[] = []
+        for (const one of found) {
+          const { entry, generation, slot } = one
+          const before = sql.get.get(entry.name)
+          const changing = mine === undefined && sql.change.get(entry.name) !== undefined
+          const known = before !== undefined && (mine === undefined || before.generation >= generation)
+          if (before?.generation === generation && before.slot === slot && before.held === 1) continue
+          const indexBytes = changing || known ? undefined : exists(one)
+          if (indexBytes === undefined) {
+            unsure.push(one)
+            continue
+          }
+          if (generation > total('generation')) sql.setTotal.run('generation', generation)
+          const isNew = !isNamed(toBlob(entry.digest))
+          const replaced = putRow(entry, { generation, slot, indexBytes, usedAt: entry.storedAt })
+          if (isNew) sql.setTotal.run('unread', Math.max(0, total('unread') - entry.size))
+          if (replaced !== undefined && !replaced.digest.equals(toBlob(entry.digest))) garbageOf(replaced)
+          noteChange(entry.name)
+        }
+        return unsure
+      },
+    ),
     /** Whether names from before have all been read back. */
-    complete: () => total('complete') === 1,
-    setComplete: () => void sql.setTotal.run(1, 'complete'),
-    amend: immediately((entry: Entry, changes: Amendment): void => {
-      sql.amend.run({
-        name: entry.name,
-        digest: entry.digest,
-        checkedAt: changes.checkedAt ?? entry.checkedAt,
-        freshFor: changes.freshFor ?? entry.freshFor,
-        etag: changes.etag ?? entry.etag ?? null,
-        lastModified: changes.lastModified ?? entry.lastModified ?? null,
-      })
-      noteChange(entry.name)
+    isComplete: (): boolean => total('complete') === 1,
+    /** Says so, once they are; bytes on disk that were not read back are none of ours. */
+    setComplete: immediately((): void => {
+      sql.setTotal.run('unread', 0)
+      sql.setTotal.run('complete', 1)
     }),
-    use: immediately((uses: ReadonlyMap<string, number>): void => {
-      for (const [key, at] of uses) sql.use.run({ name: key, at })
+    /** Bytes of content that were on disk when a rebuild began, whose names have not been read back yet. */
+    setUnread: (bytes: number): void => void sql.setTotal.run('unread', bytes),
+    /** Takes away those of the contents that no name has and nobody is writing. Answers how many. */
+    sweep: immediately((digests: readonly string[]): number => {
+      let count = 0
+      for (const digest of digests) {
+        const blob = toBlob(digest)
+        if (isNamed(blob) || sql.others.get(blob, '') !== undefined) continue
+        unlink(digest)
+        count += 1
+      }
+      return count
     }),
-    /** The least recently used rows whose bytes are held. */
-    oldestHeld: (limit: number): readonly Named[] => sql.oldestHeld.all(limit).map(toNamed),
-    /** The least recently used rows that nothing kept was made from. */
-    oldestFree: (limit: number): readonly Named[] => sql.oldestFree.all(limit).map(toNamed),
-    any: (limit: number): readonly string[] => sql.any.all(limit).map((row) => row.name),
+    /** Whether an index entry is the one that its name has. */
+    isListed: ({ entry, generation, slot }: Found): boolean => {
+      const row = sql.get.get(entry.name)
+      return row?.held === 1 && row.generation === generation && row.slot === slot
+    },
+    /** The names of a content. */
+    sharing: (digest: string): readonly Named[] => sql.sharing.all(toBlob(digest)).map(toNamed),
+    /** Held contents after this digest ('' for the first), in their order. */
+    digestsAfter: (digest: string, limit: number): readonly { digest: string; size: number }[] =>
+      sql.digestsAfter
+        .all(toBlob(digest), limit)
+        .map((row) => ({ digest: row.digest.toString('hex'), size: row.size })),
+    /** Notes what an index entry costs that was written anew. */
+    relist: immediately((name: string, indexBytes: number): void => {
+      const before = sql.get.get(name)
+      if (before === undefined) return
+      sql.add.run('indexBytes', indexBytes - before.indexBytes)
+      sql.relist.run(indexBytes, name)
+    }),
+
+    amend: immediately((entry: Entry): void => {
+      const { name, checkedAt, freshFor, etag, lastModified } = entry
+      const facts = { checkedAt, freshFor, etag: etag ?? null, lastModified: lastModified ?? null }
+      sql.amend.run({ name, digest: toBlob(entry.digest), ...facts })
+      noteChange(name)
+    }),
+    use: immediately((uses: Iterable<readonly [name: string, at: number]>): void => {
+      for (const [name, at] of uses) sql.use.run(at, name, at)
+    }),
     select: (selection: Selection): readonly Entry[] => {
       const { role, original, ownerKind, after, limit } = selection
       const rules = [
         role === undefined ? undefined : 'role = @role',
+        role === 'artwork' ? 'ownerKind IS NOT NULL' : undefined,
         original === undefined ? undefined : 'original = @original',
         ownerKind === undefined ? undefined : 'ownerKind = @ownerKind',
         after === undefined ? undefined : 'name > @after',
@@ -240,17 +437,26 @@ export function openCatalogue(file: string, unlink: (digest: string) => void) {
       sql.selections.set(where, rows)
       return rows.all({ role, original, ownerKind, after, limit }).map((row) => toNamed(row).entry)
     },
-    bytes: () => total('bytes'),
-    names: () => total('names'),
-    roles: () => sql.roles.all(),
+    totals: () => ({
+      bytes: total('bytes'),
+      names: total('names'),
+      indexBytes: total('indexBytes'),
+      byRole: Object.fromEntries(COUNTED.map((role) => [role, total(role)])) as Record<Role, number>,
+    }),
     failures: {
       get: (key: string): Failure | undefined => sql.failure.get(key),
       set: immediately((key: string, failure: Failure): void => {
         sql.fail.run({ name: key, ...failure })
-        sql.trimFailures.run()
+        failuresSet += 1
+        if (failuresSet % TRIM_FAILURES_EVERY === 1) sql.trimFailures.run()
       }),
       clear: (key: string): void => void sql.unfail.run(key),
       clearAll: (): void => void db.exec('DELETE FROM failures'),
+    },
+    /** Where a long piece of work stands. */
+    places: {
+      get: (key: string): string | undefined => sql.place.get(key)?.value,
+      set: (key: string, value: string): void => void sql.setPlace.run(key, value),
     },
     /** What other processes changed since the last call; nothing is read when nobody wrote. */
     changes: (): Changes => {

@@ -3,27 +3,40 @@ import { rmSync } from 'node:fs'
 import Database from 'better-sqlite3'
 
 /** Moves when the tables change shape; an older catalogue is rebuilt. It is part of the file's name too. */
-export const SCHEMA_VERSION = 1
+export const SCHEMA_VERSION = 2
 
 const SCHEMA = `
+  -- One row a name. Digests are blobs, and secondary indexes hold row ids: a name costs half as much then.
   CREATE TABLE names (
-    name TEXT PRIMARY KEY, role TEXT NOT NULL, generation INTEGER NOT NULL, digest TEXT NOT NULL,
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, role TEXT NOT NULL, digest BLOB NOT NULL,
     size INTEGER NOT NULL, type TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
     storedAt INTEGER NOT NULL, checkedAt INTEGER NOT NULL, freshFor INTEGER NOT NULL, held INTEGER NOT NULL,
-    etag TEXT, lastModified TEXT, sourceUrl TEXT, original TEXT, madeFrom TEXT, recipe TEXT,
-    ownerKind TEXT, ownerId TEXT, usedAt INTEGER NOT NULL
-  ) STRICT, WITHOUT ROWID;
+    etag TEXT, lastModified TEXT, sourceUrl TEXT, original TEXT, madeFrom BLOB, recipe TEXT,
+    ownerKind TEXT, ownerId TEXT,
+    generation INTEGER NOT NULL, slot INTEGER NOT NULL, indexBytes INTEGER NOT NULL, usedAt INTEGER NOT NULL,
+    -- How many rows were made from this one.
+    dependents INTEGER NOT NULL
+  ) STRICT;
   CREATE INDEX names_by_digest ON names (digest) WHERE held = 1;
-  CREATE INDEX names_by_use ON names (usedAt);
+  CREATE INDEX names_held ON names (usedAt) WHERE held = 1;
+  CREATE INDEX names_free ON names (usedAt) WHERE dependents = 0;
   CREATE INDEX names_by_original ON names (original) WHERE original IS NOT NULL;
+  CREATE INDEX names_by_owner ON names (ownerKind, name) WHERE ownerKind IS NOT NULL;
   CREATE TABLE totals (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-  INSERT INTO totals VALUES ('bytes', 0), ('names', 0), ('generation', 0), ('complete', 0);
+  -- Every change under way, one a name: a lock, a reservation of space, and what to tidy if its process dies.
+  CREATE TABLE changing (
+    name TEXT PRIMARY KEY, owner TEXT NOT NULL, ticket INTEGER NOT NULL, digest BLOB, size INTEGER NOT NULL,
+    adds INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  -- Work that one process does for all: a fetch, an encode, a rebuild.
+  CREATE TABLE leases (key TEXT PRIMARY KEY, owner TEXT NOT NULL) STRICT, WITHOUT ROWID;
   CREATE TABLE failures (
     name TEXT PRIMARY KEY, code TEXT NOT NULL, message TEXT NOT NULL, at INTEGER NOT NULL,
     until INTEGER NOT NULL, count INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX failures_by_end ON failures (until);
   CREATE TABLE changes (seq INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL) STRICT;
+  CREATE TABLE places (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
   PRAGMA user_version = ${SCHEMA_VERSION};
 `
 
@@ -40,6 +53,18 @@ const kept: unknown[] = []
 export const keep = <T>(held: T): T => {
   kept.push(held)
   return held
+}
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : ''
+
+/** Whether the database file itself is bad. */
+export const isDamage = (error: unknown): boolean =>
+  ['SQLITE_CORRUPT', 'SQLITE_NOTADB'].some((start) => codeOf(error).startsWith(start))
+
+/** Takes a database file away, with its log. */
+export function removeDatabase(file: string): void {
+  for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix, { force: true })
 }
 
 /** Opens the database file, replacing one that is damaged or of another schema. */
@@ -64,14 +89,9 @@ export function openDatabase(file: string): Database.Database {
     return prepare(db)
   } catch (error) {
     db?.close()
-    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-    if (
-      ['SQLITE_CANTOPEN', 'SQLITE_READONLY', 'SQLITE_BUSY', 'SQLITE_FULL'].some((start) =>
-        code.startsWith(start),
-      )
-    )
-      throw error
-    for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix, { force: true })
+    const passing = ['SQLITE_CANTOPEN', 'SQLITE_READONLY', 'SQLITE_BUSY', 'SQLITE_FULL', 'SQLITE_IOERR']
+    if (passing.some((start) => codeOf(error).startsWith(start))) throw error
+    removeDatabase(file)
     return prepare(open())
   }
 }

@@ -1,14 +1,19 @@
 /** The durable store: bytes in cacache, names and facts in the catalogue, both in one directory. */
-import { existsSync, mkdirSync } from 'node:fs'
+import { mkdirSync, statSync } from 'node:fs'
 import { access, constants, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { digestOf } from '../model/digest.js'
 import type { Entry } from '../model/entry.js'
 import { ArtworkError } from '../model/errors.js'
 import type { Logger } from '../model/logger.js'
-import { createBytes } from './cacache-store.js'
-import { type Named, openCatalogue } from './catalogue.js'
-import { type Bounds, EVICT_TO, LARGEST_SHARE, type NewEntry, type Store } from './store.js'
+import { BadContent, createBytes } from './cacache-store.js'
+import { openCatalogue } from './catalogue.js'
+import { createChanges, type Shelf } from './changes.js'
+import { isDamage, removeDatabase } from './database.js'
+import { createLeases } from './leases.js'
+import { enter } from './presence.js'
+import { type Bounds, LARGEST_SHARE, type NewEntry, type Store } from './store.js'
+import { createUpkeep } from './upkeep.js'
 
 /** How to open a {@link createDiskStore}. */
 export interface DiskStoreOptions extends Bounds {
@@ -20,151 +25,166 @@ export interface DiskStoreOptions extends Bounds {
 }
 
 /** Moves when the layout on disk changes shape. */
-const LAYOUT = 'v1'
+const LAYOUT = 'v2'
 const FLUSH_EVERY = 30_000
-const POLL_EVERY = 1000
-const EVICT_BATCH = 64
+const FLUSH_AT = 2000
+/** Other processes' changes are seen within a second. */
+const POLL_EVERY = 500
+/** Every so many polls, a look for processes that died. */
+const RECOVER_EVERY = 10
 const NAMING_TRIES = 5
 
-/** Whether a failed read means that the content itself is bad, and not only that it could not be read now. */
-const isLost = (error: unknown): boolean =>
-  error instanceof Error &&
-  'code' in error &&
-  ['ENOENT', 'EINTEGRITY', 'EBADSIZE'].includes(String(error.code))
+const inodeOf = (file: string): number | undefined => statSync(file, { throwIfNoEntry: false })?.ino
 
 /**
- * Opens the store in `directory`, which is made where it is missing.
+ * Opens the store in `directory`, which is made where it is missing. What an earlier process left undone is
+ * tidied up in the background.
  * @throws what the file system throws when the directory cannot be used
  */
 export async function createDiskStore(options: DiskStoreOptions): Promise<Store> {
   const { directory, now, logger, onChange } = options
   const contents = join(directory, `store-${LAYOUT}`)
+  const file = join(directory, `catalogue-${LAYOUT}.sqlite`)
   await mkdir(contents, { recursive: true })
   await access(directory, constants.W_OK)
-  const bytes = createBytes(contents)
-  const catalogue = openCatalogue(join(directory, `catalogue-${LAYOUT}.sqlite`), bytes.unlink)
-  const counts = { evictions: 0, badCopies: 0, writeFailures: 0 }
+  const presence = enter(join(directory, `processes-${LAYOUT}`))
+  const bytes = createBytes(contents, presence.id)
+  const open = () => {
+    mkdirSync(contents, { recursive: true })
+    const opened = openCatalogue(file, bytes.unlink)
+    return { catalogue: opened, inode: inodeOf(file) }
+  }
+  let current = open()
+  let closed = false
+  let rebuilding = !current.catalogue.isComplete()
+  const catalogue = () => current.catalogue
   const uses = new Map<string, number>()
-  let reserved = 0
 
+  /** Opens the catalogue anew: its file was lost, or is damaged. */
+  const reopen = (isDamaged: boolean): void => {
+    logger.error({}, `artwork catalogue: ${isDamaged ? 'damaged' : 'lost'}; it is rebuilt`)
+    try {
+      // Where another process has put a new file in its place already, that one is ours too.
+      if (isDamaged && inodeOf(file) === current.inode) removeDatabase(file)
+      const before = current
+      current = open()
+      before.catalogue.close()
+      onChange?.('all')
+      tidied = tidied.then(tidy)
+    } catch (error) {
+      logger.error({ err: error }, 'artwork catalogue: it cannot be opened anew')
+    }
+  }
   /** Runs a question to the catalogue; a failing database is a miss, never a crash. */
   const safely = <T>(what: string, ask: () => T, fallback: T): T => {
     try {
       return ask()
     } catch (error) {
       logger.error({ err: error }, `artwork catalogue: ${what} failed`)
+      if (isDamage(error) && !closed) reopen(true)
       return fallback
     }
   }
   const flush = (): void => {
     if (uses.size === 0) return
-    const batch = new Map(uses)
+    const batch = [...uses]
     uses.clear()
-    safely('noting last use', () => catalogue.use(batch), undefined)
+    safely('noting last use', () => catalogue().use(batch), undefined)
   }
-  const forget = (name: string, generation: number): Promise<unknown> =>
-    bytes
-      .forget(name, generation)
-      .catch((error) => logger.warn({ err: error }, 'artwork store: index entry stays behind'))
-
-  /**
-   * Makes room for the bytes that are reserved and one more name, least recently used first, down to 90 %. Bytes go
-   * before names: artwork keeps its row, so that it can heal, and so does an original that something kept was
-   * made from. When there are too many names, rows go too.
-   */
-  const makeRoom = async (): Promise<void> => {
-    const overBytes = (share: number) => catalogue.bytes() + reserved > options.maxBytes * share
-    const overNames = (share: number) => catalogue.names() + 1 > options.maxNames * share
-    if (!overBytes(1) && !overNames(1)) return
-    flush()
-    if (overBytes(1)) await evictWhile(() => overBytes(EVICT_TO), catalogue.oldestHeld, giveUpBytes)
-    if (overNames(1))
-      await evictWhile(
-        () => overNames(EVICT_TO),
-        catalogue.oldestFree,
-        ({ name }) => catalogue.remove(name),
-      )
+  const shelf: Shelf = {
+    bytes,
+    presence,
+    catalogue,
+    bounds: options,
+    logger,
+    changed: (names) => onChange?.(names),
+    flush,
+    isClosed: () => closed,
+    counts: { evictions: 0, badCopies: 0, writeFailures: 0, leftovers: 0 },
   }
-  const giveUpBytes = (entry: Entry): Named | undefined => {
-    const known = entry.role === 'artwork' || catalogue.select({ original: entry.name, limit: 1 }).length > 0
-    return known ? catalogue.letGo(entry.name, entry.digest) : catalogue.remove(entry.name)
-  }
-  const evictWhile = async (
-    over: () => boolean,
-    oldest: (limit: number) => readonly Named[],
-    evict: (entry: Entry) => Named | undefined,
-  ): Promise<void> => {
-    while (over()) {
-      const batch = oldest(EVICT_BATCH)
-      if (batch.length === 0) return
-      for (const { entry } of batch) {
-        if (!over()) return
-        const gone = evict(entry)
-        if (gone === undefined) continue
-        counts.evictions += 1
-        onChange?.([entry.name])
-        await forget(entry.name, gone.generation)
-      }
-    }
-  }
+  const changes = createChanges(shelf)
+  const leases = createLeases(shelf)
+  const upkeep = createUpkeep(shelf, changes, leases)
 
   /** Stores bytes and gives them their name; made again where another process took the content away meanwhile. */
   const keep = async (entry: Entry, content: Buffer): Promise<void> => {
     for (let attempt = 0; attempt < NAMING_TRIES; attempt += 1) {
-      const generation = catalogue.nextGeneration()
-      await bytes.put(entry, generation, content)
-      const replaced = catalogue.name(entry, generation, now(), () =>
-        existsSync(bytes.contentPath(entry.digest)),
-      )
-      if (replaced !== 'no-content') {
-        if (replaced !== undefined) await forget(entry.name, replaced)
-        return
-      }
-      await forget(entry.name, generation)
+      const outcome = await changes.change(entry.name, entry, async (ticket) => {
+        if (rebuilding) await upkeep.recallAlone(entry.name, ticket)
+        await changes.makeRoom(ticket)
+        // cacache leaves a content alone that is there already: a damaged one has to go first.
+        if (bytes.has(entry.digest) && (await isBad(entry))) await upkeep.discard(entry.digest)
+        const slot = 1 - (catalogue().get(entry.name)?.slot ?? 1)
+        await bytes.put(entry, ticket.ticket, slot, content)
+        const change = { ...ticket, owner: presence.id(), slot, usedAt: now() }
+        return catalogue().commit(entry, change, () => bytes.cost({ entry, slot }))
+      })
+      if (outcome === 'named') return
     }
     throw new Error('content vanished while it was named')
   }
+  const isBad = (entry: Entry): Promise<boolean> =>
+    bytes.read(entry.digest, entry.size).then(
+      () => false,
+      (error) => error instanceof BadContent,
+    )
 
-  const rebuild = async (): Promise<void> => {
-    for await (const { entry, generation } of bytes.list()) {
-      if (closed) return
-      if (existsSync(bytes.contentPath(entry.digest))) catalogue.restore(entry, generation, entry.storedAt)
-      else await forget(entry.name, generation)
+  /** What has to be done once, in the background: after a crash, a lost catalogue, or bounds that were lowered. */
+  const tidy = async (): Promise<void> => {
+    try {
+      const crashed = presence.bury()
+      const undone = await changes.recover()
+      rebuilding = !catalogue().isComplete()
+      if (rebuilding) await upkeep.rebuild()
+      else if (crashed + undone > 0) await upkeep.sweep()
+      if (!closed) await changes.trim()
+    } catch (error) {
+      if (!closed) logger.error({ err: error }, 'artwork store: tidying up failed')
+    } finally {
+      rebuilding = false
     }
-    catalogue.setComplete()
   }
-  let closed = false
-  let rebuilding = !catalogue.complete()
-  const rebuilt = rebuilding
-    ? rebuild()
-        .catch((error) => logger.error({ err: error }, 'artwork catalogue: rebuilding failed'))
-        .finally(() => {
-          rebuilding = false
-        })
-    : Promise.resolve()
+  let tidied = Promise.resolve().then(tidy)
 
-  const flushTimer = setInterval(flush, FLUSH_EVERY).unref()
+  let polls = 0
   const poll = (): void => {
-    const changed = safely('polling', catalogue.changes, [])
+    polls += 1
+    presence.return()
+    if (inodeOf(file) !== current.inode) reopen(false)
+    const changed = safely('polling', catalogue().changes, [])
     if (changed === 'all' || changed.length > 0) onChange?.(changed)
+    if (polls % RECOVER_EVERY === 0) void changes.recover()
   }
-  const pollTimer = setInterval(poll, POLL_EVERY).unref()
+  const flushTimer = setInterval(flush, FLUSH_EVERY).unref()
+  const pollTimer = setInterval(() => safely('polling', poll, undefined), POLL_EVERY).unref()
 
   return {
-    find: (name) => safely('look-up', () => catalogue.get(name)?.entry, undefined),
-    use: (name) => void uses.set(name, now()),
+    find: (name) => safely('look-up', () => catalogue().get(name)?.entry, undefined),
+    recall: async (name) => {
+      const find = () => safely('look-up', () => catalogue().get(name)?.entry, undefined)
+      const known = find()
+      if (known !== undefined || !rebuilding) return known
+      await upkeep
+        .recall(name)
+        .catch((error) => logger.warn({ err: error, image: name }, 'artwork store: a look-up failed'))
+      return find()
+    },
+    turn: leases.turn,
+    use: (name) => {
+      uses.set(name, now())
+      if (uses.size >= FLUSH_AT) flush()
+    },
     read: async (entry) => {
       if (!entry.held) return undefined
       try {
-        return { bytes: await bytes.read(entry.digest), from: 'disk' }
+        return { bytes: await bytes.read(entry.digest, entry.size), from: 'disk' }
       } catch (error) {
-        logger.warn({ err: error, image: entry.name }, 'artwork store: a copy could not be read')
-        if (isLost(error)) {
-          // No name has it any more when it was replaced or removed meanwhile: then nothing is wrong.
-          const names = safely('discarding', () => catalogue.discard(entry.digest), [])
-          if (names.length > 0) counts.badCopies += 1
-          onChange?.([entry.name, ...names])
-        }
+        // No name has it any more when it was replaced or removed meanwhile: then nothing is wrong.
+        const isLost = error instanceof BadContent
+        const names = isLost ? await upkeep.discard(entry.digest).catch(() => []) : []
+        if (!isLost || names.length > 0)
+          logger.warn({ err: error, image: entry.name }, 'artwork store: a copy could not be read')
+        if (isLost) onChange?.([entry.name])
         return undefined
       }
     },
@@ -178,75 +198,75 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
       if (content.length > options.maxBytes * LARGEST_SHARE)
         throw new ArtworkError('disk_write', 'the image is too large to be kept')
       try {
-        mkdirSync(contents, { recursive: true })
-        reserved += content.length
-        await makeRoom()
-          .then(() => keep(entry, content))
-          .finally(() => {
-            reserved -= content.length
-          })
+        await keep(entry, content)
         return entry
       } catch (error) {
-        counts.writeFailures += 1
+        shelf.counts.writeFailures += 1
         logger.error({ err: error, image: entry.name }, 'artwork store: an image could not be kept')
+        if (isDamage(error) && !closed) reopen(true)
         throw new ArtworkError('disk_write', 'the image could not be kept', { cause: error })
       }
     },
-    amend: (entry, changes) => {
-      safely('amending', () => catalogue.amend(entry, changes), undefined)
-      return Object.freeze({ ...entry, ...changes })
+    amend: (entry, changed) => {
+      const amended = Object.freeze({ ...entry, ...changed })
+      safely('amending', () => catalogue().amend(amended), undefined)
+      return amended
     },
     remove: async (name) => {
-      const before = safely('look-up', () => catalogue.get(name), undefined)
-      if (before === undefined) return false
-      // The durable name goes first: a crash in between then leaves a row that works, never a name that comes back.
-      await forget(name, before.generation)
-      return safely('removing', () => catalogue.remove(name), undefined) !== undefined
+      try {
+        return await changes.change(name, undefined, async (ticket) => {
+          if (rebuilding) await upkeep.recallAlone(name, ticket)
+          uses.delete(name)
+          return catalogue().drop({ ...ticket, owner: presence.id() })
+        })
+      } catch (error) {
+        logger.error({ err: error, image: name }, 'artwork store: an image could not be removed')
+        if (isDamage(error) && !closed) reopen(true)
+        return false
+      }
     },
-    select: (selection) => safely('listing', () => catalogue.select(selection), []),
-    lastUsed: (name) => {
-      flush()
-      return safely('look-up', () => catalogue.get(name)?.usedAt, undefined)
-    },
+    select: (selection) => safely('listing', () => catalogue().select(selection), []),
+    lastUsed: (name) =>
+      uses.get(name) ?? safely('look-up', () => catalogue().get(name)?.usedAt, undefined),
     failures: {
-      get: (name) => safely('look-up', () => catalogue.failures.get(name), undefined),
+      get: (name) => safely('look-up', () => catalogue().failures.get(name), undefined),
       set: (name, failure) =>
-        safely('noting a failure', () => catalogue.failures.set(name, failure), undefined),
-      clear: (name) => safely('clearing a failure', () => catalogue.failures.clear(name), undefined),
+        safely('noting a failure', () => catalogue().failures.set(name, failure), undefined),
+      clear: (name) => safely('clearing a failure', () => catalogue().failures.clear(name), undefined),
     },
     clear: async () => {
-      await rebuilt
-      for (let names = catalogue.any(EVICT_BATCH); names.length > 0; names = catalogue.any(EVICT_BATCH)) {
-        for (const name of names) {
-          const gone = catalogue.remove(name)
-          if (gone !== undefined) await forget(name, gone.generation)
-        }
-      }
-      catalogue.failures.clearAll()
+      await tidied
+      uses.clear()
+      await changes.clear()
+      catalogue().failures.clearAll()
     },
     stats: () => {
-      const none = { original: 0, rendition: 0, artwork: 0 }
-      const roles = safely('counting', catalogue.roles, [])
+      const none = { bytes: 0, names: 0, indexBytes: 0, byRole: { original: 0, rendition: 0, artwork: 0 } }
+      const totals = safely('counting', catalogue().totals, none)
+      const catalogueBytes = safely('counting', catalogue().fileSize, 0)
+      const cost = catalogueBytes + totals.indexBytes
       return {
-        names: safely('counting', catalogue.names, 0),
-        bytes: safely('counting', catalogue.bytes, 0),
-        byRole: { ...none, ...Object.fromEntries(roles.map(({ role, count }) => [role, count])) },
+        ...totals,
         memory: { entries: 0, bytes: 0 },
-        ...counts,
-        catalogueBytes: catalogue.fileSize(),
+        ...shelf.counts,
+        catalogueBytes,
+        bytesPerName: totals.names === 0 ? 0 : Math.round(cost / totals.names),
         durable: true,
         rebuilding,
       }
     },
-    settled: () => rebuilt,
+    verify: upkeep.verify,
+    settled: () => tidied,
     close: async () => {
       if (closed) return
       closed = true
       clearInterval(flushTimer)
       clearInterval(pollTimer)
-      await rebuilt
+      await tidied
       flush()
-      catalogue.close()
+      safely('letting go', () => catalogue().unleaseAll(presence.id()), undefined)
+      catalogue().close()
+      presence.leave()
     },
   }
 }

@@ -49,6 +49,17 @@ export function createMemoryLayer(inner: Store, options: MemoryOptions): MemoryL
       if (known === undefined || (known === ABSENT && trust !== 'memory')) return look(name)
       return known === ABSENT ? undefined : known
     },
+    recall: async (name) => {
+      const entry = store.find(name) ?? (await inner.recall(name))
+      if (entry !== undefined) facts.set(name, entry)
+      return entry
+    },
+    turn: async (key, signal) => {
+      const turn = await inner.turn(key, signal)
+      // What another process did for us is not in this memory yet.
+      if (turn.waited) facts.delete(key)
+      return turn
+    },
     read: async (entry) => {
       const hot = contents?.get(entry.digest)
       if (hot !== undefined) return { bytes: hot, from: 'memory' }

@@ -29,6 +29,8 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
   const failures = new LRUCache<string, Failure>({ max: MAX_FAILURES })
   return {
     find: (name) => items.peek(name)?.entry,
+    recall: async (name) => items.peek(name)?.entry,
+    turn: async () => ({ waited: false, end: () => {} }),
     use: (name) => {
       const item = items.get(name)
       if (item !== undefined) item.usedAt = now()
@@ -86,11 +88,24 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
         evictions,
         badCopies: 0,
         writeFailures: 0,
+        leftovers: 0,
         catalogueBytes: 0,
+        indexBytes: 0,
+        bytesPerName: 0,
         durable: false,
         rebuilding: false,
       }
     },
+    verify: async () => ({
+      state: 'done',
+      checked: 0,
+      bytes: 0,
+      damaged: 0,
+      unreadable: 0,
+      relisted: 0,
+      leftovers: 0,
+      names: [],
+    }),
     settled: () => Promise.resolve(),
     close: () => Promise.resolve(),
   }

@@ -34,15 +34,58 @@ export interface StoreStats {
   readonly bytes: number
   readonly byRole: Readonly<Record<Role, number>>
   readonly memory: { readonly entries: number; readonly bytes: number }
+  /** What cacache's index entries take on disk, whole blocks, bytes. */
+  readonly indexBytes: number
+  /** Catalogue and index by the name, bytes; 0 where there is no name. */
+  readonly bytesPerName: number
   readonly evictions: number
+  /** Changes and files that were tidied up after a process that died, or found by a sweep, since start. */
+  readonly leftovers: number
   /** Copies that failed their digest or had vanished, since start. */
   readonly badCopies: number
   readonly writeFailures: number
-  /** What the names themselves cost on disk (catalogue and its log), bytes. */
+  /** The catalogue's file and its log, bytes. */
   readonly catalogueBytes: number
   /** Whether anything survives the process. */
   readonly durable: boolean
   readonly rebuilding: boolean
+}
+
+/** A turn at a piece of work that is done once for all processes. */
+export interface Turn {
+  /** Whether another process had it before: what it was to bring may be there now. */
+  readonly waited: boolean
+  end(): void
+}
+
+/** How to check what is kept. */
+export interface VerifyOptions {
+  /** How much is read a second, bytes. @default 32 MiB */
+  readonly bytesPerSecond?: number
+  /** Begin anew instead of where the last run was interrupted. @default false */
+  readonly restart?: boolean
+  readonly signal?: AbortSignal
+  /** Told every 64 contents. */
+  readonly onProgress?: (soFar: Omit<VerifyReport, 'names' | 'state'>) => void
+}
+
+/** What a check found, and mended. */
+export interface VerifyReport {
+  /** `done`; `stopped` by the signal or by closing, to be gone on with; `elsewhere`: another process is at it. */
+  readonly state: 'done' | 'stopped' | 'elsewhere'
+  /** Contents that were read, and their bytes. */
+  readonly checked: number
+  readonly bytes: number
+  /** Contents that were damaged or gone: their names are a miss now, and are fetched again. */
+  readonly damaged: number
+  /** Contents that could not be read for another reason; they are left alone. */
+  readonly unreadable: number
+  /** Index entries that were missing or wrong, and were written anew. */
+  readonly relisted: number
+  /** Files that no name has, taken away. */
+  readonly leftovers: number
+  /** The names of what was damaged, the first 1,000. */
+  readonly names: readonly string[]
 }
 
 /** A remembered failure's place in the store. */
@@ -59,6 +102,13 @@ export interface Store {
    * @param trust `memory`: a name that memory knows to be absent is not asked for again (templates)
    */
   find(name: string, trust?: 'memory'): Entry | undefined
+  /** The entry of a name, looked for in what a lost catalogue left behind too. */
+  recall(name: string): Promise<Entry | undefined>
+  /**
+   * Takes the turn at work that one process does for all, after whoever has it now. Never throws.
+   * @param signal stops waiting
+   */
+  turn(key: string, signal?: AbortSignal): Promise<Turn>
   /** Notes that a name was used, for least-recently-used. Costs no I/O. */
   use(name: string): void
   /** The bytes of an entry, verified against its digest; undefined where they are gone or damaged. */
@@ -79,7 +129,9 @@ export interface Store {
   /** Forgets every name. */
   clear(): Promise<void>
   stats(): StoreStats
-  /** Resolves when names that were lost have been read back; at once where none were. */
+  /** Reads everything and checks it against its digest, slowly, beside readers and writers. Mends what it finds. */
+  verify(options?: VerifyOptions): Promise<VerifyReport>
+  /** Resolves when what an earlier process left undone has been tidied up, and lost names have been read back. */
   settled(): Promise<void>
   close(): Promise<void>
 }

@@ -142,7 +142,7 @@ describe('hostile paths', () => {
     writeFileSync(join(directory, 'secret.txt'), 'SENTINEL-7f3a')
     mkdirSync(join(directory, 'local-secret'))
     writeFileSync(join(directory, 'local-secret', 'secret.txt'), 'SENTINEL-7f3a')
-    for (const folder of ['local', 'artwork', 'store-v1']) {
+    for (const folder of ['local', 'artwork', 'store-v2']) {
       mkdirSync(join(directory, folder), { recursive: true })
       writeFileSync(join(directory, folder, '.env'), 'SENTINEL-7f3a')
       symlinkSync('../secret.txt', join(directory, folder, 'link-out.webp'))

@@ -154,7 +154,7 @@ describe('parity 12: downloadAndCache', () => {
     const request = { sourceUrl: `${app.origin.url}/a.jpg`, entityType: 'album', entityId: 'x1' }
     const { images } = app.artwork
     await images.downloadAndCache(request)
-    await rm(join(app.directory, 'store-v1', 'content-v2'), { recursive: true })
+    await rm(join(app.directory, 'store-v2', 'content-v2'), { recursive: true })
     expect((await images.downloadAndCache(request)).status).toBe('downloaded')
     expect(app.origin.hits()).toBe(2)
     const missing = { ...request, sourceUrl: `${app.origin.url}/none.jpg`, entityId: 'x2' }
@@ -395,13 +395,13 @@ describe('parity 47: lazy start, and a repository that is down', () => {
     const result = await app.artwork.images.downloadAndCache(request)
     expect(result).toMatchObject({ status: 'downloaded', repository: 'refused' })
     expect((await app.get(result.url ?? '')).status).toBe(200)
-    expect(existsSync(join(app.directory, 'catalogue-v1.sqlite'))).toBe(true)
+    expect(existsSync(join(app.directory, 'catalogue-v2.sqlite'))).toBe(true)
   })
 })
 
 describe('local artwork heals itself', () => {
   const lose = (app: { directory: string }) =>
-    rm(join(app.directory, 'store-v1', 'content-v2'), { recursive: true })
+    rm(join(app.directory, 'store-v2', 'content-v2'), { recursive: true })
 
   test('a known name whose bytes are gone is answered by its placeholder at once, fetched again, and answers', async () => {
     const app = await startApp({ memory: { maxBytes: 0 } })

@@ -190,25 +190,26 @@ describe.each(Object.entries(implementations))('the store: %s', (_name, open) =>
 })
 
 describe('the store on disk', () => {
-  test('our path of a content is cacache’s own', async () => {
+  test('our paths of contents and index entries are cacache’s own', async () => {
     const directory = await temporaryFolder()
-    const bytes = createBytes(directory)
-    await cacache.put(directory, 'key', 'hello', { algorithms: ['sha256'] })
-    const info = await cacache.get.info(directory, 'key')
+    const bytes = createBytes(directory, () => 'x')
+    await cacache.put(directory, 'key#1', 'hello', { algorithms: ['sha256'] })
+    const info = await cacache.get.info(directory, 'key#1')
     expect(info?.path).toBe(
       bytes.contentPath(Buffer.from(info?.integrity.split('-')[1] ?? '', 'base64').toString('hex')),
     )
+    expect(existsSync(bytes.bucketPath('key', 1))).toBe(true)
   })
 
   test('100 replacements of one name leave one content, one index entry, and no leftovers', async () => {
     const directory = await temporaryFolder()
     const store = await disk({ directory })
     for (let index = 0; index < 100; index += 1) await store.write(entry('a'), Buffer.from(`bytes ${index}`))
-    expect(filesBelow(join(directory, 'store-v1', 'content-v2'))).toHaveLength(1)
-    expect(filesBelow(join(directory, 'store-v1', 'index-v5'))).toHaveLength(1)
+    expect(filesBelow(join(directory, 'store-v2', 'content-v2'))).toHaveLength(1)
+    expect(filesBelow(join(directory, 'store-v2', 'index-v5'))).toHaveLength(1)
     await store.remove('a')
-    expect(filesBelow(join(directory, 'store-v1', 'content-v2'))).toHaveLength(0)
-    expect(filesBelow(join(directory, 'store-v1', 'index-v5'))).toHaveLength(0)
+    expect(filesBelow(join(directory, 'store-v2', 'content-v2'))).toHaveLength(0)
+    expect(filesBelow(join(directory, 'store-v2', 'index-v5'))).toHaveLength(0)
   })
 
   test('damaged bytes are a miss before any of them is used, for every name that has them, and can be written again', async () => {
@@ -217,11 +218,11 @@ describe('the store on disk', () => {
     const store = await disk({ directory, onChange: (names) => changed.push(names) })
     const a = await store.write(entry('a'), Buffer.from('hello'))
     await store.write(entry('b'), Buffer.from('hello'))
-    writeFileSync(createBytes(join(directory, 'store-v1')).contentPath(a.digest), 'hellp')
+    writeFileSync(createBytes(join(directory, 'store-v2'), () => 'x').contentPath(a.digest), 'hellp')
     expect(await store.read(a)).toBeUndefined()
-    expect(changed).toEqual([['a', 'a', 'b']])
+    expect(changed.flat()).toEqual(['a', 'b', 'a'])
     expect(store.stats()).toMatchObject({ bytes: 0, badCopies: 1 })
-    expect(store.find('b')?.held).toBe(false)
+    expect(store.find('b')).toBeUndefined()
     const again = await store.write(entry('a'), Buffer.from('hello'))
     expect((await store.read(again))?.bytes.toString()).toBe('hello')
     expect(store.stats().bytes).toBe(5)
@@ -253,8 +254,8 @@ describe('the store on disk', () => {
     await first.remove('b')
     await first.close()
     for (const harm of [
-      () => rmSync(join(directory, 'catalogue-v1.sqlite')),
-      () => writeFileSync(join(directory, 'catalogue-v1.sqlite'), 'no database at all'.repeat(500)),
+      () => rmSync(join(directory, 'catalogue-v2.sqlite')),
+      () => writeFileSync(join(directory, 'catalogue-v2.sqlite'), 'no database at all'.repeat(500)),
     ]) {
       harm()
       const again = await disk({ directory })

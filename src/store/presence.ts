@@ -1,0 +1,80 @@
+/**
+ * Who is there: each process that has a store open holds a lock on a file of its own. The operating system
+ * lets go of the lock however the process ends, so that what a dead process left undone is never taken for
+ * work under way, and no clock is asked. The lock is SQLite's, the one portable lock that Node can take.
+ */
+import { randomUUID } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { keep } from './database.js'
+
+/** See the top of the file. */
+export type Presence = ReturnType<typeof enter>
+
+const isId = (text: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text)
+
+/** Locks a file; undefined when another has it. Held by the connection, until that is closed. */
+function lock(path: string, fileMustExist: boolean): Database.Database | undefined {
+  let db: Database.Database | undefined
+  try {
+    db = keep(new Database(path, { timeout: 0, fileMustExist }))
+    db.exec('BEGIN EXCLUSIVE')
+    return db
+  } catch (error) {
+    db?.close()
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    if (code.startsWith('SQLITE_BUSY')) return undefined
+    throw error
+  }
+}
+
+/** Enters a folder of locks, which is made where it is missing. @throws what the file system throws */
+export function enter(folder: string) {
+  const pathOf = (id: string): string => join(folder, id)
+  const come = (): { id: string; db: Database.Database } => {
+    for (;;) {
+      mkdirSync(folder, { recursive: true })
+      const id = randomUUID()
+      const db = lock(pathOf(id), false)
+      // Somebody who looked for the dead may have taken the file away before it was locked.
+      if (db !== undefined && existsSync(pathOf(id))) return { id, db }
+      db?.close()
+    }
+  }
+  let self = come()
+  const isAlive = (id: string): boolean => {
+    if (id === self.id) return true
+    if (!isId(id) || !existsSync(pathOf(id))) return false
+    let db: Database.Database | undefined
+    try {
+      db = lock(pathOf(id), true)
+    } catch {
+      return existsSync(pathOf(id))
+    }
+    if (db === undefined) return true
+    rmSync(pathOf(id), { force: true })
+    db.close()
+    return false
+  }
+  return {
+    /** Who we are. Changes only when our file was taken away. */
+    id: (): string => self.id,
+    /** Whether a process is there. The file of one that is not is cleared away. */
+    isAlive,
+    /** Clears away what dead processes left in the folder. Answers how many there were. */
+    bury: (): number =>
+      readdirSync(folder).filter((id) => isId(id) && id !== self.id && !isAlive(id)).length,
+    /** Enters again when our file is gone. Answers whether it was. */
+    return: (): boolean => {
+      if (existsSync(pathOf(self.id))) return false
+      self.db.close()
+      self = come()
+      return true
+    },
+    leave: (): void => {
+      rmSync(pathOf(self.id), { force: true })
+      self.db.close()
+    },
+  }
+}

@@ -1,0 +1,207 @@
+/**
+ * Putting the store in order: reading a lost catalogue back from cacache, sweeping away files that no name
+ * has, and checking every byte against its digest. All of it runs beside readers and writers.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { BadContent, SLOTS } from './cacache-store.js'
+import type { Found, Ticket } from './catalogue.js'
+import { type Changes, insist, type Shelf } from './changes.js'
+import type { Leases } from './leases.js'
+import type { VerifyOptions, VerifyReport } from './store.js'
+
+/** See the top of the file. */
+export type Upkeep = ReturnType<typeof createUpkeep>
+
+const BATCH = 64
+const REBUILD = ' rebuild'
+const VERIFY = ' verify'
+const MAX_NAMES_TOLD = 1000
+
+/** Makes the part of the store that keeps it in order. */
+export function createUpkeep(shelf: Shelf, changes: Changes, leases: Leases) {
+  const { bytes, catalogue, presence } = shelf
+
+  /** Puts back a name from its newest sound index entry. */
+  const recallAlone = async (name: string, ticket: Ticket): Promise<void> => {
+    const found: Found[] = []
+    for (const slot of SLOTS) {
+      const one = await bytes.find(name, slot).catch(() => undefined)
+      if (one !== undefined && bytes.cost(one) !== undefined) found.push(one)
+    }
+    const [newest] = found.sort((a, b) => b.generation - a.generation)
+    if (newest !== undefined) catalogue().restore([newest], bytes.cost, ticket)
+  }
+  const recall = (name: string): Promise<void> =>
+    changes.change(name, undefined, (ticket) => recallAlone(name, ticket))
+
+  /** Index entries that are not their name's own. Answers how many were taken away. */
+  const sweepIndex = async (pause: () => Promise<void>): Promise<number> => {
+    let count = 0
+    for await (const { path, found } of bytes.buckets()) {
+      if (shelf.isClosed()) break
+      await pause()
+      if (found !== undefined && catalogue().isListed(found)) continue
+      if (found !== undefined && bytes.bucketPath(found.entry.name, found.slot) === path) {
+        const before = catalogue().get(found.entry.name)
+        // It may be under way, or have come to count, since it was read: alone, nothing moves.
+        await changes.change(found.entry.name, undefined, async () => {})
+        if (before === undefined || !catalogue().isListed(found)) count += 1
+        continue
+      }
+      // It says nothing that makes sense. While somebody writes, it may be half written: look again when nobody does.
+      const isQuiet = await insist('a quiet moment', () => catalogue().isQuiet() || undefined).catch(() => false)
+      if (!isQuiet || (await bytes.readBucket(path)) !== undefined || !catalogue().isQuiet()) continue
+      await bytes.discardFile(path)
+      count += 1
+    }
+    return count
+  }
+  /** Contents that no name has. Answers how many were taken away. */
+  const sweepContents = async (pause: () => Promise<void>): Promise<number> => {
+    let count = 0
+    let batch: string[] = []
+    for await (const digest of bytes.digests()) {
+      if (shelf.isClosed()) return count
+      batch.push(digest)
+      if (batch.length < BATCH) continue
+      count += catalogue().sweep(batch)
+      batch = []
+      await pause()
+    }
+    return count + (batch.length > 0 ? catalogue().sweep(batch) : 0)
+  }
+  const sweep = async (pause: () => Promise<void> = breathe): Promise<number> => {
+    const count = (await sweepIndex(pause)) + (await sweepContents(pause))
+    shelf.counts.leftovers += count
+    return count
+  }
+
+  /** Checks the index entries of a content's names; one that is missing is written anew. Answers how many were. */
+  const relist = async (digest: string): Promise<number> => {
+    let count = 0
+    for (const { entry } of catalogue().sharing(digest)) {
+      const isListed = async () => {
+        const row = catalogue().get(entry.name)
+        if (!row?.entry.held) return true
+        const found = await bytes.find(entry.name, row.slot).catch(() => undefined)
+        return found?.generation === row.generation && found.entry.digest === row.entry.digest
+      }
+      if (await isListed()) continue
+      await changes.change(entry.name, undefined, async () => {
+        const row = catalogue().get(entry.name)
+        if (row === undefined || (await isListed())) return
+        await bytes.list(row.entry, row.generation, row.slot)
+        catalogue().relist(entry.name, bytes.cost(row) ?? 0)
+        count += 1
+      })
+    }
+    return count
+  }
+  /** Whether a content is there and sound. What cannot be read for another reason is left for another time. */
+  const check = async (digest: string, size: number): Promise<'sound' | 'bad' | 'unreadable'> => {
+    try {
+      await bytes.read(digest, size)
+      return 'sound'
+    } catch (error) {
+      return error instanceof BadContent ? 'bad' : 'unreadable'
+    }
+  }
+  /** Gives up a content that is damaged or gone, wherever it is named. */
+  const discard = async (digest: string): Promise<readonly string[]> => {
+    const isBad = () => !bytes.has(digest) || bytes.isDamaged(digest)
+    const names = catalogue().discard(digest, presence.id(), isBad)
+    if (names.length === 0) return names
+    shelf.counts.badCopies += 1
+    shelf.changed(names)
+    await changes.settleAll(names)
+    return names
+  }
+
+  return {
+    /** Looks a name up in cacache, for as long as the catalogue has not been read back whole. */
+    recall,
+    recallAlone,
+    discard,
+    sweep,
+    /** Reads a lost catalogue back. One process does it; the others wait for it. */
+    rebuild: async (): Promise<void> => {
+      while (!catalogue().isComplete() && !leases.tryTurn(REBUILD)) {
+        if (shelf.isClosed()) return
+        await sleep(100)
+      }
+      if (catalogue().isComplete()) return leases.end(REBUILD)
+      try {
+        let onDisk = 0
+        for await (const digest of bytes.digests()) onDisk += bytes.sizeOf(digest)
+        catalogue().setUnread(Math.max(0, onDisk - catalogue().totals().bytes))
+        let batch: Found[] = []
+        const restore = async (): Promise<void> => {
+          const names = batch.map(({ entry }) => entry.name)
+          for (const { entry } of catalogue().restore(batch, bytes.cost)) await recall(entry.name)
+          if (names.length > 0) shelf.changed(names)
+          batch = []
+        }
+        for await (const { found } of bytes.buckets()) {
+          if (shelf.isClosed()) return
+          if (found !== undefined) batch.push(found)
+          if (batch.length >= BATCH) await restore()
+        }
+        await restore()
+        await sweep()
+        if (!shelf.isClosed()) catalogue().setComplete()
+        await changes.trim()
+      } finally {
+        leases.end(REBUILD)
+      }
+    },
+    /** See {@link VerifyOptions}. */
+    verify: async (options: VerifyOptions = {}): Promise<VerifyReport> => {
+      const { bytesPerSecond = 32 * 1024 ** 2, restart = false, signal, onProgress } = options
+      const report = { checked: 0, bytes: 0, damaged: 0, unreadable: 0, relisted: 0, leftovers: 0 }
+      const names: string[] = []
+      if (!leases.tryTurn(VERIFY)) return { ...report, names, state: 'elsewhere' }
+      let owed = 0
+      /** Rests for as long as the bytes that were read should have taken. */
+      const pay = async (bytesRead: number): Promise<void> => {
+        owed += (bytesRead * 1000) / bytesPerSecond
+        if (owed < 10) return
+        const rest = owed
+        owed = 0
+        await sleep(rest, undefined, signal && { signal }).catch(() => {})
+      }
+      const isOver = () => signal?.aborted === true || shelf.isClosed()
+      try {
+        let after = restart ? '' : (catalogue().places.get(VERIFY) ?? '')
+        for (;;) {
+          const batch = catalogue().digestsAfter(after, BATCH)
+          for (const { digest, size } of batch) {
+            if (isOver()) return { ...report, names, state: 'stopped' }
+            const state = await check(digest, size)
+            if (state === 'unreadable') report.unreadable += 1
+            if (state === 'bad') {
+              const lost = await discard(digest)
+              report.damaged += lost.length > 0 ? 1 : 0
+              names.push(...lost.slice(0, MAX_NAMES_TOLD - names.length))
+            } else report.relisted += await relist(digest)
+            report.checked += 1
+            report.bytes += size
+            after = digest
+            await pay(size)
+          }
+          catalogue().places.set(VERIFY, after)
+          onProgress?.({ ...report })
+          if (batch.length < BATCH) break
+        }
+        report.leftovers = await sweep(() => pay(4096))
+        if (isOver()) return { ...report, names, state: 'stopped' }
+        catalogue().places.set(VERIFY, '')
+        return { ...report, names, state: 'done' }
+      } finally {
+        leases.end(VERIFY)
+      }
+    },
+  }
+}
+
+/** Lets everybody else have a turn. */
+const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
