@@ -34,8 +34,8 @@ export type { ArtworkOptions } from './options.js'
 export type { Enqueued, Priority, RefresherStatus } from './refresher/refresher.js'
 export { type RemoteOptions, remote } from './sources/remote.js'
 export type { Source } from './sources/source.js'
-export type { VerifyOptions, VerifyReport } from './store/store.js'
 export { type TmdbOptions, tmdb } from './sources/tmdb.js'
+export type { VerifyOptions, VerifyReport } from './store/store.js'
 
 /** Directory of the Nunjucks macros: give it to your loader beside your own views. */
 export const viewsPath: string = fileURLToPath(new URL('../views', import.meta.url))

@@ -78,7 +78,10 @@ export function openCatalogue(file: string, unlink: (digest: string) => void) {
       'SELECT 1 AS one FROM names WHERE digest = ? AND held = 1 LIMIT 1',
     ),
     sharing: db.prepare<[Buffer], Row>('SELECT * FROM names WHERE digest = ? AND held = 1'),
-    digestsAfter: db.prepare<[Buffer, number], { digest: Buffer; size: number }>(`SELECT digest, size FROM names
+    digestsAfter: db.prepare<
+      [Buffer, number],
+      { digest: Buffer; size: number }
+    >(`SELECT digest, size FROM names
       WHERE held = 1 AND digest > ? GROUP BY digest ORDER BY digest LIMIT ?`),
     oldestHeld: db.prepare<[number], Row>(`SELECT * FROM names AS n WHERE held = 1
       AND NOT EXISTS (SELECT 1 FROM changing AS c WHERE c.name = n.name) ORDER BY usedAt LIMIT ?`),
@@ -200,8 +203,11 @@ export function openCatalogue(file: string, unlink: (digest: string) => void) {
     return garbageOf(row)
   }
   /** Notes the files that a row which was given up leaves behind, for `finish`. */
-  const leaveBehind = (name: string, owner: string, garbage: Pick<Row, 'digest' | 'size'> | undefined): void =>
-    void sql.begin.run(name, owner, 0, garbage?.digest ?? null, garbage?.size ?? 0, 0)
+  const leaveBehind = (
+    name: string,
+    owner: string,
+    garbage: Pick<Row, 'digest' | 'size'> | undefined,
+  ): void => void sql.begin.run(name, owner, 0, garbage?.digest ?? null, garbage?.size ?? 0, 0)
 
   const evict = immediately(
     (owner: string, bounds: Bounds, passed: Passed, batch: number): readonly string[] => {
@@ -252,7 +258,8 @@ export function openCatalogue(file: string, unlink: (digest: string) => void) {
       },
     ),
     /** Takes over a change whose process has died (or that ended badly here). */
-    claim: (name: string, owner: string, from: string): boolean => sql.claim.run(owner, name, from).changes > 0,
+    claim: (name: string, owner: string, from: string): boolean =>
+      sql.claim.run(owner, name, from).changes > 0,
     /** Which bounds the reservations up to this ticket would pass, beside all that is there. */
     passed: (ticket: number, bounds: Bounds): Passed => {
       const ahead = sql.ahead.get(ticket) ?? { size: 0, adds: 0 }
@@ -282,7 +289,8 @@ export function openCatalogue(file: string, unlink: (digest: string) => void) {
         if (indexBytes === undefined) return 'no-content'
         const { ticket: generation, slot, usedAt } = change
         const before = putRow(entry, { generation, slot, indexBytes, usedAt })
-        const replaced = before === undefined || before.digest.equals(toBlob(entry.digest)) ? undefined : before
+        const replaced =
+          before === undefined || before.digest.equals(toBlob(entry.digest)) ? undefined : before
         const garbage = replaced === undefined ? undefined : garbageOf(replaced)
         sql.leave.run(garbage?.digest ?? null, garbage?.size ?? 0, entry.name)
         sql.unfail.run(entry.name)

@@ -226,8 +226,7 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
       }
     },
     select: (selection) => safely('listing', () => catalogue().select(selection), []),
-    lastUsed: (name) =>
-      uses.get(name) ?? safely('look-up', () => catalogue().get(name)?.usedAt, undefined),
+    lastUsed: (name) => uses.get(name) ?? safely('look-up', () => catalogue().get(name)?.usedAt, undefined),
     failures: {
       get: (name) => safely('look-up', () => catalogue().failures.get(name), undefined),
       set: (name, failure) =>

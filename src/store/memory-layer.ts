@@ -71,7 +71,8 @@ export function createMemoryLayer(inner: Store, options: MemoryOptions): MemoryL
     write: async (entry, bytes) => {
       facts.delete(entry.name)
       const written = await inner.write(entry, bytes)
-      facts.set(written.name, written)
+      // Another process may have replaced it since, and have been heard of already: what is there now counts.
+      look(written.name)
       contents?.set(written.digest, bytes)
       return written
     },

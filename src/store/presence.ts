@@ -63,8 +63,7 @@ export function enter(folder: string) {
     /** Whether a process is there. The file of one that is not is cleared away. */
     isAlive,
     /** Clears away what dead processes left in the folder. Answers how many there were. */
-    bury: (): number =>
-      readdirSync(folder).filter((id) => isId(id) && id !== self.id && !isAlive(id)).length,
+    bury: (): number => readdirSync(folder).filter((id) => isId(id) && id !== self.id && !isAlive(id)).length,
     /** Enters again when our file is gone. Answers whether it was. */
     return: (): boolean => {
       if (existsSync(pathOf(self.id))) return false

@@ -49,7 +49,9 @@ export function createUpkeep(shelf: Shelf, changes: Changes, leases: Leases) {
         continue
       }
       // It says nothing that makes sense. While somebody writes, it may be half written: look again when nobody does.
-      const isQuiet = await insist('a quiet moment', () => catalogue().isQuiet() || undefined).catch(() => false)
+      const isQuiet = await insist('a quiet moment', () => catalogue().isQuiet() || undefined).catch(
+        () => false,
+      )
       if (!isQuiet || (await bytes.readBucket(path)) !== undefined || !catalogue().isQuiet()) continue
       await bytes.discardFile(path)
       count += 1
