@@ -1,8 +1,15 @@
 /** The benches: `npm run bench`, or `npm run bench NAME`. The only place for timings; ratios hold, seconds do not. */
 import { benchFilters } from './filters.js'
 import { benchHit } from './hit.js'
+import { benchStart } from './start.js'
+import { benchStore } from './store.js'
 
-const benches: Readonly<Record<string, () => Promise<void>>> = { filters: benchFilters, hit: benchHit }
+const benches: Readonly<Record<string, () => Promise<void>>> = {
+  filters: benchFilters,
+  hit: benchHit,
+  start: benchStart,
+  store: benchStore,
+}
 const wanted = process.argv.slice(2)
 for (const name of wanted.length > 0 ? wanted : Object.keys(benches)) {
   const bench = benches[name]
