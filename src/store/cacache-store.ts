@@ -5,7 +5,7 @@
  * without the catalogue. Files are told from anything else before they are opened; only regular ones are read.
  */
 import { createHash } from 'node:crypto'
-import { constants, lstatSync, readFileSync, statfsSync, unlinkSync } from 'node:fs'
+import { constants, existsSync, lstatSync, readFileSync, statfsSync, unlinkSync } from 'node:fs'
 import { lstat, open, opendir, readFile, unlink } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import cacache from 'cacache'
@@ -102,7 +102,10 @@ export function createBytes(directory: string, owner: () => string) {
       return undefined
     }
   }
-  /** The last sound entry of a bucket, by cacache's own rule: a line counts when its hash is right. */
+  /**
+   * The last sound entry of a bucket, by cacache's own rule: a line counts when its hash is right.
+   * @throws what the file system throws when it cannot be read
+   */
   const readBucket = async (path: string): Promise<Found | undefined> => {
     const stats = await lstat(path).catch(() => undefined)
     if (!stats?.isFile() || stats.size > MAX_BUCKET) return undefined
@@ -174,6 +177,8 @@ export function createBytes(directory: string, owner: () => string) {
       const stats = lstatSync(path, { throwIfNoEntry: false })
       return stats !== undefined && !(stats.isFile() && digestOf(readFileSync(path)) === digest)
     },
+    /** Whether nothing was ever kept here. */
+    isEmpty: (): boolean => !existsSync(index) && !existsSync(contents),
     has: (digest: string): boolean => sizeOf(contentPath(digest)) !== undefined,
     /** What the index entry of a key costs on disk, bytes; undefined where entry or content is not there. */
     cost: ({ entry, slot }: Pick<Found, 'entry' | 'slot'>): number | undefined => {
@@ -181,12 +186,14 @@ export function createBytes(directory: string, owner: () => string) {
       const size = sizeOf(bucketPath(entry.name, slot))
       return size === undefined ? undefined : Math.ceil(size / blockSize()) * blockSize()
     },
-    /** Takes a content off the disk. One that is not there is fine. */
-    unlink: (digest: string): void => {
+    /** Takes a content off the disk. Answers whether it was there. */
+    unlink: (digest: string): boolean => {
       try {
         unlinkSync(contentPath(digest))
+        return true
       } catch (error) {
         if (!isCode(error, 'ENOENT', 'ENOTDIR')) throw error
+        return false
       }
     },
     /** Takes the index entry of a key away, file and all. */
@@ -196,9 +203,12 @@ export function createBytes(directory: string, owner: () => string) {
       const found = await readBucket(bucketPath(name, slot))
       return found?.entry.name === name && found.slot === slot ? found : undefined
     },
-    /** Every bucket there is, with what it says; nothing for one that says nothing. */
+    /** Every bucket there is, with what it says; nothing for one that says nothing. What cannot be read is passed over. */
     async *buckets(): AsyncGenerator<{ readonly path: string; readonly found: Found | undefined }> {
-      for await (const path of filesBelow(index, 2)) yield { path, found: await readBucket(path) }
+      for await (const path of filesBelow(index, 2)) {
+        const found = await readBucket(path).catch(() => 'unreadable' as const)
+        if (found !== 'unreadable') yield { path, found }
+      }
     },
     /** The digest of every content there is. */
     async *digests(): AsyncGenerator<string> {

@@ -58,9 +58,9 @@ const COUNTED = ['original', 'rendition', 'artwork'] as const satisfies readonly
 /**
  * Opens (or makes) a catalogue.
  * @param unlink takes the content of a digest off the disk, synchronously; called inside a transaction in
- *   which no name has it
+ *   which no name has it; answers whether it was there
  */
-export function openCatalogue(file: string, unlink: (digest: string) => void) {
+export function openCatalogue(file: string, unlink: (digest: string) => boolean) {
   const db = openDatabase(file)
   const sql = keep({
     get: db.prepare<[string], Row>('SELECT * FROM names WHERE name = ?'),
@@ -94,8 +94,8 @@ export function openCatalogue(file: string, unlink: (digest: string) => void) {
     add: db.prepare<[string, number]>(`INSERT INTO totals VALUES (?, ?)
       ON CONFLICT (key) DO UPDATE SET value = value + excluded.value`),
     setTotal: db.prepare<[string, number]>('INSERT OR REPLACE INTO totals VALUES (?, ?)'),
-    change: db.prepare<[string], { owner: string; ticket: number; digest: Buffer | null }>(
-      'SELECT owner, ticket, digest FROM changing WHERE name = ?',
+    change: db.prepare<[string], { owner: string; ticket: number; digest: Buffer | null; size: number }>(
+      'SELECT owner, ticket, digest, size FROM changing WHERE name = ?',
     ),
     begin: db.prepare<[string, string, number, Buffer | null, number, number]>(
       'INSERT INTO changing VALUES (?, ?, ?, ?, ?, ?)',
@@ -142,6 +142,8 @@ export function openCatalogue(file: string, unlink: (digest: string) => void) {
     selections: new Map<string, Database.Statement<[object], Row>>(),
   })
   const total = (key: string): number => sql.total.get(key)?.value ?? 0
+  const isComplete = (): boolean => total('complete') === 1
+  const isMeasured = (): boolean => sql.total.get('unread') !== undefined
   const isNamed = (digest: Buffer): boolean => sql.named.get(digest) !== undefined
   let seen = sql.lastChange.get()?.seq ?? 0
   let version = sql.version.get()?.data_version
@@ -322,13 +324,18 @@ export function openCatalogue(file: string, unlink: (digest: string) => void) {
       unlink(digest)
       return rows.map((row) => row.name)
     }),
-    /** Ends a change whose index entries are in order: content that no name has any more goes, then the lock. */
+    /**
+     * Ends a change whose index entries are in order: content that no name has any more goes, then the lock.
+     * Until all names have been read back, content stays: one that is not here yet may have it.
+     */
     finish: immediately((name: string, owner: string): void => {
       const mine = sql.change.get(name)
       if (mine?.owner !== owner) return
-      const { digest } = mine
-      if (digest !== null && !isNamed(digest) && sql.others.get(digest, name) === undefined)
-        unlink(digest.toString('hex'))
+      const { digest, size } = mine
+      if (digest !== null && !isNamed(digest) && sql.others.get(digest, name) === undefined) {
+        if (isComplete()) unlink(digest.toString('hex'))
+        else if (isMeasured()) sql.add.run('unread', size)
+      }
       sql.finish.run(name, owner)
     }),
 
@@ -373,7 +380,7 @@ export function openCatalogue(file: string, unlink: (digest: string) => void) {
           if (generation > total('generation')) sql.setTotal.run('generation', generation)
           const isNew = !isNamed(toBlob(entry.digest))
           const replaced = putRow(entry, { generation, slot, indexBytes, usedAt: entry.storedAt })
-          if (isNew) sql.setTotal.run('unread', Math.max(0, total('unread') - entry.size))
+          if (isNew && isMeasured()) sql.setTotal.run('unread', Math.max(0, total('unread') - entry.size))
           if (replaced !== undefined && !replaced.digest.equals(toBlob(entry.digest))) garbageOf(replaced)
           noteChange(entry.name)
         }
@@ -381,22 +388,27 @@ export function openCatalogue(file: string, unlink: (digest: string) => void) {
       },
     ),
     /** Whether names from before have all been read back. */
-    isComplete: (): boolean => total('complete') === 1,
+    isComplete,
     /** Says so, once they are; bytes on disk that were not read back are none of ours. */
     setComplete: immediately((): void => {
       sql.setTotal.run('unread', 0)
       sql.setTotal.run('complete', 1)
     }),
-    /** Bytes of content that were on disk when a rebuild began, whose names have not been read back yet. */
+    /** Whether it is known how many bytes there are whose names have not been read back yet. */
+    isMeasured,
+    /** Says how many. */
     setUnread: (bytes: number): void => void sql.setTotal.run('unread', bytes),
-    /** Takes away those of the contents that no name has and nobody is writing. Answers how many. */
-    sweep: immediately((digests: readonly string[]): number => {
+    /**
+     * Takes away those of the contents that no name has and nobody is writing. Answers how many.
+     * @param isReadBack the caller has just read every name back
+     */
+    sweep: immediately((digests: readonly string[], isReadBack: boolean): number => {
+      if (!isReadBack && !isComplete()) return 0
       let count = 0
       for (const digest of digests) {
         const blob = toBlob(digest)
         if (isNamed(blob) || sql.others.get(blob, '') !== undefined) continue
-        unlink(digest)
-        count += 1
+        if (unlink(digest)) count += 1
       }
       return count
     }),

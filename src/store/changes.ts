@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../model/logger.js'
 import { type Bytes, SLOTS } from './cacache-store.js'
-import type { Catalogue, Ticket } from './catalogue.js'
+import type { Catalogue, Found, Ticket } from './catalogue.js'
 import type { Presence } from './presence.js'
 import type { Bounds } from './store.js'
 
@@ -54,6 +54,17 @@ export function createChanges(shelf: Shelf) {
   /** Names that this process is changing now; a lock of ours on any other is a change that ended badly. */
   const active = new Set<string>()
 
+  /** Puts back a name from its newest sound index entry, as long as a lost catalogue has not been read back whole. */
+  const recall = async (name: string, ticket: Ticket): Promise<void> => {
+    if (catalogue().isComplete()) return
+    const found: Found[] = []
+    for (const slot of SLOTS) {
+      const one = await bytes.find(name, slot).catch(() => undefined)
+      if (one !== undefined && bytes.cost(one) !== undefined) found.push(one)
+    }
+    const [newest] = found.sort((a, b) => b.generation - a.generation)
+    if (newest !== undefined) catalogue().restore([newest], bytes.cost, ticket)
+  }
   /** Ends a change: index entries and content that the catalogue does not name go, and then its lock. */
   const settle = async (name: string): Promise<void> => {
     try {
@@ -76,6 +87,7 @@ export function createChanges(shelf: Shelf) {
     if (active.has(name) || !catalogue().claim(name, presence.id(), from)) return
     active.add(name)
     shelf.counts.leftovers += 1
+    await recall(name, { name, ticket: 0 }).catch(() => {})
     await settle(name)
   }
   const begin = async (name: string, digest: string | undefined, size: number): Promise<Ticket> => {
@@ -126,6 +138,7 @@ export function createChanges(shelf: Shelf) {
     ): Promise<T> => {
       const ticket = await begin(name, about?.digest, about?.size ?? 0)
       try {
+        await recall(name, ticket)
         return await work(ticket)
       } finally {
         await settle(name)
@@ -134,16 +147,22 @@ export function createChanges(shelf: Shelf) {
     /**
      * Waits until the space that a change reserved is there, giving up what was used least recently. What was
      * reserved before it counts, so that the bound holds however many write at once.
-     * @throws Error when there is none
+     * @throws Error when there is none; while a lost catalogue is read back, nothing can be given up
      */
     makeRoom: async ({ ticket }: Ticket): Promise<void> => {
+      await insist('measuring', () => catalogue().isMeasured() || undefined)
+      const passed = catalogue().passed(ticket, bounds)
+      if (!catalogue().isComplete() && (passed.bytes || passed.names))
+        throw new Error('there is no room until the catalogue has been read back')
       for (let pause = 2; !(await trim(ticket)); pause += 2) {
         if (pause > 400) throw new Error('there is no room')
         await sleep(Math.min(pause, LONGEST_PAUSE))
       }
     },
     /** Brings a store that is beyond its bounds back within them. */
-    trim: async (): Promise<void> => void (await trim(0)),
+    trim: async (): Promise<void> => {
+      if (catalogue().isComplete()) await trim(0)
+    },
     /** Forgets every name. */
     clear: async (): Promise<void> => {
       await insist('clearing', () => catalogue().isQuiet() || undefined).catch(() => {})

@@ -52,11 +52,11 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
   const open = () => {
     mkdirSync(contents, { recursive: true })
     const opened = openCatalogue(file, bytes.unlink)
+    if (!opened.isComplete() && bytes.isEmpty()) opened.setComplete()
     return { catalogue: opened, inode: inodeOf(file) }
   }
   let current = open()
   let closed = false
-  let rebuilding = !current.catalogue.isComplete()
   const catalogue = () => current.catalogue
   const uses = new Map<string, number>()
 
@@ -85,6 +85,7 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
       return fallback
     }
   }
+  const isRebuilding = (): boolean => safely('look-up', () => !catalogue().isComplete(), false)
   const flush = (): void => {
     if (uses.size === 0) return
     const batch = [...uses]
@@ -110,7 +111,6 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
   const keep = async (entry: Entry, content: Buffer): Promise<void> => {
     for (let attempt = 0; attempt < NAMING_TRIES; attempt += 1) {
       const outcome = await changes.change(entry.name, entry, async (ticket) => {
-        if (rebuilding) await upkeep.recallAlone(entry.name, ticket)
         await changes.makeRoom(ticket)
         // cacache leaves a content alone that is there already: a damaged one has to go first.
         if (bytes.has(entry.digest) && (await isBad(entry))) await upkeep.discard(entry.digest)
@@ -134,14 +134,11 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
     try {
       const crashed = presence.bury()
       const undone = await changes.recover()
-      rebuilding = !catalogue().isComplete()
-      if (rebuilding) await upkeep.rebuild()
+      if (!catalogue().isComplete()) await upkeep.rebuild()
       else if (crashed + undone > 0) await upkeep.sweep()
       if (!closed) await changes.trim()
     } catch (error) {
       if (!closed) logger.error({ err: error }, 'artwork store: tidying up failed')
-    } finally {
-      rebuilding = false
     }
   }
   let tidied = Promise.resolve().then(tidy)
@@ -163,7 +160,7 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
     recall: async (name) => {
       const find = () => safely('look-up', () => catalogue().get(name)?.entry, undefined)
       const known = find()
-      if (known !== undefined || !rebuilding) return known
+      if (known !== undefined || !isRebuilding()) return known
       await upkeep
         .recall(name)
         .catch((error) => logger.warn({ err: error, image: name }, 'artwork store: a look-up failed'))
@@ -215,7 +212,6 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
     remove: async (name) => {
       try {
         return await changes.change(name, undefined, async (ticket) => {
-          if (rebuilding) await upkeep.recallAlone(name, ticket)
           uses.delete(name)
           return catalogue().drop({ ...ticket, owner: presence.id() })
         })
@@ -251,7 +247,7 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
         catalogueBytes,
         bytesPerName: totals.names === 0 ? 0 : Math.round(cost / totals.names),
         durable: true,
-        rebuilding,
+        rebuilding: isRebuilding(),
       }
     },
     verify: upkeep.verify,

@@ -3,8 +3,8 @@
  * has, and checking every byte against its digest. All of it runs beside readers and writers.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { BadContent, SLOTS } from './cacache-store.js'
-import type { Found, Ticket } from './catalogue.js'
+import { BadContent } from './cacache-store.js'
+import type { Found } from './catalogue.js'
 import { type Changes, insist, type Shelf } from './changes.js'
 import type { Leases } from './leases.js'
 import type { VerifyOptions, VerifyReport } from './store.js'
@@ -21,18 +21,8 @@ const MAX_NAMES_TOLD = 1000
 export function createUpkeep(shelf: Shelf, changes: Changes, leases: Leases) {
   const { bytes, catalogue, presence } = shelf
 
-  /** Puts back a name from its newest sound index entry. */
-  const recallAlone = async (name: string, ticket: Ticket): Promise<void> => {
-    const found: Found[] = []
-    for (const slot of SLOTS) {
-      const one = await bytes.find(name, slot).catch(() => undefined)
-      if (one !== undefined && bytes.cost(one) !== undefined) found.push(one)
-    }
-    const [newest] = found.sort((a, b) => b.generation - a.generation)
-    if (newest !== undefined) catalogue().restore([newest], bytes.cost, ticket)
-  }
-  const recall = (name: string): Promise<void> =>
-    changes.change(name, undefined, (ticket) => recallAlone(name, ticket))
+  /** Looks a name up in cacache, for as long as the catalogue has not been read back whole: every change does. */
+  const recall = (name: string): Promise<void> => changes.change(name, undefined, async () => {})
 
   /** Index entries that are not their name's own. Answers how many were taken away. */
   const sweepIndex = async (pause: () => Promise<void>): Promise<number> => {
@@ -42,38 +32,40 @@ export function createUpkeep(shelf: Shelf, changes: Changes, leases: Leases) {
       await pause()
       if (found !== undefined && catalogue().isListed(found)) continue
       if (found !== undefined && bytes.bucketPath(found.entry.name, found.slot) === path) {
-        const before = catalogue().get(found.entry.name)
         // It may be under way, or have come to count, since it was read: alone, nothing moves.
-        await changes.change(found.entry.name, undefined, async () => {})
-        if (before === undefined || !catalogue().isListed(found)) count += 1
+        await changes.change(found.entry.name, undefined, async () => {
+          const now = await bytes.readBucket(path).catch(() => undefined)
+          if (now !== undefined && !catalogue().isListed(now)) count += 1
+        })
         continue
       }
       // It says nothing that makes sense. While somebody writes, it may be half written: look again when nobody does.
       const isQuiet = await insist('a quiet moment', () => catalogue().isQuiet() || undefined).catch(
         () => false,
       )
-      if (!isQuiet || (await bytes.readBucket(path)) !== undefined || !catalogue().isQuiet()) continue
+      const now = isQuiet ? await bytes.readBucket(path).catch(() => 'unreadable') : 'busy'
+      if (now !== undefined || !catalogue().isQuiet()) continue
       await bytes.discardFile(path)
       count += 1
     }
     return count
   }
   /** Contents that no name has. Answers how many were taken away. */
-  const sweepContents = async (pause: () => Promise<void>): Promise<number> => {
+  const sweepContents = async (pause: () => Promise<void>, isReadBack: boolean): Promise<number> => {
     let count = 0
     let batch: string[] = []
     for await (const digest of bytes.digests()) {
       if (shelf.isClosed()) return count
       batch.push(digest)
       if (batch.length < BATCH) continue
-      count += catalogue().sweep(batch)
+      count += catalogue().sweep(batch, isReadBack)
       batch = []
       await pause()
     }
-    return count + (batch.length > 0 ? catalogue().sweep(batch) : 0)
+    return count + (batch.length > 0 ? catalogue().sweep(batch, isReadBack) : 0)
   }
-  const sweep = async (pause: () => Promise<void> = breathe): Promise<number> => {
-    const count = (await sweepIndex(pause)) + (await sweepContents(pause))
+  const sweep = async (pause: () => Promise<void> = breathe, isReadBack = false): Promise<number> => {
+    const count = (await sweepIndex(pause)) + (await sweepContents(pause, isReadBack))
     shelf.counts.leftovers += count
     return count
   }
@@ -120,9 +112,7 @@ export function createUpkeep(shelf: Shelf, changes: Changes, leases: Leases) {
   }
 
   return {
-    /** Looks a name up in cacache, for as long as the catalogue has not been read back whole. */
     recall,
-    recallAlone,
     discard,
     sweep,
     /** Reads a lost catalogue back. One process does it; the others wait for it. */
@@ -149,7 +139,7 @@ export function createUpkeep(shelf: Shelf, changes: Changes, leases: Leases) {
           if (batch.length >= BATCH) await restore()
         }
         await restore()
-        await sweep()
+        await sweep(breathe, true)
         if (!shelf.isClosed()) catalogue().setComplete()
         await changes.trim()
       } finally {
