@@ -3,10 +3,11 @@ import type { Fetcher } from './fetch/fetcher.js'
 import { type Admitted, createAdmission } from './images/admission.js'
 import { createArtworks, type DownloadRequest, type SaveImageResult } from './images/artworks.js'
 import { type OptimizeOptions, type OptimizeResult, optimize } from './images/cleanup.js'
-import type { Context, Counts, Obtained, Told } from './images/context.js'
+import type { Asking, Context, Counts, Obtained, Told } from './images/context.js'
 import { createDisplay } from './images/display.js'
 import { createFlights } from './images/flights.js'
 import { createOriginals } from './images/originals.js'
+import { createPurge } from './images/purge.js'
 import { createRenditions } from './images/renditions.js'
 import { type Address, formatAddress, toAddress } from './model/address.js'
 import { etagOf } from './model/digest.js'
@@ -30,9 +31,19 @@ export interface Image {
   readonly from: 'memory' | 'disk' | 'upstream'
 }
 
-/** An image as the routers need it: with the original's digest, that `?v=` names. */
+/** An image as the routers need it: with what is known of it. */
 export interface ServedImage extends Image {
+  /** The digest of its original, that `?v=` names. */
   readonly originalDigest: string
+  readonly entry: Entry
+  /** Its original, where that is known. */
+  readonly original?: Entry
+  /** How upstream was asked, where it was. */
+  readonly asking?: Asking
+  /** Of an `auto` variant: the media type that who asks for no modern format gets. */
+  readonly plainType?: string
+  /** It stands in for a better format that is being made. */
+  readonly isInterim?: boolean
 }
 
 /** What an asker may say. */
@@ -41,6 +52,8 @@ export interface GetOptions {
   readonly signal?: AbortSignal | undefined
   /** `Accept` of the request, for `auto` variants. */
   readonly accept?: string | undefined
+  /** Answers from what is held, or not at all. */
+  readonly onlyIfCached?: boolean | undefined
 }
 
 /** Numbers of the store and of what happened since start. */
@@ -80,28 +93,47 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
   const renditions = createRenditions(context, originals)
   const artworks = createArtworks(context, admission, originals, renditions)
   const display = createDisplay(context, admission, artworks)
+  const { purge, removeTree } = createPurge(context, admission, artworks)
 
   const toImage = ({ entry, bytes, from }: Obtained): Image => {
     counts[from === 'memory' ? 'memoryHits' : from === 'disk' ? 'diskHits' : 'misses'] += 1
     const { digest, type, width, height, storedAt } = entry
     return { bytes, contentType: type, etag: etagOf(digest), digest, width, height, storedAt, from }
   }
-  /** An admitted address as an image, with the digest of its original. */
+  /** An admitted address as an image, with what is known of it. */
   const obtain = async (admitted: Admitted, options: GetOptions): Promise<ServedImage> => {
     const { original, variant } = admitted
-    const { signal, accept } = options
-    const isAuto = variant.format === 'auto'
-    if (admitted.recipe === undefined && !isAuto) {
-      const known = await originals.obtain(original, signal)
-      const obtained = await originals.bytes(original, known, signal)
-      return { ...toImage(obtained), originalDigest: obtained.entry.digest }
+    if (variant.format === 'auto') return obtainAuto(admitted, options)
+    if (admitted.recipe === undefined) {
+      const known = await originals.obtain(original, options)
+      const obtained = await originals.bytes(original, known, options)
+      const { entry, asking = known.asking } = obtained
+      return {
+        ...toImage(obtained),
+        ...(asking && { asking }),
+        entry,
+        original: entry,
+        originalDigest: entry.digest,
+      }
     }
-    const plain = isAuto ? (await originals.obtain(original, signal)).entry.type : ''
-    const settled = admission.settle(admitted, accept, plain)
-    if (settled.recipe === undefined) return obtain(settled, options)
-    const made = await renditions.obtain(formatAddress(settled.address), original, settled.recipe, signal)
-    const originalDigest = made.original?.digest ?? made.picture.entry.madeFrom ?? ''
-    return { ...toImage(made.picture), originalDigest }
+    const made = await renditions.obtain(formatAddress(admitted.address), original, admitted.recipe, options)
+    const { picture, ...about } = made
+    const originalDigest = made.original?.digest ?? picture.entry.madeFrom ?? ''
+    return { ...toImage(picture), ...about, entry: picture.entry, originalDigest }
+  }
+  /** An `auto` variant as the format that the asker likes. AVIF, that takes long, is made for the next one. */
+  const obtainAuto = async (admitted: Admitted, options: GetOptions): Promise<ServedImage> => {
+    const known = await originals.obtain(admitted.original, options)
+    const plainType = known.entry.type
+    const best = admission.settle(admitted, options.accept, plainType)
+    const second = admission.settle(admitted, options.accept, plainType, 'avif')
+    const isLate =
+      best.variant.format === 'avif' && !renditions.isHeld(formatAddress(best.address), known.entry)
+    const settled = isLate ? second : best
+    if (isLate) void obtain(best, { onlyIfCached: true }).catch(() => {})
+    const image = await obtain(settled, options)
+    const asking = known.asking ?? image.asking
+    return { ...image, ...(asking && { asking }), plainType, ...(isLate && { isInterim: true }) }
   }
   const serve = (
     address: Address | string,
@@ -109,16 +141,6 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     options: GetOptions = {},
   ): Promise<ServedImage> => obtain(admission.admit(toAddress(address), trusted), options)
 
-  /** Removes a name and everything that was made from it. */
-  const removeTree = async (name: string): Promise<boolean> => {
-    for (let made = store.select({ original: name, limit: LARGEST_BATCH }); made.length > 0; ) {
-      for (const entry of made) await store.remove(entry.name)
-      const rest = store.select({ original: name, limit: LARGEST_BATCH })
-      made = rest.length < made.length ? rest : []
-    }
-    store.failures.clear(name)
-    return store.remove(name)
-  }
   /** After an original changed: artwork is made again, and so is what was looked at lately; the rest when asked for. */
   const remakeFrom = async (original: Entry): Promise<void> => {
     const recent = settings.now() - settings.freshness.maxAge
@@ -226,8 +248,9 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     /** Forgets an image and everything made from it. Answers whether it was there. */
     remove: async (address: Address | string): Promise<boolean> => {
       const { address: canonical } = admission.admit(toAddress(address), true)
-      return removeTree(imageName(formatAddress(canonical)))
+      return (await removeTree(imageName(formatAddress(canonical)))).length > 0
     },
+    purge,
     /** Removes what was not used for long, orphans and damaged copies. */
     optimizeCache: (options?: OptimizeOptions): Promise<OptimizeResult> => optimize(context, options),
     /** Forgets everything that can be fetched again. */
@@ -244,6 +267,15 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
       const report = await store.verify(options)
       for (const name of report.names) if (name.startsWith('local/')) tell.lost(name.slice('local/'.length))
       return report
+    },
+    /** Whether an entry is what its name stands for now. */
+    isCurrent: (entry: Entry): boolean => {
+      const now = store.find(entry.name)
+      return now?.digest === entry.digest && now.checkedAt === entry.checkedAt
+    },
+    /** Counts an answer that memory gave without asking here. */
+    countHit: (): void => {
+      counts.memoryHits += 1
     },
     stats: (): ImagesStats => ({
       ...store.stats(),

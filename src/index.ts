@@ -1,4 +1,5 @@
 /** express-artwork: the composition root, read from top to bottom, and every public name. */
+import type { RequestListener, ServerResponse } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import express, { type Router } from 'express'
 import type { Environment } from 'nunjucks'
@@ -11,16 +12,19 @@ import { createRefresher, type Enqueued, type Priority, type RefresherStatus } f
 import { createDiskStore } from './store/disk-store.js'
 import { createMemoryLayer, type MemoryLayer } from './store/memory-layer.js'
 import { createMemoryStore } from './store/memory-store.js'
-import { installFilters } from './templates/filters.js'
+import { createQuestions, installFilters, type TemplateParts } from './templates/filters.js'
 import { createInProcess } from './transform/in-process.js'
 import { createWorkerPool } from './transform/worker-pool.js'
 import { type Condition, createHealthRouter } from './web/health-router.js'
+import { createHotAnswers } from './web/hot-answers.js'
 import { createImagesRouter } from './web/images-router.js'
 import { createLocalRouter } from './web/local-router.js'
 import { createPlaceholderRouter } from './web/placeholders.js'
+import { addLink, preloadLink } from './web/preload.js'
 
 export type { DownloadRequest, SaveImageResult } from './images/artworks.js'
 export type { OptimizeOptions, OptimizeResult } from './images/cleanup.js'
+export type { Purged, PurgeTarget } from './images/purge.js'
 export type { Image, ImagesStats } from './images.js'
 export type { Address } from './model/address.js'
 export type { EntityId } from './model/artwork-path.js'
@@ -50,6 +54,7 @@ export type ArtworkImages = Pick<
   | 'put'
   | 'refresh'
   | 'remove'
+  | 'purge'
   | 'optimizeCache'
   | 'clearCache'
   | 'verify'
@@ -68,6 +73,18 @@ export interface ArtworkRefresher {
   idle(): Promise<void>
 }
 
+/** How a picture will be printed that is to be preloaded. */
+export interface PreloadOptions {
+  /** Kind of the subject, where it does not say itself. */
+  readonly kind?: string
+  /** Pixel widths of the `srcset`, or true for all that are offered. @default none */
+  readonly widths?: readonly number[] | true
+  /** `auto`, as `img` prints, or `webp`, as `picture` does. @default 'auto' */
+  readonly format?: string
+  /** The `sizes` that belong to it. @default '100vw' */
+  readonly sizes?: string
+}
+
 /** A toolkit in operation. */
 export interface Artwork {
   readonly images: ArtworkImages
@@ -78,10 +95,21 @@ export interface Artwork {
   readonly localRouter: Router
   /** `/{kind}/{variant}/{id}` alone, for another mount path. */
   readonly imagesRouter: Router
+  /**
+   * The fast lane: a request listener for `http.createServer` that answers what memory has (GET, HEAD, 304, 206,
+   * negotiated) before Express is entered, and gives everything else to the app. It answers only what `router`
+   * answered before, with the same bytes and fields; the app's own middleware does not see those requests.
+   */
+  listener(app: RequestListener): RequestListener
   /** `/health` and `/ready`, for whoever watches the process. */
   readonly healthRouter: Router
   /** Adds the filters to a Nunjucks environment. */
   installTemplates(environment: Environment): void
+  /**
+   * Adds `Link: rel=preload; as=image` for a picture above the fold, with what `img` and `picture` print for it.
+   * @param subject an entity, a URL or an artwork path, as in templates
+   */
+  preload(res: ServerResponse, subject: unknown, options?: PreloadOptions): void
   /** Lets the background work begin: entities that were queued, and those that templates show without a local picture. */
   start(): void
   /** Finishes what runs, writes what is to be written, and lets go of everything. The process can end after it. */
@@ -118,11 +146,19 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     { concurrency: 4, now, logger },
   )
 
-  const localRouter = createLocalRouter(images, settings)
-  const imagesRouter = createImagesRouter(images, settings)
+  const hot = createHotAnswers(settings, {
+    keepsBytes: layer.keepsBytes,
+    isCurrent: images.isCurrent,
+    use: layer.store.use,
+    count: images.countHit,
+  })
+  layer.watch(hot.watcher)
   const router = express.Router()
-  router.use(settings.urls.local, localRouter)
-  router.use(settings.urls.images, imagesRouter)
+  router.use((req, res, next) => {
+    if (!hot.answer(req.originalUrl, req, res)) next()
+  })
+  router.use(settings.urls.local, createLocalRouter(images, settings, hot))
+  router.use(settings.urls.images, createImagesRouter(images, settings, hot))
   router.use(settings.urls.placeholders, createPlaceholderRouter(settings))
 
   let closing: Promise<void> | undefined
@@ -151,6 +187,15 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     await images.clearCache()
     refresher.forgetFailures()
   }
+  const templates: TemplateParts = {
+    images,
+    kinds,
+    onWanted: ({ kind, id, sourceUrl, params }) => {
+      if (kind === undefined || id === undefined || !refresher.status().started) return
+      refresher.request({ sourceUrl, entityType: kind.kind, entityId: id, params }, 'low')
+    },
+  }
+  const questions = createQuestions(templates)
   return {
     images: { ...images, clearCache },
     refresher: {
@@ -159,18 +204,19 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
       idle: refresher.idle,
     },
     router,
-    localRouter,
-    imagesRouter,
+    localRouter: createLocalRouter(images, settings),
+    imagesRouter: createImagesRouter(images, settings),
+    listener: (app) => (req, res) => {
+      if (closing !== undefined || !hot.answer(req.url ?? '', req, res)) app(req, res)
+    },
     healthRouter: createHealthRouter(condition),
-    installTemplates: (environment) =>
-      installFilters(environment, {
-        images,
-        kinds,
-        onWanted: ({ kind, id, sourceUrl, params }) => {
-          if (kind === undefined || id === undefined || !refresher.status().started) return
-          refresher.request({ sourceUrl, entityType: kind.kind, entityId: id, params }, 'low')
-        },
-      }),
+    installTemplates: (environment) => installFilters(environment, templates),
+    preload: (res, subject, { kind, widths, format, sizes = '100vw' } = {}) => {
+      const { url, from, srcset } = questions.imageData(subject, { kind, widths, format })
+      if (from === 'placeholder' && srcset === '') return
+      const type = format === undefined || format === 'auto' || srcset === '' ? undefined : `image/${format}`
+      addLink(res, preloadLink({ url, srcset, sizes, type }))
+    },
     start: refresher.start,
     close: () => {
       closing ??= close()

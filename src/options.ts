@@ -99,6 +99,13 @@ export const optionsSchema = z.strictObject({
     })
     .prefault({}),
   private: z.boolean().default(false),
+  cacheStatus: z.boolean().default(true),
+  cacheTags: z.union([z.boolean(), z.enum(['Cache-Tag', 'Surrogate-Key', 'xkey'])]).default(false),
+  onPurge: shaped<(urls: readonly string[], tags: readonly string[]) => unknown>(
+    isFunction,
+    'must be a function',
+  ).optional(),
+  sendTimeout: duration.default(120_000),
   cors: z.union([z.string(), z.literal(false)]).default('*'),
   memory: z.strictObject({ maxBytes: bytes.default(64 * 1024 ** 2) }).prefault({}),
   disk: z
@@ -113,7 +120,7 @@ export const optionsSchema = z.strictObject({
       maxAge: duration.default(7 * 864e5),
       staleWhileRevalidate: duration.default(864e5),
       staleIfError: duration.default(30 * 864e5),
-      upstream: z.enum(['bounded']).default('bounded'),
+      upstream: z.enum(['bounded', 'strict']).default('bounded'),
     })
     .prefault({}),
   fetch: z

@@ -6,7 +6,6 @@
 import { lookup as systemLookup } from 'node:dns'
 import type { LookupFunction } from 'node:net'
 import { DelegateBackoff, handleWhen, retry } from 'cockatiel'
-import CachePolicy from 'http-cache-semantics'
 import { ArtworkError, asArtworkError } from '../model/errors.js'
 import type { FetchRequest, Validators } from '../model/fetch-request.js'
 import { type Kind, mayBeImage, sniff } from '../model/media-type.js'
@@ -15,6 +14,7 @@ import { createBreakers } from './breaker.js'
 import { type Exchanged, exchange } from './exchange.js'
 import { checkUrl, type GuardOptions, guardedLookup, isExcepted } from './guard.js'
 import { createPlaces } from './places.js'
+import { type Told, toldBy } from './told.js'
 
 /** Everything that bounds a fetch. Bytes, counts, and ms. */
 export interface FetcherOptions extends GuardOptions {
@@ -31,12 +31,6 @@ export interface FetcherOptions extends GuardOptions {
   readonly userAgent: string
   readonly lookup: LookupFunction | undefined
   readonly now: () => number
-}
-
-/** What upstream said of how long its answer is good, and how to ask again. */
-export interface Told extends Validators {
-  /** Seconds of freshness by its own headers; undefined where it said nothing. */
-  readonly freshSeconds: number | undefined
 }
 
 /** An original that came, or the word that the copy held is still right. */
@@ -168,7 +162,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       }
       return insist(url, signal, async (current) => {
         const answer = await attempt(request, 'GET', conditions, current)
-        return judge(answer, Object.keys(conditions).length > 0, url, options.now())
+        return judge(answer, Object.keys(conditions).length > 0, options.now())
       })
     },
     probe: async (request) => {
@@ -205,9 +199,9 @@ const countsForBreaker = (error: unknown): boolean => {
 }
 
 /** Turns an answer into an image, a "not modified", or the row of the table it stands for. */
-function judge(answer: Exchanged, conditional: boolean, url: URL, now: number): Fetched {
+function judge(answer: Exchanged, conditional: boolean, now: number): Fetched {
   const { status, header, bytes } = answer
-  if (status === 304 && conditional) return { outcome: 'not-modified', ...toldBy(answer, url, now) }
+  if (status === 304 && conditional) return { outcome: 'not-modified', ...toldBy(header, now) }
   if (status === 206 && !isWhole(header('content-range'), bytes.length))
     throw new ArtworkError('bad_answer', 'the source sent a part of the image')
   if (status !== 200 && status !== 206) throw failureOf(status, header('retry-after'), now)
@@ -215,7 +209,7 @@ function judge(answer: Exchanged, conditional: boolean, url: URL, now: number): 
   if (bytes.length === 0) throw new ArtworkError('bad_answer', 'the source sent nothing')
   const kind = sniff(bytes)
   if (kind === undefined) throw new ArtworkError('unsupported', 'this is not an image of a known format')
-  return { outcome: 'image', bytes, kind, ...toldBy(answer, url, now) }
+  return { outcome: 'image', bytes, kind, ...toldBy(header, now) }
 }
 
 function isWhole(contentRange: string | null, length: number): boolean {
@@ -239,25 +233,4 @@ function retryAfterSeconds(text: string | null, now: number): number | undefined
   if (text === null) return undefined
   const wait = /^\d{1,9}$/.test(text.trim()) ? Number(text) : (Date.parse(text) - now) / 1000
   return Number.isNaN(wait) ? undefined : Math.min(Math.max(Math.ceil(wait), 1), 300)
-}
-
-/** Freshness by upstream's own headers (RFC 9111 §4.2.1) and the validators for the next time. */
-function toldBy(answer: Exchanged, url: URL, now: number): Told {
-  const names = ['cache-control', 'expires', 'date', 'age', 'etag', 'last-modified', 'pragma', 'vary']
-  const headers: Record<string, string> = {}
-  for (const name of names) {
-    const value = answer.header(name)
-    if (value !== null) headers[name] = value
-  }
-  const says = headers['cache-control'] !== undefined || headers.expires !== undefined
-  const policy = new CachePolicy(
-    { url: url.pathname, method: 'GET', headers: {} },
-    { status: 200, headers: { date: new Date(now).toUTCString(), ...headers } },
-    { shared: true },
-  )
-  return {
-    freshSeconds: says ? Math.max(0, Math.floor(policy.timeToLive() / 1000)) : undefined,
-    etag: headers.etag,
-    lastModified: headers['last-modified'],
-  }
 }

@@ -1,9 +1,9 @@
 /** Which addresses are answered: the variant is known, the source accepts it, and it is one of the strict list or signed. */
 
-import { negotiate } from '../model/accept.js'
+import { modernFormats, negotiate } from '../model/accept.js'
 import { type Address, formatAddress } from '../model/address.js'
 import { ArtworkError } from '../model/errors.js'
-import { typeOf } from '../model/media-type.js'
+import type { Format } from '../model/media-type.js'
 import {
   formatVariant,
   isAsFetched,
@@ -41,6 +41,8 @@ export function createAdmission(settings: Settings) {
   const sources = new Map(
     settings.sources.flatMap((source) => source.kinds.map((kind) => [kind, source] as const)),
   )
+
+  const modern = modernFormats(settings.transform.formats)
 
   const sourceOf = (kind: string): Source => {
     const source = sources.get(kind)
@@ -93,13 +95,23 @@ export function createAdmission(settings: Settings) {
         recipe: isOriginal || isAsFetched(variant) ? undefined : recipe,
       })
     },
-    /** An `auto` address as the one that the request's `Accept` comes down to; any other as it is. */
-    settle: (admitted: Admitted, accept: string | undefined, plainType: string): Admitted => {
+    /**
+     * An `auto` address as the one that the request's `Accept` comes down to; any other as it is.
+     * @param plainType media type of the source's own family
+     * @param except a format that is not to be chosen
+     */
+    settle: (
+      admitted: Admitted,
+      accept: string | undefined,
+      plainType: string,
+      except?: Format,
+    ): Admitted => {
       if (admitted.variant.format !== 'auto') return admitted
-      const modern = (['avif', 'webp'] as const).filter((format) =>
-        settings.transform.formats.includes(format),
+      const format = negotiate(
+        accept,
+        plainType,
+        modern.filter((one) => one !== except),
       )
-      const format = negotiate(accept, plainType === '' ? typeOf('jpeg') : plainType, modern)
       const variant = settleAuto(admitted.variant, format)
       const name = formatVariant(variant, rules)
       return {

@@ -41,6 +41,9 @@ export interface SaveImageResult {
   readonly repository: 'saved' | 'refused' | 'none'
 }
 
+/** An entity's picture in hand, with its original where that is known. */
+export type Shelved = Obtained & { readonly original?: Entry }
+
 /** See the top of the file. */
 export type Artworks = ReturnType<typeof createArtworks>
 
@@ -142,7 +145,7 @@ export function createArtworks(
       ownerKind: kind.kind,
       ownerId,
     }
-    const known = await originals.obtain(original, asker)
+    const known = await originals.obtain(original, { signal: asker })
     store.failures.clear(place.name)
     const { entry } = await renditions.make(place, original, known, recipeFor(kind), asker)
     if (!entry.held) throw new ArtworkError('disk_write', 'the image could not be kept')
@@ -200,7 +203,7 @@ export function createArtworks(
      * The picture under an artwork path, from what is held: never from the network.
      * @returns the picture; the entry alone where the name is known and its bytes are gone; undefined for no such name
      */
-    get: async (path: string): Promise<Obtained | Entry | undefined> => {
+    get: async (path: string): Promise<Shelved | Entry | undefined> => {
       let entry = await store.recall(artworkName(path))
       for (
         let digest = '';
@@ -211,7 +214,8 @@ export function createArtworks(
         if (held !== undefined) {
           store.use(entry.name)
           noticeAge(entry)
-          return { entry, ...held }
+          const original = entry.original === undefined ? undefined : store.find(entry.original, 'memory')
+          return { entry, ...held, ...(original && { original }) }
         }
         // Bytes that were replaced while they were read are under the same name with another digest: once more.
         digest = entry.digest

@@ -35,6 +35,16 @@ export interface Context {
   readonly tell: Told
 }
 
+/** How an answer came about, for `Age` and `Cache-Status` (RFC 9111 §5.1, RFC 9211). */
+export interface Asking {
+  /** Why upstream was asked: nothing was held, or what was held had aged. */
+  readonly why: 'miss' | 'stale'
+  /** What upstream answered, where this asker was the one that asked. */
+  readonly status: 200 | 304 | undefined
+  /** Whether it waited for what another asker had begun. */
+  readonly collapsed: boolean
+}
+
 /** An image in hand: its entry, its bytes, and where they came from. */
 export interface Obtained {
   readonly entry: Entry

@@ -93,6 +93,23 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
     return urls.base + (key === undefined ? versioned : signAddress(versioned, key))
   }
 
+  /**
+   * The URL under `/images` of a picture in a variant, or undefined where it is not offered: an unknown
+   * host, or a size that is neither listed nor signed.
+   * @param of a source URL, or an address text without its variant (`poster/abc.jpg`)
+   * @param variant canonical text; left out: the usual size of its kind
+   */
+  const imageUrl = (of: string, variant?: string): string | undefined =>
+    quietly(() => {
+      const [kind = '', ...rest] = of.split('/')
+      const subject = isWebUrl(of) ? admission.claim(of).address : { kind, id: rest.join('/') }
+      const chosen = variant ?? admission.sourceOf(subject.kind).defaultVariant(subject.kind)
+      const address = makeAddress(subject.kind, chosen, subject.id)
+      const admitted = admission.admit(address, settings.signing.keys.length > 0)
+      const entry = store.find(imageName(admitted.original.text), 'memory')
+      return printAddress(address.kind, chosen, admitted.address.id, entry?.held ? entry : undefined)
+    })
+
   return {
     display,
     placeholder,
@@ -106,21 +123,15 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
         }) ?? []
       )
     },
-    /**
-     * The URL under `/images` of a picture in a variant, or undefined where it is not offered: an unknown
-     * host, or a size that is neither listed nor signed.
-     * @param of a source URL, or an address text without its variant (`poster/abc.jpg`)
-     * @param variant canonical text; left out: the usual size of its kind
-     */
-    imageUrl: (of: string, variant?: string): string | undefined =>
-      quietly(() => {
-        const [kind = '', ...rest] = of.split('/')
-        const subject = isWebUrl(of) ? admission.claim(of).address : { kind, id: rest.join('/') }
-        const chosen = variant ?? admission.sourceOf(subject.kind).defaultVariant(subject.kind)
-        const address = makeAddress(subject.kind, chosen, subject.id)
-        const admitted = admission.admit(address, settings.signing.keys.length > 0)
-        const entry = store.find(imageName(admitted.original.text), 'memory')
-        return printAddress(address.kind, chosen, admitted.address.id, entry?.held ? entry : undefined)
-      }),
+    imageUrl,
+    /** Candidates for a `srcset`, by width: `… 320w, … 640w`; widths that are not offered are left out. */
+    srcset: (of: string, widths: readonly unknown[], format: string): string =>
+      widths
+        .map(Number)
+        .filter((width) => Number.isInteger(width) && width > 0)
+        .map((width) => [imageUrl(of, `w${width}-${format}`), width] as const)
+        .filter(([url]) => url !== undefined)
+        .map(([url, width]) => `${url} ${width}w`)
+        .join(', '),
   }
 }

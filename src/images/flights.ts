@@ -45,6 +45,8 @@ export function createFlights() {
     /** Runs `work` for the key, or joins the one that is under way. All askers must mean the same type by a key. */
     run: <T>(key: string, work: (signal: AbortSignal) => Promise<T>, asker?: AbortSignal): Promise<T> =>
       board<T>(key, flights.get(key) ?? depart(key, work), asker),
+    /** Whether work for the key is under way. */
+    has: (key: string): boolean => flights.has(key),
     /** Resolves when everything that is under way has landed, well or not. */
     landed: async (): Promise<void> => {
       while (flights.size > 0) await Promise.allSettled([...flights.values()].map((flight) => flight.promise))

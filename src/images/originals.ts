@@ -13,13 +13,27 @@ import {
 import { kindOfType, typeOf } from '../model/media-type.js'
 import type { NewEntry } from '../store/store.js'
 import type { Original } from './admission.js'
-import type { Context, Obtained } from './context.js'
+import type { Asking, Context, Obtained } from './context.js'
 
 /** An original whose facts are known; its bytes come along when they were just fetched. */
 export interface Known {
   readonly entry: Entry
   readonly bytes?: Buffer
+  /** Nothing of it may be kept: upstream forbids it. */
+  readonly isTransient?: boolean
+  /** How upstream was asked, where it was. */
+  readonly asking?: Asking
 }
+
+/** What an asker of an original says. */
+export interface OriginalOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Answers from what is held, or not at all (`Cache-Control: only-if-cached`). */
+  readonly onlyIfCached?: boolean | undefined
+}
+
+/** An original in hand. */
+export type OriginalBytes = Known & Obtained
 
 /** Whether an original changed when it was asked about again. */
 export interface Refreshed {
@@ -29,6 +43,15 @@ export interface Refreshed {
 
 /** See the top of the file. */
 export type Originals = ReturnType<typeof createOriginals>
+
+const UNREACHABLE: ReadonlySet<string> = new Set([
+  'connection',
+  'bad_answer',
+  'timeout',
+  'upstream_failed',
+  'throttled',
+  'unavailable',
+])
 
 /** Makes the part of the pipeline that has to do with originals. */
 export function createOriginals(context: Context) {
@@ -55,7 +78,7 @@ export function createOriginals(context: Context) {
       const request = await original.source.locate(original.address)
       counts.upstreamRequests += 1
       const fetched = await fetcher.fetch(request, held ?? {}, signal)
-      const known = await take(name, request.url, fetched, held)
+      const known = await take(original, request.url, fetched, held)
       if (remembered !== undefined) store.failures.clear(name)
       return known
     } catch (error) {
@@ -65,15 +88,17 @@ export function createOriginals(context: Context) {
     }
   }
   /** Fetches, or asks whether the copy held is still right. Failures are remembered, and answered at once while they stand. */
-  const consult = (
+  const consult = async (
     original: Original,
     held: Entry | undefined,
     insist: boolean,
     asker?: AbortSignal,
   ): Promise<Known> => {
     const name = imageName(original.text)
-    return flights.run(
-      `${name}${held === undefined ? '' : '?'}`,
+    const key = `${name}${held === undefined ? '' : '?'}`
+    const collapsed = flights.has(key)
+    const known = await flights.run(
+      key,
       async (signal) => {
         const turn = await store.turn(name, signal)
         try {
@@ -84,38 +109,64 @@ export function createOriginals(context: Context) {
       },
       asker,
     )
+    const why = held === undefined ? 'miss' : 'stale'
+    const isFollower = collapsed || known.asking === undefined
+    return {
+      ...known,
+      asking: { why, status: isFollower ? undefined : known.asking?.status, collapsed: isFollower },
+    }
   }
   const remember = (name: string, error: unknown): void => {
     const failure = rememberFailure(asArtworkError(error), store.failures.get(name), now())
     if (failure !== undefined) store.failures.set(name, failure)
   }
 
+  /** Whether upstream's own rules hold for an original. Where the URL names the content, they have nothing to say. */
+  const isStrict = (original: Original): boolean =>
+    settings.freshness.upstream === 'strict' && original.source.cache === undefined
+
+  /** How long what upstream told of may be used. A 304 that says nothing leaves it as it was (RFC 9111 §3.2). */
+  const lifetimeOf = (original: Original, told: Fetched, held: Entry | undefined) => {
+    if (!isStrict(original)) {
+      const freshFor = boundedFreshness(told.freshSeconds, settings.freshness.maxAge)
+      return { freshFor, staleWhileRevalidate: undefined, staleIfError: undefined }
+    }
+    const isSilent = told.outcome === 'not-modified' && told.freshSeconds === undefined
+    if (isSilent && held?.staleIfError !== undefined) {
+      const { freshFor, staleWhileRevalidate, staleIfError } = held
+      return { freshFor, staleWhileRevalidate, staleIfError }
+    }
+    return {
+      freshFor: (told.freshSeconds ?? told.guessSeconds) * 1000,
+      staleWhileRevalidate: told.staleWhileRevalidate * 1000,
+      staleIfError: told.staleIfError * 1000,
+    }
+  }
+
   /** Keeps what was fetched. Bytes that are the same as before renew the entry and change nothing else. */
   const take = async (
-    name: string,
+    original: Original,
     url: string,
     fetched: Fetched,
     held: Entry | undefined,
   ): Promise<Known> => {
+    const name = imageName(original.text)
     const checkedAt = now()
-    const freshFor = boundedFreshness(fetched.freshSeconds, settings.freshness.maxAge)
     const { etag, lastModified } = fetched
-    const facts = { checkedAt, freshFor, etag, lastModified }
+    const lifetime = { checkedAt, ...lifetimeOf(original, fetched, held) }
+    const asked = (status: 200 | 304) => ({ asking: { why: 'miss', status, collapsed: false } as const })
     if (fetched.outcome === 'not-modified') {
       if (held === undefined)
         throw new ArtworkError('bad_answer', 'the source answered a question that was not asked')
-      return {
-        entry: store.amend(held, {
-          checkedAt,
-          freshFor,
-          ...(etag && { etag }),
-          ...(lastModified && { lastModified }),
-        }),
-      }
+      const validators = { ...(etag && { etag }), ...(lastModified && { lastModified }) }
+      return { entry: store.amend(held, { ...lifetime, ...validators }), ...asked(304) }
     }
     const { bytes, kind } = fetched
     const digest = digestOf(bytes)
-    if (held?.held && held.digest === digest) return { entry: store.amend(held, facts), bytes }
+    const facts = { ...lifetime, etag, lastModified }
+    const isTransient = isStrict(original) && !fetched.storable
+    if (!isTransient && held?.held && held.digest === digest)
+      return { entry: store.amend(held, facts), bytes, ...asked(200) }
     const { width, height } = await transformer.inspect(bytes, kind)
     const fresh: NewEntry = {
       name,
@@ -127,7 +178,11 @@ export function createOriginals(context: Context) {
       ...facts,
       sourceUrl: url,
     }
-    return { entry: await keep(fresh, bytes, digest), bytes }
+    if (!isTransient) return { entry: await keep(fresh, bytes, digest), bytes, ...asked(200) }
+    // What was kept before it was forbidden goes.
+    if (store.find(name) !== undefined) await store.remove(name)
+    const entry = { ...fresh, digest, size: bytes.length, held: false }
+    return { entry, bytes, isTransient, ...asked(200) }
   }
   /** A write that fails degrades the answer: the picture is served, and fetched again next time. */
   const keep = async (fresh: NewEntry, bytes: Buffer, digest: string): Promise<Entry> => {
@@ -143,11 +198,16 @@ export function createOriginals(context: Context) {
     return store.find(name) ?? store.recall(name)
   }
 
+  const forbidAsking = (): never => {
+    throw new ArtworkError('not_held', 'the image is not held')
+  }
+
   /** The facts of an original by the rule of freshness (RFC 9111 §4.2, RFC 5861), fetched where there are none. */
-  const obtain = async (original: Original, asker?: AbortSignal): Promise<Known> => {
+  const obtain = async (original: Original, options: OriginalOptions = {}): Promise<Known> => {
+    const { signal, onlyIfCached = false } = options
     const entry = await find(original)
-    if (entry === undefined) return consult(original, undefined, false, asker)
-    store.use(entry.name)
+    if (entry === undefined)
+      return onlyIfCached ? forbidAsking() : consult(original, undefined, false, signal)
     const freshness = freshnessOf(entry, settings.freshness, now())
     if (freshness === 'fresh') return { entry }
     if (freshness === 'stale') {
@@ -155,9 +215,14 @@ export function createOriginals(context: Context) {
       return { entry }
     }
     try {
-      return await consult(original, entry, false, asker)
+      if (onlyIfCached) return forbidAsking()
+      return await consult(original, entry, false, signal)
     } catch (error) {
-      if (freshness === 'overdue' && asArtworkError(error).code !== 'cancelled') return { entry }
+      const { code } = asArtworkError(error)
+      if (freshness === 'overdue' && code !== 'cancelled') return { entry }
+      // Held, and forbidden to be used unasked: nobody could be asked (RFC 9111 §5.2.2.2).
+      if (entry.staleIfError !== undefined && entry.held && UNREACHABLE.has(code))
+        throw new ArtworkError('timeout', 'the source could not be asked', { cause: error })
       throw error
     }
   }
@@ -165,15 +230,22 @@ export function createOriginals(context: Context) {
   return {
     obtain,
     /** The bytes of an original whose facts are known; fetched again where they are gone. */
-    bytes: async (original: Original, known: Known, asker?: AbortSignal): Promise<Obtained> => {
-      if (known.bytes !== undefined) return { entry: known.entry, bytes: known.bytes, from: 'upstream' }
+    bytes: async (
+      original: Original,
+      known: Known,
+      options: OriginalOptions = {},
+    ): Promise<OriginalBytes> => {
+      if (known.bytes !== undefined) return { ...known, bytes: known.bytes, from: 'upstream' }
       const held = await store.read(known.entry)
-      if (held !== undefined) return { entry: known.entry, ...held }
-      const again = await consult(original, undefined, false, asker)
-      if (again.bytes !== undefined) return { entry: again.entry, bytes: again.bytes, from: 'upstream' }
+      // Only who needs its bytes uses an original; its row stays for as long as something made from it does.
+      if (held !== undefined) store.use(known.entry.name)
+      if (held !== undefined) return { ...known, ...held }
+      if (options.onlyIfCached) return forbidAsking()
+      const again = await consult(original, undefined, false, options.signal)
+      if (again.bytes !== undefined) return { ...again, bytes: again.bytes, from: 'upstream' }
       const fetched = await store.read(again.entry)
       if (fetched === undefined) throw new ArtworkError('bad_answer', 'the source sent nothing')
-      return { entry: again.entry, ...fetched }
+      return { ...again, ...fetched }
     },
     /**
      * Asks upstream about an original now, whatever its age.

@@ -1,13 +1,19 @@
 /** Renditions: made from an original, good for as long as that has the same bytes, one flight for all askers. */
 import { digestOf } from '../model/digest.js'
 import { type Entry, imageName } from '../model/entry.js'
-import { asArtworkError, failureStands, recallFailure, rememberFailure } from '../model/errors.js'
+import {
+  ArtworkError,
+  asArtworkError,
+  failureStands,
+  recallFailure,
+  rememberFailure,
+} from '../model/errors.js'
 import { typeOf } from '../model/media-type.js'
 import { type Recipe, recipeText } from '../model/variant.js'
 import type { NewEntry } from '../store/store.js'
 import type { Original } from './admission.js'
-import type { Context, Obtained } from './context.js'
-import type { Known, Originals } from './originals.js'
+import type { Asking, Context, Obtained } from './context.js'
+import type { Known, OriginalOptions, Originals } from './originals.js'
 
 /** Where a made picture is kept, and whose it is. */
 export interface Place {
@@ -16,6 +22,13 @@ export interface Place {
   readonly sourceUrl?: string
   readonly ownerKind?: string
   readonly ownerId?: string
+}
+
+/** A rendition in hand, and the original that it was made from, where that is known. */
+export interface Rendition {
+  readonly picture: Obtained
+  readonly original?: Entry
+  readonly asking?: Asking
 }
 
 /** See the top of the file. */
@@ -56,7 +69,7 @@ export function createRenditions(context: Context, originals: Originals) {
     const failure = store.failures.get(place.name)
     if (failure !== undefined && failureStands(failure, settings.now()))
       throw recallFailure(failure, settings.now())
-    const source = await originals.bytes(original, known, signal)
+    const source = await originals.bytes(original, known, { signal })
     try {
       counts.encodes += 1
       const made = await transformer.transform(source.bytes, originals.kindOf(source.entry), recipe)
@@ -73,7 +86,8 @@ export function createRenditions(context: Context, originals: Originals) {
         madeFrom: source.entry.digest,
         recipe: recipeText(recipe),
       }
-      return { entry: await keep(fresh, made.bytes), bytes: made.bytes, from: 'upstream' }
+      const isKept = source.isTransient !== true
+      return { entry: await keep(fresh, made.bytes, isKept), bytes: made.bytes, from: 'upstream' }
     } catch (error) {
       counts.failures += 1
       const remembered = rememberFailure(asArtworkError(error), failure, settings.now())
@@ -88,34 +102,44 @@ export function createRenditions(context: Context, originals: Originals) {
     const read = await store.read(entry)
     return read === undefined ? undefined : { entry, ...read }
   }
-  const keep = async (fresh: NewEntry, bytes: Buffer): Promise<Entry> => {
-    try {
-      return await store.write(fresh, bytes)
-    } catch {
-      return { ...fresh, digest: digestOf(bytes), size: bytes.length, held: false }
-    }
+  const keep = async (fresh: NewEntry, bytes: Buffer, isKept: boolean): Promise<Entry> => {
+    const unkept = { ...fresh, digest: digestOf(bytes), size: bytes.length, held: false }
+    return isKept ? store.write(fresh, bytes).catch(() => unkept) : unkept
   }
 
   return {
     make,
+    /** Whether the rendition of an address is held, made from these bytes. */
+    isHeld: (addressText: string, original: Entry): boolean => {
+      const entry = store.find(imageName(addressText))
+      return entry?.held === true && entry.madeFrom === original.digest
+    },
     /** The rendition of an address, made where it is not held or its original has changed. */
-    obtain: async (addressText: string, original: Original, recipe: Recipe, asker?: AbortSignal) => {
+    obtain: async (
+      addressText: string,
+      original: Original,
+      recipe: Recipe,
+      options: OriginalOptions,
+    ): Promise<Rendition> => {
       const name = imageName(addressText)
       const entry = store.find(name) ?? (await store.recall(name))
-      const known = await originals.obtain(original, asker).catch(async (error) => {
+      const known = await originals.obtain(original, options).catch(async (error) => {
         // The original's row may be gone while this picture is held: it stands in for as long as upstream fails.
         const copy = entry === undefined ? undefined : await store.read(entry)
         if (copy === undefined || entry === undefined) throw error
         return { standIn: { entry, ...copy } }
       })
-      if ('standIn' in known) return { picture: known.standIn, original: undefined }
+      if ('standIn' in known) return { picture: known.standIn }
+      const asked = { original: known.entry, ...(known.asking && { asking: known.asking }) }
       const picture = await held(name, known.entry.digest, recipe)
       if (picture !== undefined) {
         store.use(name)
-        return { picture, original: known.entry }
+        return { picture, ...asked }
       }
+      if (options.onlyIfCached && !known.entry.held)
+        throw new ArtworkError('not_held', 'the image is not held')
       const place: Place = { name, role: 'rendition' }
-      return { picture: await make(place, original, known, recipe, asker), original: known.entry }
+      return { picture: await make(place, original, known, recipe, options.signal), ...asked }
     },
   }
 }

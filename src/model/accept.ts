@@ -24,6 +24,10 @@ function parseAccept(header: string): readonly Range[] {
 const namedWeight = (ranges: readonly Range[], type: string): number =>
   ranges.find((range) => range.type === type)?.weight ?? 0
 
+/** The formats that `auto` may choose beside the source's own family, the best first. */
+export const modernFormats = (allowed: readonly Format[]): readonly Format[] =>
+  (['avif', 'webp'] as const).filter((format) => allowed.includes(format))
+
 /**
  * The format for an `auto` variant: AVIF or WebP where the header names it and does not like the plain
  * family better, else undefined for the source's own family. A bare wildcard says nothing, so it gets that.

@@ -22,6 +22,12 @@ export interface Entry {
   readonly checkedAt: number
   /** Originals: how long they are fresh after that, ms. */
   readonly freshFor: number
+  /**
+   * Originals kept by upstream's own rules (`freshness.upstream: 'strict'`): how long they may be used after that,
+   * ms, at once and when upstream fails.
+   */
+  readonly staleWhileRevalidate?: number | undefined
+  readonly staleIfError?: number | undefined
   /** Whether the bytes are held; a row may outlive them. */
   readonly held: boolean
   /** Originals: upstream's validators. */
@@ -60,17 +66,21 @@ export type Freshness = 'fresh' | 'stale' | 'overdue' | 'dead'
 /** A clock that was set back this far is taken at its word; further, and the entry is checked again. */
 const CLOCK_SLACK = 60_000
 
+/** What of an entry its freshness follows from. */
+export type Ageing = Pick<Entry, 'checkedAt' | 'freshFor' | 'staleWhileRevalidate' | 'staleIfError'>
+
+/** When an original stops being fresh, ms since the epoch. What is kept by upstream's own rules has no other bound. */
+export const freshUntil = (entry: Ageing, policy: FreshnessPolicy): number =>
+  entry.checkedAt +
+  (entry.staleIfError === undefined ? Math.min(entry.freshFor, policy.maxAge) : entry.freshFor)
+
 /** Decides the freshness of an original (RFC 9111 §4.2, RFC 5861). */
-export function freshnessOf(
-  entry: Pick<Entry, 'checkedAt' | 'freshFor'>,
-  policy: FreshnessPolicy,
-  now: number,
-): Freshness {
+export function freshnessOf(entry: Ageing, policy: FreshnessPolicy, now: number): Freshness {
   if (entry.checkedAt > now + CLOCK_SLACK) return 'stale'
-  const past = now - entry.checkedAt - Math.min(entry.freshFor, policy.maxAge)
+  const past = now - freshUntil(entry, policy)
   if (past < 0) return 'fresh'
-  if (past <= policy.staleWhileRevalidate) return 'stale'
-  return past <= policy.staleIfError ? 'overdue' : 'dead'
+  if (past <= (entry.staleWhileRevalidate ?? policy.staleWhileRevalidate)) return 'stale'
+  return past <= (entry.staleIfError ?? policy.staleIfError) ? 'overdue' : 'dead'
 }
 
 const ONE_HOUR = 3_600_000

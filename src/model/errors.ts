@@ -56,6 +56,7 @@ const table = {
   throttled: { status: 502, reason: 'http_5xx', retried: true, remember: once(MINUTE) },
   processing: { status: 502, reason: 'processing', retried: false, remember: once(MINUTE) },
   timeout: { status: 504, reason: 'timeout', retried: true, remember: doubling },
+  not_held: { status: 504, reason: 'timeout', retried: false, remember: NEVER },
   decode_timeout: { status: 504, reason: 'timeout', retried: false, remember: doubling },
   disk_write: { status: 503, reason: 'disk_write', retried: false, remember: NEVER },
   unavailable: { status: 503, reason: 'unavailable', retried: false, remember: NEVER },

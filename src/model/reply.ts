@@ -20,6 +20,7 @@ export interface Asked {
   readonly ifUnmodifiedSince?: string | undefined
   readonly range?: string | undefined
   readonly ifRange?: string | undefined
+  readonly wantReprDigest?: string | undefined
 }
 
 /** How long clients and shared caches may keep an answer. Seconds. */
@@ -36,6 +37,9 @@ export const ENTITY: CachePolicy = { kind: 'revisited', maxAge: 3600, swr: 86_40
 
 /** A URL with the `?v=` of other bytes: today's, for a minute. */
 export const MISMATCH: CachePolicy = { kind: 'brief', maxAge: 60 }
+
+/** A picture that stands in for a better one, which is being made. */
+export const INTERIM: CachePolicy = { kind: 'brief', maxAge: 30 }
 
 /** The text of `Cache-Control`. */
 export function cacheControl(policy: CachePolicy, isPrivate: boolean): string {
@@ -54,12 +58,16 @@ export function cacheControl(policy: CachePolicy, isPrivate: boolean): string {
 export interface Picture {
   readonly bytes: Uint8Array
   readonly type: string
+  /** SHA-256 of the bytes, hex. */
+  readonly digest: string
   /** Quoted strong entity tag. */
   readonly etag: string
   /** ms since the epoch. */
   readonly storedAt: number
-  /** File name for saving, ASCII. */
+  /** File name for saving. */
   readonly fileName: string
+  /** Drawn by us: also what is no raster image may be looked at by itself then. */
+  readonly isOurs?: boolean
 }
 
 /** What of the answer the app decides. */
@@ -70,6 +78,47 @@ export interface ReplyRules {
   readonly cors: string
   /** Names of request headers the choice of this picture depended on. */
   readonly vary?: string | undefined
+  /** ms since the epoch. */
+  readonly now: number
+  /** Seconds since upstream was asked about it; undefined where it has just come. */
+  readonly age?: number | undefined
+  /** `Cache-Status`, undefined for none. */
+  readonly cacheStatus?: string | undefined
+  /** More fields, `Cache-Tag` and its kin. */
+  readonly extra?: Readonly<Record<string, string>> | undefined
+}
+
+/**
+ * `Age` as it is printed (RFC 9111 §5.1). Where the URL may stand for another picture tomorrow, we are the origin
+ * that says how long it may be kept, and a cache in front has at least half of that.
+ */
+export const printedAge = (policy: CachePolicy, age: number): number =>
+  Math.max(0, policy.kind === 'immutable' ? age : Math.min(age, Math.floor(policy.maxAge / 2)))
+
+/** What became of a request in our cache (RFC 9211). `ttl` is the freshness that is left, seconds. */
+export function cacheStatus(
+  asking:
+    | { readonly why: 'miss' | 'stale'; readonly status?: number | undefined; readonly collapsed: boolean }
+    | undefined,
+  isStored: boolean,
+  ttl: number | undefined,
+): string {
+  const left = ttl === undefined ? '' : `; ttl=${ttl}`
+  if (asking === undefined) return `express-artwork; hit${left}`
+  const { why, status, collapsed } = asking
+  if (collapsed) return `express-artwork; fwd=${why}; collapsed`
+  const told = status === undefined ? '' : `; fwd-status=${status}`
+  return `express-artwork; fwd=${why}${told}${isStored && status !== 304 ? '; stored' : ''}${left}`
+}
+
+const escaped = (text: string): string =>
+  encodeURIComponent(text).replace(/['()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`)
+
+/** `Content-Disposition` (RFC 6266, RFC 8187): raster images are for looking at, anything else is for saving. */
+function disposition({ type, fileName, isOurs = false }: Picture): string {
+  const how = type === 'image/svg+xml' && !isOurs ? 'attachment' : 'inline'
+  const ascii = fileName.replace(/[^A-Za-z0-9._-]/g, '_')
+  return `${how}; filename="${ascii}"; filename*=UTF-8''${escaped(Buffer.from(fileName).toString())}`
 }
 
 const SVG_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
@@ -95,17 +144,44 @@ export function pictureHeaders(picture: Picture, rules: ReplyRules): Record<stri
     'Content-Type': picture.type,
     'Content-Length': String(picture.bytes.length),
     'Content-Security-Policy': picture.type === 'image/svg+xml' ? SVG_POLICY : PLAIN_POLICY,
-    'Content-Disposition': `inline; filename="${picture.fileName.replace(/[^A-Za-z0-9._-]/g, '_')}"`,
+    'Content-Disposition': disposition(picture),
     'Cache-Control': cacheControl(rules.cache, rules.isPrivate),
     'Accept-Ranges': 'bytes',
     ETag: picture.etag,
-    'Last-Modified': new Date(picture.storedAt).toUTCString(),
+    'Last-Modified': new Date(Math.min(picture.storedAt, rules.now)).toUTCString(),
+    ...rules.extra,
+  }
+}
+
+/** The header fields that say how an answer came about; they change from second to second. */
+export function passingHeaders(
+  rules: Pick<ReplyRules, 'age' | 'cacheStatus' | 'cache'>,
+): Record<string, string> {
+  return {
+    ...(rules.age === undefined ? {} : { Age: String(printedAge(rules.cache, rules.age)) }),
+    ...(rules.cacheStatus === undefined ? {} : { 'Cache-Status': rules.cacheStatus }),
   }
 }
 
 /** The answer to a GET or HEAD for a picture that exists: 200, 206, 304, 412 or 416 (RFC 9110 §13.2.2, §14). */
 export function replyWith(picture: Picture, asked: Asked, rules: ReplyRules): Reply {
-  const headers = pictureHeaders(picture, rules)
+  return replyWithHeaders(picture, asked, rules, {
+    ...pictureHeaders(picture, rules),
+    ...passingHeaders(rules),
+  })
+}
+
+/** The same, with the header fields of a 200 made beforehand. */
+export function replyWithHeaders(
+  picture: Picture,
+  asked: Asked,
+  rules: Pick<ReplyRules, 'cors' | 'now'>,
+  fields: Readonly<Record<string, string>>,
+): Reply {
+  const wantsDigest = /(?:^|[\s,])sha-256\s*=\s*(?!0\s*(?:,|$))\d+/i.test(asked.wantReprDigest ?? '')
+  const headers = wantsDigest
+    ? { ...fields, 'Repr-Digest': `sha-256=:${Buffer.from(picture.digest, 'hex').toString('base64')}:` }
+    : fields
   const failed = preconditionFails(picture, asked)
   if (failed === 412) return plainReply(412, 'precondition failed', rules.cors)
   if (failed === 304) {
@@ -114,7 +190,9 @@ export function replyWith(picture: Picture, asked: Asked, rules: ReplyRules): Re
   }
   const size = picture.bytes.length
   const range =
-    asked.method === 'GET' && rangeApplies(picture, asked) ? parseRange(asked.range, size) : undefined
+    asked.method === 'GET' && rangeApplies(picture, asked, rules.now)
+      ? parseRange(asked.range, size)
+      : undefined
   if (range === 'unsatisfiable') {
     const { headers: plain, ...rest } = plainReply(416, 'range not satisfiable', rules.cors)
     return { ...rest, headers: { ...plain, 'Content-Range': `bytes */${size}` } }
@@ -164,12 +242,15 @@ function preconditionFails(picture: Picture, asked: Asked): 304 | 412 | undefine
   return since !== undefined && modified <= since ? 304 : undefined
 }
 
-/** Whether a Range may be used: no If-Range, or one that names exactly these bytes (RFC 9110 §13.1.5). */
-function rangeApplies(picture: Picture, asked: Asked): boolean {
+/**
+ * Whether a Range may be used: no If-Range, or one that names exactly these bytes (RFC 9110 §13.1.5). A date does
+ * where it is a second old at least, so that it cannot stand for two pictures (§8.8.2.2).
+ */
+function rangeApplies(picture: Picture, asked: Asked, now: number): boolean {
   const { ifRange } = asked
   if (ifRange === undefined) return true
   if (ifRange.includes('"')) return ifRange === picture.etag
-  return httpDate(ifRange) === seconds(picture.storedAt)
+  return httpDate(ifRange) === seconds(picture.storedAt) && seconds(now) > seconds(picture.storedAt)
 }
 
 /** One byte range of a representation, inclusive; undefined to send it whole (RFC 9110 §14.1.2, §14.2). */

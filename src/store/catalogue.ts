@@ -69,7 +69,7 @@ export function openCatalogue(file: string, unlink: (digest: string) => boolean)
         (SELECT count(*) FROM names WHERE original = @name))
       ON CONFLICT (name) DO UPDATE SET ${WRITTEN.map((column) => `${column} = excluded.${column}`).join(', ')}`),
     amend: db.prepare(`UPDATE names SET checkedAt = @checkedAt, freshFor = @freshFor, etag = @etag,
-      lastModified = @lastModified WHERE name = @name AND digest = @digest`),
+      lastModified = @lastModified, staleWhileRevalidate = @staleWhileRevalidate, staleIfError = @staleIfError WHERE name = @name AND digest = @digest`),
     remove: db.prepare<[string]>('DELETE FROM names WHERE name = ?'),
     letGo: db.prepare<[string]>('UPDATE names SET held = 0, indexBytes = 0 WHERE name = ?'),
     relist: db.prepare<[number, string]>('UPDATE names SET indexBytes = ? WHERE name = ?'),
@@ -433,8 +433,15 @@ export function openCatalogue(file: string, unlink: (digest: string) => boolean)
     }),
 
     amend: immediately((entry: Entry): void => {
-      const { name, checkedAt, freshFor, etag, lastModified } = entry
-      const facts = { checkedAt, freshFor, etag: etag ?? null, lastModified: lastModified ?? null }
+      const { name, checkedAt, freshFor } = entry
+      const facts = {
+        checkedAt,
+        freshFor,
+        etag: entry.etag ?? null,
+        lastModified: entry.lastModified ?? null,
+        staleWhileRevalidate: entry.staleWhileRevalidate ?? null,
+        staleIfError: entry.staleIfError ?? null,
+      }
       sql.amend.run({ name, digest: toBlob(entry.digest), ...facts })
       noteChange(name)
     }),

@@ -3,14 +3,15 @@ import { rmSync } from 'node:fs'
 import Database from 'better-sqlite3'
 
 /** Moves when the tables change shape; an older catalogue is rebuilt. It is part of the file's name too. */
-export const SCHEMA_VERSION = 2
+export const SCHEMA_VERSION = 3
 
 const SCHEMA = `
   -- One row a name. Digests are blobs, and secondary indexes hold row ids: a name costs half as much then.
   CREATE TABLE names (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, role TEXT NOT NULL, digest BLOB NOT NULL,
     size INTEGER NOT NULL, type TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
-    storedAt INTEGER NOT NULL, checkedAt INTEGER NOT NULL, freshFor INTEGER NOT NULL, held INTEGER NOT NULL,
+    storedAt INTEGER NOT NULL, checkedAt INTEGER NOT NULL, freshFor INTEGER NOT NULL,
+    staleWhileRevalidate INTEGER, staleIfError INTEGER, held INTEGER NOT NULL,
     etag TEXT, lastModified TEXT, sourceUrl TEXT, original TEXT, madeFrom BLOB, recipe TEXT,
     ownerKind TEXT, ownerId TEXT,
     generation INTEGER NOT NULL, slot INTEGER NOT NULL, indexBytes INTEGER NOT NULL, usedAt INTEGER NOT NULL,

@@ -16,10 +16,21 @@ export interface MemoryOptions {
   readonly maxNames?: number
 }
 
+/** Told what memory no longer holds as it was. */
+export interface Watcher {
+  /** Names whose facts or bytes changed. */
+  changed(names: readonly string[] | 'all'): void
+  /** A content whose bytes left memory. */
+  evicted(digest: string): void
+}
+
 /** A memory layer, and the way to tell it that another process changed names. */
 export interface MemoryLayer {
   readonly store: Store
   forget(changed: readonly string[] | 'all'): void
+  /** Whether the bytes of a content are in memory; they count as used now. */
+  keepsBytes(digest: string): boolean
+  watch(watcher: Watcher): void
 }
 
 const ABSENT = Symbol('absent')
@@ -28,14 +39,21 @@ const ABSENT = Symbol('absent')
 export function createMemoryLayer(inner: Store, options: MemoryOptions): MemoryLayer {
   const { maxBytes, maxEntryBytes = 1024 * 1024, maxNames = 100_000 } = options
   const facts = new LRUCache<string, Entry | typeof ABSENT>({ max: maxNames })
+  const watchers: Watcher[] = []
   const contents =
     maxBytes > 0
       ? new LRUCache<string, Buffer>({
           maxSize: maxBytes,
           maxEntrySize: maxEntryBytes,
           sizeCalculation: (bytes) => Math.max(1, bytes.length),
+          dispose: (_bytes, digest, reason) => {
+            if (reason !== 'set') for (const { evicted } of watchers) evicted(digest)
+          },
         })
       : undefined
+  const tell = (names: readonly string[] | 'all'): void => {
+    for (const { changed } of watchers) changed(names)
+  }
   const look = (name: string): Entry | undefined => {
     const entry = inner.find(name)
     facts.set(name, entry ?? ABSENT)
@@ -73,18 +91,21 @@ export function createMemoryLayer(inner: Store, options: MemoryOptions): MemoryL
       const written = await inner.write(entry, bytes)
       // Another process may have replaced it since, and have been heard of already: what is there now counts.
       look(written.name)
+      tell([written.name])
       contents?.set(written.digest, bytes)
       return written
     },
     amend: (entry, changes) => {
       const amended = inner.amend(entry, changes)
       facts.delete(entry.name)
+      tell([entry.name])
       return amended
     },
     remove: async (name) => {
       facts.delete(name)
       const removed = await inner.remove(name)
       facts.delete(name)
+      tell([name])
       return removed
     },
     clear: async () => {
@@ -92,6 +113,7 @@ export function createMemoryLayer(inner: Store, options: MemoryOptions): MemoryL
       contents?.clear()
       await inner.clear()
       facts.clear()
+      tell('all')
     },
     stats: () => ({
       ...inner.stats(),
@@ -103,6 +125,9 @@ export function createMemoryLayer(inner: Store, options: MemoryOptions): MemoryL
     forget: (changed) => {
       if (changed === 'all') facts.clear()
       else for (const name of changed) facts.delete(name)
+      tell(changed)
     },
+    keepsBytes: (digest) => contents?.get(digest) !== undefined,
+    watch: (watcher) => void watchers.push(watcher),
   }
 }

@@ -28,6 +28,8 @@ export interface Named extends Standing {
 }
 
 const OPTIONAL = [
+  'staleWhileRevalidate',
+  'staleIfError',
   'etag',
   'lastModified',
   'sourceUrl',
@@ -75,6 +77,8 @@ export function toNamed(row: Row): Named {
     storedAt: row.storedAt,
     checkedAt: row.checkedAt,
     freshFor: row.freshFor,
+    staleWhileRevalidate: row.staleWhileRevalidate ?? undefined,
+    staleIfError: row.staleIfError ?? undefined,
     held: held === 1,
     etag: row.etag ?? undefined,
     lastModified: row.lastModified ?? undefined,

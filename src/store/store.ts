@@ -15,7 +15,9 @@ export interface Held {
 export type NewEntry = Omit<Entry, 'digest' | 'size' | 'held'>
 
 /** What may change about an original whose bytes stay the same (a 304). */
-export type Amendment = Partial<Pick<Entry, 'checkedAt' | 'freshFor' | 'etag' | 'lastModified'>>
+export type Amendment = Partial<
+  Pick<Entry, 'checkedAt' | 'freshFor' | 'staleWhileRevalidate' | 'staleIfError' | 'etag' | 'lastModified'>
+>
 
 /** Which entries to list; in the order of their names. */
 export interface Selection {

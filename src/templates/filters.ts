@@ -38,8 +38,8 @@ function readArguments(given: readonly unknown[], names: readonly string[]): Key
 const text = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined
 
-/** Adds the filters and the check of `alt` to an environment. */
-export function installFilters(environment: Environment, { images, kinds, onWanted }: TemplateParts): void {
+/** What templates, and who sends `Link` fields, ask of a picture. */
+export function createQuestions({ images, kinds, onWanted }: TemplateParts) {
   const { display } = images
   const show = (
     given: unknown,
@@ -57,18 +57,27 @@ export function installFilters(environment: Environment, { images, kinds, onWant
     return sourceUrl ?? (typeof given === 'string' ? localPath : undefined)
   }
   const srcset = (name: string | undefined, widths: readonly unknown[], format: string): string =>
-    widths
-      .map(Number)
-      .filter((width) => Number.isInteger(width) && width > 0)
-      .map(
-        (width) =>
-          [name === undefined ? undefined : display.imageUrl(name, `w${width}-${format}`), width] as const,
-      )
-      .filter(([url]) => url !== undefined)
-      .map(([url, width]) => `${url} ${width}w`)
-      .join(', ')
+    name === undefined ? '' : display.srcset(name, widths, format)
   const widthsOf = (name: string | undefined, given: unknown): readonly unknown[] =>
     Array.isArray(given) ? given : name === undefined ? [] : display.widthsFor(name)
+
+  /** What the macros print of a picture. */
+  const imageData = (given: unknown, { kind, require_local, widths, format }: Keywords): ImageData => {
+    const { subject, shown } = show(given, kind, require_local)
+    const name = nameOf(given, kind)
+    const candidates =
+      widths === undefined || widths === ''
+        ? ''
+        : srcset(name, widthsOf(name, widths), text(format) ?? 'auto')
+    return { ...shown, placeholder: display.placeholder(subject.kind), srcset: candidates }
+  }
+  return { display, show, nameOf, srcset, widthsOf, imageData }
+}
+
+/** Adds the filters and the check of `alt` to an environment. */
+export function installFilters(environment: Environment, parts: TemplateParts): void {
+  const { kinds } = parts
+  const { display, show, nameOf, srcset, widthsOf, imageData } = createQuestions(parts)
 
   environment.addFilter('image_display_url', (given: unknown, ...rest: unknown[]) => {
     const { kind, require_local } = readArguments(rest, ['kind', 'require_local'])
@@ -93,19 +102,8 @@ export function installFilters(environment: Environment, { images, kinds, onWant
     return display.placeholder(named ?? readSubject(given, text(kind), kinds).kind)
   })
   environment.addFilter('image_data', (given: unknown, ...rest: unknown[]): ImageData => {
-    const { kind, require_local, widths, format } = readArguments(rest, [
-      'kind',
-      'require_local',
-      'widths',
-      'format',
-    ])
-    const { subject, shown } = show(given, kind, require_local)
-    const name = nameOf(given, kind)
-    const candidates =
-      widths === undefined || widths === ''
-        ? ''
-        : srcset(name, widthsOf(name, widths), text(format) ?? 'auto')
-    return { ...shown, placeholder: display.placeholder(subject.kind), srcset: candidates }
+    const names = ['kind', 'require_local', 'widths', 'format']
+    return imageData(given, readArguments(rest, names))
   })
   environment.addFilter('image_alt', (given: unknown) => {
     if (typeof given === 'string' || typeof given === 'number') return given

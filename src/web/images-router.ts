@@ -2,16 +2,19 @@
 import type { Router } from 'express'
 import type { Images, ServedImage } from '../images.js'
 import { type Address, makeAddress, pathSegments } from '../model/address.js'
+import { freshUntil } from '../model/entry.js'
 import { ArtworkError } from '../model/errors.js'
 import { extensionOf, kindOfType } from '../model/media-type.js'
-import { ENTITY, replyWith } from '../model/reply.js'
+import { ENTITY, INTERIM } from '../model/reply.js'
 import { signatureHolds } from '../model/signature.js'
 import type { Settings } from '../options.js'
+import type { HotAnswers } from './hot-answers.js'
 import { type Answer, corsOf, createReplyRouter, policyFor, readUrl } from './reply-router.js'
-import { askedOf, goneSignal } from './send.js'
+import { goneSignal } from './send.js'
+import { type Shown, tagFields } from './shown.js'
 
 /** Makes the router; mount it anywhere. */
-export function createImagesRouter(images: Images, settings: Settings): Router {
+export function createImagesRouter(images: Images, settings: Settings, hot?: HotAnswers): Router {
   const cors = corsOf(settings)
 
   const addressOf = (path: string): Address => {
@@ -36,18 +39,48 @@ export function createImagesRouter(images: Images, settings: Settings): Router {
     }
     const signed = parts.s !== '' && signatureHolds(parts, settings.signing.keys, settings.now())
     if (parts.s !== '' && !signed) throw new ArtworkError('refused', 'the signature does not hold')
-    const image = await images.serve(address, signed, { signal: goneSignal(res), accept: req.headers.accept })
-    const { cache = ENTITY } = images.admission.sourceOf(address.kind)
-    const picture = { ...image, type: image.contentType, fileName: fileNameOf(address, image) }
-    return replyWith(picture, askedOf(req), {
-      cache: policyFor(version, image.originalDigest, cache),
-      isPrivate: settings.private,
-      cors,
-      vary: /-auto(?:-|$)/.test(address.variant) ? 'Accept' : undefined,
+    const image = await images.serve(address, signed, {
+      signal: goneSignal(res),
+      accept: req.headers.accept,
+      onlyIfCached: /(?:^|,)\s*only-if-cached\s*(?:,|$)/i.test(req.headers['cache-control'] ?? ''),
     })
+    return shownOf(
+      address,
+      image,
+      version,
+      signed && parts.expires !== '' ? Number(parts.expires) * 1000 : undefined,
+    )
+  }
+  const shownOf = (
+    address: Address,
+    image: ServedImage,
+    version: string | null,
+    signedUntil: number | undefined,
+  ): Shown => {
+    const { cache = ENTITY } = images.admission.sourceOf(address.kind)
+    const { entry, original, plainType, asking, contentType: type, isInterim = false } = image
+    return {
+      picture: { ...image, type, fileName: fileNameOf(address, image) },
+      rules: {
+        cache: isInterim ? INTERIM : policyFor(version, image.originalDigest, cache),
+        isPrivate: settings.private,
+        cors,
+        vary: plainType === undefined ? undefined : 'Accept',
+        extra: tagFields(settings, entry, original),
+      },
+      entries: original === undefined || original === entry ? [entry] : [entry, original],
+      asking,
+      ...(original && {
+        checkedAt: original.checkedAt,
+        freshUntil: freshUntil(original, settings.freshness),
+      }),
+      ...(signedUntil !== undefined && { signedUntil }),
+      ...(plainType !== undefined && { negotiated: { plainType, type } }),
+      isHot: image.from === 'memory' && original !== undefined && !isInterim,
+    }
   }
 
-  return createReplyRouter(settings, answer)
+  return createReplyRouter(settings, answer, hot)
 }
 
 function fileNameOf(address: Address, image: ServedImage): string {

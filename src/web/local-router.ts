@@ -4,15 +4,16 @@ import type { Images } from '../images.js'
 import { pathSegments } from '../model/address.js'
 import { readArtworkPath } from '../model/artwork-path.js'
 import { etagOf } from '../model/digest.js'
-import type { Entry } from '../model/entry.js'
+import { type Entry, freshUntil } from '../model/entry.js'
 import { ArtworkError } from '../model/errors.js'
-import { ENTITY, redirectReply, replyWith } from '../model/reply.js'
+import { ENTITY, redirectReply } from '../model/reply.js'
 import type { Settings } from '../options.js'
+import type { HotAnswers } from './hot-answers.js'
 import { type Answer, corsOf, createReplyRouter, policyFor, readUrl } from './reply-router.js'
-import { askedOf } from './send.js'
+import { tagFields } from './shown.js'
 
 /** Makes the router; mount it anywhere. A path that is not known is 404, one that is lost heals itself. */
-export function createLocalRouter(images: Images, settings: Settings): Router {
+export function createLocalRouter(images: Images, settings: Settings, hot?: HotAnswers): Router {
   const cors = corsOf(settings)
 
   /** Where a lost picture is meanwhile: its placeholder, or its public source where the app wants that. */
@@ -34,13 +35,20 @@ export function createLocalRouter(images: Images, settings: Settings): Router {
     if (wanted === undefined || found === undefined)
       throw new ArtworkError('unknown_image', 'there is no such image')
     if (!('bytes' in found)) return redirectReply(standIn(found), cors)
-    const { entry, bytes } = found
+    const { entry, bytes, from, original } = found
     const { type, digest, storedAt } = entry
     const fileName = wanted.split('/').at(-1) ?? 'image'
-    const picture = { bytes, type, storedAt, etag: etagOf(digest), fileName }
     const cache = policyFor(query.get('v'), digest, ENTITY)
-    return replyWith(picture, askedOf(req), { cache, isPrivate: settings.private, cors })
+    return {
+      picture: { bytes, type, storedAt, digest, etag: etagOf(digest), fileName },
+      rules: { cache, isPrivate: settings.private, cors, extra: tagFields(settings, entry, original) },
+      entries: original === undefined ? [entry] : [entry, original],
+      checkedAt: original?.checkedAt ?? entry.checkedAt,
+      // An aged original is asked about again when its picture is looked at.
+      ...(original && { freshUntil: freshUntil(original, settings.freshness) }),
+      isHot: from === 'memory',
+    }
   }
 
-  return createReplyRouter(settings, answer)
+  return createReplyRouter(settings, answer, hot)
 }

@@ -2,7 +2,7 @@
 import express, { type Router } from 'express'
 import { digestOf, etagOf } from '../model/digest.js'
 import { PLACEHOLDERS } from '../model/entity.js'
-import { plainReply, replyToMethod, replyWith } from '../model/reply.js'
+import { type Picture, plainReply, replyToMethod, replyWith } from '../model/reply.js'
 import type { Settings } from '../options.js'
 import { corsOf, readUrl } from './reply-router.js'
 import { askedOf, send } from './send.js'
@@ -50,21 +50,23 @@ export function drawPlaceholder(name: keyof typeof drawings): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="${label}" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"><title>${label}</title><defs><linearGradient id="g" x2="1" y2="1"><stop stop-color="#5b6474"/><stop offset="1" stop-color="#3a4150"/></linearGradient></defs><rect width="100%" height="100%" fill="url(#g)"/><g fill="#aeb6c4" transform="translate(${width / 2} ${height / 2}) scale(${scale})">${glyph}</g></svg>\n`
 }
 
+const drawn = (bytes: Buffer, storedAt: number, fileName: string): Picture => {
+  const digest = digestOf(bytes)
+  return { bytes, type: 'image/svg+xml', digest, etag: etagOf(digest), storedAt, fileName, isOurs: true }
+}
+
 /** A day: they change with a version of the toolkit only. */
 const CACHE = { kind: 'revisited', maxAge: 86_400, swr: 604_800, sie: 604_800 } as const
 
 /** Makes the router of `placeholder.svg` and `placeholder-{name}.svg`; other paths go on to the app. */
 export function createPlaceholderRouter(settings: Settings): Router {
   const cors = corsOf(settings)
-  const startedAt = Date.now()
+  const startedAt = settings.now()
   const pictures = new Map(
     (['', ...PLACEHOLDERS] as const).map((name) => {
       const bytes = Buffer.from(drawPlaceholder(name))
       const fileName = name === '' ? 'placeholder.svg' : `placeholder-${name}.svg`
-      return [
-        `/${fileName}`,
-        { bytes, type: 'image/svg+xml', etag: etagOf(digestOf(bytes)), storedAt: startedAt, fileName },
-      ]
+      return [`/${fileName}`, drawn(bytes, startedAt, fileName)]
     }),
   )
   const router = express.Router()
@@ -76,7 +78,12 @@ export function createPlaceholderRouter(settings: Settings): Router {
         send(req, res, plainReply(404, 'there is no such image', cors))
       else next()
     } else if (req.method !== 'GET' && req.method !== 'HEAD') send(req, res, replyToMethod(req.method, cors))
-    else send(req, res, replyWith(picture, askedOf(req), { cache: CACHE, isPrivate: false, cors }))
+    else
+      send(
+        req,
+        res,
+        replyWith(picture, askedOf(req), { cache: CACHE, isPrivate: false, cors, now: settings.now() }),
+      )
   })
   return router
 }

@@ -12,7 +12,9 @@ import {
   replyToMethod,
 } from '../model/reply.js'
 import type { Settings } from '../options.js'
-import { send } from './send.js'
+import type { HotAnswers } from './hot-answers.js'
+import { askedOf, send } from './send.js'
+import { replyOf, type Shown } from './shown.js'
 
 const NO_QUERY: Readonly<Pick<URLSearchParams, 'get'>> = { get: () => null }
 
@@ -35,10 +37,10 @@ export function policyFor(version: string | null, digest: string, otherwise: Cac
 export const corsOf = (settings: Settings): string => (settings.cors === false ? '' : settings.cors)
 
 /** Decides an answer; may throw anything, of which the table of errors makes a Reply. `mount` is the path we are under. */
-export type Answer = (req: IncomingMessage, res: ServerResponse, mount: string) => Promise<Reply>
+export type Answer = (req: IncomingMessage, res: ServerResponse, mount: string) => Promise<Shown | Reply>
 
-/** Makes a router of an answer; mount it anywhere. */
-export function createReplyRouter(settings: Settings, answer: Answer): Router {
+/** Makes a router of an answer; mount it anywhere. What it answers is offered to the table of hot answers, if there is one. */
+export function createReplyRouter(settings: Settings, answer: Answer, hot?: HotAnswers): Router {
   const cors = corsOf(settings)
   const router = express.Router()
   router.use((req, res, next) => {
@@ -47,13 +49,28 @@ export function createReplyRouter(settings: Settings, answer: Answer): Router {
       return
     }
     answer(req, res, req.baseUrl)
+      .then((given) => {
+        if (!('picture' in given)) return given
+        // A URL that was rewritten on its way may stand for another picture next time.
+        if (isOwnQuery(req.url) && req.baseUrl + req.url === req.originalUrl)
+          hot?.offer(req.originalUrl, given)
+        return replyOf(given, askedOf(req), settings)
+      })
       .catch((error) => {
         const failure = asArtworkError(error)
         if (failure.code === 'unknown') settings.logger.error({ err: error }, 'artwork: a request failed')
         return replyToError(failure, cors)
       })
-      .then((reply) => send(req, res, reply))
+      .then((reply) => send(req, res, reply, settings))
       .catch(next)
   })
   return router
+}
+
+/** Whether a URL has no parameters but ours: any other is no part of a key, and would only fill the table. */
+function isOwnQuery(url: string): boolean {
+  const mark = url.indexOf('?')
+  return (
+    mark < 0 || /^(?:[?&](?:v=[0-9a-f]{16}|expires=\d{1,12}|s=[A-Za-z0-9_-]{43}))+$/.test(url.slice(mark))
+  )
 }

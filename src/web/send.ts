@@ -1,6 +1,21 @@
-/** The last line of every answer: a Reply goes to the wire here and nowhere else. */
+/** The last line of every answer: a Reply goes to the wire here, and from the table of hot answers. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Asked, Reply } from '../model/reply.js'
+
+const CONDITIONS = [
+  'if-none-match',
+  'if-modified-since',
+  'if-match',
+  'if-unmodified-since',
+  'range',
+  'want-repr-digest',
+] as const
+
+/** Whether the whole picture is asked for, unconditionally. */
+export function isPlain({ headers }: IncomingMessage): boolean {
+  for (const name of CONDITIONS) if (headers[name] !== undefined) return false
+  return true
+}
 
 /** What of a request an answer may depend on. */
 export function askedOf(req: IncomingMessage): Asked {
@@ -14,14 +29,30 @@ export function askedOf(req: IncomingMessage): Asked {
     ifUnmodifiedSince: headers['if-unmodified-since'],
     range: headers.range,
     ifRange: one(headers['if-range']),
+    wantReprDigest: one(headers['want-repr-digest']),
   }
 }
 
-/** Writes a Reply. A HEAD gets the same fields and no body. */
-export function send(req: IncomingMessage, res: ServerResponse, reply: Reply): void {
+/** Bodies up to this size, bytes, fit into what the kernel holds for a client. */
+export const SMALL = 64 * 1024
+
+/**
+ * Writes a Reply. A HEAD gets the same fields and no body. A client that has not taken a large body by the end
+ * of `sendTimeout`, ms, is cut off.
+ */
+export function send(
+  req: IncomingMessage,
+  res: ServerResponse,
+  reply: Reply,
+  { sendTimeout = 0 }: { readonly sendTimeout?: number } = {},
+): void {
   if (res.headersSent || res.destroyed) return
+  const body = req.method === 'HEAD' ? undefined : reply.body
   res.writeHead(reply.status, { ...reply.headers })
-  res.end(req.method === 'HEAD' || reply.body === undefined ? undefined : reply.body)
+  res.end(body)
+  if (body === undefined || body.length <= SMALL || sendTimeout === 0) return
+  const timer = setTimeout(() => res.destroy(), sendTimeout).unref()
+  res.once('close', () => clearTimeout(timer))
 }
 
 /** A signal that is aborted when the client has gone before its answer. */

@@ -11,11 +11,12 @@ const LM = 'Fri, 02 Jan 2026 03:04:05 GMT'
 const picture = {
   bytes: Buffer.from('0123456789'),
   type: 'image/webp',
+  digest: '00'.repeat(32),
   etag: '"E"',
   storedAt,
   fileName: 'a.webp',
 }
-const rules = { cache: FOREVER, isPrivate: false, cors: '*' }
+const rules = { cache: FOREVER, isPrivate: false, cors: '*', now: storedAt + 86_400_000 }
 const reply = (asked: Partial<Asked>) => replyWith(picture, { method: 'GET', ...asked }, rules)
 
 describe('conditional requests (RFC 9110 §13)', () => {

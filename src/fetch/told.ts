@@ -1,0 +1,76 @@
+/** What upstream said of how long its answer is good, read from its own headers (RFC 9111 §4.2, RFC 5861). */
+import CachePolicy from 'http-cache-semantics'
+import type { Validators } from '../model/fetch-request.js'
+
+/** See the top of the file. Seconds. */
+export interface Told extends Validators {
+  /** Freshness that is left; undefined where it said nothing. */
+  readonly freshSeconds: number | undefined
+  /** Freshness that may be guessed where it said nothing: a tenth of the picture's age, at most a day (§4.2.2). */
+  readonly guessSeconds: number
+  /** Whether a shared cache may keep it: no `no-store`, `private`, `Vary: *` (§3, §4.1). */
+  readonly storable: boolean
+  /** How long past its freshness it may be used at once, and when upstream fails; 0 where that is forbidden. */
+  readonly staleWhileRevalidate: number
+  readonly staleIfError: number
+}
+
+type Header = (name: string) => string | null
+
+const NAMES = ['expires', 'date', 'age', 'etag', 'last-modified', 'pragma', 'vary'] as const
+const LONGEST_GUESS = 86_400
+/** The largest number of seconds that means anything (RFC 9111 §1.2.2). */
+const LONGEST = 2 ** 31
+const DELTAS = ['max-age', 's-maxage', 'stale-while-revalidate', 'stale-if-error']
+
+/** `Cache-Control` by name; the first of two counts, a number that is none is 0: stale (§4.2.1). */
+function directives(text: string | null): Map<string, string> {
+  const found = new Map<string, string>()
+  for (const [, name = '', quoted, bare] of (text ?? '').matchAll(
+    /([\w-]+)(?:\s*=\s*(?:"([^"]*)"|([^\s,]*)))?/g,
+  )) {
+    const key = name.toLowerCase()
+    const value = quoted ?? bare ?? ''
+    const delta = /^\d+$/.test(value) ? String(Math.min(Number(value), LONGEST)) : '0'
+    if (!found.has(key)) found.set(key, DELTAS.includes(key) ? delta : value)
+  }
+  return found
+}
+
+/** Reads an answer's headers. @param now ms since the epoch, for the dates in them */
+export function toldBy(header: Header, now: number): Told {
+  const said = directives(header('cache-control'))
+  const headers: Record<string, string> = {}
+  for (const name of NAMES) {
+    const value = header(name)
+    if (value !== null) headers[name] = value
+  }
+  if (said.size > 0)
+    headers['cache-control'] = [...said]
+      .map(([name, value]) => (DELTAS.includes(name) ? `${name}=${value}` : name))
+      .join(', ')
+  const policy = new CachePolicy(
+    { url: '/', method: 'GET', headers: {} },
+    { status: 200, headers: { date: new Date(now).toUTCString(), ...headers } },
+    { shared: true },
+  )
+  const modified = Date.parse(headers['last-modified'] ?? '')
+  // Each of these forbids to use what is stale (§4.2.4, §5.2.2.10), whatever else is said.
+  const mustAsk = ['must-revalidate', 'proxy-revalidate', 's-maxage', 'no-cache'].some((name) =>
+    said.has(name),
+  )
+  const grace = (name: string): number => (mustAsk ? 0 : Number(said.get(name) ?? 0))
+  const lasting = ['max-age', 's-maxage', 'no-cache', 'no-store', 'private']
+  const says = headers.expires !== undefined || lasting.some((name) => said.has(name))
+  return {
+    freshSeconds: says ? Math.max(0, Math.floor(policy.timeToLive() / 1000)) : undefined,
+    guessSeconds: Number.isNaN(modified)
+      ? 0
+      : Math.min(Math.max(0, Math.floor((now - modified) / 10_000)), LONGEST_GUESS),
+    storable: !said.has('no-store') && !said.has('private') && headers.vary?.trim() !== '*',
+    staleWhileRevalidate: grace('stale-while-revalidate'),
+    staleIfError: grace('stale-if-error'),
+    etag: headers.etag,
+    lastModified: headers['last-modified'],
+  }
+}

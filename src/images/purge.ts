@@ -1,0 +1,124 @@
+/** Purging: an image and everything made from it goes, here and, through the app's hook, in front of us. */
+import { setImmediate as breathe } from 'node:timers/promises'
+import { type Address, toAddress } from '../model/address.js'
+import { artworkPaths, type EntityId, entityIdText } from '../model/artwork-path.js'
+import { versionOf } from '../model/digest.js'
+import { artworkName, type Entry, imageName } from '../model/entry.js'
+import { imageTag, tagsOf } from '../model/tags.js'
+import type { Admission } from './admission.js'
+import type { Artworks } from './artworks.js'
+import type { Context } from './context.js'
+
+/** What to purge: one of these. */
+export type PurgeTarget =
+  /** The original behind an address, whatever variant is named. */
+  | { readonly address: Address | string }
+  /** The original behind a source URL. */
+  | { readonly url: string }
+  /** An entity's pictures, and their originals. */
+  | { readonly entity: { readonly kind: string; readonly id: EntityId } }
+  /** Everything with a tag: `kind-poster`, `host-cdn.example.com`, `entity-artist`, `entity-artist-7`, `image-…`. */
+  | { readonly tag: string }
+
+/** What was purged. */
+export interface Purged {
+  /** Names that are gone. */
+  readonly removed: number
+  /** URLs that they had, as we print them; negotiated ones too. A signature is no part of them. */
+  readonly urls: readonly string[]
+  /** Tags under which a CDN may have kept them (`Cache-Tag`). */
+  readonly tags: readonly string[]
+}
+
+const BATCH = 500
+
+/** Makes the part of the pipeline that takes images away. */
+export function createPurge(context: Context, admission: Admission, artworks: Artworks) {
+  const { settings, store } = context
+  const { urls } = settings
+
+  /** Removes a name and everything that was made from it. Answers the entries. */
+  const removeTree = async (name: string): Promise<readonly Entry[]> => {
+    const gone: Entry[] = []
+    const remove = async (entry: Entry | undefined): Promise<void> => {
+      if (entry !== undefined && (await store.remove(entry.name))) gone.push(entry)
+    }
+    for (let before = -1; gone.length > before; ) {
+      before = gone.length
+      for (const entry of store.select({ original: name, limit: BATCH })) await remove(entry)
+    }
+    store.failures.clear(name)
+    await remove(await store.recall(name))
+    return gone
+  }
+  async function* everything(ownerKind?: string): AsyncGenerator<Entry> {
+    for (let after = ''; ; await breathe()) {
+      const batch = store.select({ after, limit: BATCH, ...(ownerKind !== undefined && { ownerKind }) })
+      yield* batch
+      const last = batch.at(-1)
+      if (last === undefined || batch.length < BATCH) return
+      after = last.name
+    }
+  }
+  const rootOf = (entry: Entry): string => entry.original ?? entry.name
+
+  /** The names to begin at, and the tags that say the same. */
+  const find = async (target: PurgeTarget): Promise<{ roots: Set<string>; tags: string[] }> => {
+    if ('address' in target || 'url' in target) {
+      const { text } =
+        'url' in target
+          ? admission.claim(target.url)
+          : admission.admit(toAddress(target.address), true).original
+      const name = imageName(text)
+      return { roots: new Set([name]), tags: [imageTag(name)] }
+    }
+    const roots = new Set<string>()
+    if ('tag' in target) {
+      const [, ownerKind] = /^entity-([a-z0-9_]+)/.exec(target.tag) ?? []
+      for await (const entry of everything(ownerKind))
+        if (tagsOf(entry).includes(target.tag)) roots.add(rootOf(entry)).add(entry.name)
+      return { roots, tags: [target.tag] }
+    }
+    const { kind, id } = target.entity
+    const text = entityIdText(id)
+    const mine = (entry: Entry | undefined): boolean => entry?.ownerKind === kind && entry.ownerId === text
+    for (const path of artworkPaths(artworks.kindOf(kind), id)) await store.recall(artworkName(path))
+    for await (const entry of everything(kind)) if (mine(entry)) roots.add(rootOf(entry)).add(entry.name)
+    return { roots, tags: [`entity-${kind}-${text}`, ...[...roots].filter(isImage).map(imageTag)] }
+  }
+  const urlsOf = ({ name, role, digest }: Entry): readonly string[] => {
+    if (name.startsWith('local/')) {
+      const url = `${urls.base}${urls.local}/${name.slice('local/'.length)}`
+      return [url, `${url}?v=${versionOf(digest)}`]
+    }
+    const url = `${urls.base}${urls.images}/${name.slice('images/'.length)}`
+    const negotiated = url.replace(/-(?:avif|webp|jpeg|png|gif)(?=\/)/, '-auto')
+    return role === 'rendition' && negotiated !== url ? [url, negotiated] : [url]
+  }
+
+  return {
+    removeTree,
+    /**
+     * Takes images away with every rendition, memory included, and tells `onPurge`.
+     * @throws ArtworkError `invalid` (400) or `refused` (403) for a target that no source has
+     */
+    purge: async (target: PurgeTarget): Promise<Purged> => {
+      const { roots, tags } = await find(target)
+      const gone: Entry[] = []
+      for (const root of roots) gone.push(...(await removeTree(root)))
+      const purged: Purged = {
+        removed: gone.length,
+        urls: [...new Set(gone.flatMap(urlsOf))],
+        tags: [...new Set(tags)],
+      }
+      try {
+        await settings.onPurge?.(purged.urls, purged.tags)
+      } catch (error) {
+        settings.logger.error({ err: error, tags: purged.tags }, 'artwork: onPurge failed')
+      }
+      return purged
+    },
+  }
+}
+
+const isImage = (name: string): boolean => name.startsWith('images/')

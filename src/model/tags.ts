@@ -1,0 +1,32 @@
+/** Tags: what a stored image belongs to, so that many can be purged at once, here and in a CDN (`Cache-Tag`). */
+import { createHash } from 'node:crypto'
+import type { Entry } from './entry.js'
+
+/** The tag of an original and everything made from it. @param name its store name */
+export const imageTag = (name: string): string =>
+  `image-${createHash('sha256').update(name).digest('hex').slice(0, 16)}`
+
+const safe = (text: string): string => text.replace(/[^A-Za-z0-9._:-]/g, '_')
+
+function hostOf(url: string | undefined): string | undefined {
+  return url !== undefined && URL.canParse(url) ? new URL(url).host : undefined
+}
+
+/**
+ * The tags of an image: `kind-poster` (its family, or its upload namespace), `host-cdn.example.com` (where its
+ * original lives), `entity-artist` and `entity-artist-abc123` (whose picture it is), `image-…` (its original).
+ * @param original the entry of its original, where that is known
+ */
+export function tagsOf(entry: Entry, original?: Entry): readonly string[] {
+  const origin = entry.role === 'original' ? entry.name : entry.original
+  const kind = /^images\/([^/]+)\//.exec(origin ?? entry.name)?.[1]
+  const host = hostOf(original?.sourceUrl ?? entry.sourceUrl)
+  const { ownerKind, ownerId } = entry
+  return [
+    ...(kind === undefined ? [] : [`kind-${safe(kind)}`]),
+    ...(host === undefined ? [] : [`host-${safe(host)}`]),
+    ...(ownerKind === undefined ? [] : [`entity-${ownerKind}`]),
+    ...(ownerKind === undefined || ownerId === undefined ? [] : [`entity-${ownerKind}-${safe(ownerId)}`]),
+    ...(origin === undefined ? [] : [imageTag(origin)]),
+  ]
+}

@@ -1,0 +1,170 @@
+/**
+ * Answers that memory can give again: by URL, with their header fields ready. The router asks here first, and the
+ * fast lane asks here before Express is entered, so both give the same bytes and the same fields. Only what
+ * `artwork.router` answered before is here, and only for as long as every name that it rests on stays as it is.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { modernFormats, negotiate } from '../model/accept.js'
+import type { Entry } from '../model/entry.js'
+import { passingHeaders, pictureHeaders, replyWithHeaders } from '../model/reply.js'
+import type { Settings } from '../options.js'
+import { askedOf, isPlain, SMALL, send } from './send.js'
+import { passingRules, type Shown } from './shown.js'
+
+/** What the answers rest on: the memory layer, and who counts. */
+export interface Grounds {
+  /** Whether the bytes of a content are in memory; they count as used now. */
+  keepsBytes(digest: string): boolean
+  /** Whether an entry is what its name stands for now. */
+  isCurrent(entry: Entry): boolean
+  /** Notes that a name was used. */
+  use(name: string): void
+  /** Counts a hit. */
+  count(): void
+}
+
+interface Hot {
+  readonly shown: Shown
+  readonly fields: Record<string, string>
+  /** The fields of a 200 as `writeHead` takes them, names and values in turn. */
+  flat: string[]
+  /** The second that the passing fields are right for. */
+  second: number
+  readonly until: number
+}
+
+/** See the top of the file. */
+export type HotAnswers = ReturnType<typeof createHotAnswers>
+
+const MAX_ANSWERS = 8192
+const MAX_ACCEPTS = 256
+
+/** Makes the table; it is empty, and stays so where answers are private or nothing is kept in memory. */
+export function createHotAnswers(settings: Settings, grounds: Grounds) {
+  const answers = new Map<string, Hot>()
+  /** Of negotiated URLs: the type that stands for all that is not modern. */
+  const plainTypes = new Map<string, string>()
+  /** Which answers rest on a name or a digest. */
+  const resting = new Map<string, Set<string>>()
+  const choices = new Map<string, string>()
+  const modern = modernFormats(settings.transform.formats)
+
+  /** The format that an Accept comes down to. Few texts make up most requests, so they are remembered. */
+  const choose = (accept: string | undefined, plainType: string): string => {
+    const text = `${plainType} ${accept ?? ''}`
+    const known = choices.get(text)
+    if (known !== undefined) return known
+    const format = negotiate(accept, plainType, modern)
+    const type = format === undefined ? plainType : `image/${format}`
+    if (choices.size >= MAX_ACCEPTS) choices.clear()
+    if (text.length < 512) choices.set(text, type)
+    return type
+  }
+  const groundsOf = ({ entries, picture }: Shown): string[] => [
+    ...entries.map((entry) => entry.name),
+    picture.digest,
+  ]
+  const drop = (key: string): void => {
+    const hot = answers.get(key)
+    if (hot === undefined) return
+    answers.delete(key)
+    for (const ground of groundsOf(hot.shown)) {
+      const keys = resting.get(ground)
+      keys?.delete(key)
+      if (keys?.size === 0) resting.delete(ground)
+    }
+  }
+  const dropAll = (): void => {
+    answers.clear()
+    plainTypes.clear()
+    resting.clear()
+  }
+  const dropOn = (ground: string): void => {
+    for (const key of resting.get(ground) ?? []) drop(key)
+  }
+  /** Makes the passing fields right for this second. Answers false where the bytes have left memory. */
+  const renew = (key: string, hot: Hot, now: number): boolean => {
+    const { shown } = hot
+    if (!grounds.keepsBytes(shown.picture.digest)) return false
+    const [shownEntry] = shown.entries
+    if (shownEntry !== undefined) grounds.use(shownEntry.name)
+    Object.assign(hot.fields, passingHeaders({ ...shown.rules, ...passingRules(shown, settings, now) }))
+    hot.flat = Object.entries(hot.fields).flat()
+    hot.second = Math.floor(now / 1000)
+    // The table forgets what was renewed longest ago.
+    answers.delete(key)
+    answers.set(key, hot)
+    return true
+  }
+  const find = (url: string, req: IncomingMessage): readonly [string, Hot] | undefined => {
+    const plainType = plainTypes.get(url)
+    const key = plainType === undefined ? url : `${url} ${choose(req.headers.accept, plainType)}`
+    const hot = answers.get(key)
+    return hot === undefined ? undefined : [key, hot]
+  }
+
+  return {
+    /** Answers a request whose answer is here. @param url as the client sent it @returns whether it did */
+    answer: (url: string, req: IncomingMessage, res: ServerResponse): boolean => {
+      const { method } = req
+      if (method !== 'GET' && method !== 'HEAD') return false
+      const found = find(url, req)
+      if (found === undefined) return false
+      const [key, hot] = found
+      const now = settings.now()
+      if (now >= hot.until || (Math.floor(now / 1000) !== hot.second && !renew(key, hot, now))) {
+        drop(key)
+        return false
+      }
+      grounds.count()
+      const { picture, rules } = hot.shown
+      if (method === 'GET' && picture.bytes.length <= SMALL && isPlain(req)) {
+        res.writeHead(200, hot.flat)
+        res.end(picture.bytes)
+      } else send(req, res, replyWithHeaders(picture, askedOf(req), { ...rules, now }, hot.fields), settings)
+      return true
+    },
+    /** Keeps an answer that was given for a URL, where it may be given again. */
+    offer: (url: string, shown: Shown): void => {
+      const { picture, rules, entries, negotiated, freshUntil, signedUntil } = shown
+      if (!shown.isHot || shown.asking !== undefined || rules.isPrivate || settings.private) return
+      if (!entries.every(grounds.isCurrent) || !grounds.keepsBytes(picture.digest)) return
+      const now = settings.now()
+      const until = Math.min(freshUntil ?? Number.POSITIVE_INFINITY, signedUntil ?? Number.POSITIVE_INFINITY)
+      if (until <= now) return
+      const key = negotiated === undefined ? url : `${url} ${negotiated.type}`
+      drop(key)
+      if (answers.size >= MAX_ANSWERS)
+        for (const oldest of answers.keys()) {
+          drop(oldest)
+          break
+        }
+      if (negotiated !== undefined) {
+        if (plainTypes.size >= MAX_ANSWERS) dropAll()
+        plainTypes.set(url, negotiated.plainType)
+      }
+      const hot: Hot = {
+        shown,
+        fields: pictureHeaders(picture, { ...rules, now }),
+        flat: [],
+        second: 0,
+        until,
+      }
+      if (!renew(key, hot, now)) return
+      for (const ground of groundsOf(shown)) {
+        const keys = resting.get(ground) ?? new Set()
+        resting.set(ground, keys.add(key))
+      }
+    },
+    /** Told what memory no longer holds as it was. */
+    watcher: {
+      changed: (names: readonly string[] | 'all'): void => {
+        if (names === 'all') dropAll()
+        else for (const name of names) dropOn(name)
+      },
+      evicted: dropOn,
+    },
+    /** How many answers are here. */
+    size: (): number => answers.size,
+  }
+}

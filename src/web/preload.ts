@@ -1,0 +1,33 @@
+/** `Link: rel=preload` for pictures above the fold (RFC 8288; `imagesrcset` and `imagesizes` of the HTML standard). */
+import type { ServerResponse } from 'node:http'
+
+/** What of a picture the browser should fetch early. */
+export interface Preloaded {
+  readonly url: string
+  /** Candidates by width, '' where there are none. */
+  readonly srcset: string
+  readonly sizes: string
+  /** Media type, where all candidates have the same. */
+  readonly type: string | undefined
+}
+
+/** A value in quotes; what cannot stand in one is not printed. */
+const quoted = (text: string): string => `"${text.replace(/["\\\r\n]/g, '')}"`
+
+/** The value of a `Link` field. */
+export function preloadLink({ url, srcset, sizes, type }: Preloaded): string {
+  const target = url.replace(/[<>\s"]/g, encodeURIComponent)
+  return [
+    `<${target}>`,
+    'rel=preload',
+    'as=image',
+    ...(srcset === '' ? [] : [`imagesrcset=${quoted(srcset)}`, `imagesizes=${quoted(sizes)}`]),
+    ...(type === undefined ? [] : [`type=${quoted(type)}`]),
+    'fetchpriority=high',
+  ].join('; ')
+}
+
+/** Adds a `Link` to those that an answer has already. Does nothing once its head is sent. */
+export function addLink(res: ServerResponse, link: string): void {
+  if (!res.headersSent) res.appendHeader('Link', link)
+}

@@ -1,0 +1,61 @@
+/** A picture as it is shown: what the routers decide of it, and the Reply that it comes to at a moment. */
+import type { Asking } from '../images/context.js'
+import type { Entry } from '../model/entry.js'
+import {
+  type Asked,
+  cacheStatus,
+  type Picture,
+  type Reply,
+  type ReplyRules,
+  replyWith,
+} from '../model/reply.js'
+import { tagsOf } from '../model/tags.js'
+import type { Settings } from '../options.js'
+
+/** See the top of the file. Times in ms since the epoch. */
+export interface Shown {
+  readonly picture: Picture
+  readonly rules: Omit<ReplyRules, 'now' | 'age' | 'cacheStatus'>
+  /** What it rests on: when one of these changes, it is another answer. */
+  readonly entries: readonly Entry[]
+  readonly asking?: Asking | undefined
+  /** When upstream was asked about it, and until when it need not be; undefined for what does not age. */
+  readonly checkedAt?: number
+  readonly freshUntil?: number
+  /** Until when its signature holds. */
+  readonly signedUntil?: number
+  /** Of a negotiated picture: the type that who asks for nothing modern gets, and the one that was chosen. */
+  readonly negotiated?: { readonly plainType: string; readonly type: string }
+  /** Whether it came from memory, and is the answer that the next asker should have too. */
+  readonly isHot: boolean
+}
+
+const seconds = (ms: number): number => Math.floor(ms / 1000)
+
+/** `Age` and `Cache-Status` of a picture at a moment. */
+export function passingRules(
+  { asking, checkedAt, freshUntil, entries }: Shown,
+  settings: Settings,
+  now: number,
+): Pick<ReplyRules, 'age' | 'cacheStatus'> {
+  const isNew = asking?.status === 200 || asking?.collapsed === true
+  const ttl = freshUntil === undefined ? undefined : seconds(freshUntil - now)
+  return {
+    age: isNew || checkedAt === undefined ? undefined : Math.max(0, seconds(now - checkedAt)),
+    cacheStatus: settings.cacheStatus ? cacheStatus(asking, entries[0]?.held === true, ttl) : undefined,
+  }
+}
+
+/** The answer that a picture comes to. */
+export function replyOf(shown: Shown, asked: Asked, settings: Settings): Reply {
+  const now = settings.now()
+  return replyWith(shown.picture, asked, { ...shown.rules, ...passingRules(shown, settings, now), now })
+}
+
+/** The `Cache-Tag` field (or its kin) of a picture, where the app wants one. */
+export function tagFields(settings: Settings, entry: Entry, original?: Entry): Record<string, string> {
+  const { cacheTags } = settings
+  if (cacheTags === false) return {}
+  const name = cacheTags === true ? 'Cache-Tag' : cacheTags
+  return { [name]: tagsOf(entry, original).join(name === 'Cache-Tag' ? ',' : ' ') }
+}
