@@ -1,10 +1,11 @@
 /**
  * Adds to package-lock.json the optional platform packages that a partial registry mirror left out when the
- * lock was written: `npm ci` refuses a lock without them, on every platform. Run it after `npm install`.
+ * lock was written: `npm ci` refuses a lock without them, on every platform. Run it after `npm install`, from
+ * the folder of the lock.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 
-const file = new URL('../package-lock.json', import.meta.url)
+const file = 'package-lock.json'
 const lock = JSON.parse(readFileSync(file, 'utf8'))
 const SYSTEMS = [
   'android',

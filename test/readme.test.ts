@@ -40,7 +40,15 @@ describe('the README', () => {
     const { kinds: _kinds, ...settings } = settleOptions()
     const actual = flatten(settings)
     const rows = new Map(table('Options').map(([name = '', value = '']) => [name.replaceAll('`', ''), value]))
-    const words = ['entities', 'repository', 'onPurge', 'fetch.lookup', 'logger', 'now', 'transform.concurrency']
+    const words = [
+      'entities',
+      'repository',
+      'onPurge',
+      'fetch.lookup',
+      'logger',
+      'now',
+      'transform.concurrency',
+    ]
     expect([...rows.keys()].sort()).toEqual([...new Set([...Object.keys(actual), ...words])].sort())
     for (const [name, value] of rows) {
       if (!words.includes(name)) expect(value.replaceAll('`', ''), name).toBe(JSON.stringify(actual[name]))

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Artwork, createArtwork, tmdb } from 'express-artwork'
-import sharp from 'sharp'
+import sharp, { type Sharp } from 'sharp'
 
 /** A toolkit in a temporary folder; `end` takes both away. */
 export async function benchArtwork(): Promise<{ artwork: Artwork; end: () => Promise<void> }> {
@@ -16,13 +16,23 @@ export async function benchArtwork(): Promise<{ artwork: Artwork; end: () => Pro
   return { artwork, end }
 }
 
-/** A WebP of about 16 KB. */
-export async function webp16k(): Promise<Buffer> {
-  const noise = { type: 'gaussian' as const, mean: 128, sigma: 25 }
-  return sharp({ create: { width: 200, height: 300, channels: 3, background: '#000', noise } })
-    .webp({ quality: 75 })
-    .toBuffer()
+/** Where {@link webp16k} is shown by the benches. */
+export const PICTURE_PATH = '/images/poster/w342/abc.webp'
+
+/** A picture with some noise in it, the same each time, as raw pixels: 200 by 300. */
+export function noisy(): Sharp {
+  const [width, height] = [200, 300]
+  const pixels = Buffer.alloc(width * height * 3)
+  let state = 1
+  for (let index = 0; index < pixels.length; index += 1) {
+    state = (state * 48_271) % 2_147_483_647
+    pixels[index] = 90 + (state % 64)
+  }
+  return sharp(pixels, { raw: { width, height, channels: 3 } })
 }
+
+/** A WebP of about 16 KB. */
+export const webp16k = (): Promise<Buffer> => noisy().webp({ quality: 75 }).toBuffer()
 
 /** The middle value. */
 export function median(values: readonly number[]): number {
