@@ -201,7 +201,7 @@ const countsForBreaker = (error: unknown): boolean => {
 /** Turns an answer into an image, a "not modified", or the row of the table it stands for. */
 function judge(answer: Exchanged, conditional: boolean, now: number): Fetched {
   const { status, header, bytes } = answer
-  if (status === 304 && conditional) return { outcome: 'not-modified', ...toldBy(header, now) }
+  if (status === 304 && conditional) return { outcome: 'not-modified', ...toldBy(header, Date.now()) }
   if (status === 206 && !isWhole(header('content-range'), bytes.length))
     throw new ArtworkError('bad_answer', 'the source sent a part of the image')
   if (status !== 200 && status !== 206) throw failureOf(status, header('retry-after'), now)
@@ -209,7 +209,7 @@ function judge(answer: Exchanged, conditional: boolean, now: number): Fetched {
   if (bytes.length === 0) throw new ArtworkError('bad_answer', 'the source sent nothing')
   const kind = sniff(bytes)
   if (kind === undefined) throw new ArtworkError('unsupported', 'this is not an image of a known format')
-  return { outcome: 'image', bytes, kind, ...toldBy(header, now) }
+  return { outcome: 'image', bytes, kind, ...toldBy(header, Date.now()) }
 }
 
 function isWhole(contentRange: string | null, length: number): boolean {

@@ -37,7 +37,10 @@ function directives(text: string | null): Map<string, string> {
   return found
 }
 
-/** Reads an answer's headers. @param now ms since the epoch, for the dates in them */
+/**
+ * Reads an answer's headers.
+ * @param now when it came, ms since the epoch, by the clock that upstream's dates go by: the world's
+ */
 export function toldBy(header: Header, now: number): Told {
   const said = directives(header('cache-control'))
   const headers: Record<string, string> = {}
@@ -45,8 +48,10 @@ export function toldBy(header: Header, now: number): Told {
     const value = header(name)
     if (value !== null) headers[name] = value
   }
+  // The library counts the time in which stale answers may be used as life; here the two are told apart.
   if (said.size > 0)
     headers['cache-control'] = [...said]
+      .filter(([name]) => !name.startsWith('stale-'))
       .map(([name, value]) => (DELTAS.includes(name) ? `${name}=${value}` : name))
       .join(', ')
   const policy = new CachePolicy(
@@ -54,6 +59,11 @@ export function toldBy(header: Header, now: number): Told {
     { status: 200, headers: { date: new Date(now).toUTCString(), ...headers } },
     { shared: true },
   )
+  // Its age when it came (§4.2.3).
+  const date = Date.parse(headers.date ?? '')
+  const sent = Number.isNaN(date) ? now : date
+  const apparent = Math.max(0, Math.floor((now - sent) / 1000))
+  const age = Math.max(apparent, /^\d{1,10}$/.test(headers.age ?? '') ? Number(headers.age) : 0)
   const modified = Date.parse(headers['last-modified'] ?? '')
   // Each of these forbids to use what is stale (§4.2.4, §5.2.2.10), whatever else is said.
   const mustAsk = ['must-revalidate', 'proxy-revalidate', 's-maxage', 'no-cache'].some((name) =>
@@ -63,10 +73,10 @@ export function toldBy(header: Header, now: number): Told {
   const lasting = ['max-age', 's-maxage', 'no-cache', 'no-store', 'private']
   const says = headers.expires !== undefined || lasting.some((name) => said.has(name))
   return {
-    freshSeconds: says ? Math.max(0, Math.floor(policy.timeToLive() / 1000)) : undefined,
+    freshSeconds: says ? Math.max(0, Math.floor(policy.maxAge() - age)) : undefined,
     guessSeconds: Number.isNaN(modified)
       ? 0
-      : Math.min(Math.max(0, Math.floor((now - modified) / 10_000)), LONGEST_GUESS),
+      : Math.min(Math.max(0, Math.floor((sent - modified) / 10_000)), LONGEST_GUESS),
     storable: !said.has('no-store') && !said.has('private') && headers.vary?.trim() !== '*',
     staleWhileRevalidate: grace('stale-while-revalidate'),
     staleIfError: grace('stale-if-error'),
