@@ -10,7 +10,7 @@ import { lstat, open, opendir, readFile, unlink } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import cacache from 'cacache'
 import { digestOf } from '../model/digest.js'
-import type { Entry } from '../model/entry.js'
+import type { Entry, Role } from '../model/entry.js'
 import type { Found } from './catalogue.js'
 
 /** The keys of a name. */
@@ -30,19 +30,29 @@ const isCode = (error: unknown, ...codes: readonly string[]): boolean =>
 /** Whether a read failed because the content itself is bad, and not only because it could not be read now. */
 export class BadContent extends Error {}
 
+const ROLES: ReadonlySet<unknown> = new Set<Role>(['original', 'rendition', 'artwork'])
+const isText = (value: unknown): boolean => typeof value === 'string' && value !== ''
+const isDigest = (value: unknown): boolean => typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)
+
+/** Whether metadata of an index entry has all the facts that a row needs. */
 const isFound = (value: unknown): value is Omit<Found, 'slot'> => {
   if (typeof value !== 'object' || value === null || !('entry' in value) || !('generation' in value))
     return false
   const { entry, generation } = value
-  if (typeof generation !== 'number' || typeof entry !== 'object' || entry === null) return false
+  if (!Number.isSafeInteger(generation) || typeof entry !== 'object' || entry === null) return false
+  const facts = new Map<string, unknown>(Object.entries(entry))
+  const numbers = ['size', 'width', 'height', 'storedAt', 'checkedAt', 'freshFor']
+  const optional = ['etag', 'lastModified', 'sourceUrl', 'original', 'recipe', 'ownerKind', 'ownerId']
+  const graces = ['staleWhileRevalidate', 'staleIfError']
   return (
-    'name' in entry &&
-    typeof entry.name === 'string' &&
-    'digest' in entry &&
-    typeof entry.digest === 'string' &&
-    /^[0-9a-f]{64}$/.test(entry.digest) &&
-    'size' in entry &&
-    typeof entry.size === 'number'
+    isText(facts.get('name')) &&
+    isText(facts.get('type')) &&
+    ROLES.has(facts.get('role')) &&
+    isDigest(facts.get('digest')) &&
+    numbers.every((key) => Number.isSafeInteger(facts.get(key))) &&
+    optional.every((key) => facts.get(key) === undefined || typeof facts.get(key) === 'string') &&
+    graces.every((key) => facts.get(key) === undefined || Number.isSafeInteger(facts.get(key))) &&
+    (facts.get('madeFrom') === undefined || isDigest(facts.get('madeFrom')))
   )
 }
 
@@ -67,29 +77,33 @@ export function createBytes(directory: string, owner: () => string) {
     block ||= statfsSync(directory).bsize || 4096
     return block
   }
-  /** Size of a regular file, undefined for anything else. */
+  /** Size of a regular file, undefined for anything else, and for what cannot be looked at. */
   const sizeOf = (path: string): number | undefined => {
-    const stats = lstatSync(path, { throwIfNoEntry: false })
-    return stats?.isFile() ? stats.size : undefined
+    try {
+      const stats = lstatSync(path, { throwIfNoEntry: false })
+      return stats?.isFile() ? stats.size : undefined
+    } catch {
+      return undefined
+    }
   }
   const discardFile = (path: string): Promise<void> =>
     unlink(path).catch((error) => {
       if (!isCode(error, 'ENOENT', 'ENOTDIR')) throw error
     })
 
-  /** The regular files in folders this deep, a directory at a time. A damaged folder is passed over. */
-  async function* filesBelow(folder: string, depth: number): AsyncGenerator<string> {
+  /** The regular files in folders this deep, a directory at a time. What cannot be opened is passed over, and told. */
+  async function* filesBelow(folder: string, depth: number, onSkip?: () => void): AsyncGenerator<string> {
     let entries: Awaited<ReturnType<typeof opendir>>
     try {
       entries = await opendir(folder)
     } catch (error) {
-      if (isCode(error, 'ENOENT', 'ENOTDIR')) return
-      throw error
+      if (!isCode(error, 'ENOENT')) onSkip?.()
+      return
     }
     for await (const entry of entries) {
       const path = join(folder, entry.name)
       if (depth === 0 && entry.isFile()) yield path
-      else if (depth > 0 && entry.isDirectory()) yield* filesBelow(path, depth - 1)
+      else if (depth > 0 && entry.isDirectory()) yield* filesBelow(path, depth - 1, onSkip)
     }
   }
   const readLine = (text: string): Found | undefined => {
@@ -203,18 +217,26 @@ export function createBytes(directory: string, owner: () => string) {
       const found = await readBucket(bucketPath(name, slot))
       return found?.entry.name === name && found.slot === slot ? found : undefined
     },
-    /** Every bucket there is, with what it says; nothing for one that says nothing. What cannot be read is passed over. */
-    async *buckets(): AsyncGenerator<{ readonly path: string; readonly found: Found | undefined }> {
-      for await (const path of filesBelow(index, 2)) {
-        const found = await readBucket(path).catch(() => 'unreadable' as const)
+    /**
+     * Every bucket there is, with what it says; nothing for one that says nothing.
+     * @param onSkip told of each that cannot be read, and is passed over
+     */
+    async *buckets(
+      onSkip?: () => void,
+    ): AsyncGenerator<{ readonly path: string; readonly found: Found | undefined }> {
+      for await (const path of filesBelow(index, 2, onSkip)) {
+        const found = await readBucket(path).catch((error) => {
+          if (!isCode(error, 'ENOENT', 'ENOTDIR')) onSkip?.()
+          return 'unreadable' as const
+        })
         if (found !== 'unreadable') yield { path, found }
       }
     },
-    /** The digest of every content there is. */
-    async *digests(): AsyncGenerator<string> {
-      for await (const path of filesBelow(contents, 2)) {
+    /** The digest of every content there is. @param onSkip told of each folder that cannot be read */
+    async *digests(onSkip?: () => void): AsyncGenerator<string> {
+      for await (const path of filesBelow(contents, 2, onSkip)) {
         const digest = path.slice(contents.length).split(sep).join('')
-        if (/^[0-9a-f]{64}$/.test(digest)) yield digest
+        if (isDigest(digest)) yield digest
       }
     },
     sizeOf: (digest: string): number => sizeOf(contentPath(digest)) ?? 0,

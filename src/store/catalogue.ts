@@ -27,6 +27,8 @@ export type Changes = readonly string[] | 'all'
 /** A change of a name that has begun: nobody else changes it until `finish`. */
 export interface Ticket {
   readonly name: string
+  /** Who changes it. */
+  readonly owner: string
   /** Rises with every change of the store; also the generation that a write of it will have. */
   readonly ticket: number
 }
@@ -42,6 +44,12 @@ export type Outcome = 'named' | 'no-content' | 'lost'
 
 /** Looks a change's files over, synchronously: bytes of its index entry on disk, undefined where a file is missing. */
 export type Inspect = () => number | undefined
+
+/** What giving up a damaged content came to. */
+export interface Discarded {
+  readonly names: readonly string[]
+  readonly locked: readonly string[]
+}
 
 /** What was found in cacache under a key. */
 export interface Found {
@@ -59,9 +67,10 @@ const COUNTED = ['original', 'rendition', 'artwork'] as const satisfies readonly
  * Opens (or makes) a catalogue.
  * @param unlink takes the content of a digest off the disk, synchronously; called inside a transaction in
  *   which no name has it; answers whether it was there
+ * @param damaged the inode of a file that was found damaged, and is to be replaced
  */
-export function openCatalogue(file: string, unlink: (digest: string) => boolean) {
-  const db = openDatabase(file)
+export function openCatalogue(file: string, unlink: (digest: string) => boolean, damaged?: number) {
+  const { db, inode } = openDatabase(file, damaged)
   const sql = keep({
     get: db.prepare<[string], Row>('SELECT * FROM names WHERE name = ?'),
     put: db.prepare(`INSERT INTO names (${WRITTEN.join(', ')}, dependents)
@@ -235,6 +244,8 @@ export function openCatalogue(file: string, unlink: (digest: string) => boolean)
   )
 
   return {
+    /** Which file this is. */
+    inode,
     get: (name: string): Named | undefined => {
       const row = sql.get.get(name)
       return row === undefined ? undefined : toNamed(row)
@@ -256,7 +267,7 @@ export function openCatalogue(file: string, unlink: (digest: string) => boolean)
         const ticket = nextTicket()
         const adds = digest === undefined || sql.get.get(name) !== undefined ? 0 : 1
         sql.begin.run(name, owner, ticket, digest === undefined ? null : toBlob(digest), size, adds)
-        return { name, ticket }
+        return { name, owner, ticket }
       },
     ),
     /** Takes over a change whose process has died (or that ended badly here). */
@@ -282,7 +293,7 @@ export function openCatalogue(file: string, unlink: (digest: string) => boolean)
     commit: immediately(
       (
         entry: Entry,
-        change: Ticket & { readonly owner: string; readonly slot: number; readonly usedAt: number },
+        change: Ticket & { readonly slot: number; readonly usedAt: number },
         inspect: Inspect,
       ): Outcome => {
         const mine = sql.change.get(entry.name)
@@ -301,7 +312,7 @@ export function openCatalogue(file: string, unlink: (digest: string) => boolean)
       },
     ),
     /** Forgets a name whose change has begun. Answers whether it was there. */
-    drop: immediately((change: Ticket & { readonly owner: string }): boolean => {
+    drop: immediately((change: Ticket): boolean => {
       const mine = sql.change.get(change.name)
       const row = sql.get.get(change.name)
       if (mine?.owner !== change.owner || row === undefined) return false
@@ -312,17 +323,21 @@ export function openCatalogue(file: string, unlink: (digest: string) => boolean)
     /**
      * Gives up content that is damaged or has vanished, and every name's hold on it.
      * @param isBad looks once more, inside the transaction: another process may have mended it
-     * @returns the names that had it
+     * @returns the names that had it, and those among them that are the caller's to settle now
      */
-    discard: immediately((digest: string, owner: string, isBad: () => boolean): readonly string[] => {
-      if (!isBad()) return []
+    discard: immediately((digest: string, owner: string, isBad: () => boolean): Discarded => {
+      if (!isBad()) return { names: [], locked: [] }
       const rows = sql.sharing.all(toBlob(digest))
-      for (const row of rows) {
-        giveUp(row)
-        if (sql.change.get(row.name) === undefined) leaveBehind(row.name, owner, undefined)
+      const locked: string[] = []
+      for (const { name } of rows) {
+        const row = sql.get.get(name)
+        if (row !== undefined) giveUp(row)
+        if (sql.change.get(name) !== undefined) continue
+        leaveBehind(name, owner, undefined)
+        locked.push(name)
       }
       unlink(digest)
-      return rows.map((row) => row.name)
+      return { names: rows.map((row) => row.name), locked }
     }),
     /**
      * Ends a change whose index entries are in order: content that no name has any more goes, then the lock.
@@ -339,6 +354,8 @@ export function openCatalogue(file: string, unlink: (digest: string) => boolean)
       sql.finish.run(name, owner)
     }),
 
+    /** Whether a name's change is this one's. */
+    owns: (name: string, owner: string): boolean => sql.change.get(name)?.owner === owner,
     /** Who has changes or leases under way. */
     owners: (): readonly string[] => sql.owners.all().map((row) => row.owner),
     changingOf: (owner: string): readonly string[] => sql.changingOf.all(owner).map((row) => row.name),

@@ -18,11 +18,15 @@ export interface Shelf {
   catalogue(): Catalogue
   readonly bounds: Bounds
   readonly logger: Logger
+  /** Whether a catalogue is still the one that all processes use. */
+  stands(catalogue: Catalogue): boolean
   /** Told the names that changed without being asked to. */
   changed(names: readonly string[] | 'all'): void
   /** Writes last uses down, before anything is chosen by them. */
   flush(): void
   isClosed(): boolean
+  /** Told what went wrong in the background; a damaged catalogue is opened anew. */
+  trouble(what: string, error: unknown): void
   readonly counts: { evictions: number; badCopies: number; writeFailures: number; leftovers: number }
 }
 
@@ -55,7 +59,8 @@ export function createChanges(shelf: Shelf) {
   const active = new Set<string>()
 
   /** Puts back a name from its newest sound index entry, as long as a lost catalogue has not been read back whole. */
-  const recall = async (name: string, ticket: Ticket): Promise<void> => {
+  const recall = async (ticket: Ticket): Promise<void> => {
+    const { name } = ticket
     if (catalogue().isComplete()) return
     const found: Found[] = []
     for (const slot of SLOTS) {
@@ -65,13 +70,17 @@ export function createChanges(shelf: Shelf) {
     const [newest] = found.sort((a, b) => b.generation - a.generation)
     if (newest !== undefined) catalogue().restore([newest], bytes.cost, ticket)
   }
-  /** Ends a change: index entries and content that the catalogue does not name go, and then its lock. */
-  const settle = async (name: string): Promise<void> => {
+  /**
+   * Ends a change: index entries and content that the catalogue does not name go, and then its lock. Where the lock
+   * is not the owner's any more (another process took it over, or the catalogue was lost), nothing is touched.
+   */
+  const settle = async (name: string, owner: string): Promise<void> => {
     try {
+      if (!catalogue().owns(name, owner)) return
       const row = catalogue().get(name)
       const inUse = row?.entry.held ? row.slot : undefined
       for (const slot of SLOTS) if (slot !== inUse) await bytes.unlist(name, slot)
-      catalogue().finish(name, presence.id())
+      catalogue().finish(name, owner)
     } catch (error) {
       logger.warn({ err: error, image: name }, 'artwork store: files stay behind for now')
     } finally {
@@ -79,27 +88,39 @@ export function createChanges(shelf: Shelf) {
     }
   }
   const settleAll = async (names: readonly string[]): Promise<void> => {
+    const owner = presence.id()
     for (const name of names) active.add(name)
-    for (const name of names) await settle(name)
+    for (const name of names) await settle(name, owner)
   }
   /** Ends a change that a dead process began, or one of ours that ended badly. */
   const takeOver = async (name: string, from: string): Promise<void> => {
-    if (active.has(name) || !catalogue().claim(name, presence.id(), from)) return
+    const owner = presence.id()
+    if (active.has(name) || !catalogue().claim(name, owner, from)) return
     active.add(name)
     shelf.counts.leftovers += 1
-    await recall(name, { name, ticket: 0 }).catch(() => {})
-    await settle(name)
+    await recall({ name, owner, ticket: 0 }).catch(() => {})
+    await settle(name, owner)
+  }
+  /** Changes of ours that ended badly: nobody is at them. */
+  const stuck = (): readonly string[] =>
+    catalogue()
+      .changingOf(presence.id())
+      .filter((name) => !active.has(name))
+  const settleStuck = async (): Promise<boolean> => {
+    for (const name of stuck()) await takeOver(name, presence.id())
+    return stuck().length === 0
   }
   const begin = async (name: string, digest: string | undefined, size: number): Promise<Ticket> => {
     for (;;) {
       const begun = await insist('another change of this name', (turn) => {
+        if (active.has(name)) return undefined
         const answer = catalogue().begin(name, presence.id(), digest, size)
         if (!('busy' in answer)) {
           active.add(name)
           return answer
         }
         const { busy } = answer
-        if (busy === presence.id()) return active.has(name) ? undefined : busy
+        if (busy === presence.id()) return busy
         return turn % PROBE_EVERY === 0 && !presence.isAlive(busy) ? busy : undefined
       })
       if (typeof begun !== 'string') return begun
@@ -119,6 +140,8 @@ export function createChanges(shelf: Shelf) {
   const trim = async (ticket: number): Promise<boolean> => {
     const passed = catalogue().passed(ticket, bounds)
     if (!passed.bytes && !passed.names) return true
+    // What ended badly, on a full disk say, is no reason to give up pictures: it is ended first.
+    if (!(await settleStuck())) return false
     shelf.flush()
     shelf.counts.evictions += await evict(() => catalogue().evict(presence.id(), bounds, passed, BATCH))
     const still = catalogue().passed(ticket, bounds)
@@ -138,10 +161,10 @@ export function createChanges(shelf: Shelf) {
     ): Promise<T> => {
       const ticket = await begin(name, about?.digest, about?.size ?? 0)
       try {
-        await recall(name, ticket)
+        await recall(ticket)
         return await work(ticket)
       } finally {
-        await settle(name)
+        await settle(name, ticket.owner)
       }
     },
     /**
@@ -155,7 +178,7 @@ export function createChanges(shelf: Shelf) {
       if (!catalogue().isComplete() && (passed.bytes || passed.names))
         throw new Error('there is no room until the catalogue has been read back')
       for (let pause = 2; !(await trim(ticket)); pause += 2) {
-        if (pause > 400) throw new Error('there is no room')
+        if (pause > 200) throw new Error('there is no room')
         await sleep(Math.min(pause, LONGEST_PAUSE))
       }
     },
@@ -170,13 +193,17 @@ export function createChanges(shelf: Shelf) {
     },
     /** Settles names that were given up. */
     settleAll,
-    /** Ends what dead processes left undone. Answers how many of them there were. */
+    /** Ends what dead processes left undone, and what ended badly here. Answers how many of them there were. */
     recover: async (): Promise<number> => {
+      await settleStuck()
       const dead = catalogue()
         .owners()
         .filter((owner) => !presence.isAlive(owner))
       for (const owner of dead) {
-        for (const name of catalogue().changingOf(owner)) await takeOver(name, owner)
+        for (const name of catalogue().changingOf(owner)) {
+          if (shelf.isClosed()) return dead.length
+          await takeOver(name, owner)
+        }
         catalogue().unleaseAll(owner)
       }
       const alive = new Map<string, boolean>()

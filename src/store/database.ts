@@ -1,5 +1,5 @@
 /** The database file of the catalogue: its schema, and how it is opened, replaced when damaged, and kept. */
-import { rmSync } from 'node:fs'
+import { rmSync, statSync } from 'node:fs'
 import Database from 'better-sqlite3'
 
 /** Moves when the tables change shape; an older catalogue is rebuilt. It is part of the file's name too. */
@@ -68,31 +68,75 @@ export function removeDatabase(file: string): void {
   for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix, { force: true })
 }
 
-/** Opens the database file, replacing one that is damaged or of another schema. */
-export function openDatabase(file: string): Database.Database {
-  const open = () => {
-    const db = keep(new Database(file, { timeout: 5000 }))
-    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL')
-    return db
+const TABLES = ['names', 'totals', 'changing', 'leases', 'failures', 'changes', 'places']
+/** Another process may be making or replacing the file at the same moment. */
+const PASSING = ['SQLITE_BUSY', 'SQLITE_IOERR_DELETE_NOENT', 'SQLITE_PROTOCOL', 'SQLITE_LOCKED']
+const TRIES = 5
+
+class OtherSchema extends Error {}
+
+const inodeOf = (file: string): number | undefined => statSync(file, { throwIfNoEntry: false })?.ino
+
+/** One process at a time makes, checks or replaces the file. The lock is a database of its own, waited for. */
+const locks = new Map<string, { readonly db: Database.Database; readonly inode: number | undefined }>()
+function alone<T>(file: string, work: () => T): T {
+  const path = `${file}.lock`
+  let lock = locks.get(path)
+  if (lock === undefined || lock.inode !== inodeOf(path)) {
+    lock?.db.close()
+    const db = keep(new Database(path, { timeout: 10_000 }))
+    // The file is there once something was written; the inode tells whether it is still the one that others lock.
+    db.exec('PRAGMA user_version = 1')
+    lock = { db, inode: inodeOf(path) }
+    locks.set(path, lock)
   }
-  const prepare = (db: Database.Database) => {
+  lock.db.exec('BEGIN EXCLUSIVE')
+  try {
+    return work()
+  } finally {
+    lock.db.exec('ROLLBACK')
+  }
+}
+
+function openOnce(file: string): Database.Database {
+  const db = keep(new Database(file, { timeout: 5000 }))
+  try {
+    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL')
     const version = keep(db.prepare<[], { user_version: number }>('PRAGMA user_version'))
     const create = db.transaction(() => {
       if (version.get()?.user_version === 0) db.exec(SCHEMA)
     })
     create.immediate()
-    if (version.get()?.user_version !== SCHEMA_VERSION) throw new Error('catalogue of another schema')
+    if (version.get()?.user_version !== SCHEMA_VERSION) throw new OtherSchema('catalogue of another schema')
+    for (const table of TABLES) db.exec(`SELECT * FROM ${table} LIMIT 1`)
+    db.exec('SELECT sum(value) FROM totals; SELECT min(seq), max(seq) FROM changes')
     return db
-  }
-  let db: Database.Database | undefined
-  try {
-    db = open()
-    return prepare(db)
   } catch (error) {
-    db?.close()
-    const passing = ['SQLITE_CANTOPEN', 'SQLITE_READONLY', 'SQLITE_BUSY', 'SQLITE_FULL', 'SQLITE_IOERR']
-    if (passing.some((start) => codeOf(error).startsWith(start))) throw error
-    removeDatabase(file)
-    return prepare(open())
+    db.close()
+    throw error
   }
+}
+
+/**
+ * Opens the database file, replacing one that is damaged or of another schema.
+ * @param damaged the inode of a file that was found damaged: it is replaced, if it is still there
+ * @throws what SQLite throws when the file cannot be used, though it may be sound
+ */
+export function openDatabase(
+  file: string,
+  damaged?: number,
+): { db: Database.Database; inode: number | undefined } {
+  const opened = () => ({ db: openOnce(file), inode: inodeOf(file) })
+  return alone(file, () => {
+    if (damaged !== undefined && inodeOf(file) === damaged) removeDatabase(file)
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return opened()
+      } catch (error) {
+        const isPassing = PASSING.some((start) => codeOf(error).startsWith(start))
+        if (attempt >= TRIES || !(isPassing || isDamage(error) || error instanceof OtherSchema)) throw error
+        if (!isPassing) removeDatabase(file)
+      }
+    }
+  })
 }

@@ -7,9 +7,9 @@ import type { Entry } from '../model/entry.js'
 import { ArtworkError } from '../model/errors.js'
 import type { Logger } from '../model/logger.js'
 import { BadContent, createBytes } from './cacache-store.js'
-import { openCatalogue } from './catalogue.js'
+import { type Catalogue, openCatalogue } from './catalogue.js'
 import { createChanges, type Shelf } from './changes.js'
-import { isDamage, removeDatabase } from './database.js'
+import { isDamage } from './database.js'
 import { createLeases } from './leases.js'
 import { enter } from './presence.js'
 import { type Bounds, LARGEST_SHARE, type NewEntry, type Store } from './store.js'
@@ -33,6 +33,8 @@ const POLL_EVERY = 500
 /** Every so many polls, a look for processes that died. */
 const RECOVER_EVERY = 10
 const NAMING_TRIES = 5
+/** A catalogue that cannot be opened is not tried more often, ms. */
+const REOPEN_EVERY = 1000
 
 const inodeOf = (file: string): number | undefined => statSync(file, { throwIfNoEntry: false })?.ino
 
@@ -49,39 +51,58 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
   await access(directory, constants.W_OK)
   const presence = enter(join(directory, `processes-${LAYOUT}`))
   const bytes = createBytes(contents, presence.id)
-  const open = () => {
+  const open = (damaged?: number) => {
     mkdirSync(contents, { recursive: true })
-    const opened = openCatalogue(file, bytes.unlink)
+    let opened: Catalogue
+    try {
+      opened = openCatalogue(file, bytes.unlink, damaged)
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      opened = openCatalogue(file, bytes.unlink, inodeOf(file))
+    }
     if (!opened.isComplete() && bytes.isEmpty()) opened.setComplete()
-    return { catalogue: opened, inode: inodeOf(file) }
+    return opened
   }
   let current = open()
   let closed = false
-  const catalogue = () => current.catalogue
+  const catalogue = () => current
   const uses = new Map<string, number>()
+  let reopenAfter = 0
+  /** Whether nobody may have left anything behind but who died. */
+  let isAsLeft = true
+  let isTidying = false
+  let tidied: Promise<void> = Promise.resolve()
+  let recovering: Promise<unknown> | undefined
 
   /** Opens the catalogue anew: its file was lost, or is damaged. */
   const reopen = (isDamaged: boolean): void => {
+    if (performance.now() < reopenAfter) return
+    reopenAfter = performance.now() + REOPEN_EVERY
     logger.error({}, `artwork catalogue: ${isDamaged ? 'damaged' : 'lost'}; it is rebuilt`)
     try {
       // Where another process has put a new file in its place already, that one is ours too.
-      if (isDamaged && inodeOf(file) === current.inode) removeDatabase(file)
+      const next = open(isDamaged ? current.inode : undefined)
       const before = current
-      current = open()
-      before.catalogue.close()
+      current = next
+      before.close()
+      isAsLeft = false
       onChange?.('all')
-      tidied = tidied.then(tidy)
+      tidyAgain()
     } catch (error) {
       logger.error({ err: error }, 'artwork catalogue: it cannot be opened anew')
     }
+  }
+  const trouble = (what: string, error: unknown): void => {
+    if (closed) return
+    logger.error({ err: error }, `artwork store: ${what} failed`)
+    if (isDamage(error)) reopen(true)
   }
   /** Runs a question to the catalogue; a failing database is a miss, never a crash. */
   const safely = <T>(what: string, ask: () => T, fallback: T): T => {
     try {
       return ask()
     } catch (error) {
-      logger.error({ err: error }, `artwork catalogue: ${what} failed`)
-      if (isDamage(error) && !closed) reopen(true)
+      trouble(what, error)
       return fallback
     }
   }
@@ -101,6 +122,8 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
     changed: (names) => onChange?.(names),
     flush,
     isClosed: () => closed,
+    stands: (one) => one === current && inodeOf(file) === one.inode,
+    trouble,
     counts: { evictions: 0, badCopies: 0, writeFailures: 0, leftovers: 0 },
   }
   const changes = createChanges(shelf)
@@ -116,7 +139,7 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
         if (bytes.has(entry.digest) && (await isBad(entry))) await upkeep.discard(entry.digest)
         const slot = 1 - (catalogue().get(entry.name)?.slot ?? 1)
         await bytes.put(entry, ticket.ticket, slot, content)
-        const change = { ...ticket, owner: presence.id(), slot, usedAt: now() }
+        const change = { ...ticket, slot, usedAt: now() }
         return catalogue().commit(entry, change, () => bytes.cost({ entry, slot }))
       })
       if (outcome === 'named') return
@@ -129,28 +152,46 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
       (error) => error instanceof BadContent,
     )
 
-  /** What has to be done once, in the background: after a crash, a lost catalogue, or bounds that were lowered. */
+  /** What has to be done in the background: after a crash, a lost catalogue, or bounds that were lowered. */
   const tidy = async (): Promise<void> => {
+    isTidying = true
     try {
       const crashed = presence.bury()
       const undone = await changes.recover()
       if (!catalogue().isComplete()) await upkeep.rebuild()
-      else if (crashed + undone > 0) await upkeep.sweep()
+      else if (crashed + undone > 0 || !isAsLeft) await upkeep.sweep()
+      isAsLeft = true
       if (!closed) await changes.trim()
     } catch (error) {
-      if (!closed) logger.error({ err: error }, 'artwork store: tidying up failed')
+      trouble('tidying up', error)
+    } finally {
+      isTidying = false
     }
   }
-  let tidied = Promise.resolve().then(tidy)
+  const tidyAgain = (): void => {
+    tidied = tidied.then(() => (closed ? undefined : tidy()))
+  }
+  tidyAgain()
 
   let polls = 0
   const poll = (): void => {
     polls += 1
     presence.return()
     if (inodeOf(file) !== current.inode) reopen(false)
-    const changed = safely('polling', catalogue().changes, [])
+    const changed = catalogue().changes()
     if (changed === 'all' || changed.length > 0) onChange?.(changed)
-    if (polls % RECOVER_EVERY === 0) void changes.recover()
+    leases.retry()
+    if (polls % RECOVER_EVERY !== 0 || isTidying) return
+    // A rebuild that failed is tried again.
+    if (isRebuilding()) tidyAgain()
+    else {
+      recovering ??= changes
+        .recover()
+        .catch((error) => trouble('recovering', error))
+        .finally(() => {
+          recovering = undefined
+        })
+    }
   }
   const flushTimer = setInterval(flush, FLUSH_EVERY).unref()
   const pollTimer = setInterval(() => safely('polling', poll, undefined), POLL_EVERY).unref()
@@ -213,7 +254,7 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
       try {
         return await changes.change(name, undefined, async (ticket) => {
           uses.delete(name)
-          return catalogue().drop({ ...ticket, owner: presence.id() })
+          return catalogue().drop(ticket)
         })
       } catch (error) {
         logger.error({ err: error, image: name }, 'artwork store: an image could not be removed')
@@ -232,8 +273,13 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
     clear: async () => {
       await tidied
       uses.clear()
-      await changes.clear()
-      catalogue().failures.clearAll()
+      try {
+        await changes.clear()
+        catalogue().failures.clearAll()
+      } catch (error) {
+        trouble('clearing', error)
+        throw new ArtworkError('disk_write', 'the cache could not be cleared', { cause: error })
+      }
     },
     stats: () => {
       const none = { bytes: 0, names: 0, indexBytes: 0, byRole: { original: 0, rendition: 0, artwork: 0 } }
@@ -258,10 +304,18 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
       clearInterval(flushTimer)
       clearInterval(pollTimer)
       await tidied
+      await recovering
       flush()
-      safely('letting go', () => catalogue().unleaseAll(presence.id()), undefined)
-      catalogue().close()
-      presence.leave()
+      for (const letGo of [
+        () => catalogue().unleaseAll(presence.id()),
+        () => catalogue().close(),
+        () => presence.leave(),
+      ])
+        try {
+          letGo()
+        } catch (error) {
+          logger.warn({ err: error }, 'artwork store: closing')
+        }
     },
   }
 }

@@ -14,17 +14,20 @@ export type Presence = ReturnType<typeof enter>
 
 const isId = (text: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text)
 
-/** Locks a file; undefined when another has it. Held by the connection, until that is closed. */
-function lock(path: string, fileMustExist: boolean): Database.Database | undefined {
-  let db: Database.Database | undefined
+/** A process that was there is taken to be there for so long, ms. */
+const ALIVE_FOR = 500
+
+const connect = (path: string, fileMustExist: boolean): Database.Database =>
+  keep(new Database(path, { timeout: 0, fileMustExist }))
+
+/** Locks a file for as long as the connection is open. Answers whether it could. */
+function tryLock(db: Database.Database): boolean {
   try {
-    db = keep(new Database(path, { timeout: 0, fileMustExist }))
     db.exec('BEGIN EXCLUSIVE')
-    return db
+    return true
   } catch (error) {
-    db?.close()
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-    if (code.startsWith('SQLITE_BUSY')) return undefined
+    if (code.startsWith('SQLITE_BUSY')) return false
     throw error
   }
 }
@@ -36,26 +39,39 @@ export function enter(folder: string) {
     for (;;) {
       mkdirSync(folder, { recursive: true })
       const id = randomUUID()
-      const db = lock(pathOf(id), false)
+      const db = connect(pathOf(id), false)
       // Somebody who looked for the dead may have taken the file away before it was locked.
-      if (db !== undefined && existsSync(pathOf(id))) return { id, db }
-      db?.close()
+      if (tryLock(db) && existsSync(pathOf(id))) return { id, db }
+      db.close()
     }
   }
   let self = come()
+  /** A connection to each of the others that was met: a lock is tried on it again and again. */
+  const others = new Map<string, Database.Database>()
+  const seenAlive = new Map<string, number>()
+  const forget = (id: string): false => {
+    others.get(id)?.close()
+    others.delete(id)
+    seenAlive.delete(id)
+    return false
+  }
   const isAlive = (id: string): boolean => {
     if (id === self.id) return true
-    if (!isId(id) || !existsSync(pathOf(id))) return false
-    let db: Database.Database | undefined
+    if (!isId(id) || !existsSync(pathOf(id))) return forget(id)
+    if (performance.now() < (seenAlive.get(id) ?? 0)) return true
     try {
-      db = lock(pathOf(id), true)
+      const db = others.get(id) ?? connect(pathOf(id), true)
+      others.set(id, db)
+      if (!tryLock(db)) {
+        seenAlive.set(id, performance.now() + ALIVE_FOR)
+        return true
+      }
+      rmSync(pathOf(id), { force: true })
+      return forget(id)
     } catch {
+      forget(id)
       return existsSync(pathOf(id))
     }
-    if (db === undefined) return true
-    rmSync(pathOf(id), { force: true })
-    db.close()
-    return false
   }
   return {
     /** Who we are. Changes only when our file was taken away. */
@@ -72,6 +88,7 @@ export function enter(folder: string) {
       return true
     },
     leave: (): void => {
+      for (const id of [...others.keys()]) forget(id)
       rmSync(pathOf(self.id), { force: true })
       self.db.close()
     },

@@ -97,7 +97,7 @@ export interface Failures {
   clear(name: string): void
 }
 
-/** Names, facts and bytes. No verb but `write` throws: what cannot be read is not there. */
+/** Names, facts and bytes. No verb but `write` and `clear` throws: what cannot be read is not there. */
 export interface Store {
   /**
    * The entry of a name.
@@ -128,7 +128,7 @@ export interface Store {
   /** Last use of a name, ms since the epoch; undefined for a name that is not there. */
   lastUsed(name: string): number | undefined
   readonly failures: Failures
-  /** Forgets every name. */
+  /** Forgets every name. @throws ArtworkError `disk_write` when it could not */
   clear(): Promise<void>
   stats(): StoreStats
   /** Reads everything and checks it against its digest, slowly, beside readers and writers. Mends what it finds. */

@@ -52,17 +52,23 @@ export function createUpkeep(shelf: Shelf, changes: Changes, leases: Leases) {
   }
   /** Contents that no name has. Answers how many were taken away. */
   const sweepContents = async (pause: () => Promise<void>, isReadBack: boolean): Promise<number> => {
+    const mine = catalogue()
     let count = 0
     let batch: string[] = []
+    const flush = (): void => {
+      // A catalogue that was lost meanwhile knows nothing of what is here.
+      if (batch.length > 0 && shelf.stands(mine)) count += mine.sweep(batch, isReadBack)
+      batch = []
+    }
     for await (const digest of bytes.digests()) {
-      if (shelf.isClosed()) return count
+      if (shelf.isClosed() || !shelf.stands(mine)) return count
       batch.push(digest)
       if (batch.length < BATCH) continue
-      count += catalogue().sweep(batch, isReadBack)
-      batch = []
+      flush()
       await pause()
     }
-    return count + (batch.length > 0 ? catalogue().sweep(batch, isReadBack) : 0)
+    flush()
+    return count
   }
   const sweep = async (pause: () => Promise<void> = breathe, isReadBack = false): Promise<number> => {
     const count = (await sweepIndex(pause)) + (await sweepContents(pause, isReadBack))
@@ -103,11 +109,11 @@ export function createUpkeep(shelf: Shelf, changes: Changes, leases: Leases) {
   /** Gives up a content that is damaged or gone, wherever it is named. */
   const discard = async (digest: string): Promise<readonly string[]> => {
     const isBad = () => !bytes.has(digest) || bytes.isDamaged(digest)
-    const names = catalogue().discard(digest, presence.id(), isBad)
+    const { names, locked } = catalogue().discard(digest, presence.id(), isBad)
     if (names.length === 0) return names
     shelf.counts.badCopies += 1
     shelf.changed(names)
-    await changes.settleAll(names)
+    await changes.settleAll(locked)
     return names
   }
 
@@ -115,35 +121,49 @@ export function createUpkeep(shelf: Shelf, changes: Changes, leases: Leases) {
     recall,
     discard,
     sweep,
-    /** Reads a lost catalogue back. One process does it; the others wait for it. */
+    /**
+     * Reads a lost catalogue back. One process does it; the others wait for it. Ends where the catalogue is lost
+     * once more: whoever opens it anew begins again.
+     */
     rebuild: async (): Promise<void> => {
-      while (!catalogue().isComplete() && !leases.tryTurn(REBUILD)) {
-        if (shelf.isClosed()) return
+      const mine = catalogue()
+      const goesOn = (): boolean => !shelf.isClosed() && shelf.stands(mine)
+      while (!mine.isComplete() && !leases.tryTurn(REBUILD)) {
+        if (!goesOn()) return
         await sleep(100)
       }
-      if (catalogue().isComplete()) return leases.end(REBUILD)
+      if (mine.isComplete()) return leases.end(REBUILD)
+      let skipped = 0
+      const skip = (): void => {
+        skipped += 1
+      }
       try {
         let onDisk = 0
-        for await (const digest of bytes.digests()) onDisk += bytes.sizeOf(digest)
-        catalogue().setUnread(Math.max(0, onDisk - catalogue().totals().bytes))
+        for await (const digest of bytes.digests(skip)) onDisk += bytes.sizeOf(digest)
+        if (!goesOn()) return
+        mine.setUnread(Math.max(0, onDisk - mine.totals().bytes))
         let batch: Found[] = []
         const restore = async (): Promise<void> => {
           const names = batch.map(({ entry }) => entry.name)
-          for (const { entry } of catalogue().restore(batch, bytes.cost)) await recall(entry.name)
+          for (const { entry } of mine.restore(batch, bytes.cost)) await recall(entry.name)
           if (names.length > 0) shelf.changed(names)
           batch = []
         }
-        for await (const { found } of bytes.buckets()) {
-          if (shelf.isClosed()) return
+        for await (const { found } of bytes.buckets(skip)) {
+          if (!goesOn()) return
           if (found !== undefined) batch.push(found)
           if (batch.length >= BATCH) await restore()
         }
+        if (!goesOn()) return
         await restore()
-        await sweep(breathe, true)
-        if (!shelf.isClosed()) catalogue().setComplete()
+        // With folders that cannot be read, nobody knows what has no name.
+        if (skipped === 0) await sweep(breathe, true)
+        if (!goesOn()) return
+        mine.setComplete()
         await changes.trim()
       } finally {
         leases.end(REBUILD)
+        if (skipped > 0) shelf.logger.warn({ skipped }, 'artwork store: files could not be read')
       }
     },
     /** See {@link VerifyOptions}. */
@@ -152,6 +172,7 @@ export function createUpkeep(shelf: Shelf, changes: Changes, leases: Leases) {
       const report = { checked: 0, bytes: 0, damaged: 0, unreadable: 0, relisted: 0, leftovers: 0 }
       const names: string[] = []
       if (!leases.tryTurn(VERIFY)) return { ...report, names, state: 'elsewhere' }
+      const mine = catalogue()
       let owed = 0
       /** Rests for as long as the bytes that were read should have taken. */
       const pay = async (bytesRead: number): Promise<void> => {
@@ -161,7 +182,7 @@ export function createUpkeep(shelf: Shelf, changes: Changes, leases: Leases) {
         owed = 0
         await sleep(rest, undefined, signal && { signal }).catch(() => {})
       }
-      const isOver = () => signal?.aborted === true || shelf.isClosed()
+      const isOver = () => signal?.aborted === true || shelf.isClosed() || !shelf.stands(mine)
       try {
         let after = restart ? '' : (catalogue().places.get(VERIFY) ?? '')
         for (;;) {
@@ -174,7 +195,13 @@ export function createUpkeep(shelf: Shelf, changes: Changes, leases: Leases) {
               const lost = await discard(digest)
               report.damaged += lost.length > 0 ? 1 : 0
               names.push(...lost.slice(0, MAX_NAMES_TOLD - names.length))
-            } else report.relisted += await relist(digest)
+            } else if (state === 'sound') {
+              report.relisted += await relist(digest).catch((error) => {
+                shelf.trouble('listing anew', error)
+                report.unreadable += 1
+                return 0
+              })
+            }
             report.checked += 1
             report.bytes += size
             after = digest
@@ -188,6 +215,9 @@ export function createUpkeep(shelf: Shelf, changes: Changes, leases: Leases) {
         if (isOver()) return { ...report, names, state: 'stopped' }
         catalogue().places.set(VERIFY, '')
         return { ...report, names, state: 'done' }
+      } catch (error) {
+        shelf.trouble('verifying', error)
+        return { ...report, names, state: 'stopped' }
       } finally {
         leases.end(VERIFY)
       }

@@ -195,6 +195,132 @@ describe('after a crash', () => {
   })
 })
 
+describe('what goes wrong', () => {
+  test('a name that a dead process holds, whose bytes turn out damaged, can be written at once', async () => {
+    const directory = await temporaryFolder()
+    const store = await open(directory)
+    const written = await store.write(entry('a'), Buffer.from('old'))
+    await store.write(entry('b'), Buffer.from('old'))
+    const owner = aDeadProcess(directory)
+    const catalogue = openCatalogue(join(directory, 'catalogue-v2.sqlite'), () => false)
+    catalogue.begin('a', owner, digestOf('new!'), 4)
+    catalogue.close()
+    writeFileSync(bytesIn(directory).contentPath(written.digest), 'bad')
+    expect(await store.read(written)).toBeUndefined()
+    await store.write(entry('a'), Buffer.from('next'))
+    expect(await textOf(store, 'a')).toBe('next')
+    expect(store.find('b')).toBeUndefined()
+    expect(differences(directory)).toEqual([])
+  })
+
+  test('a change that could not be ended is ended by the next one of its name', async () => {
+    const directory = await temporaryFolder()
+    const store = await open(directory)
+    await store.write(entry('a'), Buffer.from('old'))
+    const next = bytesIn(directory).bucketPath('a', 1)
+    mkdirSync(next, { recursive: true })
+    await expect(store.write(entry('a'), Buffer.from('new!'))).rejects.toMatchObject({ reason: 'disk_write' })
+    expect(await textOf(store, 'a')).toBe('old')
+    rmSync(next, { recursive: true })
+    await store.write(entry('a'), Buffer.from('next'))
+    expect(await textOf(store, 'a')).toBe('next')
+    expect(differences(directory)).toEqual([])
+  })
+
+  test('a change that could not be ended gives its space back before pictures are given up for it', async () => {
+    const directory = await temporaryFolder()
+    const store = await open(directory, { maxBytes: 10_000 })
+    for (let index = 0; index < 5; index += 1) await store.write(entry(`n${index}`), Buffer.alloc(900, index))
+    const blocked = Array.from({ length: 5 }, (_, index) => bytesIn(directory).bucketPath(`x${index}`, 0))
+    for (const path of blocked) mkdirSync(path, { recursive: true })
+    for (let index = 0; index < 5; index += 1)
+      await expect(store.write(entry(`x${index}`), Buffer.alloc(1000, 50 + index))).rejects.toThrow()
+    for (const path of blocked) rmSync(path, { recursive: true })
+    for (let index = 5; index < 9; index += 1) await store.write(entry(`n${index}`), Buffer.alloc(900, index))
+    expect(store.stats()).toMatchObject({ names: 9, evictions: 0 })
+    await store.write(entry('n9'), Buffer.alloc(900, 9))
+    expect(differences(directory)).toEqual([])
+  })
+
+  test('a catalogue that is lost once more while it is read back costs nothing', async () => {
+    const directory = await temporaryFolder()
+    const first = await open(directory)
+    for (let index = 0; index < 300; index += 1)
+      await first.write(entry(`n${index}`), Buffer.from(`text ${index}`))
+    await first.close()
+    const lose = () => {
+      for (const suffix of ['', '-wal', '-shm'])
+        rmSync(join(directory, `catalogue-v2.sqlite${suffix}`), { force: true })
+    }
+    lose()
+    let told = 0
+    const again = await open(directory, {
+      onChange: () => {
+        told += 1
+        // In the middle of it, and again when the last names have just come back.
+        if (told === 2 || told === 5) lose()
+      },
+    })
+    await vi.waitFor(() => expect(again.stats()).toMatchObject({ names: 300, rebuilding: false }), {
+      timeout: 15_000,
+      interval: 100,
+    })
+    await again.settled()
+    for (const index of [0, 150, 299]) expect(await textOf(again, `n${index}`)).toBe(`text ${index}`)
+    await again.close()
+    expect(differences(directory)).toEqual([])
+  })
+
+  test('an index entry that lacks a fact is passed over, and so is a folder that cannot be read', async () => {
+    const directory = await temporaryFolder()
+    const first = await open(directory)
+    for (const name of ['a', 'b', 'c']) await first.write(entry(name), Buffer.from(name))
+    await first.close()
+    const bytes = bytesIn(directory)
+    const found = await bytes.find('b', 0)
+    const { width: _width, ...rest } = found?.entry ?? entry('b')
+    await bytes.list({ ...rest, name: 'b' } as unknown as Entry, 5, 0)
+    rmSync(bytes.bucketPath('c', 0))
+    mkdirSync(dirname(bytes.bucketPath('c', 0)), { recursive: true })
+    symlinkSync(bytes.bucketPath('c', 0), bytes.bucketPath('c', 0))
+    for (const suffix of ['', '-wal', '-shm'])
+      rmSync(join(directory, `catalogue-v2.sqlite${suffix}`), { force: true })
+    const again = await open(directory)
+    await again.settled()
+    expect(await textOf(again, 'a')).toBe('a')
+    expect(again.find('b')).toBeUndefined()
+    expect(again.stats()).toMatchObject({ names: 1, rebuilding: false })
+    await again.write(entry('b'), Buffer.from('b'))
+    expect(await textOf(again, 'b')).toBe('b')
+  })
+
+  test.each(['totals', 'changes', 'leases', 'changing', 'names'])(
+    'a damaged page of %s costs a rebuild, not the start',
+    async (table) => {
+      const directory = await temporaryFolder()
+      const first = await open(directory)
+      for (let index = 0; index < 60; index += 1)
+        await first.write(entry(`n${index}`), Buffer.from(`text ${index}`))
+      await first.close()
+      const file = join(directory, 'catalogue-v2.sqlite')
+      const db = keep(new Database(file))
+      const page = keep(
+        db.prepare<[string], { rootpage: number }>('SELECT rootpage FROM sqlite_schema WHERE name = ?'),
+      )
+      const root = page.get(table)?.rootpage ?? 0
+      db.close()
+      const handle = openSync(file, 'r+')
+      writeSync(handle, Buffer.alloc(4096, 0xff), 0, 4096, (root - 1) * 4096)
+      closeSync(handle)
+      const again = await open(directory)
+      await again.settled()
+      expect(await textOf(again, 'n7')).toBe('text 7')
+      expect(again.stats()).toMatchObject({ names: 60, rebuilding: false })
+      expect(differences(directory)).toEqual([])
+    },
+  )
+})
+
 describe('a lost catalogue', () => {
   const loseIt = (directory: string): void => {
     for (const suffix of ['', '-wal', '-shm'])

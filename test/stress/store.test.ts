@@ -2,7 +2,7 @@
  * The store under stress: processes that are killed, two processes at once, a model, and the bound looked at
  * from outside. `npm test` runs a few rounds of each; `npm run test:stress` (and CI) as many as are promised.
  */
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -291,4 +291,28 @@ test(`${OPERATIONS} operations by two processes on 500 names, half of them the s
   })
   for (const one of processes) await one.order('close')
   expect(differences(directory)).toEqual([])
+})
+
+const ROUNDS = many(2, 20)
+test(`four processes open a damaged catalogue at once, ${ROUNDS} times: each finds everything`, async () => {
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const directory = await temporaryFolder()
+    const processes = [await fleet.take(), await fleet.take(), await fleet.take(), await fleet.take()]
+    const [first] = processes
+    await first?.order('open', opening(directory))
+    for (let index = 0; index < 20; index += 1) await first?.order('write', `n${index}`, `n${index} 1`, 3000)
+    await first?.order('close')
+    for (const suffix of ['-wal', '-shm'])
+      rmSync(join(directory, `catalogue-v2.sqlite${suffix}`), { force: true })
+    writeFileSync(join(directory, 'catalogue-v2.sqlite'), 'nonsense '.repeat(9000))
+    await Promise.all(processes.map((one) => one.order('open', opening(directory))))
+    for (const one of processes) {
+      await one.order('settled')
+      expect(await one.order('read', 'n7')).toBe('n7 1')
+      expect((await one.order('stats')).names).toBe(20)
+    }
+    for (const one of processes) await one.order('close')
+    expect(differences(directory)).toEqual([])
+    for (const one of processes) await one.kill()
+  }
 })
