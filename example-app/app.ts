@@ -27,6 +27,9 @@ function countPictures(html: string): string {
   return [...counts].map(([from, count]) => `${count} ${WORDS[from] ?? from}`).join(', ') || 'no pictures'
 }
 
+/** The kind of the large picture at the top of a page, which is fetched before the page has been read. */
+const heroOf = { artists: 'artist', albums: 'album', playlists: 'playlist', films: 'film_backdrop' } as const
+
 /** Makes the Express app. */
 export function createApp(parts: AppParts): Express {
   const { artwork, records, cdn, warmer } = parts
@@ -55,8 +58,9 @@ export function createApp(parts: AppParts): Express {
   ) =>
     app.get(`/${table}/:id`, (req, res) => {
       const entity = records.one(table, req.params.id ?? '')
-      if (entity === undefined) show(req, res, 'missing')
-      else show(req, res, view, { entity, ...more(entity) })
+      if (entity === undefined) return show(req, res, 'missing')
+      artwork.preload(res, entity, { kind: heroOf[table], requireLocal: cdn.state.down })
+      show(req, res, view, { entity, ...more(entity) })
     })
 
   app.get('/', (req, res) => {

@@ -1,7 +1,7 @@
 /**
  * An evening in: artists, albums, playlists and films, rendered on the server. Runs with no network and
  * nothing to install. PORT (3000), CDN_PORT (PORT + 1), DATA_DIR, CDN=off, WARM_DELAY (ms until the pictures
- * that nobody has looked at are fetched too).
+ * that nobody has looked at are fetched too), FRONT_CACHE (URL of a cache in front, which is told what to forget).
  */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -19,6 +19,7 @@ const {
   DATA_DIR = fileURLToPath(new URL('./data', import.meta.url)),
   WARM_DELAY = '3000',
   CDN,
+  FRONT_CACHE,
 } = process.env
 const port = Number(PORT)
 const cdn = await startCdn({
@@ -49,10 +50,15 @@ const artwork = await createArtwork({
     },
   },
   repository: createRepository(records),
+  cacheTags: true,
+  onPurge: async (_urls, tags) => {
+    if (FRONT_CACHE === undefined) return
+    for (const tag of tags) await fetch(FRONT_CACHE, { method: 'BAN', headers: { 'X-Cache-Tag': tag } })
+  },
 })
 const warmer = createWarmer({ artwork, records, delay: Number(WARM_DELAY), isUp: () => !cdn.state.down })
 
-const server = createServer(createApp({ artwork, records, cdn, warmer }))
+const server = createServer(artwork.listener(createApp({ artwork, records, cdn, warmer })))
 server.listen(port, () => {
   console.log(`An evening in: http://localhost:${(server.address() as AddressInfo).port}`)
   warmer.later()

@@ -48,6 +48,9 @@ export function createPanel({ artwork, records, cdn, warmer }: AppParts): Router
         await lookAgain(url)
       }
     },
+    purge: async (page) => {
+      for (const url of subjectsOf(page)) await artwork.images.purge({ url })
+    },
     forget: async () => {
       await artwork.images.clearCache()
       warmer.forget()

@@ -83,6 +83,8 @@ export interface PreloadOptions {
   readonly format?: string
   /** The `sizes` that belong to it. @default '100vw' */
   readonly sizes?: string
+  /** Never the source's own URL. @default false */
+  readonly requireLocal?: boolean
 }
 
 /** A toolkit in operation. */
@@ -211,8 +213,9 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     },
     healthRouter: createHealthRouter(condition),
     installTemplates: (environment) => installFilters(environment, templates),
-    preload: (res, subject, { kind, widths, format, sizes = '100vw' } = {}) => {
-      const { url, from, srcset } = questions.imageData(subject, { kind, widths, format })
+    preload: (res, subject, { kind, widths, format, sizes = '100vw', requireLocal } = {}) => {
+      const asked = { kind, widths, format, require_local: requireLocal }
+      const { url, from, srcset } = questions.imageData(subject, asked)
       if (from === 'placeholder' && srcset === '') return
       const type = format === undefined || format === 'auto' || srcset === '' ? undefined : `image/${format}`
       addLink(res, preloadLink({ url, srcset, sizes, type }))

@@ -1,6 +1,6 @@
 /** Purging: an image and everything made from it goes, here and, through the app's hook, in front of us. */
 import { setImmediate as breathe } from 'node:timers/promises'
-import { type Address, toAddress } from '../model/address.js'
+import { type Address, formatAddress, toAddress } from '../model/address.js'
 import { artworkPaths, type EntityId, entityIdText } from '../model/artwork-path.js'
 import { versionOf } from '../model/digest.js'
 import { artworkName, type Entry, imageName } from '../model/entry.js'
@@ -11,9 +11,9 @@ import type { Context } from './context.js'
 
 /** What to purge: one of these. */
 export type PurgeTarget =
-  /** The original behind an address, whatever variant is named. */
+  /** The picture of an address, whatever variant is named: its originals in every native size. */
   | { readonly address: Address | string }
-  /** The original behind a source URL. */
+  /** The picture behind a source URL. */
   | { readonly url: string }
   /** An entity's pictures, and their originals. */
   | { readonly entity: { readonly kind: string; readonly id: EntityId } }
@@ -65,12 +65,12 @@ export function createPurge(context: Context, admission: Admission, artworks: Ar
   /** The names to begin at, and the tags that say the same. */
   const find = async (target: PurgeTarget): Promise<{ roots: Set<string>; tags: string[] }> => {
     if ('address' in target || 'url' in target) {
-      const { text } =
+      const { address, source, text } =
         'url' in target
           ? admission.claim(target.url)
           : admission.admit(toAddress(target.address), true).original
-      const name = imageName(text)
-      return { roots: new Set([name]), tags: [imageTag(name)] }
+      const names = source.originalsOf(address).map((one) => imageName(formatAddress(one)))
+      return { roots: new Set(names), tags: [imageTag(imageName(text))] }
     }
     const roots = new Set<string>()
     if ('tag' in target) {

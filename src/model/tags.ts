@@ -2,9 +2,14 @@
 import { createHash } from 'node:crypto'
 import type { Entry } from './entry.js'
 
-/** The tag of an original and everything made from it. @param name its store name */
-export const imageTag = (name: string): string =>
-  `image-${createHash('sha256').update(name).digest('hex').slice(0, 16)}`
+/** The tag of a picture: of its originals in every native size, and everything made from them. @param name store name of one */
+export function imageTag(name: string): string {
+  const [, kind = '', , ...id] = name.split('/')
+  const hash = createHash('sha256')
+    .update(`${kind}/${id.join('/')}`)
+    .digest('hex')
+  return `image-${hash.slice(0, 16)}`
+}
 
 const safe = (text: string): string => text.replace(/[^A-Za-z0-9._:-]/g, '_')
 
@@ -14,7 +19,7 @@ function hostOf(url: string | undefined): string | undefined {
 
 /**
  * The tags of an image: `kind-poster` (its family, or its upload namespace), `host-cdn.example.com` (where its
- * original lives), `entity-artist` and `entity-artist-abc123` (whose picture it is), `image-…` (its original).
+ * original lives), `entity-artist` and `entity-artist-abc123` (whose picture it is), `image-…` (which picture).
  * @param original the entry of its original, where that is known
  */
 export function tagsOf(entry: Entry, original?: Entry): readonly string[] {

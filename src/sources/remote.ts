@@ -64,6 +64,7 @@ export function remote({ hosts, headers = {} }: RemoteOptions): RemoteSource {
       const url = admitted(readId(address.id))
       return { address: makeAddress('remote', address.variant, remoteId(url)), original: original(url) }
     },
+    originalsOf: (address) => [address],
     locate: (address) => ({
       url: readId(address.id).href,
       admits,

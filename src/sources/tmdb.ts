@@ -62,6 +62,7 @@ export function tmdb({ baseUrl = 'https://image.tmdb.org/t/p' }: TmdbOptions = {
       const size = nativeFor(tableOf(address.kind), variant, recipe.width, recipe.height)
       return { address, original: makeAddress(address.kind, size, address.id) }
     },
+    originalsOf: ({ kind, id }) => tableOf(kind).sizes.map((size) => makeAddress(kind, size, id)),
     locate: (original) => ({
       url: `${prefix}${original.variant}/${original.id}`,
       admits: (url) => url.host === base.host,
