@@ -108,6 +108,7 @@ http {
     add_header X-Front $upstream_cache_status always;
     location / { proxy_pass ${site}; }
     location /short/ {
+      proxy_cache_key short$uri;
       proxy_ignore_headers Cache-Control Expires;
       proxy_cache_valid 200 1s;
       proxy_pass ${site}/;
