@@ -3,16 +3,14 @@
  * through the fast lane, where the same must come out. Requests go over bare sockets, since clients normalise.
  */
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:http'
 import { connect } from 'node:net'
-import express from 'express'
-import { type ArtworkOptions, createArtwork, remote, tmdb } from 'express-artwork'
 import { describe, expect, test, vi } from 'vitest'
 import { sniff } from '../../src/model/media-type.js'
-import { anOrigin, atEnd, quietLogger, remoteAddress, temporaryFolder } from '../support/app.js'
+import { remoteAddress, temporaryFolder } from '../support/app.js'
 import { type Answer, image } from '../support/origin.js'
 import { jpeg, png, SVG } from '../support/pictures.js'
 import { ask, type RawAnswer, type RawRequest } from '../support/raw.js'
+import { POSTER, stage, tmdbPath, type Via, withPoster } from '../support/stage.js'
 
 interface Item {
   readonly id: string
@@ -31,72 +29,6 @@ const NOT_APPLICABLE: Readonly<Record<string, string>> = {
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
-const POSTER = '/images/poster/w500/x.jpg'
-
-type Via = 'Express' | 'lane'
-
-/** A toolkit on a real server, with an upstream. `ask` goes through Express, or through the lane with what it asks for hot. */
-async function stage(via: Via, options: ArtworkOptions = {}) {
-  const origin = await anOrigin()
-  const clock = { now: Date.now() }
-  const artwork = await createArtwork({
-    directory: await temporaryFolder(),
-    sources: [tmdb({ baseUrl: `${origin.url}/t/p` }), remote({ hosts: ['127.0.0.1'] })],
-    logger: quietLogger(),
-    now: () => clock.now,
-    widths: [160],
-    ...options,
-    fetch: { allowPrivate: [origin.host], retries: 0, ...options.fetch },
-    transform: { isolate: false, ...options.transform },
-  })
-  atEnd(artwork.close)
-  let entered = 0
-  const app = express()
-  app.disable('x-powered-by')
-  app.use((_req, _res, next) => {
-    entered += 1
-    next()
-  })
-  app.use(artwork.router)
-  const serve = async (listener: Parameters<typeof createServer>[1]): Promise<string> => {
-    const server = createServer(listener)
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    atEnd(async () => {
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
-    })
-    const address = server.address()
-    return `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
-  }
-  const plain = await serve(app)
-  const laned = await serve(artwork.listener(app))
-  return {
-    artwork,
-    origin,
-    clock,
-    url: via === 'lane' ? laned : plain,
-    entered: () => entered,
-    /** As it is, whatever memory has. */
-    ask: (path: string, request: RawRequest = {}) => ask(via === 'lane' ? laned : plain, path, request),
-    /** With the picture in memory; through the lane, the app must not have been entered. */
-    askHot: async (path: string, request: RawRequest = {}): Promise<RawAnswer> => {
-      const headers = request.headers?.Accept === undefined ? {} : { Accept: request.headers.Accept }
-      for (let time = 0; time < 2; time += 1) expect((await ask(plain, path, { headers })).status).toBe(200)
-      const before = entered
-      const answer = await ask(via === 'lane' ? laned : plain, path, request)
-      expect(entered - before, 'requests that the app saw').toBe(via === 'lane' ? 0 : 1)
-      return answer
-    },
-  }
-}
-const tmdbPath = (path: string): string => path.replace('/images/poster/', '/t/p/')
-/** A stage with a poster upstream. */
-async function withPoster(via: Via, options?: ArtworkOptions, answer?: Answer) {
-  const bytes = await jpeg(500, 300)
-  const set = await stage(via, options)
-  set.origin.serve(tmdbPath(POSTER), answer ?? image(bytes))
-  return { ...set, bytes }
-}
 const bytesEqual = (answer: RawAnswer, bytes: Uint8Array): boolean => answer.body.equals(bytes)
 const noStore = (answer: RawAnswer): void => {
   expect(answer.headers['cache-control']).toBe('no-store')
