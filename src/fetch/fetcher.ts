@@ -50,6 +50,8 @@ export interface Fetcher {
 }
 
 const ACCEPT = 'image/webp,image/png,image/jpeg,image/gif,image/svg+xml;q=0.8,*/*;q=0.1'
+/** A 203 is a 200 that a proxy has been at: the bytes are looked at anyway (RFC 9110 §15.3.4). */
+const WHOLE = new Set([200, 203])
 const REDIRECTS = new Set([301, 302, 303, 307, 308])
 const FIRST_BACKOFF = 150
 const HEAD_REFUSED = new Set([403, 405, 501])
@@ -80,7 +82,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
           headers: { ...request.headersFor?.(url), ...fixedHeaders(options.userAgent), ...extra },
           agent: (isExcepted(url, options) ? excepted : guarded).agentFor(url),
           signal,
-          wantsBody: (status) => status === 200 || status === 206,
+          wantsBody: (status) => WHOLE.has(status) || status === 206,
         },
         options,
       )
@@ -168,7 +170,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     probe: async (request) => {
       const url = checkUrl(request.url, options, request.admits)
       const isImage = (answer: Exchanged) =>
-        (answer.status === 200 || answer.status === 206) &&
+        (WHOLE.has(answer.status) || answer.status === 206) &&
         /^image\//i.test(answer.header('content-type') ?? '')
       const ask = (method: 'GET' | 'HEAD', extra: Record<string, string>) =>
         insist(url, undefined, (signal) => attempt(request, method, extra, signal))
@@ -204,7 +206,7 @@ function judge(answer: Exchanged, conditional: boolean, now: number): Fetched {
   if (status === 304 && conditional) return { outcome: 'not-modified', ...toldBy(header, Date.now()) }
   if (status === 206 && !isWhole(header('content-range'), bytes.length))
     throw new ArtworkError('bad_answer', 'the source sent a part of the image')
-  if (status !== 200 && status !== 206) throw failureOf(status, header('retry-after'), now)
+  if (!WHOLE.has(status) && status !== 206) throw failureOf(status, header('retry-after'), now)
   if (!mayBeImage(header('content-type'))) throw new ArtworkError('unsupported', 'the source sent no image')
   if (bytes.length === 0) throw new ArtworkError('bad_answer', 'the source sent nothing')
   const kind = sniff(bytes)

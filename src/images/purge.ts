@@ -86,14 +86,15 @@ export function createPurge(context: Context, admission: Admission, artworks: Ar
     for await (const entry of everything(kind)) if (mine(entry)) roots.add(rootOf(entry)).add(entry.name)
     return { roots, tags: [`entity-${kind}-${text}`, ...[...roots].filter(isImage).map(imageTag)] }
   }
-  const urlsOf = ({ name, role, digest }: Entry): readonly string[] => {
+  /** The URLs of a name: as it is, and as the negotiated one that may have come down to it. */
+  const urlsOf = ({ name, digest }: Entry): readonly string[] => {
     if (name.startsWith('local/')) {
       const url = `${urls.base}${urls.local}/${name.slice('local/'.length)}`
       return [url, `${url}?v=${versionOf(digest)}`]
     }
-    const url = `${urls.base}${urls.images}/${name.slice('images/'.length)}`
-    const negotiated = url.replace(/-(?:avif|webp|jpeg|png|gif)(?=\/)/, '-auto')
-    return role === 'rendition' && negotiated !== url ? [url, negotiated] : [url]
+    const [, kind = '', variant = '', ...id] = name.split('/')
+    const negotiated = variant.replace(/(?:-(?:avif|webp|jpeg|png|gif))?(-q\d+)?$/, '-auto$1')
+    return [variant, negotiated].map((one) => `${urls.base}${urls.images}/${kind}/${one}/${id.join('/')}`)
   }
 
   return {

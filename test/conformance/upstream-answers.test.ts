@@ -1,0 +1,161 @@
+/** What an upstream may send, and what comes of it: every row of the README's table, over real HTTP. */
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { remoteAddress } from '../support/app.js'
+import { type Answer, image } from '../support/origin.js'
+import { jpeg, png } from '../support/pictures.js'
+import { stage } from '../support/stage.js'
+
+interface Outcome {
+  readonly status: number
+  readonly reason?: string
+  /** Whether a second asker is answered without asking upstream again. */
+  readonly isKept: boolean
+  readonly type?: string
+}
+interface Row {
+  readonly upstream: () => Promise<Answer>
+  readonly bounded: Outcome
+  readonly strict: Outcome
+  /** Served first, so that a picture is held when upstream begins to answer like this, this many seconds later. */
+  readonly heldFor?: number
+}
+
+const picture =
+  (headers: Record<string, string> = {}, type = 'image/jpeg') =>
+  async (): Promise<Answer> =>
+    image(await jpeg(60, 40), type, headers)
+const kept = { status: 200, isKept: true }
+const both = (outcome: Outcome) => ({ bounded: outcome, strict: outcome })
+const redirect =
+  (steps: number): Answer =>
+  (req, res) => {
+    const step = Number(/step=(\d+)/.exec(req.url ?? '')?.[1] ?? 0)
+    const base = `http://${req.headers.host}`
+    if (step < steps) res.writeHead(301, { Location: `${base}/a.jpg?step=${step + 1}` }).end()
+    else void jpeg(60, 40).then((bytes) => res.writeHead(200, { 'Content-Type': 'image/jpeg' }).end(bytes))
+  }
+
+const ROWS: Readonly<Record<string, Row>> = {
+  '`Cache-Control: no-store`': {
+    upstream: picture({ 'Cache-Control': 'no-store' }),
+    bounded: kept,
+    strict: { status: 200, isKept: false },
+  },
+  '`Cache-Control: private`': {
+    upstream: picture({ 'Cache-Control': 'private, max-age=600' }),
+    bounded: kept,
+    strict: { status: 200, isKept: false },
+  },
+  '`Set-Cookie`': {
+    upstream: picture({ 'Set-Cookie': 'a=b', 'Cache-Control': 'max-age=600' }),
+    ...both(kept),
+  },
+  '`Vary: *`': {
+    upstream: picture({ Vary: '*', 'Cache-Control': 'max-age=600' }),
+    bounded: kept,
+    strict: { status: 200, isKept: false },
+  },
+  'a wrong image type': {
+    upstream: async () => image(await png(60, 40), 'image/jpeg', { 'Cache-Control': 'max-age=600' }),
+    ...both({ ...kept, type: 'image/png' }),
+  },
+  '`text/html`, or bytes that are no image': {
+    upstream: async () => image('<p>hello</p>', 'text/html'),
+    ...both({ status: 415, isKept: true }),
+  },
+  203: {
+    upstream: async () => ({
+      status: 203,
+      headers: { 'Content-Type': 'image/jpeg', 'Cache-Control': 'max-age=600' },
+      body: await jpeg(60, 40),
+    }),
+    ...both(kept),
+  },
+  '206 that is the whole': {
+    upstream: async () => {
+      const body = await jpeg(60, 40)
+      const range = `bytes 0-${body.length - 1}/${body.length}`
+      return {
+        status: 206,
+        headers: { 'Content-Type': 'image/jpeg', 'Content-Range': range, 'Cache-Control': 'max-age=600' },
+        body,
+      }
+    },
+    ...both(kept),
+  },
+  '206 that is a part': {
+    upstream: async () => {
+      const body = await jpeg(60, 40)
+      const range = `bytes 0-${body.length - 1}/${body.length + 5}`
+      return { status: 206, headers: { 'Content-Type': 'image/jpeg', 'Content-Range': range }, body }
+    },
+    ...both({ status: 502, isKept: true }),
+  },
+  '301, up to three in a row': {
+    upstream: async () => redirect(3),
+    bounded: kept,
+    // It says nothing of freshness, and is asked about again.
+    strict: { status: 200, isKept: false },
+  },
+  '301, four in a row': { upstream: async () => redirect(4), ...both({ status: 502, isKept: true }) },
+  '429 with `Retry-After`': {
+    upstream: async () => ({ status: 429, headers: { 'Retry-After': '120' } }),
+    ...both({ status: 502, isKept: true }),
+  },
+  '`must-revalidate`, then nothing: it is down': {
+    heldFor: 700,
+    upstream: picture({ 'Cache-Control': 'max-age=600, must-revalidate' }),
+    bounded: kept,
+    strict: { status: 504, isKept: true },
+  },
+}
+
+const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
+const table = readme
+  .split('### What an upstream may send\n')[1]
+  ?.split('\n#')[0]
+  ?.split('\n')
+  .filter((line) => line.startsWith('|'))
+  .slice(2)
+  .map((line) =>
+    line
+      .slice(1, -1)
+      .split('|')
+      .map((cell) => cell.trim()),
+  )
+
+test('the README’s table has these rows, and tells their statuses', () => {
+  expect(table?.map(([name]) => name).sort()).toEqual(Object.keys(ROWS).sort())
+  for (const [name = '', bounded = '', strict = ''] of table ?? []) {
+    expect([name, Number(/^\d+/.exec(bounded)?.[0]), Number(/^\d+/.exec(strict)?.[0])]).toEqual([
+      name,
+      ROWS[name]?.bounded.status,
+      ROWS[name]?.strict.status,
+    ])
+  }
+})
+
+describe.each(['bounded', 'strict'] as const)('freshness.upstream %s', (upstream) => {
+  test.each(Object.entries(ROWS))('%s', async (_name, row) => {
+    const { ask, origin, clock, artwork } = await stage('Express', { freshness: { upstream } })
+    for (const step of ['', '?step=1', '?step=2', '?step=3', '?step=4'])
+      origin.serve(`/a.jpg${step}`, await row.upstream())
+    const path = `/images/${remoteAddress(`${origin.url}/a.jpg`)}`
+    if (row.heldFor !== undefined) {
+      expect((await ask(path)).status).toBe(200)
+      clock.now += row.heldFor * 1000
+      origin.fail(503)
+    }
+    const wanted = row[upstream]
+    const first = await ask(path)
+    expect(first.status).toBe(wanted.status)
+    expect(first.headers['set-cookie']).toBeUndefined()
+    if (wanted.type !== undefined) expect(first.headers['content-type']).toBe(wanted.type)
+    if (wanted.status !== 200) expect(first.headers['cache-control']).toBe('no-store')
+    const asked = origin.hits('/a.jpg')
+    expect((await ask(path)).status).toBe(wanted.status)
+    expect(origin.hits('/a.jpg') - asked, 'asked again').toBe(wanted.isKept ? 0 : 1)
+    expect(artwork.images.stats().names).toBeLessThanOrEqual(1)
+  })
+})
