@@ -18,6 +18,7 @@ async function laned(
   const set = await startApp({ transform: { isolate: false }, ...options }, given)
   const seen: string[] = []
   const app = express()
+  app.disable('x-powered-by')
   app.use((req, _res, next) => {
     seen.push(req.originalUrl)
     next()
