@@ -59,11 +59,11 @@ test('a miss, a first hit and everything that is no picture go to the app; then 
 test('what the table gives is what the router gave: status, fields and bytes', async () => {
   const { ask } = await laned({ cacheTags: true })
   for (const path of [POSTER, '/images/poster/w342-webp/a.jpg', '/images/poster/w342-auto/a.jpg']) {
-    await ask(path)
     const fields = ({ headers }: Awaited<ReturnType<typeof ask>>) =>
       [...headers].filter(([name]) => name !== 'date' && name !== 'age')
-    const routed = await ask(path)
-    const laned = await ask(path)
+    let routed = await ask(path)
+    let laned = await ask(path)
+    for (let time = 0; laned.entered && time < 3; time += 1) [routed, laned] = [laned, await ask(path)]
     expect([routed.entered, laned.entered]).toEqual([true, false])
     expect(fields(laned)).toEqual(fields(routed))
     expect(laned.body.equals(routed.body)).toBe(true)
