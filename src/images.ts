@@ -54,6 +54,8 @@ export interface GetOptions {
   readonly accept?: string | undefined
   /** Answers from what is held, or not at all. */
   readonly onlyIfCached?: boolean | undefined
+  /** Nobody waits for it. */
+  readonly isBackground?: boolean | undefined
 }
 
 /** Numbers of the store and of what happened since start. */
@@ -130,7 +132,7 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     const isLate =
       best.variant.format === 'avif' && !renditions.isHeld(formatAddress(best.address), known.entry)
     const settled = isLate ? second : best
-    if (isLate) void obtain(best, { onlyIfCached: true }).catch(() => {})
+    if (isLate) void obtain(best, { onlyIfCached: true, isBackground: true }).catch(() => {})
     const image = await obtain(settled, options)
     const asking = known.asking ?? image.asking
     return { ...image, ...(asking && { asking }), plainType, ...(isLate && { isInterim: true }) }

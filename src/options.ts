@@ -154,12 +154,14 @@ export const optionsSchema = z.strictObject({
   transform: z
     .strictObject({
       maxPixels: positive.default(50e6),
+      maxAvifPixels: positive.default(16e6),
       maxFrames: positive.default(100),
       formats: z.array(format).min(1).default(['jpeg', 'png', 'gif', 'webp']),
       quality: positive.max(100).default(85),
       concurrency: positive.default(Math.min(4, availableParallelism())),
       queue: count.default(64),
       timeout: duration.default(10_000),
+      maxMemory: bytes.default(768 * 1024 ** 2),
       isolate: z.boolean().default(true),
     })
     .prefault({}),

@@ -63,7 +63,6 @@ const OWNERS: Readonly<Record<string, string>> = {
   'http-cache-semantics': 'fetch',
   cockatiel: 'fetch',
   sharp: 'transform',
-  workerpool: 'transform',
   'mime-types': 'model',
   zod: 'options',
   'p-queue': 'refresher',

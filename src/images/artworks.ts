@@ -147,7 +147,7 @@ export function createArtworks(
     }
     const known = await originals.obtain(original, { signal: asker })
     store.failures.clear(place.name)
-    const { entry } = await renditions.make(place, original, known, recipeFor(kind), asker)
+    const { entry } = await renditions.make(place, original, known, recipeFor(kind), { signal: asker })
     if (!entry.held) throw new ArtworkError('disk_write', 'the image could not be kept')
     return report('downloaded', path, entry, await save(kind.kind, ownerId, sourceUrl, path, entry))
   }

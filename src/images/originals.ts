@@ -30,6 +30,8 @@ export interface OriginalOptions {
   readonly signal?: AbortSignal | undefined
   /** Answers from what is held, or not at all (`Cache-Control: only-if-cached`). */
   readonly onlyIfCached?: boolean | undefined
+  /** Nobody waits for it: it is made after all that somebody waits for. */
+  readonly isBackground?: boolean | undefined
 }
 
 /** An original in hand. */
@@ -78,7 +80,7 @@ export function createOriginals(context: Context) {
       const request = await original.source.locate(original.address)
       counts.upstreamRequests += 1
       const fetched = await fetcher.fetch(request, held ?? {}, signal)
-      const known = await take(original, request.url, fetched, held)
+      const known = await take(original, request.url, fetched, held, signal)
       if (remembered !== undefined) store.failures.clear(name)
       return known
     } catch (error) {
@@ -149,6 +151,7 @@ export function createOriginals(context: Context) {
     url: string,
     fetched: Fetched,
     held: Entry | undefined,
+    signal: AbortSignal,
   ): Promise<Known> => {
     const name = imageName(original.text)
     const checkedAt = now()
@@ -167,7 +170,7 @@ export function createOriginals(context: Context) {
     const isTransient = isStrict(original) && !fetched.storable
     if (!isTransient && held?.held && held.digest === digest)
       return { entry: store.amend(held, facts), bytes, ...asked(200) }
-    const { width, height } = await transformer.inspect(bytes, kind)
+    const { width, height } = await transformer.inspect(bytes, kind, { signal })
     const fresh: NewEntry = {
       name,
       role: 'original',

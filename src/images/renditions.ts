@@ -44,7 +44,7 @@ export function createRenditions(context: Context, originals: Originals) {
     original: Original,
     known: Known,
     recipe: Recipe,
-    asker?: AbortSignal,
+    options: OriginalOptions = {},
   ): Promise<Obtained> =>
     flights.run(
       place.name,
@@ -52,27 +52,27 @@ export function createRenditions(context: Context, originals: Originals) {
         const turn = await store.turn(place.name, signal)
         try {
           const other = turn.waited ? await held(place.name, known.entry.digest, recipe) : undefined
-          return other ?? (await encode(place, original, known, recipe, signal))
+          return other ?? (await encode(place, original, known, recipe, { ...options, signal }))
         } finally {
           turn.end()
         }
       },
-      asker,
+      options.signal,
     )
   const encode = async (
     place: Place,
     original: Original,
     known: Known,
     recipe: Recipe,
-    signal: AbortSignal,
+    options: OriginalOptions,
   ): Promise<Obtained> => {
     const failure = store.failures.get(place.name)
     if (failure !== undefined && failureStands(failure, settings.now()))
       throw recallFailure(failure, settings.now())
-    const source = await originals.bytes(original, known, { signal })
+    const source = await originals.bytes(original, known, options)
     try {
       counts.encodes += 1
-      const made = await transformer.transform(source.bytes, originals.kindOf(source.entry), recipe)
+      const made = await transformer.transform(source.bytes, originals.kindOf(source.entry), recipe, options)
       const at = settings.now()
       const fresh: NewEntry = {
         ...place,
@@ -139,7 +139,7 @@ export function createRenditions(context: Context, originals: Originals) {
       if (options.onlyIfCached && !known.entry.held)
         throw new ArtworkError('not_held', 'the image is not held')
       const place: Place = { name, role: 'rendition' }
-      return { picture: await make(place, original, known, recipe, options.signal), ...asked }
+      return { picture: await make(place, original, known, recipe, options), ...asked }
     },
   }
 }

@@ -48,6 +48,8 @@ export async function transform(
     throw new ArtworkError('unsupported', 'this image format is not allowed')
   const facts = await readHeader(bytes, kind, limits)
   const moving = (format === 'webp' || format === 'gif') && movesWithin(facts, limits)
+  if (format === 'avif' && outputPixels(facts, recipe) > limits.maxAvifPixels)
+    throw new ArtworkError('too_large', 'the image has too many pixels for this format')
   const sized = fitInto(open(bytes, facts, limits, moving), facts, recipe, format)
   const { data, info } = await decoding(() =>
     encode(sized, format, recipe.quality).toBuffer({ resolveWithObject: true }),
@@ -66,7 +68,8 @@ async function readHeader(bytes: Buffer, kind: Kind, limits: DecodeLimits): Prom
   const metadata = await decoding(() => sharp(bytes, { limitInputPixels: false }).metadata())
   const { width, height } = metadata.autoOrient
   const frames = metadata.pages ?? 1
-  if (width * height > limits.maxPixels) throw new ArtworkError('too_large', 'the image has too many pixels')
+  if (width * height > limits.maxPixels || (kind === 'avif' && width * height > limits.maxAvifPixels))
+    throw new ArtworkError('too_large', 'the image has too many pixels')
   if (frames > limits.maxFrames) throw new ArtworkError('too_large', 'the image has too many frames')
   return { width, height, frames, metadata }
 }
@@ -82,6 +85,16 @@ const open = (bytes: Buffer, facts: Facts, limits: DecodeLimits, moving: boolean
     autoOrient: true,
     pages: moving ? facts.frames : 1,
   })
+
+/** How many pixels a rendition has, at most. */
+function outputPixels(facts: Facts, { width, height, enlarge }: Recipe): number {
+  const fit = Math.min((width ?? MAX_SIDE) / facts.width, (height ?? MAX_SIDE) / facts.height)
+  const scale = enlarge ? fit : Math.min(1, fit)
+  return Math.min(
+    facts.width * facts.height * Math.max(scale * scale, 0),
+    (width ?? MAX_SIDE) * (height ?? MAX_SIDE),
+  )
+}
 
 /** Meets the box. Nothing is enlarged unless the recipe says so: a cover of a small image is its largest crop of that shape. */
 function fitInto(image: Sharp, facts: Facts, recipe: Recipe, format: Format): Sharp {

@@ -21,8 +21,18 @@ export interface Made {
 export interface DecodeLimits {
   /** Pixels of one frame, and of all frames that are kept moving together. */
   readonly maxPixels: number
+  /** Pixels of an AVIF, read or made: it costs many times what other formats do. */
+  readonly maxAvifPixels: number
   readonly maxFrames: number
   readonly formats: readonly Format[]
+}
+
+/** What an asker says of a job. */
+export interface JobOptions {
+  /** A job that waits is not begun once this is aborted. */
+  readonly signal?: AbortSignal | undefined
+  /** Nobody waits for it: it is done after all that somebody waits for. */
+  readonly isBackground?: boolean | undefined
 }
 
 /** Two verbs and an end. */
@@ -31,8 +41,8 @@ export interface Transformer {
    * Decodes the image to its end, so that a damaged one is found before it is kept. SVG is not decoded.
    * @throws ArtworkError `unsupported`, `too_large`, `invalid_image`, `processing`, `decode_timeout`, `unavailable`
    */
-  inspect(bytes: Buffer, kind: Kind): Promise<Inspected>
+  inspect(bytes: Buffer, kind: Kind, about?: JobOptions): Promise<Inspected>
   /** Makes a rendition. @throws the same */
-  transform(bytes: Buffer, kind: Kind, recipe: Recipe): Promise<Made>
+  transform(bytes: Buffer, kind: Kind, recipe: Recipe, about?: JobOptions): Promise<Made>
   close(): Promise<void>
 }

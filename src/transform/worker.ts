@@ -1,55 +1,58 @@
 /** The child process that decodes: nothing of the app is in it. Started by worker-pool, never imported. */
 import { setPriority } from 'node:os'
-import workerpool from 'workerpool'
 import { asArtworkError } from '../model/errors.js'
 import type { Kind } from '../model/media-type.js'
 import type { Recipe } from '../model/variant.js'
+import { type Answer, GROWN, type Order } from './orders.js'
 import { hardenSharp, inspect, transform } from './pipeline.js'
 import type { DecodeLimits } from './transformer.js'
 
-/** An answer that survives the way between processes: an error as its code and its safe text. */
-export type Answer<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly code: string; readonly message: string }
-
-async function answer<T>(work: Promise<T>): Promise<Answer<T>> {
-  try {
-    return { ok: true, value: await work }
-  } catch (error) {
-    const { code, message } = asArtworkError(error)
-    return { ok: false, code, message }
-  }
-}
-
 const LOW_PRIORITY = 10
-let hardened = false
+/** How often memory is looked at, ms. */
+const LOOK_EVERY = 50
+/** A child that has this share of its bound with nothing to do makes way for a new one. */
+const FULL_SHARE = 0.6
 
-function prepare(limits: DecodeLimits): void {
-  if (hardened) return
-  hardenSharp(limits.formats)
-  hardened = true
-}
-
-try {
-  setPriority(LOW_PRIORITY)
-} catch {
-  // A system that does not let us be nice is no reason not to work.
-}
+const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
 const jobs = {
-  inspect: (bytes: Uint8Array, kind: Kind, limits: DecodeLimits) => {
-    prepare(limits)
-    return answer(inspect(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), kind, limits))
-  },
-  transform: (bytes: Uint8Array, kind: Kind, recipe: Recipe, limits: DecodeLimits) => {
-    prepare(limits)
-    return answer(
-      transform(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), kind, recipe, limits),
-    )
-  },
+  inspect: (bytes: Uint8Array, kind: Kind, limits: DecodeLimits) => inspect(bufferOf(bytes), kind, limits),
+  transform: (bytes: Uint8Array, kind: Kind, recipe: Recipe, limits: DecodeLimits) =>
+    transform(bufferOf(bytes), kind, recipe, limits),
 }
 
-/** The jobs of the worker, for the types of its caller. */
-export type Jobs = typeof jobs
+/** Serves its parent until that has gone. */
+function serve(maxMemory: number): void {
+  try {
+    setPriority(LOW_PRIORITY)
+  } catch {
+    // A system that does not let us be nice is no reason not to work.
+  }
+  const memory = (): number => process.memoryUsage.rss()
+  let hardened = false
+  let watch: NodeJS.Timeout | undefined
+  const answer = async ({ job, args }: Order): Promise<Answer<unknown>> => {
+    const limits = args.at(-1) as DecodeLimits
+    if (!hardened) hardenSharp(limits.formats)
+    hardened = true
+    const run: (...given: never[]) => Promise<unknown> = jobs[job]
+    try {
+      return { ok: true, value: await run(...(args as never[])) }
+    } catch (error) {
+      const { code, message } = asArtworkError(error)
+      return { ok: false, code, message }
+    }
+  }
+  process.on('message', async (order: Order) => {
+    watch = setInterval(() => {
+      if (memory() > maxMemory) process.exit(GROWN)
+    }, LOOK_EVERY)
+    const answered = await answer(order)
+    clearInterval(watch)
+    process.send?.({ ...answered, id: order.id, isFull: memory() > maxMemory * FULL_SHARE })
+  })
+  process.on('disconnect', () => process.exit())
+  process.send?.('ready')
+}
 
-workerpool.worker(jobs)
+serve(Number(process.argv[2]))

@@ -8,8 +8,13 @@ import type { Transformer } from '../../src/transform/transformer.js'
 import { createWorkerPool } from '../../src/transform/worker-pool.js'
 import { isNear, pixelAt, QUARTERS, type Quarters, quarters, quartersOf } from '../support/pictures.js'
 
-const limits = { maxPixels: 50e6, maxFrames: 100, formats: ['jpeg', 'png', 'gif', 'webp'] as const }
-const bounds = { ...limits, concurrency: 2, queue: 64, timeout: 10_000 }
+const limits = {
+  maxPixels: 50e6,
+  maxAvifPixels: 16e6,
+  maxFrames: 100,
+  formats: ['jpeg', 'png', 'gif', 'webp'] as const,
+}
+const bounds = { ...limits, concurrency: 2, queue: 64, timeout: 10_000, maxMemory: 768 * 1024 ** 2 }
 const pool = createWorkerPool(bounds)
 afterAll(() => pool.close())
 

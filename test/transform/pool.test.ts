@@ -1,0 +1,200 @@
+/** The pool of child processes: what a killed, hung, grown or crashing child costs, and whom. */
+import { execFileSync, spawn } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, test, vi } from 'vitest'
+import { createWorkerPool, type PoolOptions } from '../../src/transform/worker-pool.js'
+import { atEnd, startApp } from '../support/app.js'
+import { image } from '../support/origin.js'
+import { jpeg, quarters } from '../support/pictures.js'
+
+const bounds: PoolOptions = {
+  maxPixels: 50e6,
+  maxAvifPixels: 16e6,
+  maxFrames: 100,
+  formats: ['jpeg', 'png', 'gif', 'webp', 'avif'],
+  concurrency: 2,
+  queue: 64,
+  timeout: 20_000,
+  maxMemory: 768 * 1024 ** 2,
+}
+const pool = (changes: Partial<PoolOptions> = {}) => {
+  const made = createWorkerPool({ ...bounds, ...changes })
+  atEnd(made.close)
+  return made
+}
+/** Fields of a process by Linux's count, from its state on; undefined for one that has gone. */
+const statOf = (pid: number | string): readonly string[] | undefined => {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  } catch {
+    return undefined
+  }
+}
+/** The decoding children of a process, this one. Tests of this file run one after the other. */
+const children = (of: number | undefined = process.pid): number[] =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(statOf(name)?.[1]) === of)
+    .filter((name) => readFileSync(`/proc/${name}/cmdline`, 'utf8').includes('/transform/worker'))
+    .map(Number)
+const slowRecipe = { width: 1500, fit: 'inside', enlarge: false, quality: 85, format: 'avif' } as const
+const quick = { width: 20, fit: 'inside', enlarge: false, quality: 85, format: 'webp' } as const
+const large = () => quarters(1600, 1600).jpeg().toBuffer()
+
+describe('the pool', () => {
+  test('a child that is killed in mid-encode costs its own job 502, and the pool is whole after it', async () => {
+    const one = pool({ concurrency: 2 })
+    const bytes = await large()
+    const victim = one.transform(bytes, 'jpeg', slowRecipe)
+    victim.catch(() => {})
+    await vi.waitFor(() => expect(children()).toHaveLength(1))
+    const [pid = 0] = children()
+    const other = one.transform(bytes, 'jpeg', quick)
+    await sleep(700)
+    process.kill(pid, 'SIGSEGV')
+    await expect(victim).rejects.toMatchObject({ status: 502, reason: 'processing' })
+    expect((await other).format).toBe('webp')
+    const again = await Promise.all([1, 2, 3].map(() => one.transform(bytes, 'jpeg', quick)))
+    expect(again).toHaveLength(3)
+    expect(children()).toHaveLength(2)
+  })
+
+  test('a child that hangs is killed when its time is up: 504 for its job, the others unharmed', async () => {
+    const one = pool({ concurrency: 2, timeout: 1000 })
+    const bytes = await large()
+    await one.transform(bytes, 'jpeg', quick)
+    const [pid = 0] = children()
+    process.kill(pid, 'SIGSTOP')
+    const hung = one.transform(bytes, 'jpeg', quick)
+    hung.catch(() => {})
+    const others = await Promise.all([1, 2].map(() => one.transform(bytes, 'jpeg', quick)))
+    expect(others).toHaveLength(2)
+    await expect(hung).rejects.toMatchObject({ status: 504, reason: 'timeout' })
+    await vi.waitFor(() => expect(children()).not.toContain(pid))
+    expect((await one.transform(bytes, 'jpeg', quick)).format).toBe('webp')
+  })
+
+  test('a child that grows over its bound ends with its job: 413', async () => {
+    const one = pool({ maxMemory: 150 * 1024 ** 2 })
+    const bytes = await quarters(7000, 7000).png().toBuffer()
+    const recipe = { width: 6900, fit: 'inside', enlarge: false, quality: 85, format: 'webp' } as const
+    await expect(one.transform(bytes, 'png', recipe)).rejects.toMatchObject({
+      status: 413,
+      reason: 'too_large',
+    })
+    const small = await quarters(60, 60).png().toBuffer()
+    expect((await one.transform(small, 'png', quick)).format).toBe('webp')
+  })
+
+  test('a child that has grown makes way for a new one after its job', async () => {
+    const one = pool({ concurrency: 1, maxMemory: 130 * 1024 ** 2 })
+    const small = await quarters(60, 60).png().toBuffer()
+    const seen = new Set<number>()
+    for (let index = 0; index < 4; index += 1) {
+      await one.transform(small, 'png', quick)
+      for (const pid of children()) seen.add(pid)
+    }
+    // A child that has just started is over six tenths of this bound already.
+    expect(seen.size).toBeGreaterThan(1)
+  })
+
+  test('children that crash again and again are not started without end; who waits is served later', async () => {
+    const one = pool({ concurrency: 1, queue: 100 })
+    const bytes = await quarters(60, 60).png().toBuffer()
+    const started = new Set<number>()
+    let isOver = false
+    const killer = (async () => {
+      while (!isOver) {
+        for (const pid of children()) {
+          started.add(pid)
+          process.kill(pid, 'SIGKILL')
+        }
+        await sleep(5)
+      }
+    })()
+    const jobs = Array.from({ length: 60 }, () =>
+      one.transform(bytes, 'png', quick).then(String, (error) => error.status),
+    )
+    await sleep(3000)
+    const count = started.size
+    isOver = true
+    await killer
+    expect(count).toBeLessThanOrEqual(24 + 4 * 8)
+    const answers = await Promise.all(jobs)
+    expect(answers.filter((answer) => answer === 502).length).toBeLessThanOrEqual(started.size)
+    expect((await one.transform(bytes, 'png', quick)).format).toBe('webp')
+  })
+
+  test('a job that nobody waits for any more is not begun; one in the background waits for the others', async () => {
+    const one = pool({ concurrency: 1 })
+    const [slow, small] = [await large(), await quarters(60, 60).png().toBuffer()]
+    const order: string[] = []
+    const note = (name: string) => () => void order.push(name)
+    const first = one.transform(slow, 'jpeg', quick).then(note('first'))
+    const gone = new AbortController()
+    const cancelled = one.transform(small, 'png', quick, { signal: gone.signal })
+    const background = one.transform(small, 'png', quick, { isBackground: true }).then(note('background'))
+    const foreground = one.transform(small, 'png', quick).then(note('foreground'))
+    gone.abort()
+    await expect(cancelled).rejects.toMatchObject({ code: 'cancelled' })
+    await Promise.all([first, background, foreground])
+    expect(order).toEqual(['first', 'foreground', 'background'])
+  })
+
+  test('closing ends what runs and what waits, and leaves no child', async () => {
+    const one = pool({ concurrency: 1 })
+    const bytes = await large()
+    const jobs = [1, 2, 3].map(() => one.transform(bytes, 'jpeg', slowRecipe))
+    const settled = Promise.allSettled(jobs)
+    await vi.waitFor(() => expect(children()).toHaveLength(1))
+    await one.close()
+    for (const result of await settled)
+      expect(result).toMatchObject({ status: 'rejected', reason: { status: 503, reason: 'unavailable' } })
+    expect(children()).toEqual([])
+    await expect(one.transform(bytes, 'jpeg', quick)).rejects.toMatchObject({ status: 503 })
+  })
+
+  test('children are nice, have a bound of their own for AVIF, and go when their parent is killed', async () => {
+    const one = pool({ maxAvifPixels: 10_000 })
+    const bytes = await quarters(200, 200).png().toBuffer()
+    await expect(one.transform(bytes, 'png', { ...slowRecipe, width: 190 })).rejects.toMatchObject({
+      status: 413,
+    })
+    expect((await one.transform(bytes, 'png', { ...slowRecipe, width: 90 })).format).toBe('avif')
+    const avif = await quarters(200, 200).avif().toBuffer()
+    await expect(one.inspect(avif, 'avif')).rejects.toMatchObject({ status: 413 })
+    for (const pid of children()) expect(statOf(pid)?.[16]).toBe('10')
+    const program = `import { createWorkerPool } from './src/transform/worker-pool.ts'
+      const one = createWorkerPool(${JSON.stringify(bounds)})
+      await one.inspect(Buffer.from('${(await quarters(9, 9).png().toBuffer()).toString('base64')}', 'base64'), 'png')
+      console.log('done')
+      if (process.argv[1] === 'stay') setInterval(() => {}, 1000)`
+    const args = ['--import', 'tsx', '--input-type=module', '--eval', program]
+    // With nothing to do, a pool that nobody closed lets its process end.
+    expect(execFileSync(process.execPath, args).toString()).toContain('done')
+    const parent = spawn(process.execPath, [...args, '--', 'stay'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    await new Promise((resolve) => parent.stdout.once('data', resolve))
+    const [pid = 0] = children(parent.pid)
+    expect(pid).toBeGreaterThan(0)
+    parent.kill('SIGKILL')
+    await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow(), { timeout: 5000 })
+  })
+})
+
+test('over HTTP: a killed decoder and a hanging one cost their own requests a clear status, and no others', async () => {
+  const app = await startApp({ transform: { timeout: '1 s', concurrency: 2 } })
+  const bytes = await jpeg(900, 900)
+  for (let index = 0; index < 8; index += 1) app.origin.serve(`/t/p/w342/${index}.jpg`, image(bytes))
+  const get = (index: number) => app.get(`/images/poster/w342-webp/${index}.jpg`)
+  expect((await get(0)).status).toBe(200)
+  const [pid = 0] = children()
+  process.kill(pid, 'SIGSTOP')
+  const [hung, ...others] = await Promise.all([get(1), get(2), get(3), get(4)])
+  const statuses = [hung, ...others].map((answer) => answer?.status)
+  expect(statuses.filter((status) => status === 504)).toHaveLength(1)
+  expect(statuses.filter((status) => status === 200)).toHaveLength(3)
+  for (const child of children()) process.kill(child, 'SIGKILL')
+  expect([200, 502]).toContain((await get(5)).status)
+  expect((await get(6)).status).toBe(200)
+})
