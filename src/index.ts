@@ -165,8 +165,9 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
 
   let closing: Promise<void> | undefined
   const condition = (): Condition => {
-    const { rebuilding, durable } = images.stats()
+    const { rebuilding, durable, paused } = images.stats()
     const reasons = [
+      ...(paused === undefined ? [] : [`${paused}: nothing new is kept for a minute`]),
       ...(rebuilding ? ['the catalogue was lost and is being rebuilt'] : []),
       ...(durable ? [] : ['the directory cannot be used: pictures are kept in memory only']),
     ]

@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto'
 import { constants, existsSync, lstatSync, readFileSync, statfsSync, unlinkSync } from 'node:fs'
-import { lstat, open, opendir, readFile, unlink } from 'node:fs/promises'
+import { lstat, open, opendir, readdir, readFile, rmdir, unlink } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import cacache from 'cacache'
 import { digestOf } from '../model/digest.js'
@@ -190,6 +190,16 @@ export function createBytes(directory: string, owner: () => string) {
       const path = contentPath(digest)
       const stats = lstatSync(path, { throwIfNoEntry: false })
       return stats !== undefined && !(stats.isFile() && digestOf(readFileSync(path)) === digest)
+    },
+    /** Takes away folders that stand empty: each costs an inode. */
+    prune: async (): Promise<void> => {
+      for (const root of [contents, index]) {
+        for (const first of await readdir(root).catch(() => [])) {
+          for (const second of await readdir(join(root, first)).catch(() => []))
+            await rmdir(join(root, first, second)).catch(() => {})
+          await rmdir(join(root, first)).catch(() => {})
+        }
+      }
     },
     /** Whether nothing was ever kept here. */
     isEmpty: (): boolean => !existsSync(index) && !existsSync(contents),

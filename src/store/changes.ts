@@ -186,6 +186,14 @@ export function createChanges(shelf: Shelf) {
     trim: async (): Promise<void> => {
       if (catalogue().isComplete()) await trim(0)
     },
+    /** Gives up a tenth of what there is, least recently used first, and the folders that stand empty. */
+    shrink: async (): Promise<void> => {
+      shelf.flush()
+      const now = { maxBytes: catalogue().totals().bytes, maxNames: Number.MAX_SAFE_INTEGER }
+      const over = { bytes: true, names: false }
+      shelf.counts.evictions += await evict(() => catalogue().evict(presence.id(), now, over, BATCH))
+      await bytes.prune()
+    },
     /** Forgets every name. */
     clear: async (): Promise<void> => {
       await insist('clearing', () => catalogue().isQuiet() || undefined).catch(() => {})

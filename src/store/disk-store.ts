@@ -11,6 +11,7 @@ import { type Catalogue, openCatalogue } from './catalogue.js'
 import { createChanges, type Shelf } from './changes.js'
 import { isDamage } from './database.js'
 import { createLeases } from './leases.js'
+import { createPause } from './pause.js'
 import { enter } from './presence.js'
 import { type Bounds, LARGEST_SHARE, type NewEntry, type Store } from './store.js'
 import { createUpkeep } from './upkeep.js'
@@ -129,6 +130,7 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
   const changes = createChanges(shelf)
   const leases = createLeases(shelf)
   const upkeep = createUpkeep(shelf, changes, leases)
+  const pause = createPause(directory, shelf, changes)
 
   /** Stores bytes and gives them their name; made again where another process took the content away meanwhile. */
   const keep = async (entry: Entry, content: Buffer): Promise<void> => {
@@ -235,10 +237,12 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
       })
       if (content.length > options.maxBytes * LARGEST_SHARE)
         throw new ArtworkError('disk_write', 'the image is too large to be kept')
+      if (pause.reason() !== undefined) throw new ArtworkError('disk_write', 'nothing is kept at the moment')
       try {
         await keep(entry, content)
         return entry
       } catch (error) {
+        pause.notice(error)
         shelf.counts.writeFailures += 1
         logger.error({ err: error, image: entry.name }, 'artwork store: an image could not be kept')
         if (isDamage(error) && !closed) reopen(true)
@@ -294,6 +298,7 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
         bytesPerName: totals.names === 0 ? 0 : Math.round(cost / totals.names),
         durable: true,
         rebuilding: isRebuilding(),
+        paused: pause.reason(),
       }
     },
     verify: upkeep.verify,
@@ -305,6 +310,7 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
       clearInterval(pollTimer)
       await tidied
       await recovering
+      await pause.settled()
       flush()
       for (const letGo of [
         () => catalogue().unleaseAll(presence.id()),

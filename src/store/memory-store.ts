@@ -94,6 +94,7 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
         bytesPerName: 0,
         durable: false,
         rebuilding: false,
+        paused: undefined,
       }
     },
     verify: async () => ({

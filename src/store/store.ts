@@ -51,6 +51,8 @@ export interface StoreStats {
   /** Whether anything survives the process. */
   readonly durable: boolean
   readonly rebuilding: boolean
+  /** Why nothing new is kept at the moment, undefined where it is. */
+  readonly paused: string | undefined
 }
 
 /** A turn at a piece of work that is done once for all processes. */

@@ -1,0 +1,67 @@
+/**
+ * When the disk is full, or cannot be written, nothing new is kept for a minute: pictures are answered all the same,
+ * what is held is read as before, and room is made. SQLite needs a little space to give anything up, so some is set
+ * aside for that hour.
+ */
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Changes, Shelf } from './changes.js'
+
+/** See the top of the file. */
+export type Pause = ReturnType<typeof createPause>
+
+const PAUSE = 60_000
+const BALLAST = 256 * 1024
+const FULL = ['ENOSPC', 'EDQUOT', 'SQLITE_FULL']
+const UNWRITABLE = ['EROFS', 'EACCES', 'EPERM', 'EIO', 'SQLITE_READONLY', 'SQLITE_IOERR', 'SQLITE_CANTOPEN']
+
+const codesOf = (error: unknown): readonly string[] =>
+  error instanceof Error
+    ? [
+        ...('code' in error ? [String(error.code)] : []),
+        ...(error.cause === undefined ? [] : codesOf(error.cause)),
+      ]
+    : []
+const isOneOf = (error: unknown, codes: readonly string[]): boolean =>
+  codesOf(error).some((code) => codes.some((start) => code.startsWith(start)))
+
+/** Makes the part of the store that rests when the disk cannot take more. */
+export function createPause(directory: string, shelf: Shelf, changes: Changes) {
+  const ballast = join(directory, 'ballast')
+  let until = 0
+  let why: string | undefined
+  let work: Promise<void> = Promise.resolve()
+
+  const setAside = (): Promise<void> => writeFile(ballast, Buffer.alloc(BALLAST)).catch(() => {})
+  const makeRoom = async (): Promise<void> => {
+    try {
+      await rm(ballast, { force: true })
+      await changes.shrink()
+    } catch (error) {
+      shelf.trouble('making room', error)
+    }
+  }
+  work = setAside()
+  return {
+    /** Why nothing is kept now, undefined where it is. */
+    reason: (): string | undefined => {
+      if (why === undefined || performance.now() < until) return why
+      why = undefined
+      work = work.then(setAside)
+      return undefined
+    },
+    /** Told of a write that failed. */
+    notice: (error: unknown): void => {
+      const isFull = isOneOf(error, FULL)
+      if (shelf.isClosed() || !(isFull || isOneOf(error, UNWRITABLE))) return
+      const isNews = why === undefined
+      why = isFull ? 'the disk is full' : 'the disk cannot be written'
+      until = performance.now() + PAUSE
+      if (!isNews) return
+      shelf.logger.warn({ err: error }, `artwork store: ${why}; nothing new is kept for a minute`)
+      if (isFull) work = work.then(makeRoom)
+    },
+    /** Resolves when nothing of it is under way. */
+    settled: (): Promise<void> => work,
+  }
+}
