@@ -7,7 +7,7 @@ import { createFetcher } from './fetch/fetcher.js'
 import { createImages, type Images } from './images.js'
 import type { EntityLike } from './model/repository.js'
 import { readSubject } from './model/subject.js'
-import { type ArtworkOptions, type Settings, settleOptions } from './options.js'
+import { type ArtworkOptions, ownVia, type Settings, settleOptions } from './options.js'
 import { createRefresher, type Enqueued, type Priority, type RefresherStatus } from './refresher/refresher.js'
 import { createDiskStore } from './store/disk-store.js'
 import { createMemoryLayer, type MemoryLayer } from './store/memory-layer.js'
@@ -129,7 +129,12 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   const settings = settleOptions(options)
   const { logger, now, kinds } = settings
   const layer = await openStore(settings)
-  const fetcher = createFetcher({ ...settings.fetch, lookup: settings.fetch.lookup, now })
+  const fetcher = createFetcher({
+    ...settings.fetch,
+    lookup: settings.fetch.lookup,
+    via: ownVia(settings),
+    now,
+  })
   const transformer = settings.transform.isolate
     ? createWorkerPool(settings.transform)
     : createInProcess(settings.transform)

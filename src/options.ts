@@ -3,12 +3,14 @@
  * unit (`'3 s'`, `'7 d'`), sizes bytes or text (`'64 MiB'`). A bad option is told with its name, rule and value.
  */
 import type { LookupFunction } from 'node:net'
-import { availableParallelism } from 'node:os'
+import { availableParallelism, hostname } from 'node:os'
+import { resolve } from 'node:path'
 import { z } from 'zod'
 import { type EntityKind, type EntityKindOptions, PLACEHOLDERS, settleKinds } from './model/entity.js'
 import { consoleLogger, type Logger } from './model/logger.js'
 import type { Repository } from './model/repository.js'
 import { MAX_SIDE, type Preset, parseVariant, presetNameProblem } from './model/variant.js'
+import { viaOf } from './model/via.js'
 import type { Source } from './sources/source.js'
 
 const DURATIONS: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 6e4, min: 6e4, h: 36e5, d: 864e5 }
@@ -129,6 +131,7 @@ export const optionsSchema = z.strictObject({
       connectTimeout: duration.default(3000),
       firstByteTimeout: duration.default(5000),
       idleTimeout: duration.default(5000),
+      minBytesPerSecond: count.default(1024),
       totalTimeout: duration.default(30_000),
       retries: count.default(3),
       maxRedirects: count.default(3),
@@ -193,6 +196,10 @@ export interface ArtworkOptions extends Omit<z.input<typeof optionsSchema>, 'ent
 export interface Settings extends Readonly<Omit<z.output<typeof optionsSchema>, 'entities'>> {
   readonly kinds: ReadonlyMap<string, EntityKind>
 }
+
+/** How the toolkit with these settings signs itself in `Via`. */
+export const ownVia = ({ directory }: Pick<Settings, 'directory'>): string =>
+  viaOf(`${hostname()} ${resolve(directory)}`)
 
 /** Checks and completes options. @throws TypeError that names the option, the rule and the value */
 export function settleOptions(given: ArtworkOptions = {}): Settings {

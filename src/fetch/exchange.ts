@@ -12,6 +12,8 @@ export interface ExchangeLimits {
   readonly maxBytes: number
   readonly firstByteTimeout: number
   readonly idleTimeout: number
+  /** A body that comes slower than this in the mean, after its first seconds, is given up. 0: any. */
+  readonly minBytesPerSecond: number
 }
 
 /** What an exchange brought. `bytes` is empty where the body was not wanted. */
@@ -62,6 +64,8 @@ export async function exchange(asked: Exchange, limits: ExchangeLimits): Promise
 }
 
 const SMALL = 16 * 1024
+/** Seconds in which a body may come as slowly as it likes. */
+const SLOW_START = 3
 
 /** A body nobody reads: an empty or small one drains, so that the connection is kept; the rest is cut. */
 function discard(response: Response, asked: Exchange, own: AbortController, idleTimeout: number): void {
@@ -102,12 +106,18 @@ async function readBody(
   if (announced !== undefined && announced > limits.maxBytes) throw tooLarge()
   const chunks: Buffer[] = []
   let received = 0
+  const startedAt = performance.now()
+  const isTooSlow = (): boolean => {
+    const seconds = (performance.now() - startedAt) / 1000
+    return seconds > SLOW_START && received / seconds < limits.minBytesPerSecond
+  }
   if (response.body !== null) {
     clock.wind(limits.idleTimeout, 'the source stopped sending')
     for await (const chunk of response.body) {
       const piece = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk)
       received += piece.length
       if (received > limits.maxBytes) throw tooLarge()
+      if (isTooSlow()) throw new ArtworkError('timeout', 'the source sends too slowly')
       chunks.push(piece)
       clock.wind(limits.idleTimeout, 'the source stopped sending')
     }

@@ -22,6 +22,7 @@ export interface FetcherOptions extends GuardOptions {
   readonly connectTimeout: number
   readonly firstByteTimeout: number
   readonly idleTimeout: number
+  readonly minBytesPerSecond: number
   /** All attempts together. */
   readonly totalTimeout: number
   readonly retries: number
@@ -29,6 +30,8 @@ export interface FetcherOptions extends GuardOptions {
   readonly maxSockets: number
   readonly perHost: number
   readonly userAgent: string
+  /** How we sign ourselves in `Via` (RFC 9110 §7.6.3). */
+  readonly via: string
   readonly lookup: LookupFunction | undefined
   readonly now: () => number
 }
@@ -79,7 +82,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
         {
           url,
           method,
-          headers: { ...request.headersFor?.(url), ...fixedHeaders(options.userAgent), ...extra },
+          headers: { ...request.headersFor?.(url), ...fixedHeaders(options), ...extra },
           agent: (isExcepted(url, options) ? excepted : guarded).agentFor(url),
           signal,
           wantsBody: (status) => WHOLE.has(status) || status === 206,
@@ -186,11 +189,11 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   }
 }
 
-const fixedHeaders = (userAgent: string): Record<string, string> => ({
+const fixedHeaders = ({ userAgent, via }: FetcherOptions): Record<string, string> => ({
   Accept: ACCEPT,
   'Accept-Encoding': 'identity',
   'User-Agent': userAgent,
-  Via: '1.1 express-artwork',
+  Via: via,
 })
 
 const crowded = () => new ArtworkError('unavailable', 'too many images are being fetched', { retryAfter: 2 })

@@ -7,11 +7,13 @@ import {
   type CachePolicy,
   FOREVER,
   MISMATCH,
+  plainReply,
   type Reply,
   replyToError,
   replyToMethod,
 } from '../model/reply.js'
-import type { Settings } from '../options.js'
+import { isOwnEcho } from '../model/via.js'
+import { ownVia, type Settings } from '../options.js'
 import type { HotAnswers } from './hot-answers.js'
 import { askedOf, send } from './send.js'
 import { replyOf, type Shown } from './shown.js'
@@ -42,10 +44,16 @@ export type Answer = (req: IncomingMessage, res: ServerResponse, mount: string) 
 /** Makes a router of an answer; mount it anywhere. What it answers is offered to the table of hot answers, if there is one. */
 export function createReplyRouter(settings: Settings, answer: Answer, hot?: HotAnswers): Router {
   const cors = corsOf(settings)
+  const via = ownVia(settings)
   const router = express.Router()
   router.use((req, res, next) => {
     if (req.method !== 'GET' && req.method !== 'HEAD') {
       send(req, res, replyToMethod(req.method, cors))
+      return
+    }
+    // What we ask ourselves, by whatever way, would ask us again.
+    if (isOwnEcho(req.headers.via, via)) {
+      send(req, res, plainReply(403, 'this is our own address', cors))
       return
     }
     answer(req, res, req.baseUrl)

@@ -1,12 +1,15 @@
 /** Every case of the hostile lists: URLs against the guard, with its stub DNS; paths over raw sockets, with a sentinel. */
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import { connect, type LookupFunction } from 'node:net'
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
+import { connect, isIP, type LookupFunction, Socket } from 'node:net'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
+import { createFetcher } from '../../src/fetch/fetcher.js'
 import { checkUrl, type GuardOptions, guardedLookup } from '../../src/fetch/guard.js'
 import { ArtworkError } from '../../src/model/errors.js'
 import { hostRule } from '../../src/sources/host-rules.js'
-import { startApp } from '../support/app.js'
+import { listen, startApp } from '../support/app.js'
 import { image } from '../support/origin.js'
 import { png } from '../support/pictures.js'
 
@@ -29,6 +32,8 @@ interface PathCase {
   readonly expect: 'allow' | 'refuse' | 'either'
   readonly reason: string
 }
+/** Public addresses that cases name themselves. */
+const PUBLIC_LITERALS = ['8.8.8.8', '2606:4700:4700::1111', '172.32.0.1', '100.128.0.1', '192.167.255.255']
 const read = <T>(name: string): T =>
   JSON.parse(readFileSync(new URL(`../data/hostile/${name}`, import.meta.url), 'utf8'))
 const urls = read<{
@@ -108,6 +113,77 @@ describe('hostile URLs', () => {
           `${id}: ${code}`,
         ).toContain(code)
       }
+    },
+  )
+})
+
+/**
+ * The same through the real fetcher. A connection is made as the agents make it, by their guarded look-up; what is
+ * public ends at a server that plays the case's redirects, and everything else at a listener that counts.
+ */
+describe('hostile URLs, fetched', () => {
+  test.each(urls.cases.map((subject) => [subject.id, subject.verdict, subject.reason, subject] as const))(
+    '%s %s: %s',
+    async (id, verdict, _reason, subject) => {
+      const picture = await png()
+      let step = 0
+      const world = await listen((_req, res) => {
+        const next = subject.redirects?.[subject.loop ? 0 : step]
+        step += 1
+        if (next === undefined) res.writeHead(200, { 'Content-Type': 'image/png' }).end(picture)
+        else res.writeHead(302, { Location: next.location }).end()
+      })
+      let reached = 0
+      const decoy = await listen((_req, res) => void res.end('the inside'))
+      decoy.server.on('connection', () => {
+        reached += 1
+      })
+      const connectAs = (options: { host?: string | null; lookup?: LookupFunction }): Socket => {
+        const socket = new Socket()
+        const dial = (address: string): void => {
+          const isWorld = ['93.184.215.14', ...PUBLIC_LITERALS].includes(address)
+          socket.connect(Number(new URL(isWorld ? world.url : decoy.url).port), '127.0.0.1')
+        }
+        const host = (options.host ?? '').replace(/^\[|\]$/g, '')
+        if (isIP(host) !== 0) dial(host)
+        else
+          options.lookup?.(host, {}, (error, address) => {
+            if (error) setImmediate(() => socket.destroy(error))
+            else dial(Array.isArray(address) ? (address[0]?.address ?? '') : address)
+          })
+        return socket
+      }
+      for (const agent of [HttpAgent, HttpsAgent])
+        vi.spyOn(agent.prototype, 'createConnection').mockImplementation(connectAs as never)
+      const self = subject.self
+      const fetcher = createFetcher({
+        ports: [80, 443],
+        allowIpLiterals: subject.flag === 'allowIpLiterals',
+        allowPrivate: [],
+        publicOrigins: self === undefined ? [] : [`http://${self}`, `https://${self}`],
+        maxBytes: 1e6,
+        connectTimeout: 3000,
+        firstByteTimeout: 3000,
+        idleTimeout: 3000,
+        minBytesPerSecond: 0,
+        totalTimeout: 5000,
+        retries: 0,
+        maxRedirects: urls.defaultPolicy.maxRedirects,
+        maxSockets: 5,
+        perHost: 5,
+        userAgent: 'test',
+        via: 'test',
+        lookup: stubLookup(subject),
+        now: Date.now,
+      })
+      const rules = urls.defaultPolicy.allowlistForPolicyAllowlist.map(hostRule)
+      const admits = (url: URL) => subject.policy !== 'allowlist' || rules.some((rule) => rule(url))
+      const outcome = await fetcher.fetch({ url: subject.url, admits }).catch((error: unknown) => error)
+      fetcher.close()
+      expect(reached, `${id}: connections inside`).toBe(0)
+      if (verdict === 'allow' || subject.dnsSequence !== undefined)
+        expect(outcome, id).toMatchObject({ outcome: 'image', kind: 'png' })
+      else expect([400, 403, 502], `${id}: ${outcome}`).toContain((outcome as ArtworkError).status)
     },
   )
 })

@@ -622,7 +622,7 @@ function asCache(): Record<string, (via: Via) => Promise<void>> {
         accept: expect.stringContaining('image/'),
         'accept-encoding': 'identity',
         'user-agent': expect.stringMatching(/^express-artwork/),
-        via: '1.1 express-artwork',
+        via: expect.stringMatching(/^1\.1 express-artwork \([0-9a-f]{12}\)$/),
       })
     },
     P02: async (via) => {
