@@ -6,7 +6,7 @@ import { type OptimizeOptions, type OptimizeResult, optimize } from './images/cl
 import type { Asking, Context, Counts, Obtained, Told } from './images/context.js'
 import { createDisplay } from './images/display.js'
 import { createFlights } from './images/flights.js'
-import { createOriginals } from './images/originals.js'
+import { createOriginals, type Known } from './images/originals.js'
 import { createPurge } from './images/purge.js'
 import { createRenditions } from './images/renditions.js'
 import { type Address, formatAddress, toAddress } from './model/address.js'
@@ -44,6 +44,8 @@ export interface ServedImage extends Image {
   readonly plainType?: string
   /** It stands in for a better format that is being made. */
   readonly isInterim?: boolean
+  /** Nobody may keep it. */
+  readonly isTransient?: boolean
 }
 
 /** What an asker may say. */
@@ -103,24 +105,26 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     return { bytes, contentType: type, etag: etagOf(digest), digest, width, height, storedAt, from }
   }
   /** An admitted address as an image, with what is known of it. */
-  const obtain = async (admitted: Admitted, options: GetOptions): Promise<ServedImage> => {
+  const obtain = async (admitted: Admitted, options: GetOptions, given?: Known): Promise<ServedImage> => {
     const { original, variant } = admitted
     if (variant.format === 'auto') return obtainAuto(admitted, options)
     if (admitted.recipe === undefined) {
-      const known = await originals.obtain(original, options)
+      const known = given ?? (await originals.obtain(original, options))
       const obtained = await originals.bytes(original, known, options)
-      const { entry, asking = known.asking } = obtained
+      const { entry, asking = known.asking, isTransient = false } = obtained
       return {
         ...toImage(obtained),
         ...(asking && { asking }),
         entry,
         original: entry,
         originalDigest: entry.digest,
+        isTransient,
       }
     }
-    const made = await renditions.obtain(formatAddress(admitted.address), original, admitted.recipe, options)
+    const text = formatAddress(admitted.address)
+    const made = await renditions.obtain(text, original, admitted.recipe, options, given)
     const { picture, ...about } = made
-    const originalDigest = made.original?.digest ?? picture.entry.madeFrom ?? ''
+    const originalDigest = picture.entry.madeFrom ?? made.original?.digest ?? ''
     return { ...toImage(picture), ...about, entry: picture.entry, originalDigest }
   }
   /** An `auto` variant as the format that the asker likes. AVIF, that takes long, is made for the next one. */
@@ -133,7 +137,7 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
       best.variant.format === 'avif' && !renditions.isHeld(formatAddress(best.address), known.entry)
     const settled = isLate ? second : best
     if (isLate) void obtain(best, { onlyIfCached: true, isBackground: true }).catch(() => {})
-    const image = await obtain(settled, options)
+    const image = await obtain(settled, options, known)
     const asking = known.asking ?? image.asking
     return { ...image, ...(asking && { asking }), plainType, ...(isLate && { isInterim: true }) }
   }

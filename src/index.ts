@@ -162,7 +162,9 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   layer.watch(hot.watcher)
   const router = express.Router()
   router.use((req, res, next) => {
-    if (!hot.answer(req.originalUrl, req, res)) next()
+    // A URL that was rewritten on its way stands for something else than the same one as it was sent.
+    const isAsSent = req.baseUrl + req.url === req.originalUrl
+    if (!isAsSent || !hot.answer(req.originalUrl, req, res)) next()
   })
   router.use(settings.urls.local, createLocalRouter(images, settings, hot))
   router.use(settings.urls.images, createImagesRouter(images, settings, hot))

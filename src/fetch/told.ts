@@ -1,6 +1,7 @@
 /** What upstream said of how long its answer is good, read from its own headers (RFC 9111 §4.2, RFC 5861). */
 import CachePolicy from 'http-cache-semantics'
 import type { Validators } from '../model/fetch-request.js'
+import { httpDate } from '../model/http-date.js'
 
 /** See the top of the file. Seconds. */
 export interface Told extends Validators {
@@ -8,6 +9,8 @@ export interface Told extends Validators {
   readonly freshSeconds: number | undefined
   /** Freshness that may be guessed where it said nothing: a tenth of the picture's age, at most a day (§4.2.2). */
   readonly guessSeconds: number
+  /** How old it was when it came (§4.2.3). */
+  readonly ageSeconds: number
   /** Whether a shared cache may keep it: no `no-store`, `private`, `Vary: *` (§3, §4.1). */
   readonly storable: boolean
   /** How long past its freshness it may be used at once, and when upstream fails; 0 where that is forbidden. */
@@ -21,6 +24,14 @@ const NAMES = ['expires', 'date', 'age', 'etag', 'last-modified', 'pragma', 'var
 const LONGEST_GUESS = 86_400
 /** The largest number of seconds that means anything (RFC 9111 §1.2.2). */
 const LONGEST = 2 ** 31
+/** Directives that are judged here. */
+const OWN_RULES = new Set([
+  'stale-while-revalidate',
+  'stale-if-error',
+  'immutable',
+  'must-revalidate',
+  'proxy-revalidate',
+])
 const DELTAS = ['max-age', 's-maxage', 'stale-while-revalidate', 'stale-if-error']
 
 /** `Cache-Control` by name; the first of two counts, a number that is none is 0: stale (§4.2.1). */
@@ -48,10 +59,10 @@ export function toldBy(header: Header, now: number): Told {
     const value = header(name)
     if (value !== null) headers[name] = value
   }
-  // The library counts the time in which stale answers may be used as life; here the two are told apart.
+  // What the library would count as life, or as none: stale times, a least life for `immutable`, proxies.
   if (said.size > 0)
     headers['cache-control'] = [...said]
-      .filter(([name]) => !name.startsWith('stale-'))
+      .filter(([name]) => !OWN_RULES.has(name))
       .map(([name, value]) => (DELTAS.includes(name) ? `${name}=${value}` : name))
       .join(', ')
   const policy = new CachePolicy(
@@ -60,11 +71,10 @@ export function toldBy(header: Header, now: number): Told {
     { shared: true },
   )
   // Its age when it came (§4.2.3).
-  const date = Date.parse(headers.date ?? '')
-  const sent = Number.isNaN(date) ? now : date
+  const sent = httpDate(headers.date ?? '') ?? now
   const apparent = Math.max(0, Math.floor((now - sent) / 1000))
   const age = Math.max(apparent, /^\d{1,10}$/.test(headers.age ?? '') ? Number(headers.age) : 0)
-  const modified = Date.parse(headers['last-modified'] ?? '')
+  const modified = httpDate(headers['last-modified'] ?? '') ?? Number.NaN
   // Each of these forbids to use what is stale (§4.2.4, §5.2.2.10), whatever else is said.
   const mustAsk = ['must-revalidate', 'proxy-revalidate', 's-maxage', 'no-cache'].some((name) =>
     said.has(name),
@@ -77,6 +87,7 @@ export function toldBy(header: Header, now: number): Told {
     guessSeconds: Number.isNaN(modified)
       ? 0
       : Math.min(Math.max(0, Math.floor((sent - modified) / 10_000)), LONGEST_GUESS),
+    ageSeconds: age,
     storable: !said.has('no-store') && !said.has('private') && headers.vary?.trim() !== '*',
     staleWhileRevalidate: grace('stale-while-revalidate'),
     staleIfError: grace('stale-if-error'),

@@ -147,7 +147,8 @@ export function createArtworks(
     }
     const known = await originals.obtain(original, { signal: asker })
     store.failures.clear(place.name)
-    const { entry } = await renditions.make(place, original, known, recipeFor(kind), { signal: asker })
+    const made = await renditions.make(place, original, known, recipeFor(kind), { signal: asker })
+    const { entry } = made.picture
     if (!entry.held) throw new ArtworkError('disk_write', 'the image could not be kept')
     return report('downloaded', path, entry, await save(kind.kind, ownerId, sourceUrl, path, entry))
   }
@@ -238,7 +239,7 @@ export function createArtworks(
         ...(ownerId === undefined ? {} : { ownerId }),
       }
       const known = await originals.obtain(original)
-      const made = await renditions.make(place, original, known, recipeFor(kindOf(ownerKind)))
+      const { picture: made } = await renditions.make(place, original, known, recipeFor(kindOf(ownerKind)))
       if (
         made.entry.held &&
         made.entry.digest !== entry.digest &&

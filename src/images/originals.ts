@@ -21,6 +21,8 @@ export interface Known {
   readonly bytes?: Buffer
   /** Nothing of it may be kept: upstream forbids it. */
   readonly isTransient?: boolean
+  /** It was purged while it was under way: neither it nor what is made of it is kept. */
+  readonly isPurged?: boolean
   /** How upstream was asked, where it was. */
   readonly asking?: Asking
 }
@@ -51,7 +53,6 @@ const UNREACHABLE: ReadonlySet<string> = new Set([
   'bad_answer',
   'timeout',
   'upstream_failed',
-  'throttled',
   'unavailable',
 ])
 
@@ -76,11 +77,12 @@ export function createOriginals(context: Context) {
     const remembered = store.failures.get(name)
     if (!insist && remembered !== undefined && failureStands(remembered, now()))
       throw recallFailure(remembered, now())
+    const epoch = store.purges()
     try {
       const request = await original.source.locate(original.address)
       counts.upstreamRequests += 1
       const fetched = await fetcher.fetch(request, held ?? {}, signal)
-      const known = await take(original, request.url, fetched, held, signal)
+      const known = await take(original, request.url, fetched, held, { signal, epoch })
       if (remembered !== undefined) store.failures.clear(name)
       return known
     } catch (error) {
@@ -131,15 +133,17 @@ export function createOriginals(context: Context) {
   const lifetimeOf = (original: Original, told: Fetched, held: Entry | undefined) => {
     if (!isStrict(original)) {
       const freshFor = boundedFreshness(told.freshSeconds, settings.freshness.maxAge)
-      return { freshFor, staleWhileRevalidate: undefined, staleIfError: undefined }
+      return { checkedAt: now(), freshFor, staleWhileRevalidate: undefined, staleIfError: undefined }
     }
     const isSilent = told.outcome === 'not-modified' && told.freshSeconds === undefined
     if (isSilent && held?.staleIfError !== undefined) {
       const { freshFor, staleWhileRevalidate, staleIfError } = held
-      return { freshFor, staleWhileRevalidate, staleIfError }
+      return { checkedAt: now(), freshFor, staleWhileRevalidate, staleIfError }
     }
+    // Its age when it came counts from the start.
     return {
-      freshFor: (told.freshSeconds ?? told.guessSeconds) * 1000,
+      checkedAt: now() - told.ageSeconds * 1000,
+      freshFor: ((told.freshSeconds ?? told.guessSeconds) + told.ageSeconds) * 1000,
       staleWhileRevalidate: told.staleWhileRevalidate * 1000,
       staleIfError: told.staleIfError * 1000,
     }
@@ -151,12 +155,12 @@ export function createOriginals(context: Context) {
     url: string,
     fetched: Fetched,
     held: Entry | undefined,
-    signal: AbortSignal,
+    { signal, epoch }: { readonly signal: AbortSignal; readonly epoch: number },
   ): Promise<Known> => {
     const name = imageName(original.text)
-    const checkedAt = now()
+    const storedAt = now()
     const { etag, lastModified } = fetched
-    const lifetime = { checkedAt, ...lifetimeOf(original, fetched, held) }
+    const lifetime = lifetimeOf(original, fetched, held)
     const asked = (status: 200 | 304) => ({ asking: { why: 'miss', status, collapsed: false } as const })
     if (fetched.outcome === 'not-modified') {
       if (held === undefined)
@@ -177,15 +181,18 @@ export function createOriginals(context: Context) {
       type: typeOf(kind),
       width,
       height,
-      storedAt: checkedAt,
+      storedAt,
       ...facts,
       sourceUrl: url,
     }
+    const unkept = { ...fresh, digest, size: bytes.length, held: false }
+    // What was purged while it was under way is answered, and not kept.
+    if (!isTransient && store.purges() !== epoch)
+      return { entry: unkept, bytes, isPurged: true, ...asked(200) }
     if (!isTransient) return { entry: await keep(fresh, bytes, digest), bytes, ...asked(200) }
     // What was kept before it was forbidden goes.
     if (store.find(name) !== undefined) await store.remove(name)
-    const entry = { ...fresh, digest, size: bytes.length, held: false }
-    return { entry, bytes, isTransient, ...asked(200) }
+    return { entry: unkept, bytes, isTransient, ...asked(200) }
   }
   /** A write that fails degrades the answer: the picture is served, and fetched again next time. */
   const keep = async (fresh: NewEntry, bytes: Buffer, digest: string): Promise<Entry> => {
@@ -222,7 +229,9 @@ export function createOriginals(context: Context) {
       return await consult(original, entry, false, signal)
     } catch (error) {
       const { code } = asArtworkError(error)
-      if (freshness === 'overdue' && code !== 'cancelled') return { entry }
+      // RFC 5861 §4 knows errors of the server and of the way to it only.
+      const mayStandIn = entry.staleIfError === undefined ? code !== 'cancelled' : UNREACHABLE.has(code)
+      if (freshness === 'overdue' && mayStandIn) return { entry }
       // Held, and forbidden to be used unasked: nobody could be asked (RFC 9111 §5.2.2.2).
       if (entry.staleIfError !== undefined && entry.held && UNREACHABLE.has(code))
         throw new ArtworkError('timeout', 'the source could not be asked', { cause: error })
@@ -232,6 +241,11 @@ export function createOriginals(context: Context) {
 
   return {
     obtain,
+    /** Whether what was made from an original may stand in for it, though it cannot be asked for any more. */
+    mayStandIn: (original: Original, error: unknown): boolean =>
+      store.find(imageName(original.text)) === undefined &&
+      !isStrict(original) &&
+      UNREACHABLE.has(asArtworkError(error).code),
     /** The bytes of an original whose facts are known; fetched again where they are gone. */
     bytes: async (
       original: Original,

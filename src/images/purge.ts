@@ -1,5 +1,5 @@
 /** Purging: an image and everything made from it goes, here and, through the app's hook, in front of us. */
-import { setImmediate as breathe } from 'node:timers/promises'
+import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promises'
 import { type Address, formatAddress, toAddress } from '../model/address.js'
 import { artworkPaths, type EntityId, entityIdText } from '../model/artwork-path.js'
 import { versionOf } from '../model/digest.js'
@@ -31,6 +31,8 @@ export interface Purged {
 }
 
 const BATCH = 500
+/** Ms in which a write that is under way has ended. */
+const SETTLE = 30
 
 /** Makes the part of the pipeline that takes images away. */
 export function createPurge(context: Context, admission: Admission, artworks: Artworks) {
@@ -62,6 +64,15 @@ export function createPurge(context: Context, admission: Admission, artworks: Ar
   }
   const rootOf = (entry: Entry): string => entry.original ?? entry.name
 
+  /** Looks an entity's paths up in what a lost catalogue left; a path that needs more than the id is found by its owner. */
+  const recallPaths = async (kind: string, id: EntityId): Promise<void> => {
+    const entityKind = artworks.kindOf(kind)
+    try {
+      for (const path of artworkPaths(entityKind, id)) await store.recall(artworkName(path))
+    } catch {
+      // It needs parameters that we do not have.
+    }
+  }
   /** The names to begin at, and the tags that say the same. */
   const find = async (target: PurgeTarget): Promise<{ roots: Set<string>; tags: string[] }> => {
     if ('address' in target || 'url' in target) {
@@ -69,8 +80,9 @@ export function createPurge(context: Context, admission: Admission, artworks: Ar
         'url' in target
           ? admission.claim(target.url)
           : admission.admit(toAddress(target.address), true).original
-      const names = source.originalsOf(address).map((one) => imageName(formatAddress(one)))
-      return { roots: new Set(names), tags: [imageTag(imageName(text))] }
+      // A URL may belong to several kinds of a source, each with pictures of its own.
+      const names = source.originalsOf(address, 'url' in target).map((one) => imageName(formatAddress(one)))
+      return { roots: new Set(names), tags: [imageTag(imageName(text)), ...names.map(imageTag)] }
     }
     const roots = new Set<string>()
     if ('tag' in target) {
@@ -82,19 +94,22 @@ export function createPurge(context: Context, admission: Admission, artworks: Ar
     const { kind, id } = target.entity
     const text = entityIdText(id)
     const mine = (entry: Entry | undefined): boolean => entry?.ownerKind === kind && entry.ownerId === text
-    for (const path of artworkPaths(artworks.kindOf(kind), id)) await store.recall(artworkName(path))
+    await recallPaths(kind, id)
     for await (const entry of everything(kind)) if (mine(entry)) roots.add(rootOf(entry)).add(entry.name)
     return { roots, tags: [`entity-${kind}-${text}`, ...[...roots].filter(isImage).map(imageTag)] }
   }
   /** The URLs of a name: as it is, and as the negotiated one that may have come down to it. */
-  const urlsOf = ({ name, digest }: Entry): readonly string[] => {
+  const urlsOf = ({ name, digest, madeFrom }: Entry): readonly string[] => {
     if (name.startsWith('local/')) {
       const url = `${urls.base}${urls.local}/${name.slice('local/'.length)}`
       return [url, `${url}?v=${versionOf(digest)}`]
     }
     const [, kind = '', variant = '', ...id] = name.split('/')
     const negotiated = variant.replace(/(?:-(?:avif|webp|jpeg|png|gif))?(-q\d+)?$/, '-auto$1')
-    return [variant, negotiated].map((one) => `${urls.base}${urls.images}/${kind}/${one}/${id.join('/')}`)
+    return [variant, negotiated].flatMap((one) => {
+      const url = `${urls.base}${urls.images}/${kind}/${one}/${id.join('/')}`
+      return [url, `${url}?v=${versionOf(madeFrom ?? digest)}`]
+    })
   }
 
   return {
@@ -104,8 +119,12 @@ export function createPurge(context: Context, admission: Admission, artworks: Ar
      * @throws ArtworkError `invalid` (400) or `refused` (403) for a target that no source has
      */
     purge: async (target: PurgeTarget): Promise<Purged> => {
+      store.notePurge()
       const { roots, tags } = await find(target)
       const gone: Entry[] = []
+      // Twice: a write that had begun when the purge was noted ends in between.
+      for (const root of roots) gone.push(...(await removeTree(root)))
+      await sleep(SETTLE)
       for (const root of roots) gone.push(...(await removeTree(root)))
       const purged: Purged = {
         removed: gone.length,

@@ -29,6 +29,8 @@ export interface Rendition {
   readonly picture: Obtained
   readonly original?: Entry
   readonly asking?: Asking
+  /** Nothing of it may be kept, by anybody. */
+  readonly isTransient?: boolean
 }
 
 /** See the top of the file. */
@@ -38,21 +40,25 @@ export type Renditions = ReturnType<typeof createRenditions>
 export function createRenditions(context: Context, originals: Originals) {
   const { settings, store, transformer, flights, counts } = context
 
-  /** Makes the picture and keeps it under its name. A failure to keep it does not fail the answer. */
+  /**
+   * Makes the picture and keeps it under its name. A failure to keep it does not fail the answer. Who asks for it
+   * from other bytes, or by another recipe, does not share the work.
+   */
   const make = (
     place: Place,
     original: Original,
     known: Known,
     recipe: Recipe,
     options: OriginalOptions = {},
-  ): Promise<Obtained> =>
+  ): Promise<Rendition> =>
     flights.run(
-      place.name,
+      `${place.name} ${known.entry.digest} ${recipeText(recipe)}`,
       async (signal) => {
         const turn = await store.turn(place.name, signal)
         try {
           const other = turn.waited ? await held(place.name, known.entry.digest, recipe) : undefined
-          return other ?? (await encode(place, original, known, recipe, { ...options, signal }))
+          if (other !== undefined) return { picture: other, original: known.entry }
+          return await encode(place, original, known, recipe, { ...options, signal })
         } finally {
           turn.end()
         }
@@ -65,10 +71,11 @@ export function createRenditions(context: Context, originals: Originals) {
     known: Known,
     recipe: Recipe,
     options: OriginalOptions,
-  ): Promise<Obtained> => {
+  ): Promise<Rendition> => {
     const failure = store.failures.get(place.name)
     if (failure !== undefined && failureStands(failure, settings.now()))
       throw recallFailure(failure, settings.now())
+    const epoch = store.purges()
     const source = await originals.bytes(original, known, options)
     try {
       counts.encodes += 1
@@ -86,8 +93,15 @@ export function createRenditions(context: Context, originals: Originals) {
         madeFrom: source.entry.digest,
         recipe: recipeText(recipe),
       }
-      const isKept = source.isTransient !== true
-      return { entry: await keep(fresh, made.bytes, isKept), bytes: made.bytes, from: 'upstream' }
+      // What was purged while it was under way is answered, and not kept.
+      const isKept = !source.isTransient && !source.isPurged && store.purges() === epoch
+      const entry = await keep(fresh, made.bytes, isKept)
+      const about = { original: source.entry, isTransient: source.isTransient === true }
+      return {
+        picture: { entry, bytes: made.bytes, from: 'upstream' },
+        ...about,
+        ...(source.asking && { asking: source.asking }),
+      }
     } catch (error) {
       counts.failures += 1
       const remembered = rememberFailure(asArtworkError(error), failure, settings.now())
@@ -114,32 +128,39 @@ export function createRenditions(context: Context, originals: Originals) {
       const entry = store.find(imageName(addressText))
       return entry?.held === true && entry.madeFrom === original.digest
     },
-    /** The rendition of an address, made where it is not held or its original has changed. */
+    /**
+     * The rendition of an address, made where it is not held or its original has changed.
+     * @param given the original, where the caller has asked for it already
+     */
     obtain: async (
       addressText: string,
       original: Original,
       recipe: Recipe,
       options: OriginalOptions,
+      given?: Known,
     ): Promise<Rendition> => {
       const name = imageName(addressText)
       const entry = store.find(name) ?? (await store.recall(name))
-      const known = await originals.obtain(original, options).catch(async (error) => {
-        // The original's row may be gone while this picture is held: it stands in for as long as upstream fails.
-        const copy = entry === undefined ? undefined : await store.read(entry)
-        if (copy === undefined || entry === undefined) throw error
-        return { standIn: { entry, ...copy } }
-      })
-      if ('standIn' in known) return { picture: known.standIn }
-      const asked = { original: known.entry, ...(known.asking && { asking: known.asking }) }
+      let known: Known
+      try {
+        known = given ?? (await originals.obtain(original, options))
+      } catch (error) {
+        // The original's row may be gone while this picture is held: it stands in while upstream cannot be asked.
+        if (entry === undefined || options.onlyIfCached || !originals.mayStandIn(original, error)) throw error
+        const copy = await store.read(entry)
+        if (copy === undefined) throw error
+        return { picture: { entry, ...copy } }
+      }
       const picture = await held(name, known.entry.digest, recipe)
       if (picture !== undefined) {
         store.use(name)
-        return { picture, ...asked }
+        return { picture, original: known.entry, ...(known.asking && { asking: known.asking }) }
       }
       if (options.onlyIfCached && !known.entry.held)
         throw new ArtworkError('not_held', 'the image is not held')
-      const place: Place = { name, role: 'rendition' }
-      return { picture: await make(place, original, known, recipe, options), ...asked }
+      const made = await make({ name, role: 'rendition' }, original, known, recipe, options)
+      const asking = made.asking ?? known.asking
+      return { ...made, ...(asking && { asking }) }
     },
   }
 }

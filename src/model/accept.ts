@@ -38,8 +38,11 @@ export function negotiate(
   plain: string,
   modern: readonly Format[],
 ): Format | undefined {
-  if (header === undefined || header === '') return undefined
-  const ranges = parseAccept(header)
+  const ranges = parseAccept(header ?? '')
+  const asks = (type: string): boolean => namedWeight(ranges, type) > 0
+  // Nobody gets AVIF who did not ask for it, also where the source is one.
+  if (plain === 'image/avif' && !asks(plain))
+    return modern.includes('webp') && asks('image/webp') ? 'webp' : 'jpeg'
   const wildcard = Math.max(namedWeight(ranges, 'image/*'), namedWeight(ranges, '*/*'))
   const plainRange = ranges.find((range) => range.type === plain)
   const plainWeight = plainRange?.weight ?? wildcard
@@ -48,6 +51,7 @@ export function negotiate(
     const weight = namedWeight(ranges, `image/${format}`)
     if (weight > 0 && weight > (best?.weight ?? 0)) best = { format, weight }
   }
+  if (best !== undefined && `image/${best.format}` === plain) return undefined
   return best !== undefined && (best.weight >= plainWeight || plainRange === undefined)
     ? best.format
     : undefined

@@ -79,8 +79,9 @@ export function freshnessOf(entry: Ageing, policy: FreshnessPolicy, now: number)
   if (entry.checkedAt > now + CLOCK_SLACK) return 'stale'
   const past = now - freshUntil(entry, policy)
   if (past < 0) return 'fresh'
-  if (past <= (entry.staleWhileRevalidate ?? policy.staleWhileRevalidate)) return 'stale'
-  return past <= (entry.staleIfError ?? policy.staleIfError) ? 'overdue' : 'dead'
+  const within = (grace: number): boolean => grace > 0 && past <= grace
+  if (within(entry.staleWhileRevalidate ?? policy.staleWhileRevalidate)) return 'stale'
+  return within(entry.staleIfError ?? policy.staleIfError) ? 'overdue' : 'dead'
 }
 
 const ONE_HOUR = 3_600_000

@@ -3,6 +3,7 @@
  * 9111, 5861, 8246), written to the wire by web/send and nowhere else.
  */
 import { type ArtworkError, asArtworkError } from './errors.js'
+import { httpDate } from './http-date.js'
 
 /** An answer as data. `body` is the whole text or bytes, or a slice of `bytes`, or nothing. */
 export interface Reply {
@@ -28,6 +29,9 @@ export type CachePolicy =
   | { readonly kind: 'immutable'; readonly maxAge: number }
   | { readonly kind: 'revisited'; readonly maxAge: number; readonly swr: number; readonly sie: number }
   | { readonly kind: 'brief'; readonly maxAge: number }
+  /** By upstream's own rules: `maxAge` counts from when it was asked, as `Age` does. */
+  | { readonly kind: 'passed-on'; readonly maxAge: number; readonly swr: number; readonly sie: number }
+  | { readonly kind: 'none' }
 
 /** One year, the longest that makes sense: the URL names the content (RFC 8246 §2). */
 export const FOREVER: CachePolicy = { kind: 'immutable', maxAge: 31_536_000 }
@@ -51,6 +55,12 @@ export function cacheControl(policy: CachePolicy, isPrivate: boolean): string {
       return `${scope}, max-age=${policy.maxAge}, stale-while-revalidate=${policy.swr}, stale-if-error=${policy.sie}`
     case 'brief':
       return `${scope}, max-age=${policy.maxAge}`
+    case 'passed-on': {
+      const swr = policy.swr > 0 ? `, stale-while-revalidate=${policy.swr}` : ''
+      return `${scope}, max-age=${policy.maxAge}${swr}${policy.sie > 0 ? `, stale-if-error=${policy.sie}` : ', must-revalidate'}`
+    }
+    case 'none':
+      return 'no-store'
   }
 }
 
@@ -92,8 +102,18 @@ export interface ReplyRules {
  * `Age` as it is printed (RFC 9111 §5.1). Where the URL may stand for another picture tomorrow, we are the origin
  * that says how long it may be kept, and a cache in front has at least half of that.
  */
-export const printedAge = (policy: CachePolicy, age: number): number =>
-  Math.max(0, policy.kind === 'immutable' ? age : Math.min(age, Math.floor(policy.maxAge / 2)))
+export function printedAge(policy: CachePolicy, age: number): number {
+  const isWhole = policy.kind === 'immutable' || policy.kind === 'passed-on' || policy.kind === 'none'
+  return Math.max(0, isWhole ? age : Math.min(age, Math.floor(policy.maxAge / 2)))
+}
+
+/** A policy that ends by then (a signature's end), seconds from now: nobody may use the answer later. */
+export function endingIn(policy: CachePolicy, left: number, age: number): CachePolicy {
+  if (policy.kind === 'none') return policy
+  // What is left for who gets it is `max-age` less the Age that is printed, which is half of it at most.
+  const rest = Math.max(0, left)
+  return { kind: 'brief', maxAge: Math.min(policy.maxAge, age <= rest ? rest + age : 2 * rest) }
+}
 
 /** What became of a request in our cache (RFC 9211). `ttl` is the freshness that is left, seconds. */
 export function cacheStatus(
@@ -155,9 +175,10 @@ export function pictureHeaders(picture: Picture, rules: ReplyRules): Record<stri
 
 /** The header fields that say how an answer came about; they change from second to second. */
 export function passingHeaders(
-  rules: Pick<ReplyRules, 'age' | 'cacheStatus' | 'cache'>,
+  rules: Pick<ReplyRules, 'age' | 'cacheStatus' | 'cache' | 'isPrivate'>,
 ): Record<string, string> {
   return {
+    'Cache-Control': cacheControl(rules.cache, rules.isPrivate),
     ...(rules.age === undefined ? {} : { Age: String(printedAge(rules.cache, rules.age)) }),
     ...(rules.cacheStatus === undefined ? {} : { 'Cache-Status': rules.cacheStatus }),
   }
@@ -221,11 +242,10 @@ const listed = (header: string, etag: string, strong: boolean): boolean =>
 
 const seconds = (ms: number): number => Math.floor(ms / 1000)
 
-/** An HTTP date in seconds, or undefined for text that is none. */
-function httpDate(text: string): number | undefined {
-  const shaped = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? /.test(text)
-  const ms = shaped ? Date.parse(text) : Number.NaN
-  return Number.isNaN(ms) ? undefined : seconds(ms)
+/** An HTTP date in whole seconds, undefined for text that is none. */
+const dateSeconds = (text: string): number | undefined => {
+  const ms = httpDate(text)
+  return ms === undefined ? undefined : seconds(ms)
 }
 
 function preconditionFails(picture: Picture, asked: Asked): 304 | 412 | undefined {
@@ -233,12 +253,12 @@ function preconditionFails(picture: Picture, asked: Asked): 304 | 412 | undefine
   if (asked.ifMatch !== undefined) {
     if (!listed(asked.ifMatch, picture.etag, true)) return 412
   } else if (asked.ifUnmodifiedSince !== undefined) {
-    const since = httpDate(asked.ifUnmodifiedSince)
+    const since = dateSeconds(asked.ifUnmodifiedSince)
     if (since !== undefined && modified > since) return 412
   }
   if (asked.ifNoneMatch !== undefined) return listed(asked.ifNoneMatch, picture.etag, false) ? 304 : undefined
   if (asked.ifModifiedSince === undefined) return undefined
-  const since = httpDate(asked.ifModifiedSince)
+  const since = dateSeconds(asked.ifModifiedSince)
   return since !== undefined && modified <= since ? 304 : undefined
 }
 
@@ -250,7 +270,7 @@ function rangeApplies(picture: Picture, asked: Asked, now: number): boolean {
   const { ifRange } = asked
   if (ifRange === undefined) return true
   if (ifRange.includes('"')) return ifRange === picture.etag
-  return httpDate(ifRange) === seconds(picture.storedAt) && seconds(now) > seconds(picture.storedAt)
+  return dateSeconds(ifRange) === seconds(picture.storedAt) && seconds(now) > seconds(picture.storedAt)
 }
 
 /** One byte range of a representation, inclusive; undefined to send it whole (RFC 9110 §14.1.2, §14.2). */

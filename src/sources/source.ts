@@ -36,8 +36,11 @@ export interface Source {
   isNative(kind: string, variant: Variant): boolean
   /** Checks an address without any I/O. @throws ArtworkError `invalid` (400), `refused` (403) */
   check(question: Question): Checked
-  /** The originals of the same picture in every native size, this one among them. */
-  originalsOf(original: Address): readonly Address[]
+  /**
+   * The originals of the same picture in every native size, this one among them.
+   * @param anyKind in every kind that it may belong to
+   */
+  originalsOf(original: Address, anyKind: boolean): readonly Address[]
   /** Where an original is fetched; asked on a miss only. */
   locate(original: Address): FetchRequest | Promise<FetchRequest>
   /** The original behind a URL that an app keeps, where it is this source's. @throws ArtworkError as {@link check} */

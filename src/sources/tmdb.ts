@@ -62,7 +62,10 @@ export function tmdb({ baseUrl = 'https://image.tmdb.org/t/p' }: TmdbOptions = {
       const size = nativeFor(tableOf(address.kind), variant, recipe.width, recipe.height)
       return { address, original: makeAddress(address.kind, size, address.id) }
     },
-    originalsOf: ({ kind, id }) => tableOf(kind).sizes.map((size) => makeAddress(kind, size, id)),
+    originalsOf: ({ kind, id }, anyKind) =>
+      (anyKind ? Object.keys(TMDB_SIZES) : [kind]).flatMap((one) =>
+        tableOf(one).sizes.map((size) => makeAddress(one, size, id)),
+      ),
     locate: (original) => ({
       url: `${prefix}${original.variant}/${original.id}`,
       admits: (url) => url.host === base.host,

@@ -497,6 +497,9 @@ export function openCatalogue(file: string, unlink: (digest: string) => boolean,
       clear: (key: string): void => void sql.unfail.run(key),
       clearAll: (): void => void db.exec('DELETE FROM failures'),
     },
+    /** How many purges there were, in all processes. */
+    purges: (): number => total('purges'),
+    notePurge: immediately((): void => void sql.add.run('purges', 1)),
     /** Where a long piece of work stands. */
     places: {
       get: (key: string): string | undefined => sql.place.get(key)?.value,

@@ -301,6 +301,8 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
         paused: pause.reason(),
       }
     },
+    purges: () => safely('look-up', () => catalogue().purges(), 0),
+    notePurge: () => safely('purging', () => catalogue().notePurge(), undefined),
     verify: upkeep.verify,
     settled: () => tidied,
     close: async () => {

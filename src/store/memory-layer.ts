@@ -34,11 +34,17 @@ export interface MemoryLayer {
 }
 
 const ABSENT = Symbol('absent')
+/** Bytes that the facts of a name take in the mean; long names take the place of several. */
+const FACTS_SIZE = 600
 
 /** Wraps `inner`. Every write and removal through it is seen at once. */
 export function createMemoryLayer(inner: Store, options: MemoryOptions): MemoryLayer {
   const { maxBytes, maxEntryBytes = 1024 * 1024, maxNames = 100_000 } = options
-  const facts = new LRUCache<string, Entry | typeof ABSENT>({ max: maxNames })
+  const facts = new LRUCache<string, Entry | typeof ABSENT>({
+    max: maxNames,
+    maxSize: maxNames * FACTS_SIZE,
+    sizeCalculation: (value, name) => name.length + (value === ABSENT ? 100 : FACTS_SIZE / 2),
+  })
   const watchers: Watcher[] = []
   const contents =
     maxBytes > 0

@@ -18,6 +18,7 @@ const MAX_FAILURES = 10_000
 export function createMemoryStore(options: Bounds & { readonly now: () => number }): Store {
   const { maxBytes, maxNames, now } = options
   let evictions = 0
+  let purges = 0
   const items = new LRUCache<string, Item>({
     max: maxNames,
     maxSize: maxBytes,
@@ -72,6 +73,10 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
     clear: async () => {
       items.clear()
       failures.clear()
+    },
+    purges: () => purges,
+    notePurge: () => {
+      purges += 1
     },
     stats: () => {
       const byRole = { original: 0, rendition: 0, artwork: 0 }

@@ -130,6 +130,10 @@ export interface Store {
   /** Last use of a name, ms since the epoch; undefined for a name that is not there. */
   lastUsed(name: string): number | undefined
   readonly failures: Failures
+  /** How many purges there were: what was begun before one and ends after it is not to be kept. */
+  purges(): number
+  /** Counts one. */
+  notePurge(): void
   /** Forgets every name. @throws ArtworkError `disk_write` when it could not */
   clear(): Promise<void>
   stats(): StoreStats

@@ -8,7 +8,7 @@ import { modernFormats, negotiate } from '../model/accept.js'
 import type { Entry } from '../model/entry.js'
 import { passingHeaders, pictureHeaders, replyWithHeaders } from '../model/reply.js'
 import type { Settings } from '../options.js'
-import { askedOf, isPlain, SMALL, send } from './send.js'
+import { askedOf, boundSending, isPlain, send } from './send.js'
 import { passingRules, type Shown } from './shown.js'
 
 /** What the answers rest on: the memory layer, and who counts. */
@@ -118,9 +118,10 @@ export function createHotAnswers(settings: Settings, grounds: Grounds) {
       }
       grounds.count()
       const { picture, rules } = hot.shown
-      if (method === 'GET' && picture.bytes.length <= SMALL && isPlain(req)) {
+      if (method === 'GET' && isPlain(req)) {
         res.writeHead(200, hot.flat)
         res.end(picture.bytes)
+        boundSending(res, picture.bytes.length, settings.sendTimeout)
       } else send(req, res, replyWithHeaders(picture, askedOf(req), { ...rules, now }, hot.fields), settings)
       return true
     },

@@ -58,7 +58,8 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Hot
     signedUntil: number | undefined,
   ): Shown => {
     const { cache = ENTITY } = images.admission.sourceOf(address.kind)
-    const { entry, original, plainType, asking, contentType: type, isInterim = false } = image
+    const { entry, original, plainType, asking, contentType: type } = image
+    const { isInterim = false, isTransient = false } = image
     return {
       picture: { ...image, type, fileName: fileNameOf(address, image) },
       rules: {
@@ -70,13 +71,14 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Hot
       },
       entries: original === undefined || original === entry ? [entry] : [entry, original],
       asking,
+      isTransient,
       ...(original && {
         checkedAt: original.checkedAt,
         freshUntil: freshUntil(original, settings.freshness),
       }),
       ...(signedUntil !== undefined && { signedUntil }),
       ...(plainType !== undefined && { negotiated: { plainType, type } }),
-      isHot: image.from === 'memory' && original !== undefined && !isInterim,
+      isHot: image.from === 'memory' && original !== undefined && !isInterim && !isTransient,
     }
   }
 

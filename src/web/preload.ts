@@ -12,11 +12,13 @@ export interface Preloaded {
 }
 
 /** A value in quotes; what cannot stand in one is not printed. */
-const quoted = (text: string): string => `"${text.replace(/["\\\r\n]/g, '')}"`
+const quoted = (text: string): string => `"${text.replace(/[^\x20-\x7e]|["\\]/gu, '')}"`
 
 /** The value of a `Link` field. */
 export function preloadLink({ url, srcset, sizes, type }: Preloaded): string {
-  const target = url.replace(/[<>\s"]/g, encodeURIComponent)
+  const target = url.replace(/[^\x21-\x7e]|[<>"]/gu, (sign) =>
+    encodeURIComponent(Buffer.from(sign).toString()),
+  )
   return [
     `<${target}>`,
     'rel=preload',

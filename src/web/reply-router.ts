@@ -22,10 +22,12 @@ const NO_QUERY: Readonly<Pick<URLSearchParams, 'get'>> = { get: () => null }
 
 /** The path below the mount and the query, taken from the raw URL: segments are decoded once, each by itself. */
 export function readUrl(rawUrl: string): { path: string; query: Readonly<Pick<URLSearchParams, 'get'>> } {
-  const mark = rawUrl.indexOf('?')
+  // A target in absolute form is one (RFC 9112 §3.2.2); Express leaves its beginning where a router is mounted.
+  const url = rawUrl.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '')
+  const mark = url.indexOf('?')
   return {
-    path: mark < 0 ? rawUrl : rawUrl.slice(0, mark),
-    query: mark < 0 ? NO_QUERY : new URLSearchParams(rawUrl.slice(mark + 1)),
+    path: mark < 0 ? url : url.slice(0, mark),
+    query: mark < 0 ? NO_QUERY : new URLSearchParams(url.slice(mark + 1)),
   }
 }
 

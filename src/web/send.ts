@@ -33,8 +33,8 @@ export function askedOf(req: IncomingMessage): Asked {
   }
 }
 
-/** Bodies up to this size, bytes, fit into what the kernel holds for a client. */
-export const SMALL = 64 * 1024
+/** Bodies up to this size, bytes, mostly fit into what the kernel holds for a client. */
+const SMALL = 64 * 1024
 
 /**
  * Writes a Reply. A HEAD gets the same fields and no body. A client that has not taken a large body by the end
@@ -50,7 +50,13 @@ export function send(
   const body = req.method === 'HEAD' ? undefined : reply.body
   res.writeHead(reply.status, { ...reply.headers })
   res.end(body)
-  if (body === undefined || body.length <= SMALL || sendTimeout === 0) return
+  boundSending(res, body?.length ?? 0, sendTimeout)
+}
+
+/** Cuts a client off that has not taken its answer in time: a large one, or one that the kernel did not take at once. */
+export function boundSending(res: ServerResponse, length: number, sendTimeout: number): void {
+  const isTaken = length <= SMALL && !((res.socket?.writableLength ?? 0) > 0)
+  if (isTaken || sendTimeout === 0) return
   const timer = setTimeout(() => res.destroy(), sendTimeout).unref()
   res.once('close', () => clearTimeout(timer))
 }

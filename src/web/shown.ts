@@ -3,7 +3,9 @@ import type { Asking } from '../images/context.js'
 import type { Entry } from '../model/entry.js'
 import {
   type Asked,
+  type CachePolicy,
   cacheStatus,
+  endingIn,
   type Picture,
   type Reply,
   type ReplyRules,
@@ -22,6 +24,8 @@ export interface Shown {
   /** When upstream was asked about it, and until when it need not be; undefined for what does not age. */
   readonly checkedAt?: number
   readonly freshUntil?: number
+  /** Upstream forbids anybody to keep it. */
+  readonly isTransient?: boolean
   /** Until when its signature holds. */
   readonly signedUntil?: number
   /** Of a negotiated picture: the type that who asks for nothing modern gets, and the one that was chosen. */
@@ -32,16 +36,37 @@ export interface Shown {
 
 const seconds = (ms: number): number => Math.floor(ms / 1000)
 
-/** `Age` and `Cache-Status` of a picture at a moment. */
+/** How long a picture may be kept in front of us, at a moment. */
+function cacheAt(shown: Shown, now: number, age: number): CachePolicy {
+  const { rules, entries, signedUntil, isTransient = false } = shown
+  const strict = entries.find((entry) => entry.staleIfError !== undefined)
+  if (isTransient) return { kind: 'none' }
+  const policy: CachePolicy =
+    strict === undefined || rules.cache.kind === 'brief'
+      ? rules.cache
+      : {
+          kind: 'passed-on',
+          maxAge: seconds(strict.freshFor),
+          swr: seconds(strict.staleWhileRevalidate ?? 0),
+          sie: seconds(strict.staleIfError ?? 0),
+        }
+  return signedUntil === undefined ? policy : endingIn(policy, seconds(signedUntil - now), age)
+}
+
+/** What of a picture's rules changes from moment to moment. */
 export function passingRules(
-  { asking, checkedAt, freshUntil, entries }: Shown,
+  shown: Shown,
   settings: Settings,
   now: number,
-): Pick<ReplyRules, 'age' | 'cacheStatus'> {
+): Pick<ReplyRules, 'age' | 'cacheStatus' | 'cache' | 'isPrivate'> {
+  const { asking, checkedAt, freshUntil, entries, rules, isTransient = false } = shown
   const isNew = asking?.status === 200 || asking?.collapsed === true
   const ttl = freshUntil === undefined ? undefined : seconds(freshUntil - now)
+  const age = checkedAt === undefined ? 0 : Math.max(0, seconds(now - checkedAt))
   return {
-    age: isNew || checkedAt === undefined ? undefined : Math.max(0, seconds(now - checkedAt)),
+    cache: cacheAt(shown, now, age),
+    isPrivate: rules.isPrivate,
+    age: checkedAt === undefined || isTransient || (isNew && age === 0) ? undefined : age,
     cacheStatus: settings.cacheStatus ? cacheStatus(asking, entries[0]?.held === true, ttl) : undefined,
   }
 }

@@ -159,3 +159,117 @@ describe.each(['bounded', 'strict'] as const)('freshness.upstream %s', (upstream
     expect(artwork.images.stats().names).toBeLessThanOrEqual(1)
   })
 })
+
+describe('strict, beyond the table', () => {
+  const strict = async (headers: Record<string, string>) => {
+    const set = await stage('Express', { freshness: { upstream: 'strict' } })
+    set.origin.serve('/a.jpg', image(await jpeg(300, 200), 'image/jpeg', headers))
+    const original = `/images/${remoteAddress(`${set.origin.url}/a.jpg`)}`
+    return { ...set, original, rendition: original.replace('/original/', '/w160-webp/') }
+  }
+
+  test('a rendition is as forbidden as its original: 504 when nobody can be asked, only-if-cached too', async () => {
+    const { ask, rendition, origin, clock } = await strict({ 'Cache-Control': 'max-age=1, must-revalidate' })
+    expect((await ask(rendition)).status).toBe(200)
+    clock.now += 5000
+    const only = await ask(rendition, { headers: { 'Cache-Control': 'only-if-cached' } })
+    expect(only.status).toBe(504)
+    origin.fail(503)
+    expect((await ask(rendition)).status).toBe(504)
+  })
+
+  test('what upstream allows is what we allow: max-age with Age, stale times, no-store', async () => {
+    const rule = async (headers: Record<string, string>) => {
+      const { ask, original, clock } = await strict(headers)
+      await ask(original)
+      clock.now += 2000
+      const answer = await ask(original)
+      return [answer.headers['cache-control'], answer.headers.age]
+    }
+    expect(await rule({ 'Cache-Control': 'max-age=600, stale-if-error=60' })).toEqual([
+      'public, max-age=600, stale-if-error=60',
+      '2',
+    ])
+    expect(await rule({ 'Cache-Control': 'max-age=600, must-revalidate' })).toEqual([
+      'public, max-age=600, must-revalidate',
+      '2',
+    ])
+    expect(await rule({ 'Cache-Control': 'max-age=6000', Age: '5000' })).toEqual([
+      'public, max-age=6000, must-revalidate',
+      '5002',
+    ])
+    expect(await rule({ 'Cache-Control': 'private, no-store' })).toEqual(['no-store', undefined])
+    expect(await rule({ 'Cache-Control': 'max-age=60, proxy-revalidate' })).toEqual([
+      'public, max-age=60, must-revalidate',
+      '2',
+    ])
+  })
+
+  test('`immutable` makes nothing last longer than it says', async () => {
+    const expires = new Date(Date.now() + 60_000).toUTCString()
+    const { ask, original, origin, clock } = await strict({ 'Cache-Control': 'immutable', Expires: expires })
+    await ask(original)
+    clock.now += 120_000
+    await ask(original)
+    expect(origin.hits('/a.jpg')).toBe(2)
+  })
+
+  test('`stale-if-error` is for errors: a picture that is gone is gone', async () => {
+    const { ask, original, origin, clock } = await strict({
+      'Cache-Control': 'max-age=1, stale-if-error=3600',
+    })
+    await ask(original)
+    clock.now += 5000
+    origin.fail(503)
+    expect((await ask(original)).status).toBe(200)
+    origin.fail(undefined)
+    origin.serve('/a.jpg', { status: 410 })
+    clock.now += 400_000
+    expect((await ask(original)).status).toBe(404)
+  })
+
+  test('a negotiated picture that may not be kept is asked for once a request', async () => {
+    const { ask, original, origin } = await strict({ 'Cache-Control': 'no-store' })
+    expect((await ask(original.replace('/original/', '/w160-auto/'))).status).toBe(200)
+    expect(origin.hits('/a.jpg')).toBe(1)
+  })
+})
+
+test('bounded: a rendition goes with an original that upstream says is gone', async () => {
+  const { ask, origin, clock } = await stage('Express')
+  origin.serve('/a.jpg', image(await jpeg(300, 200)))
+  const path = `/images/${remoteAddress(`${origin.url}/a.jpg`, 'w160-webp')}`
+  expect((await ask(path)).status).toBe(200)
+  origin.serve('/a.jpg', { status: 410 })
+  clock.now += 400 * 86_400_000
+  expect((await ask(path)).status).toBe(404)
+})
+
+test('a picture that changes while it is being made is never shown under the version of the other one', async () => {
+  const { ask, origin, artwork } = await stage('Express', { widths: [1500] })
+  const [old, fresh] = [await jpeg(2000, 1500, 1), await jpeg(2000, 1500, 2)]
+  origin.serve('/a.jpg', image(old, 'image/jpeg', { ETag: '"1"' }))
+  const address = remoteAddress(`${origin.url}/a.jpg`)
+  await artwork.images.getImage(address)
+  const path = `/images/${address.replace('/original/', '/w1500-webp/')}`
+  const slow = ask(path)
+  origin.serve('/a.jpg', image(fresh, 'image/jpeg', { ETag: '"2"' }))
+  await artwork.images.refresh(address)
+  const { digest } = await artwork.images.getImage(address)
+  const version = digest.slice(0, 16)
+  const now = await ask(`${path}?v=${version}`)
+  const then = await slow
+  expect(now.headers['cache-control']).toContain('immutable')
+  expect(now.headers.etag).not.toBe(then.headers.etag)
+  expect((await ask(path)).headers.etag).toBe(now.headers.etag)
+})
+
+test.each([
+  ['in absolute form', (url: string) => `${url}/images/poster/w500/x.jpg`, 200],
+  ['in absolute form, a placeholder', (url: string) => `${url}/static/images/placeholder.svg`, 200],
+  ['with two slashes', () => '//images/poster/w500/x.jpg', 404],
+])('a request target %s', async (_what, target, status) => {
+  const { ask, url, origin } = await stage('Express')
+  origin.serve('/t/p/w500/x.jpg', image(await jpeg(30, 20)))
+  expect((await ask(target(url))).status).toBe(status)
+})

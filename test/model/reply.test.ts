@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { negotiate } from '../../src/model/accept.js'
 import { boundedFreshness, freshnessOf } from '../../src/model/entry.js'
 import { ArtworkError, failureStands, rememberFailure } from '../../src/model/errors.js'
+import { httpDate } from '../../src/model/http-date.js'
 import { sniff } from '../../src/model/media-type.js'
 import { type Asked, FOREVER, parseRange, replyToError, replyWith } from '../../src/model/reply.js'
 import { signAddress, signatureHolds } from '../../src/model/signature.js'
@@ -53,6 +54,25 @@ describe('conditional requests (RFC 9110 §13)', () => {
     }
     if (status === 412) expect(answer.headers['Cache-Control']).toBe('no-store')
   })
+})
+
+test('dates in the three grammars of RFC 9110 §5.6.7, whatever zone we are in, and nothing else', () => {
+  const at = Date.UTC(1994, 10, 6, 8, 49, 37)
+  for (const text of [
+    'Sun, 06 Nov 1994 08:49:37 GMT',
+    'Sunday, 06-Nov-94 08:49:37 GMT',
+    'Sun Nov  6 08:49:37 1994',
+  ])
+    expect(httpDate(text), text).toBe(at)
+  for (const text of [
+    '',
+    'Sun, 2099',
+    '2099',
+    'Sun, 06 Nov 1994',
+    '1994-11-06T08:49:37Z',
+    'Sun, 06 Nov 1994 08:49:37 EST',
+  ])
+    expect(httpDate(text), text).toBeUndefined()
 })
 
 describe('ranges (RFC 9110 §14)', () => {

@@ -1,9 +1,11 @@
 /** The fast lane: what it answers, what it must leave to the app, and when it must forget. */
 import { createServer } from 'node:http'
+import { connect } from 'node:net'
 import express from 'express'
 import { signAddress } from 'express-artwork'
+import sharp from 'sharp'
 import { expect, test, vi } from 'vitest'
-import { atEnd, listen, startApp } from '../support/app.js'
+import { atEnd, listen, remoteAddress, startApp } from '../support/app.js'
 import { image } from '../support/origin.js'
 import { jpeg } from '../support/pictures.js'
 
@@ -224,4 +226,74 @@ test('a keep-alive connection may mix what the lane answers with what the app do
   }
   server.closeAllConnections()
   expect([seen.length, origin.hits()]).toEqual([0, 1])
+})
+
+test('what a rewritten URL gets is never given to the same URL unrewritten, nor the other way round', async () => {
+  const set = await laned()
+  const app = express()
+  app.use((req, _res, next) => {
+    if (req.headers['x-small'] !== undefined) req.url = req.url.replace('w342-webp', 'w342')
+    next()
+  })
+  app.use(set.artwork.router)
+  const { url } = await listen(app)
+  const type = async (headers: Record<string, string>) =>
+    (await fetch(`${url}/images/poster/w342-webp/a.jpg`, { headers })).headers.get('content-type')
+  expect(await type({ 'x-small': '1' })).toBe('image/jpeg')
+  for (let time = 0; time < 3; time += 1) expect(await type({})).toBe('image/webp')
+  expect(await type({ 'x-small': '1' })).toBe('image/jpeg')
+})
+
+test('a source that is WebP, or AVIF, is one answer for all who may have it; no AVIF to who did not ask', async () => {
+  const { ask, origin } = await laned({
+    transform: { isolate: false, formats: ['jpeg', 'png', 'gif', 'webp', 'avif'] },
+  })
+  const picture = sharp(await jpeg(60, 40))
+  const [webp, avif] = [await picture.webp().toBuffer(), await picture.avif().toBuffer()]
+  origin.serve('/a.webp', image(webp, 'image/webp'))
+  origin.serve('/a.avif', image(avif, 'image/avif'))
+  const of = async (file: string, Accept: string) => {
+    const path = `/images/${remoteAddress(`${origin.url}/${file}`, 'original-auto')}`
+    for (let time = 0; time < 2; time += 1) await ask(path, { headers: { Accept } })
+    const { headers, body } = await ask(path, { headers: { Accept } })
+    return [headers.get('content-type'), body.length]
+  }
+  expect(await of('a.webp', 'image/webp')).toEqual(['image/webp', webp.length])
+  expect(await of('a.webp', '*/*')).toEqual(['image/webp', webp.length])
+  expect(await of('a.avif', 'image/avif,image/webp')).toEqual(['image/avif', avif.length])
+  expect((await of('a.avif', 'image/webp,*/*'))[0]).toBe('image/webp')
+  expect((await of('a.avif', '*/*'))[0]).toBe('image/jpeg')
+})
+
+test('an answer never outlives the signature that opened it', async () => {
+  const { ask, clock } = await laned({ signing: { keys: [KEY] } })
+  const expires = Math.floor(clock.now / 1000) + 100
+  const path = signAddress('/images/poster/w342-q60/a.jpg', KEY, { expires })
+  const left = async () => {
+    const { headers } = await ask(path)
+    const maxAge = Number(/^public, max-age=(\d+)$/.exec(headers.get('cache-control') ?? '')?.[1])
+    return maxAge - Number(headers.get('age') ?? 0)
+  }
+  for (let time = 0; time < 3; time += 1) expect(await left()).toBeLessThanOrEqual(100)
+  clock.now += 60_000
+  expect(await left()).toBeLessThanOrEqual(40)
+  expect(await left()).toBeGreaterThan(30)
+})
+
+test('a client that pipelines and never reads is cut off, however small the pictures', async () => {
+  const { url, ask, origin } = await laned({ sendTimeout: 400 })
+  origin.serve('/t/p/w342/b.jpg', image(Buffer.concat([await jpeg(40, 60), Buffer.alloc(60_000)])))
+  for (let time = 0; time < 3; time += 1) await ask('/images/poster/w342/b.jpg')
+  const { port } = new URL(url)
+  await new Promise<void>((resolve) => {
+    const socket = connect(Number(port), '127.0.0.1', () => {
+      socket.write('GET /images/poster/w342/b.jpg HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(400))
+      socket.pause()
+    })
+    socket.on('error', () => {})
+    socket.on('close', () => resolve())
+    // A paused socket hears of its end when it is read; it is, long after the answers were due.
+    setTimeout(() => socket.resume(), 1500)
+  })
+  expect((await ask('/images/poster/w342/b.jpg')).status).toBe(200)
 })
