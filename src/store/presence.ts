@@ -35,13 +35,21 @@ function tryLock(db: Database.Database): boolean {
 /** Enters a folder of locks, which is made where it is missing. @throws what the file system throws */
 export function enter(folder: string) {
   const pathOf = (id: string): string => join(folder, id)
+  /** Whether we have the lock of a file, and the file is still there: who looks for the dead may have taken it away. */
+  const holds = (db: Database.Database, path: string): boolean => {
+    try {
+      return tryLock(db) && existsSync(path)
+    } catch (error) {
+      if (existsSync(path)) throw error
+      return false
+    }
+  }
   const come = (): { id: string; db: Database.Database } => {
     for (;;) {
       mkdirSync(folder, { recursive: true })
       const id = randomUUID()
       const db = connect(pathOf(id), false)
-      // Somebody who looked for the dead may have taken the file away before it was locked.
-      if (tryLock(db) && existsSync(pathOf(id))) return { id, db }
+      if (holds(db, pathOf(id))) return { id, db }
       db.close()
     }
   }

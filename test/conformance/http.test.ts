@@ -206,11 +206,14 @@ const tests: Readonly<Record<string, (via: Via) => Promise<void>>> = {
       const answer = await askHot(POSTER, { headers: { Range: `bytes=${range}` } })
       expect([answer.status, bytesEqual(answer, bytes)]).toEqual([200, true])
     }
-    // 10,000 ranges are over what Node takes as a head at all.
+    // 10,000 ranges are over what Node takes as a head at all: it says so, or just hangs up.
     const over = Array.from({ length: 10_000 }, (_, index) => `${index}-${index}`).join(',')
-    expect((await ask((await stage(via)).url, POSTER, { headers: { Range: `bytes=${over}` } })).status).toBe(
-      431,
+    const { url } = await stage(via)
+    const refused = await ask(url, POSTER, { headers: { Range: `bytes=${over}` } }).then(
+      ({ status }) => status,
+      (error) => error.code,
     )
+    expect([431, 'ECONNRESET', 'EPIPE']).toContain(refused)
   },
   H20: async (via) => {
     const { askHot, bytes } = await withPoster(via)
