@@ -1,7 +1,11 @@
 import { defineConfig } from 'vitest/config'
 
-/** The store's stress in full: as many crashes, runs and operations as are promised. */
+/** What is heavy, in full: as many crashes, runs and operations as are promised. */
+const root = new URL('../../', import.meta.url).pathname
+
 export default defineConfig({
+  root,
+  resolve: { alias: { 'express-artwork': `${root}src/index.ts` } },
   test: {
     include: ['test/stress/**/*.test.ts'],
     env: { STRESS: 'full' },
