@@ -40,6 +40,7 @@ export function createApp(parts: AppParts): Express {
   environment.addGlobal('widthsOf', warmer.widths)
   app.disable('x-powered-by')
   app.use(artwork.router)
+  app.use(artwork.healthRouter)
   app.use('/assets', express.static(here('./public'), { maxAge: '1h' }))
 
   const show = (req: Request, res: Response, view: string, context: object = {}): void => {

@@ -56,7 +56,10 @@ export async function exchange(asked: Exchange, limits: ExchangeLimits): Promise
     if (!wanted) discard(response, asked, own, limits.idleTimeout)
     return { status: response.status, header: (name) => response.headers.get(name), bytes }
   } catch (error) {
-    throw translate(error, own.signal)
+    const failure = translate(error, own.signal)
+    // Whatever is still coming is not wanted.
+    own.abort()
+    throw failure
   } finally {
     clock.stop()
     asked.signal.removeEventListener('abort', stop)
@@ -82,14 +85,24 @@ function discard(response: Response, asked: Exchange, own: AbortController, idle
   if ('resume' in body && typeof body.resume === 'function') body.resume()
 }
 
+/** Aborts when nothing has happened for too long. A process that stalled itself looks first at what has come meanwhile. */
 function watchdog(controller: AbortController) {
   let timer: NodeJS.Timeout | undefined
+  let turn = 0
+  const stop = (): void => {
+    turn += 1
+    clearTimeout(timer)
+  }
   return {
     wind: (ms: number, why: string): void => {
-      clearTimeout(timer)
-      timer = setTimeout(() => controller.abort(new ArtworkError('timeout', why)), ms)
+      stop()
+      const mine = turn
+      const bark = (): void => {
+        if (mine === turn) controller.abort(new ArtworkError('timeout', why))
+      }
+      timer = setTimeout(() => setImmediate(() => setImmediate(bark)), ms)
     },
-    stop: (): void => clearTimeout(timer),
+    stop,
   }
 }
 

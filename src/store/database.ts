@@ -78,23 +78,13 @@ class OtherSchema extends Error {}
 const inodeOf = (file: string): number | undefined => statSync(file, { throwIfNoEntry: false })?.ino
 
 /** One process at a time makes, checks or replaces the file. The lock is a database of its own, waited for. */
-const locks = new Map<string, { readonly db: Database.Database; readonly inode: number | undefined }>()
 function alone<T>(file: string, work: () => T): T {
-  const path = `${file}.lock`
-  let lock = locks.get(path)
-  if (lock === undefined || lock.inode !== inodeOf(path)) {
-    lock?.db.close()
-    const db = keep(new Database(path, { timeout: 10_000 }))
-    // The file is there once something was written; the inode tells whether it is still the one that others lock.
-    db.exec('PRAGMA user_version = 1')
-    lock = { db, inode: inodeOf(path) }
-    locks.set(path, lock)
-  }
-  lock.db.exec('BEGIN EXCLUSIVE')
+  const lock = keep(new Database(`${file}.lock`, { timeout: 10_000 }))
   try {
+    lock.exec('BEGIN EXCLUSIVE')
     return work()
   } finally {
-    lock.db.exec('ROLLBACK')
+    lock.close()
   }
 }
 

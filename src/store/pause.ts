@@ -3,6 +3,7 @@
  * what is held is read as before, and room is made. SQLite needs a little space to give anything up, so some is set
  * aside for that hour.
  */
+import { statfsSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Changes, Shelf } from './changes.js'
@@ -12,6 +13,8 @@ export type Pause = ReturnType<typeof createPause>
 
 const PAUSE = 60_000
 const BALLAST = 256 * 1024
+const LEAST_BYTES = 64 * 1024
+const LEAST_INODES = 16
 const FULL = ['ENOSPC', 'EDQUOT', 'SQLITE_FULL']
 const UNWRITABLE = ['EROFS', 'EACCES', 'EPERM', 'EIO', 'SQLITE_READONLY', 'SQLITE_IOERR', 'SQLITE_CANTOPEN']
 
@@ -24,6 +27,16 @@ const codesOf = (error: unknown): readonly string[] =>
     : []
 const isOneOf = (error: unknown, codes: readonly string[]): boolean =>
   codesOf(error).some((code) => codes.some((start) => code.startsWith(start)))
+
+/** Whether a file system has next to nothing left. Node tells a want of inodes as EEXIST or ENOENT of a folder. */
+function isNearlyFull(directory: string): boolean {
+  try {
+    const { bavail, bsize, files, ffree } = statfsSync(directory)
+    return bavail * bsize < LEAST_BYTES || (files > 0 && ffree < LEAST_INODES)
+  } catch {
+    return false
+  }
+}
 
 /** Makes the part of the store that rests when the disk cannot take more. */
 export function createPause(directory: string, shelf: Shelf, changes: Changes) {
@@ -52,7 +65,7 @@ export function createPause(directory: string, shelf: Shelf, changes: Changes) {
     },
     /** Told of a write that failed. */
     notice: (error: unknown): void => {
-      const isFull = isOneOf(error, FULL)
+      const isFull = isOneOf(error, FULL) || isNearlyFull(directory)
       if (shelf.isClosed() || !(isFull || isOneOf(error, UNWRITABLE))) return
       const isNews = why === undefined
       why = isFull ? 'the disk is full' : 'the disk cannot be written'

@@ -68,21 +68,21 @@ export function createFleet(standby: number) {
   const ready: Promise<StoreProcess>[] = []
   const all: Promise<StoreProcess>[] = []
   let ended = false
+  const begin = (): Promise<StoreProcess> => {
+    const one = start()
+    one.catch(() => {})
+    all.push(one)
+    return one
+  }
   const fill = (): void => {
-    while (!ended && ready.length < standby) {
-      const one = start()
-      one.catch(() => {})
-      ready.push(one)
-      all.push(one)
-    }
+    while (!ended && ready.length < standby) ready.push(begin())
   }
   fill()
   return {
     take: async (): Promise<StoreProcess> => {
       fill()
-      const one = await ready.shift()
+      const one = ready.shift() ?? begin()
       fill()
-      if (one === undefined) throw new Error('no process')
       return one
     },
     end: async (): Promise<void> => {
