@@ -92,8 +92,10 @@ describe('the pool', () => {
     const small = await quarters(60, 60).png().toBuffer()
     const seen = new Set<number>()
     for (let index = 0; index < 4; index += 1) {
-      await one.transform(small, 'png', quick)
+      const job = one.transform(small, 'png', quick)
+      await vi.waitFor(() => expect(children()).toHaveLength(1), { interval: 5 })
       for (const pid of children()) seen.add(pid)
+      await job
     }
     // A child that has just started is over six tenths of this bound already.
     expect(seen.size).toBeGreaterThan(1)
