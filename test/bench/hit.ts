@@ -4,30 +4,19 @@
  * process; they take turns. Loaded by `wrk` where it is installed, else by autocannon, which costs more than the
  * servers do and so hides what is between them.
  */
-import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
+import { execFile, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import autocannon from 'autocannon'
-import { median, noisy, PICTURE_PATH, webp16k } from './support.js'
+import { type Contestant, nextImage } from './peers.js'
+import { median, PICTURE_PATH, webp16k } from './support.js'
 
 const run = promisify(execFile)
 const ALTERNATIONS = 5
 const SECONDS = 3
 const CONNECTIONS = 20
-const PEERS = fileURLToPath(new URL('./peers/', import.meta.url))
-
-interface Contestant {
-  readonly name: string
-  readonly url: string
-  /** Bytes of the body that is right, where it is known to the byte. */
-  readonly size: number | undefined
-  readonly process: ChildProcess
-}
 
 /** Refuses an answer that is not the picture. */
 async function check({ name, url, size }: Contestant): Promise<number> {
@@ -50,41 +39,6 @@ async function own(name: string, size: number): Promise<Contestant> {
   })
   const [port] = await once(createInterface(child.stdout), 'line')
   return { name, url: `http://127.0.0.1:${port}${PICTURE_PATH}`, size, process: child }
-}
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
-
-/** Next.js with one picture, built and started; installed from its own lock file the first time. */
-async function nextImage(): Promise<Contestant> {
-  const options = {
-    cwd: PEERS,
-    env: { ...process.env, NEXT_TELEMETRY_DISABLED: '1', NODE_ENV: 'production' },
-  }
-  if (!existsSync(`${PEERS}node_modules`)) await run('npm', ['ci', '--no-audit'], options)
-  await mkdir(`${PEERS}next-app/public`, { recursive: true })
-  await writeFile(`${PEERS}next-app/public/picture.jpg`, await noisy().jpeg({ quality: 95 }).toBuffer())
-  const bin = `${PEERS}node_modules/next/dist/bin/next`
-  if (!existsSync(`${PEERS}next-app/.next/BUILD_ID`))
-    await run(process.execPath, [bin, 'build', 'next-app'], options)
-  const port = await freePort()
-  const child = spawn(process.execPath, [bin, 'start', 'next-app', '-p', String(port), '-H', '127.0.0.1'], {
-    ...options,
-    stdio: 'ignore',
-  })
-  const url = `http://127.0.0.1:${port}/_next/image?url=%2Fpicture.jpg&w=256&q=75`
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    const answer = await fetch(url, { headers: { accept: 'image/webp' } }).catch(() => undefined)
-    await answer?.arrayBuffer()
-    if (answer?.headers.get('x-nextjs-cache') === 'HIT') break
-    await new Promise((resolve) => setTimeout(resolve, 200))
-  }
-  return { name: 'next/image', url, size: undefined, process: child }
 }
 
 const hasWrk = (): boolean => {

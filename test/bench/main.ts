@@ -1,12 +1,15 @@
 /** The benches: `npm run bench`, or `npm run bench NAME`. The only place for timings; ratios hold, seconds do not. */
 import { benchFilters } from './filters.js'
 import { benchHit } from './hit.js'
+import { benchLoad, benchSoak } from './load.js'
 import { benchStart } from './start.js'
 import { benchStore } from './store.js'
 
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   filters: benchFilters,
   hit: benchHit,
+  load: benchLoad,
+  soak: benchSoak,
   start: benchStart,
   store: benchStore,
 }

@@ -1,0 +1,36 @@
+/**
+ * A toolkit under load, in a process of its own: `/images` with a memory layer, `/disk/images` without one. Its parent
+ * gives the origin's `host:port`, and is told the port, and the memory of this process when it asks.
+ */
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import express from 'express'
+import { createArtwork, remote, tmdb } from 'express-artwork'
+import { webp16k } from './support.js'
+
+const [host = ''] = process.argv.slice(2)
+const directory = await mkdtemp(join(tmpdir(), 'artwork-bench-'))
+const make = (name: string, maxBytes: number) =>
+  createArtwork({
+    directory: join(directory, name),
+    sources: [tmdb(), remote({ hosts: ['127.0.0.1'] })],
+    fetch: { allowPrivate: [host] },
+    widths: [640],
+    memory: { maxBytes },
+  })
+const [hot, cold] = [await make('hot', 64 * 1024 ** 2), await make('cold', 0)]
+for (const one of [hot, cold]) await one.images.put('poster/w342/abc.webp', await webp16k())
+const app = express().use(hot.router).use('/disk', cold.router)
+const server = createServer(app).listen(0, '127.0.0.1', () => {
+  process.send?.({ port: (server.address() as AddressInfo).port })
+})
+process.on('message', () => process.send?.({ rss: process.memoryUsage.rss() }))
+process.once('SIGTERM', async () => {
+  await Promise.all([hot.close(), cold.close()])
+  await rm(directory, { recursive: true, force: true })
+  process.exit()
+})
