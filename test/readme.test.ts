@@ -55,6 +55,17 @@ describe('the README', () => {
     }
   })
 
+  test('its chapter on security names tests that exist', () => {
+    const named = table('Security').flatMap(([, shown = '']) => [...shown.matchAll(/`(test\/[^`]+)`/g)])
+    expect(named.length).toBeGreaterThan(9)
+    for (const [, file = ''] of named) expect(existsSync(`${root}${file}`), file).toBe(true)
+    for (const [, shown = ''] of table('Security')) {
+      const [, file = ''] = /`(test\/[^`]+)`/.exec(shown) ?? []
+      const text = readFileSync(`${root}${file}`, 'utf8')
+      for (const [id] of shown.matchAll(/\b[FHP]\d\d\b/g)) expect(text, id).toContain(`${id}:`)
+    }
+  })
+
   test('its table of errors is the table of the code', () => {
     const codes: ErrorCode[] = [
       'invalid',

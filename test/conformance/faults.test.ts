@@ -717,6 +717,19 @@ const tests: Readonly<Record<string, () => Promise<void>>> = {
     expect(await stopped).toBe(0)
     await expect(fetch(`${example.url}/health`)).rejects.toThrow()
     expect(example.output()).not.toMatch(/unhandled|Error:/i)
+    // Told a second time, it does not wait for what is under way.
+    const hasty = await startExample({
+      PORT: '0',
+      CDN_PORT: String(await freePort()),
+      DATA_DIR: await temporaryFolder(),
+      WARM_DELAY: '600000',
+    })
+    await fetch(`${hasty.url}/panel/speed`, { method: 'POST', redirect: 'manual' })
+    void fetch(`${hasty.url}/images/poster/w780-png/${poster}`).catch(() => {})
+    await sleep(300)
+    void hasty.stop()
+    await sleep(50)
+    expect(await hasty.stop()).toBe(1)
   },
   F39: async () => {
     const warnings: Error[] = []

@@ -17,7 +17,7 @@ export const freePort = (): Promise<number> =>
 export interface RunningExample {
   readonly url: string
   readonly output: () => string
-  /** Ends it by SIGTERM; answers its exit code. */
+  /** Ends it by SIGTERM (told again, it must not wait); answers its exit code. */
   stop(): Promise<number | null>
 }
 
