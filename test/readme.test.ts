@@ -5,25 +5,9 @@ import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
 import { ArtworkError, type ErrorCode } from '../src/model/errors.js'
 import { settleOptions } from '../src/options.js'
+import { readme, root, table } from './support/readme.js'
 
-const root = new URL('../', import.meta.url).pathname
-const readme = readFileSync(`${root}README.md`, 'utf8')
 const manifest: { scripts: Record<string, string> } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
-
-/** The rows of the table under a heading, cell by cell. */
-function table(heading: string): string[][] {
-  const chapter = readme.split(`## ${heading}\n`)[1]?.split('\n## ')[0] ?? ''
-  return chapter
-    .split('\n')
-    .filter((line) => line.startsWith('|'))
-    .slice(2)
-    .map((line) =>
-      line
-        .slice(1, -1)
-        .split('|')
-        .map((cell) => cell.trim()),
-    )
-}
 
 const flatten = (value: object, prefix = ''): Record<string, unknown> =>
   Object.assign(
@@ -39,7 +23,9 @@ describe('the README', () => {
   test('its table of options names every option with its default', () => {
     const { kinds: _kinds, ...settings } = settleOptions()
     const actual = flatten(settings)
-    const rows = new Map(table('Options').map(([name = '', value = '']) => [name.replaceAll('`', ''), value]))
+    const rows = new Map(
+      table('## Options').map(([name = '', value = '']) => [name.replaceAll('`', ''), value]),
+    )
     const words = [
       'entities',
       'repository',
@@ -56,10 +42,10 @@ describe('the README', () => {
   })
 
   test('its chapter on security names tests that exist', () => {
-    const named = table('Security').flatMap(([, shown = '']) => [...shown.matchAll(/`(test\/[^`]+)`/g)])
+    const named = table('## Security').flatMap(([, shown = '']) => [...shown.matchAll(/`(test\/[^`]+)`/g)])
     expect(named.length).toBeGreaterThan(9)
     for (const [, file = ''] of named) expect(existsSync(`${root}${file}`), file).toBe(true)
-    for (const [, shown = ''] of table('Security')) {
+    for (const [, shown = ''] of table('## Security')) {
       const [, file = ''] = /`(test\/[^`]+)`/.exec(shown) ?? []
       const text = readFileSync(`${root}${file}`, 'utf8')
       for (const [id] of shown.matchAll(/\b[FHP]\d\d\b/g)) expect(text, id).toContain(`${id}:`)
@@ -82,7 +68,7 @@ describe('the README', () => {
       'timeout',
       'unavailable',
     ]
-    const rows = table('Errors').map(([, status = '', reasons = '']) => ({
+    const rows = table('## Errors').map(([, status = '', reasons = '']) => ({
       status: Number.parseInt(status, 10),
       reasons: reasons.replaceAll('`', '').split(', '),
     }))

@@ -1,9 +1,9 @@
 /** What an upstream may send, and what comes of it: every row of the README's table, over real HTTP. */
-import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { remoteAddress } from '../support/app.js'
 import { type Answer, image } from '../support/origin.js'
 import { jpeg, png } from '../support/pictures.js'
+import { table } from '../support/readme.js'
 import { stage } from '../support/stage.js'
 
 interface Outcome {
@@ -111,23 +111,11 @@ const ROWS: Readonly<Record<string, Row>> = {
   },
 }
 
-const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
-const table = readme
-  .split('### What an upstream may send\n')[1]
-  ?.split('\n#')[0]
-  ?.split('\n')
-  .filter((line) => line.startsWith('|'))
-  .slice(2)
-  .map((line) =>
-    line
-      .slice(1, -1)
-      .split('|')
-      .map((cell) => cell.trim()),
-  )
+const rows = table('### What an upstream may send')
 
 test('the README’s table has these rows, and tells their statuses', () => {
-  expect(table?.map(([name]) => name).sort()).toEqual(Object.keys(ROWS).sort())
-  for (const [name = '', bounded = '', strict = ''] of table ?? []) {
+  expect(rows.map(([name]) => name).sort()).toEqual(Object.keys(ROWS).sort())
+  for (const [name = '', bounded = '', strict = ''] of rows) {
     expect([name, Number(/^\d+/.exec(bounded)?.[0]), Number(/^\d+/.exec(strict)?.[0])]).toEqual([
       name,
       ROWS[name]?.bounded.status,

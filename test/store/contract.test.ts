@@ -8,8 +8,9 @@ import { createBytes } from '../../src/store/cacache-store.js'
 import { createDiskStore } from '../../src/store/disk-store.js'
 import { createMemoryLayer } from '../../src/store/memory-layer.js'
 import { createMemoryStore } from '../../src/store/memory-store.js'
-import type { NewEntry, Store } from '../../src/store/store.js'
+import type { Store } from '../../src/store/store.js'
 import { atEnd, quietLogger, temporaryFolder } from '../support/app.js'
+import { entriesBy } from '../support/entries.js'
 
 const bounds = { maxBytes: 1_000_000, maxNames: 1000 }
 const clock = { now: 1_000_000 }
@@ -41,17 +42,7 @@ const implementations: Readonly<
   },
 }
 
-const entry = (name: string, changes: Partial<NewEntry> = {}): NewEntry => ({
-  name,
-  role: 'original',
-  type: 'image/png',
-  width: 1,
-  height: 1,
-  storedAt: clock.now,
-  checkedAt: clock.now,
-  freshFor: 1000,
-  ...changes,
-})
+const entry = entriesBy(clock)
 const filesBelow = (folder: string): string[] =>
   existsSync(folder)
     ? readdirSync(folder, { recursive: true, withFileTypes: true })

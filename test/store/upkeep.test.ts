@@ -23,8 +23,9 @@ import { openCatalogue } from '../../src/store/catalogue.js'
 import { keep } from '../../src/store/database.js'
 import { createDiskStore } from '../../src/store/disk-store.js'
 import { enter } from '../../src/store/presence.js'
-import type { NewEntry, Store } from '../../src/store/store.js'
+import type { Store } from '../../src/store/store.js'
 import { anOrigin, atEnd, listen, quietLogger, startApp, temporaryFolder } from '../support/app.js'
+import { entriesBy } from '../support/entries.js'
 import { image } from '../support/origin.js'
 import { jpeg } from '../support/pictures.js'
 import { differences } from '../support/store-contents.js'
@@ -49,17 +50,7 @@ const open = async (
   atEnd(store.close)
   return store
 }
-const entry = (name: string, changes: Partial<NewEntry> = {}): NewEntry => ({
-  name,
-  role: 'original',
-  type: 'image/png',
-  width: 1,
-  height: 1,
-  storedAt: clock.now,
-  checkedAt: clock.now,
-  freshFor: 1000,
-  ...changes,
-})
+const entry = entriesBy(clock)
 const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex')
 const bytesIn = (directory: string, owner: string = randomUUID()) =>
   createBytes(join(directory, 'store-v2'), () => owner)

@@ -1,0 +1,17 @@
+/** Entries for tests of the store. */
+import type { NewEntry } from '../../src/store/store.js'
+
+/** Makes entries that are dated by a clock. */
+export const entriesBy =
+  (clock: { readonly now: number }) =>
+  (name: string, changes: Partial<NewEntry> = {}): NewEntry => ({
+    name,
+    role: 'original',
+    type: 'image/png',
+    width: 1,
+    height: 1,
+    storedAt: clock.now,
+    checkedAt: clock.now,
+    freshFor: 1000,
+    ...changes,
+  })
