@@ -12,7 +12,7 @@ export interface MemoryOptions {
   readonly maxBytes: number
   /** Contents over this size are left to the disk. @default 1 MiB */
   readonly maxEntryBytes?: number
-  /** Names whose facts are remembered, present or absent. @default 100,000 */
+  /** Names whose facts are remembered, present or absent. @default 20,000 */
   readonly maxNames?: number
 }
 
@@ -39,7 +39,7 @@ const FACTS_SIZE = 600
 
 /** Wraps `inner`. Every write and removal through it is seen at once. */
 export function createMemoryLayer(inner: Store, options: MemoryOptions): MemoryLayer {
-  const { maxBytes, maxEntryBytes = 1024 * 1024, maxNames = 100_000 } = options
+  const { maxBytes, maxEntryBytes = 1024 * 1024, maxNames = 20_000 } = options
   const facts = new LRUCache<string, Entry | typeof ABSENT>({
     max: maxNames,
     maxSize: maxNames * FACTS_SIZE,
