@@ -2,6 +2,8 @@ import { defineConfig } from 'vitest/config'
 
 /** The suites that need nothing but Node. The routers run a second time on Express 4. */
 const common = { testTimeout: 30_000, hookTimeout: 30_000, restoreMocks: true }
+/** CI runs these in full by themselves, and needs them no second time on every version of Node. */
+const heavy = process.env.WITHOUT_STRESS === undefined ? [] : ['test/stress/**']
 const source = new URL('./src/index.ts', import.meta.url).pathname
 
 export default defineConfig({
@@ -13,7 +15,7 @@ export default defineConfig({
           ...common,
           name: 'node',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/browser/**', 'test/package/**', 'test/proxies/**'],
+          exclude: ['test/browser/**', 'test/package/**', 'test/proxies/**', ...heavy],
         },
       },
       {

@@ -26,6 +26,7 @@ for (const version of wanted.length > 0 ? wanted : VERSIONS) {
       ...process.env,
       PATH: `${join(home, 'bin')}${delimiter}${process.env.PATH ?? ''}`,
       npm_config_nodedir: home,
+      WITHOUT_STRESS: '1',
     }
     const run = (command: string, args: readonly string[]) =>
       spawnSync(command, args, { cwd: copy, env, stdio: 'inherit' }).status === 0
