@@ -2,8 +2,9 @@ import { defineConfig } from 'vitest/config'
 
 /** The suites that need nothing but Node. The routers run a second time on Express 4. */
 const common = { testTimeout: 30_000, hookTimeout: 30_000, restoreMocks: true }
-/** CI runs these in full by themselves, and needs them no second time on every version of Node. */
-const heavy = process.env.WITHOUT_STRESS === undefined ? [] : ['test/stress/**']
+/** CI runs these once, and not again on every version of Node. */
+const heavy =
+  process.env.WITHOUT_STRESS === undefined ? [] : ['test/stress/**', 'test/conformance/faults.test.ts']
 const source = new URL('./src/index.ts', import.meta.url).pathname
 
 export default defineConfig({
