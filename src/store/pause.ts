@@ -1,7 +1,7 @@
 /**
  * When the disk is full, or cannot be written, nothing new is kept for a minute: pictures are answered all the same,
  * what is held is read as before, and room is made. SQLite needs a little space to give anything up, so some is set
- * aside for that hour.
+ * aside for then.
  */
 import { statfsSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
@@ -43,8 +43,6 @@ export function createPause(directory: string, shelf: Shelf, changes: Changes) {
   const ballast = join(directory, 'ballast')
   let until = 0
   let why: string | undefined
-  let work: Promise<void> = Promise.resolve()
-
   const setAside = (): Promise<void> => writeFile(ballast, Buffer.alloc(BALLAST)).catch(() => {})
   const makeRoom = async (): Promise<void> => {
     try {
@@ -54,7 +52,7 @@ export function createPause(directory: string, shelf: Shelf, changes: Changes) {
       shelf.trouble('making room', error)
     }
   }
-  work = setAside()
+  let work = setAside()
   return {
     /** Why nothing is kept now, undefined where it is. */
     reason: (): string | undefined => {
