@@ -1,11 +1,13 @@
 /** The pipeline: get, put, peek, refresh, remove. Every service that the seeds had is one of these. */
 import type { Fetcher } from './fetch/fetcher.js'
+import type { ProxyStatus } from './fetch/proxy-pool.js'
 import { type Admitted, createAdmission } from './images/admission.js'
 import { createArtworks, type DownloadRequest, type SaveImageResult } from './images/artworks.js'
 import { type OptimizeOptions, type OptimizeResult, optimize } from './images/cleanup.js'
 import type { Asking, Context, Counts, Obtained, Told } from './images/context.js'
 import { createDisplay } from './images/display.js'
 import { createFlights } from './images/flights.js'
+import { createHosting } from './images/hosting.js'
 import { createOriginals, type Known } from './images/originals.js'
 import { createPurge } from './images/purge.js'
 import { createRenditions } from './images/renditions.js'
@@ -15,7 +17,9 @@ import { type Entry, imageName } from './model/entry.js'
 import { ArtworkError, asArtworkError } from './model/errors.js'
 import { sniff, typeOf } from './model/media-type.js'
 import type { Settings } from './options.js'
+import type { UploadSource } from './sources/upload.js'
 import type { Store, StoreStats, VerifyOptions, VerifyReport } from './store/store.js'
+import type { UploadShelf, UploadStats } from './store/upload-shelf.js'
 import type { Transformer } from './transform/transformer.js'
 
 /** An image in hand. Sides in pixels, `storedAt` in ms since the epoch, `etag` with its quotes. */
@@ -65,6 +69,10 @@ export interface ImagesStats extends StoreStats {
   readonly requests: Readonly<Counts>
   /** Hosts that are not asked because they failed ten times in a row. */
   readonly restingHosts: readonly string[]
+  /** Proxies, and how they fare; no credentials in it. */
+  readonly proxies: readonly ProxyStatus[]
+  /** Uploads, where there are any. They have no part in the other numbers. */
+  readonly uploads?: UploadStats
 }
 
 /** The ports that the pipeline works with. */
@@ -72,6 +80,8 @@ export interface Ports {
   readonly store: Store
   readonly fetcher: Fetcher
   readonly transformer: Transformer
+  /** Where uploads are, and by which rules, if there are any. */
+  readonly uploads?: { readonly source: UploadSource; readonly shelf: UploadShelf } | undefined
 }
 
 /** The pipeline; see the README for its public verbs. */
@@ -81,7 +91,7 @@ const LARGEST_BATCH = 1000
 
 /** Puts the parts of the pipeline together. */
 export function createImages(settings: Settings, ports: Ports, tell: Told) {
-  const { store, fetcher, transformer } = ports
+  const { store, fetcher, transformer, uploads } = ports
   const counts: Counts = {
     memoryHits: 0,
     diskHits: 0,
@@ -141,7 +151,7 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     const asking = known.asking ?? image.asking
     return { ...image, ...(asking && { asking }), plainType, ...(isLate && { isInterim: true }) }
   }
-  const serve = (
+  const serve = async (
     address: Address | string,
     trusted: boolean,
     options: GetOptions = {},
@@ -161,8 +171,16 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
       }
     }
   }
+  const hosting =
+    uploads &&
+    createHosting(context, admission, uploads.source, uploads.shelf, {
+      removeTree,
+      getImage: (address) => serve(address, false),
+    })
 
   return {
+    /** What has to do with uploads; undefined where there are none. */
+    hosting,
     /** For the routers: admits by the strict list unless `trusted`. */
     serve,
     artworks,
@@ -214,6 +232,7 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
      */
     put: async (address: Address | string, bytes: Uint8Array): Promise<Image> => {
       const { original } = admission.admit(toAddress(address), true)
+      if (original.source.isHosted) throw new ArtworkError('invalid', 'an upload has its id from its bytes')
       if (bytes.length > settings.fetch.maxBytes)
         throw new ArtworkError('too_large', 'the image has too many bytes')
       const content = Buffer.from(bytes)
@@ -287,6 +306,8 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
       ...store.stats(),
       requests: { ...counts },
       restingHosts: fetcher.resting(),
+      proxies: fetcher.proxies(),
+      ...(hosting && { uploads: hosting.stats() }),
     }),
     /** Resolves when everything under way has landed. */
     landed: flights.landed,

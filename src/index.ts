@@ -1,17 +1,23 @@
 /** express-artwork: the composition root, read from top to bottom, and every public name. */
 import type { RequestListener, ServerResponse } from 'node:http'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import express, { type Router } from 'express'
 import type { Environment } from 'nunjucks'
 import { createFetcher } from './fetch/fetcher.js'
+import type { FetchedImage, FetchOptions, Hosting, ProxiedImages } from './images/hosting.js'
 import { createImages, type Images } from './images.js'
 import type { EntityLike } from './model/repository.js'
 import { readSubject } from './model/subject.js'
 import { type ArtworkOptions, ownVia, type Settings, settleOptions } from './options.js'
 import { createRefresher, type Enqueued, type Priority, type RefresherStatus } from './refresher/refresher.js'
+import { isUploadSource, type UploadSource } from './sources/upload.js'
 import { createDiskStore } from './store/disk-store.js'
 import { createMemoryLayer, type MemoryLayer } from './store/memory-layer.js'
 import { createMemoryStore } from './store/memory-store.js'
+import type { Store } from './store/store.js'
+import { createUploadShelf, type UploadShelf } from './store/upload-shelf.js'
+import { withUploads } from './store/with-uploads.js'
 import { createQuestions, installFilters, type TemplateParts } from './templates/filters.js'
 import { createInProcess } from './transform/in-process.js'
 import { createWorkerPool } from './transform/worker-pool.js'
@@ -21,9 +27,12 @@ import { createImagesRouter } from './web/images-router.js'
 import { createLocalRouter } from './web/local-router.js'
 import { createPlaceholderRouter } from './web/placeholders.js'
 import { addLink, preloadLink } from './web/preload.js'
+import { createUploadRouter } from './web/upload-router.js'
 
+export type { ProxyStatus } from './fetch/proxy-pool.js'
 export type { DownloadRequest, SaveImageResult } from './images/artworks.js'
 export type { OptimizeOptions, OptimizeResult } from './images/cleanup.js'
+export type { FetchedImage, FetchOptions, ProxiedImages, StoredUpload, UploadPage } from './images/hosting.js'
 export type { Purged, PurgeTarget } from './images/purge.js'
 export type { Image, ImagesStats } from './images.js'
 export type { Address } from './model/address.js'
@@ -39,6 +48,7 @@ export type { Enqueued, Priority, RefresherStatus } from './refresher/refresher.
 export { type RemoteOptions, remote } from './sources/remote.js'
 export type { Source } from './sources/source.js'
 export { type TmdbOptions, tmdb } from './sources/tmdb.js'
+export { type NamespaceOptions, type UploadAction, type UploadsOptions, uploads } from './sources/upload.js'
 export type { VerifyOptions, VerifyReport } from './store/store.js'
 
 /** Directory of the Nunjucks macros: give it to your loader beside your own views. */
@@ -73,6 +83,14 @@ export interface ArtworkRefresher {
   idle(): Promise<void>
 }
 
+/** The verbs of uploads for the app's own code; each is described where it is made, in `images/hosting.ts`. */
+export interface ArtworkUploads extends Pick<Hosting, 'save' | 'remove' | 'removeAll' | 'list'> {
+  /** Fetches an image from any public host, fitted into the box of fetched images. @throws ArtworkError */
+  fetch(url: string, options?: FetchOptions): Promise<FetchedImage>
+  /** Fetches images and keeps them in a namespace. @throws ArtworkError for no namespace or an unknown pool */
+  proxy(namespace: string, urls: readonly string[], options?: FetchOptions): Promise<ProxiedImages>
+}
+
 /** How a picture will be printed that is to be preloaded. */
 export interface PreloadOptions {
   /** Kind of the subject, where it does not say itself. */
@@ -91,6 +109,8 @@ export interface PreloadOptions {
 export interface Artwork {
   readonly images: ArtworkImages
   readonly refresher: ArtworkRefresher
+  /** Uploads; there where `uploads()` is among the sources. */
+  readonly uploads?: ArtworkUploads
   /** Everything under its configured paths: `/artwork/local`, `/images`, `/static/images/placeholder*.svg`. */
   readonly router: Router
   /** `/{path}`: local artwork alone, for another mount path. */
@@ -128,7 +148,8 @@ const CLOSE_WITHIN = 20_000
 export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwork> {
   const settings = settleOptions(options)
   const { logger, now, kinds } = settings
-  const layer = await openStore(settings)
+  const uploadSource = settings.sources.find(isUploadSource)
+  const { layer, shelf } = await openStore(settings, uploadSource)
   const fetcher = createFetcher({
     ...settings.fetch,
     lookup: settings.fetch.lookup,
@@ -142,7 +163,12 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   // Images find originals stale and artwork lost; the refresher acts on it. Each is handed the other's verbs here.
   const images: Images = createImages(
     settings,
-    { store: layer.store, fetcher, transformer },
+    {
+      store: layer.store,
+      fetcher,
+      transformer,
+      uploads: uploadSource && shelf && { source: uploadSource, shelf },
+    },
     {
       stale: (address) => refresher.stale(address),
       lost: (path) => refresher.lost(path),
@@ -167,6 +193,9 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     if (!isAsSent || !hot.answer(req.originalUrl, req, res)) next()
   })
   router.use(settings.urls.local, createLocalRouter(images, settings, hot))
+  const { hosting } = images
+  if (uploadSource !== undefined && hosting !== undefined)
+    router.use(settings.urls.images, createUploadRouter(hosting, uploadSource, settings))
   router.use(settings.urls.images, createImagesRouter(images, settings, hot))
   router.use(settings.urls.placeholders, createPlaceholderRouter(settings))
 
@@ -215,7 +244,13 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     },
     router,
     localRouter: createLocalRouter(images, settings),
-    imagesRouter: createImagesRouter(images, settings),
+    imagesRouter:
+      uploadSource === undefined || hosting === undefined
+        ? createImagesRouter(images, settings)
+        : express
+            .Router()
+            .use(createUploadRouter(hosting, uploadSource, settings), createImagesRouter(images, settings)),
+    ...(hosting && { uploads: publicUploads(hosting) }),
     listener: (app) => (req, res) => {
       if (closing !== undefined || !hot.answer(req.url ?? '', req, res)) app(req, res)
     },
@@ -236,23 +271,53 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   }
 }
 
-/** The store on disk under the memory layer; a directory that cannot be used leaves memory alone, with a warning. */
-async function openStore(settings: Settings): Promise<MemoryLayer> {
+/** The store on disk under the memory layer, uploads beside it; a directory that cannot be used leaves memory alone, with a warning. */
+async function openStore(
+  settings: Settings,
+  source: UploadSource | undefined,
+): Promise<{ layer: MemoryLayer; shelf: UploadShelf | undefined }> {
   const { directory, disk, memory, now, logger } = settings
   let layer: MemoryLayer | undefined
+  const onChange = (changed: readonly string[] | 'all') => layer?.forget(changed)
+  const shelf =
+    source &&
+    createUploadShelf({
+      directory: source.uploads.directory ?? join(directory, 'uploads'),
+      owns: (kind) => source.kinds.includes(kind) || source.owns?.(kind) === true,
+      logger,
+      now,
+      onChange,
+    })
+  await shelf?.ready().catch((error) => {
+    logger.error(
+      { err: error },
+      'artwork: the directory of uploads cannot be used, it is tried again at each upload',
+    )
+  })
+  const beside = (store: Store): Store => (shelf === undefined ? store : withUploads(store, shelf))
   try {
-    const onChange = (changed: readonly string[] | 'all') => layer?.forget(changed)
     const store = await createDiskStore({ directory, ...disk, now, logger, onChange })
-    layer = createMemoryLayer(store, memory)
+    layer = createMemoryLayer(beside(store), memory)
   } catch (error) {
+    if (disk.required) await shelf?.close()
     if (disk.required)
       throw new Error(`disk.required is set and ${directory} cannot be used`, { cause: error })
     logger.warn({ err: error }, `artwork: ${directory} cannot be used, pictures are kept in memory only`)
     const bounds = { maxBytes: Math.max(memory.maxBytes, 1), maxNames: disk.maxNames }
-    layer = createMemoryLayer(createMemoryStore({ ...bounds, now }), { maxBytes: 0 })
+    layer = createMemoryLayer(beside(createMemoryStore({ ...bounds, now })), { maxBytes: 0 })
   }
-  return layer
+  return { layer, shelf }
 }
+
+/** What of hosting is for the app's own code. */
+const publicUploads = ({ save, remove, removeAll, list, fetch, proxy }: Hosting): ArtworkUploads => ({
+  save,
+  remove,
+  removeAll,
+  list,
+  fetch: (url, options) => fetch(url, options),
+  proxy: (namespace, urls, options) => proxy(namespace, urls, options),
+})
 
 /** Waits for the work, but not for longer than this, ms. */
 async function within(ms: number, work: Promise<unknown>): Promise<void> {

@@ -9,32 +9,19 @@ import { z } from 'zod'
 import { type EntityKind, type EntityKindOptions, PLACEHOLDERS, settleKinds } from './model/entity.js'
 import { consoleLogger, type Logger } from './model/logger.js'
 import type { Repository } from './model/repository.js'
+import { DURATIONS, readMeasure, SIZES, unitPattern } from './model/units.js'
 import { MAX_SIDE, type Preset, parseVariant, presetNameProblem } from './model/variant.js'
 import { viaOf } from './model/via.js'
 import type { Source } from './sources/source.js'
 
-const DURATIONS: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 6e4, min: 6e4, h: 36e5, d: 864e5 }
-const SIZES: Readonly<Record<string, number>> = {
-  B: 1,
-  KiB: 1024,
-  MiB: 1024 ** 2,
-  GiB: 1024 ** 3,
-  TiB: 1024 ** 4,
-}
-
 /** A number in the base unit, or text with one of the units. */
 function measured(units: Readonly<Record<string, number>>, example: string) {
-  const pattern = new RegExp(`^(\\d+(?:\\.\\d+)?) ?(${Object.keys(units).join('|')})$`)
   return z
     .union([
       z.number().finite().nonnegative(),
-      z.string().regex(pattern, `must be a number or text such as "${example}"`),
+      z.string().regex(unitPattern(units), `must be a number or text such as "${example}"`),
     ])
-    .transform((value) => {
-      if (typeof value === 'number') return value
-      const [, amount = '0', unit = ''] = pattern.exec(value) ?? []
-      return Math.round(Number(amount) * (units[unit] ?? 1))
-    })
+    .transform((value) => readMeasure(value, units) ?? 0)
 }
 const duration = measured(DURATIONS, '30 s')
 const bytes = measured(SIZES, '64 MiB')
@@ -57,6 +44,7 @@ const preset = z.strictObject({
   format: format.optional(),
   quality: positive.max(100).optional(),
 })
+const POOL = /^[A-Za-z0-9_-]{1,64}$/
 const entityKind = z.strictObject({
   variant: z.string().optional(),
   plural: z
@@ -72,6 +60,22 @@ const entityKind = z.strictObject({
     .optional(),
   providers: z.array(z.string().regex(/^[a-z][a-z0-9_]*$/)).optional(),
 })
+
+const proxyList = z.array(z.string().min(1)).min(1)
+const proxies = z.strictObject({
+  pools: z.record(z.string().regex(POOL, 'must be letters, digits, _ and -'), proxyList).default({}),
+  files: z.record(z.string().regex(POOL, 'must be letters, digits, _ and -'), z.string().min(1)).default({}),
+  strategy: z.enum(['round-robin', 'random']).default('round-robin'),
+  restAfter: positive.default(3),
+  restFor: duration.default(300_000),
+  direct: z.boolean().default(false),
+  resolve: z.enum(['proxy', 'here']).default('proxy'),
+})
+/** Pools alone may be written without the word: `{ foreign: ['http://…'] }`. */
+const asPools = (given: unknown): unknown =>
+  typeof given === 'object' && given !== null && Object.values(given).every(Array.isArray)
+    ? { pools: given }
+    : given
 
 /** The schema of the options: the table in the README is checked against it. */
 export const optionsSchema = z.strictObject({
@@ -148,6 +152,7 @@ export const optionsSchema = z.strictObject({
         .array(z.url({ protocol: /^https?$/ }).transform((text) => new URL(text).origin))
         .default([]),
       lookup: shaped<LookupFunction>(isFunction, 'must be a function like dns.lookup').optional(),
+      proxies: z.preprocess(asPools, proxies).optional(),
       userAgent: z
         .string()
         .regex(/^[\x20-\x7e]+$/)

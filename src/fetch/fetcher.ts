@@ -4,6 +4,7 @@
  */
 
 import { lookup as systemLookup } from 'node:dns'
+import type { Agent } from 'node:http'
 import type { LookupFunction } from 'node:net'
 import { DelegateBackoff, handleWhen, retry } from 'cockatiel'
 import { ArtworkError, asArtworkError } from '../model/errors.js'
@@ -14,6 +15,7 @@ import { createBreakers } from './breaker.js'
 import { type Exchanged, exchange } from './exchange.js'
 import { checkUrl, type GuardOptions, guardedLookup, isExcepted } from './guard.js'
 import { createPlaces } from './places.js'
+import { createProxyPools, isProxyTrouble, type ProxyOptions, type ProxyStatus } from './proxy-pool.js'
 import { type Told, toldBy } from './told.js'
 
 /** Everything that bounds a fetch. Bytes, counts, and ms. */
@@ -33,6 +35,7 @@ export interface FetcherOptions extends GuardOptions {
   /** How we sign ourselves in `Via` (RFC 9110 §7.6.3). */
   readonly via: string
   readonly lookup: LookupFunction | undefined
+  readonly proxies?: ProxyOptions | undefined
   readonly now: () => number
 }
 
@@ -49,6 +52,10 @@ export interface Fetcher {
   probe(request: FetchRequest): Promise<boolean>
   /** Hosts whose breaker is open. */
   resting(): readonly string[]
+  /** Names of the proxy pools. */
+  pools(): readonly string[]
+  /** How the proxies fare; no credentials in it. */
+  proxies(): readonly ProxyStatus[]
   close(): void
 }
 
@@ -67,14 +74,46 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   const excepted = createAgents({ ...sockets, lookup: resolve })
   const places = createPlaces(options)
   const breakers = createBreakers({ now: options.now })
+  const pools = createProxyPools(options.proxies, {
+    connectTimeout: options.connectTimeout,
+    guarded: guardedLookup(resolve),
+    plain: resolve,
+    now: options.now,
+  })
   const closing = new AbortController()
 
-  /** One attempt: hop after hop until an answer that is no redirect. */
+  type Watch = ReturnType<typeof pools.watch>
+  /** One attempt, through one proxy where there are some. */
   const attempt = async (
     request: FetchRequest,
     method: 'GET' | 'HEAD',
     extra: Readonly<Record<string, string>>,
     signal: AbortSignal,
+    watch: Watch,
+  ): Promise<Exchanged> => {
+    const turn = pools.next(request.pool, watch.tried)
+    const agentOf = (url: URL) => {
+      const isException = isExcepted(url, options)
+      return turn?.agentFor(url, isException) ?? (isException ? excepted : guarded).agentFor(url)
+    }
+    if (turn === undefined) return follow(request, method, extra, signal, agentOf)
+    let answer: Exchanged
+    try {
+      answer = await follow(request, method, extra, signal, agentOf)
+    } catch (error) {
+      watch.failed(turn, error)
+      throw error
+    }
+    watch.answered(turn, answer.status)
+    return answer
+  }
+  /** Hop after hop until an answer that is no redirect. */
+  const follow = async (
+    request: FetchRequest,
+    method: 'GET' | 'HEAD',
+    extra: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+    agentOf: (url: URL) => Agent,
   ): Promise<Exchanged> => {
     let url = checkUrl(request.url, options, request.admits)
     for (let hop = 0; ; hop += 1) {
@@ -83,7 +122,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
           url,
           method,
           headers: { ...request.headersFor?.(url), ...fixedHeaders(options), ...extra },
-          agent: (isExcepted(url, options) ? excepted : guarded).agentFor(url),
+          agent: agentOf(url),
           signal,
           wantsBody: (status) => WHOLE.has(status) || status === 206,
         },
@@ -107,6 +146,21 @@ export function createFetcher(options: FetcherOptions): Fetcher {
 
   /** Attempts until one succeeds or none can help any more, all within the total time. */
   const insist = async <T>(
+    url: URL,
+    asker: AbortSignal | undefined,
+    once: (signal: AbortSignal, watch: Watch) => Promise<T>,
+  ): Promise<T> => {
+    const watch = pools.watch()
+    try {
+      const result = await insistOn(url, asker, (signal) => once(signal, watch))
+      watch.end(true)
+      return result
+    } catch (error) {
+      watch.end(false)
+      throw error
+    }
+  }
+  const insistOn = async <T>(
     url: URL,
     asker: AbortSignal | undefined,
     once: (signal: AbortSignal) => Promise<T>,
@@ -165,8 +219,8 @@ export function createFetcher(options: FetcherOptions): Fetcher {
         ...(validators.etag === undefined ? {} : { 'If-None-Match': validators.etag }),
         ...(validators.lastModified === undefined ? {} : { 'If-Modified-Since': validators.lastModified }),
       }
-      return insist(url, signal, async (current) => {
-        const answer = await attempt(request, 'GET', conditions, current)
+      return insist(url, signal, async (current, watch) => {
+        const answer = await attempt(request, 'GET', conditions, current, watch)
         return judge(answer, Object.keys(conditions).length > 0, options.now())
       })
     },
@@ -176,15 +230,18 @@ export function createFetcher(options: FetcherOptions): Fetcher {
         (WHOLE.has(answer.status) || answer.status === 206) &&
         /^image\//i.test(answer.header('content-type') ?? '')
       const ask = (method: 'GET' | 'HEAD', extra: Record<string, string>) =>
-        insist(url, undefined, (signal) => attempt(request, method, extra, signal))
+        insist(url, undefined, (signal, watch) => attempt(request, method, extra, signal, watch))
       const head = await ask('HEAD', {})
       return isImage(HEAD_REFUSED.has(head.status) ? await ask('GET', { Range: 'bytes=0-0' }) : head)
     },
     resting: () => breakers.open(),
+    pools: pools.names,
+    proxies: pools.status,
     close: () => {
       closing.abort(new ArtworkError('unavailable', 'shutting down'))
       guarded.close()
       excepted.close()
+      pools.close()
     },
   }
 }
@@ -199,6 +256,7 @@ const fixedHeaders = ({ userAgent, via }: FetcherOptions): Record<string, string
 const crowded = () => new ArtworkError('unavailable', 'too many images are being fetched', { retryAfter: 2 })
 
 const countsForBreaker = (error: unknown): boolean => {
+  if (isProxyTrouble(error)) return false
   const { code } = asArtworkError(error)
   return code === 'connection' || code === 'upstream_failed' || code === 'timeout'
 }

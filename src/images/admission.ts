@@ -45,7 +45,7 @@ export function createAdmission(settings: Settings) {
   const modern = modernFormats(settings.transform.formats)
 
   const sourceOf = (kind: string): Source => {
-    const source = sources.get(kind)
+    const source = sources.get(kind) ?? settings.sources.find((one) => one.owns?.(kind))
     if (source === undefined) throw new ArtworkError('invalid', 'image type is not known')
     return source
   }

@@ -2,7 +2,7 @@
 
 import type { Fetched } from '../fetch/fetcher.js'
 import { digestOf } from '../model/digest.js'
-import { boundedFreshness, type Entry, freshnessOf, imageName } from '../model/entry.js'
+import { boundedFreshness, type Entry, FOREVER_FRESH, freshnessOf, imageName } from '../model/entry.js'
 import {
   ArtworkError,
   asArtworkError,
@@ -131,6 +131,13 @@ export function createOriginals(context: Context) {
 
   /** How long what upstream told of may be used. A 304 that says nothing leaves it as it was (RFC 9111 §3.2). */
   const lifetimeOf = (original: Original, told: Fetched, held: Entry | undefined) => {
+    if (original.source.isLasting)
+      return {
+        checkedAt: now(),
+        freshFor: FOREVER_FRESH,
+        staleWhileRevalidate: undefined,
+        staleIfError: undefined,
+      }
     if (!isStrict(original)) {
       const freshFor = boundedFreshness(told.freshSeconds, settings.freshness.maxAge)
       return { checkedAt: now(), freshFor, staleWhileRevalidate: undefined, staleIfError: undefined }
@@ -216,6 +223,8 @@ export function createOriginals(context: Context) {
   const obtain = async (original: Original, options: OriginalOptions = {}): Promise<Known> => {
     const { signal, onlyIfCached = false } = options
     const entry = await find(original)
+    if (entry === undefined && original.source.isHosted)
+      throw new ArtworkError('unknown_image', 'there is no such image')
     if (entry === undefined)
       return onlyIfCached ? forbidAsking() : consult(original, undefined, false, signal)
     const freshness = freshnessOf(entry, settings.freshness, now())
@@ -257,6 +266,8 @@ export function createOriginals(context: Context) {
       // Only who needs its bytes uses an original; its row stays for as long as something made from it does.
       if (held !== undefined) store.use(known.entry.name)
       if (held !== undefined) return { ...known, ...held }
+      if (original.source.isHosted)
+        throw new ArtworkError('unavailable', 'the image cannot be read', { retryAfter: 60 })
       if (options.onlyIfCached) return forbidAsking()
       const again = await consult(original, undefined, false, options.signal)
       if (again.bytes !== undefined) return { ...again, bytes: again.bytes, from: 'upstream' }
@@ -270,6 +281,9 @@ export function createOriginals(context: Context) {
      */
     refresh: async (original: Original, unconditional = false): Promise<Refreshed> => {
       const before = await find(original)
+      // What its name stands for forever need not be asked about.
+      if (before !== undefined && original.source.isLasting && (before.held || original.source.isHosted))
+        return { entry: before, changed: false }
       const held = unconditional || before === undefined ? undefined : before
       const { entry } = await consult(original, held, true)
       return { entry, changed: before !== undefined && before.digest !== entry.digest }

@@ -39,8 +39,16 @@ export function createPurge(context: Context, admission: Admission, artworks: Ar
   const { settings, store } = context
   const { urls } = settings
 
-  /** Removes a name and everything that was made from it. Answers the entries. */
-  const removeTree = async (name: string): Promise<readonly Entry[]> => {
+  /** Whether a name is an upload: it is no copy of anything, and is only removed by who says so. */
+  const isHosted = (name: string): boolean => {
+    try {
+      return isImage(name) && admission.sourceOf(name.split('/')[1] ?? '').isHosted === true
+    } catch {
+      return false
+    }
+  }
+  /** Removes a name and everything that was made from it; of an upload, when it is purged, only the latter. */
+  const removeTree = async (name: string, isPurge = false): Promise<readonly Entry[]> => {
     const gone: Entry[] = []
     const remove = async (entry: Entry | undefined): Promise<void> => {
       if (entry !== undefined && (await store.remove(entry.name))) gone.push(entry)
@@ -50,7 +58,7 @@ export function createPurge(context: Context, admission: Admission, artworks: Ar
       for (const entry of store.select({ original: name, limit: BATCH })) await remove(entry)
     }
     store.failures.clear(name)
-    await remove(await store.recall(name))
+    if (!isPurge || !isHosted(name)) await remove(await store.recall(name))
     return gone
   }
   async function* everything(ownerKind?: string): AsyncGenerator<Entry> {
@@ -123,9 +131,9 @@ export function createPurge(context: Context, admission: Admission, artworks: Ar
       const { roots, tags } = await find(target)
       const gone: Entry[] = []
       // Twice: a write that had begun when the purge was noted ends in between.
-      for (const root of roots) gone.push(...(await removeTree(root)))
+      for (const root of roots) gone.push(...(await removeTree(root, true)))
       await sleep(SETTLE)
-      for (const root of roots) gone.push(...(await removeTree(root)))
+      for (const root of roots) gone.push(...(await removeTree(root, true)))
       const purged: Purged = {
         removed: gone.length,
         urls: [...new Set(gone.flatMap(urlsOf))],

@@ -69,6 +69,12 @@ const CLOCK_SLACK = 60_000
 /** What of an entry its freshness follows from. */
 export type Ageing = Pick<Entry, 'checkedAt' | 'freshFor' | 'staleWhileRevalidate' | 'staleIfError'>
 
+/** `freshFor` of what its name stands for forever: an upload, or a picture that is named by its digest. */
+export const FOREVER_FRESH = 8_640_000_000_000
+
+/** Whether an original can ever be another picture. */
+export const ages = (entry: Pick<Entry, 'freshFor'>): boolean => entry.freshFor < FOREVER_FRESH
+
 /** When an original stops being fresh, ms since the epoch. What is kept by upstream's own rules has no other bound. */
 export const freshUntil = (entry: Ageing, policy: FreshnessPolicy): number =>
   entry.checkedAt +
@@ -76,6 +82,7 @@ export const freshUntil = (entry: Ageing, policy: FreshnessPolicy): number =>
 
 /** Decides the freshness of an original (RFC 9111 §4.2, RFC 5861). */
 export function freshnessOf(entry: Ageing, policy: FreshnessPolicy, now: number): Freshness {
+  if (!ages(entry)) return 'fresh'
   if (entry.checkedAt > now + CLOCK_SLACK) return 'stale'
   const past = now - freshUntil(entry, policy)
   if (past < 0) return 'fresh'

@@ -46,6 +46,7 @@ const table = {
   gone: { status: 404, reason: 'http_404', retried: false, remember: once(HOUR) },
   unknown_image: { status: 404, reason: 'http_404', retried: false, remember: NEVER },
   method: { status: 405, reason: 'refused', retried: false, remember: NEVER },
+  slow_request: { status: 408, reason: 'timeout', retried: false, remember: NEVER },
   too_large: { status: 413, reason: 'too_large', retried: false, remember: once(HOUR) },
   unsupported: { status: 415, reason: 'unsupported', retried: false, remember: once(HOUR) },
   invalid_image: { status: 422, reason: 'invalid_image', retried: false, remember: once(HOUR) },

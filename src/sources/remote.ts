@@ -10,6 +10,8 @@ export interface RemoteOptions {
   readonly hosts: readonly string[]
   /** Fixed request headers by host pattern (a media server's token). They never reach a browser. */
   readonly headers?: Readonly<Record<string, Readonly<Record<string, string>>>>
+  /** Name of the proxy pool that the hosts are asked through, `*` for every pool. @default none */
+  readonly pool?: string
 }
 
 /** A remote source also tells whether it is open to every host, which takes signing keys. */
@@ -42,7 +44,7 @@ function readId(id: string): URL {
  * The source of `/images/remote/…` and of the URLs that entities keep.
  * @throws TypeError for a bad host pattern
  */
-export function remote({ hosts, headers = {} }: RemoteOptions): RemoteSource {
+export function remote({ hosts, headers = {}, pool }: RemoteOptions): RemoteSource {
   const rules = hosts.map(hostRule)
   const extra = Object.entries(headers).map(([pattern, fields]) => ({ rule: hostRule(pattern), fields }))
   const admits = (url: URL) => rules.some((rule) => rule(url))
@@ -68,6 +70,7 @@ export function remote({ hosts, headers = {} }: RemoteOptions): RemoteSource {
     locate: (address) => ({
       url: readId(address.id).href,
       admits,
+      pool,
       headersFor: (url) =>
         Object.assign({}, ...extra.filter(({ rule }) => rule(url)).map(({ fields }) => fields)),
     }),

@@ -28,6 +28,12 @@ export interface Source {
   readonly name: string
   /** The kinds of address that are its. */
   readonly kinds: readonly string[]
+  /** Kinds that are its though nobody listed them: asked where no source lists the kind. */
+  owns?(kind: string): boolean
+  /** Its originals are uploads: kept here, and nowhere to be fetched. @default false */
+  readonly isHosted?: boolean
+  /** An address of it stands for the same bytes forever, so that nobody is asked again. @default false */
+  readonly isLasting?: boolean
   /** The variant that is printed where none is asked for. */
   defaultVariant(kind: string): string
   /** Native widths of the kind, pixels, ascending; empty where any picture has its own. */

@@ -25,13 +25,15 @@ export const TMDB_SIZES: Readonly<Record<string, Table>> = {
     default: 'w185',
     shape: undefined,
   },
-  still: { sizes: ['w92', 'w185', 'w300', 'original'], default: 'w185', shape: 16 / 9 },
+  still: { sizes: ['w92', 'w185', 'w300', 'original'], default: 'w300', shape: 16 / 9 },
 }
 
 /** How to reach TMDb's images. */
 export interface TmdbOptions {
   /** Where the sizes begin. @default 'https://image.tmdb.org/t/p' */
   readonly baseUrl?: string
+  /** Name of the proxy pool that it is asked through, `*` for every pool. @default none */
+  readonly pool?: string
 }
 
 const FILE = /^[A-Za-z0-9_][A-Za-z0-9_-]{0,127}\.(?:jpe?g|png|gif|webp|svg)$/
@@ -43,7 +45,7 @@ const WEEK = { kind: 'immutable', maxAge: 604_800 } as const
  * The source of `poster backdrop profile logo still`: `{baseUrl}/{size}/{path}`.
  * @throws TypeError for a base that is no http or https URL
  */
-export function tmdb({ baseUrl = 'https://image.tmdb.org/t/p' }: TmdbOptions = {}): Source {
+export function tmdb({ baseUrl = 'https://image.tmdb.org/t/p', pool }: TmdbOptions = {}): Source {
   const base = parseBase(baseUrl)
   const tableOf = (kind: string): Table => {
     const table = Object.hasOwn(TMDB_SIZES, kind) ? TMDB_SIZES[kind] : undefined
@@ -69,6 +71,7 @@ export function tmdb({ baseUrl = 'https://image.tmdb.org/t/p' }: TmdbOptions = {
     locate: (original) => ({
       url: `${prefix}${original.variant}/${original.id}`,
       admits: (url) => url.host === base.host,
+      pool,
     }),
     claim: (url) => {
       if (!url.href.startsWith(prefix)) return undefined

@@ -1,4 +1,4 @@
-/** The database file of the catalogue: its schema, and how it is opened, replaced when damaged, and kept. */
+/** Database files: the schema of the catalogue, and how any of ours is opened, replaced when damaged, and kept. */
 import { rmSync, statSync } from 'node:fs'
 import Database from 'better-sqlite3'
 
@@ -68,14 +68,35 @@ function removeDatabase(file: string): void {
   for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix, { force: true })
 }
 
+/** What a database file of ours must be. */
+export interface Shape {
+  readonly schema: string
+  readonly version: number
+  /** Questions that a sound file answers. */
+  readonly checks: readonly string[]
+  /** Whether a commit waits for the disk. */
+  readonly synchronous: 'NORMAL' | 'FULL'
+}
+
 const TABLES = ['names', 'totals', 'changing', 'leases', 'failures', 'changes', 'places']
+/** The catalogue: it can be rebuilt, so that a commit need not wait for the disk. */
+const CATALOGUE: Shape = {
+  schema: SCHEMA,
+  version: SCHEMA_VERSION,
+  checks: [
+    ...TABLES.map((table) => `SELECT * FROM ${table} LIMIT 1`),
+    'SELECT sum(value) FROM totals; SELECT min(seq), max(seq) FROM changes',
+  ],
+  synchronous: 'NORMAL',
+}
 /** Another process may be making or replacing the file at the same moment. */
 const PASSING = ['SQLITE_BUSY', 'SQLITE_IOERR_DELETE_NOENT', 'SQLITE_PROTOCOL', 'SQLITE_LOCKED']
 const TRIES = 5
 
 class OtherSchema extends Error {}
 
-const inodeOf = (file: string): number | undefined => statSync(file, { throwIfNoEntry: false })?.ino
+/** The inode of a file, undefined where there is none. */
+export const inodeOf = (file: string): number | undefined => statSync(file, { throwIfNoEntry: false })?.ino
 
 /** One process at a time makes, checks or replaces the file. The lock is a database of its own, waited for. */
 function alone<T>(file: string, work: () => T): T {
@@ -88,18 +109,17 @@ function alone<T>(file: string, work: () => T): T {
   }
 }
 
-function openOnce(file: string): Database.Database {
+function openOnce(file: string, shape: Shape): Database.Database {
   const db = keep(new Database(file, { timeout: 5000 }))
   try {
-    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL')
+    db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${shape.synchronous}`)
     const version = keep(db.prepare<[], { user_version: number }>('PRAGMA user_version'))
     const create = db.transaction(() => {
-      if (version.get()?.user_version === 0) db.exec(SCHEMA)
+      if (version.get()?.user_version === 0) db.exec(shape.schema)
     })
     create.immediate()
-    if (version.get()?.user_version !== SCHEMA_VERSION) throw new OtherSchema('catalogue of another schema')
-    for (const table of TABLES) db.exec(`SELECT * FROM ${table} LIMIT 1`)
-    db.exec('SELECT sum(value) FROM totals; SELECT min(seq), max(seq) FROM changes')
+    if (version.get()?.user_version !== shape.version) throw new OtherSchema('a database of another schema')
+    for (const check of shape.checks) db.exec(check)
     return db
   } catch (error) {
     db.close()
@@ -115,8 +135,9 @@ function openOnce(file: string): Database.Database {
 export function openDatabase(
   file: string,
   damaged?: number,
+  shape: Shape = CATALOGUE,
 ): { db: Database.Database; inode: number | undefined } {
-  const opened = () => ({ db: openOnce(file), inode: inodeOf(file) })
+  const opened = () => ({ db: openOnce(file, shape), inode: inodeOf(file) })
   return alone(file, () => {
     if (damaged !== undefined && inodeOf(file) === damaged) removeDatabase(file)
     for (let attempt = 1; ; attempt += 1) {

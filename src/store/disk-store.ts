@@ -1,5 +1,5 @@
 /** The durable store: bytes in cacache, names and facts in the catalogue, both in one directory. */
-import { mkdirSync, statSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { access, constants, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { digestOf } from '../model/digest.js'
@@ -9,7 +9,7 @@ import type { Logger } from '../model/logger.js'
 import { BadContent, createBytes } from './cacache-store.js'
 import { type Catalogue, openCatalogue } from './catalogue.js'
 import { createChanges, type Shelf } from './changes.js'
-import { isDamage } from './database.js'
+import { inodeOf, isDamage } from './database.js'
 import { createLeases } from './leases.js'
 import { createPause } from './pause.js'
 import { enter } from './presence.js'
@@ -36,8 +36,6 @@ const RECOVER_EVERY = 10
 const NAMING_TRIES = 5
 /** A catalogue that cannot be opened is not tried more often, ms. */
 const REOPEN_EVERY = 1000
-
-const inodeOf = (file: string): number | undefined => statSync(file, { throwIfNoEntry: false })?.ino
 
 /**
  * Opens the store in `directory`, which is made where it is missing. What an earlier process left undone is

@@ -2,7 +2,7 @@
 import type { Router } from 'express'
 import type { Images, ServedImage } from '../images.js'
 import { type Address, makeAddress, pathSegments } from '../model/address.js'
-import { freshUntil } from '../model/entry.js'
+import { ages, freshUntil } from '../model/entry.js'
 import { ArtworkError } from '../model/errors.js'
 import { extensionOf, kindOfType } from '../model/media-type.js'
 import { ENTITY, INTERIM } from '../model/reply.js'
@@ -22,7 +22,8 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Hot
     if (segments === undefined) throw new ArtworkError('invalid', 'the path is not valid')
     const [kind = '', variant, ...id] = segments
     if (variant === undefined || id.length === 0) {
-      images.admission.sourceOf(kind)
+      const isUpload = images.admission.sourceOf(kind).isHosted === true
+      if (isUpload && variant !== undefined) return makeAddress(kind, 'original', variant)
       throw new ArtworkError('invalid', 'an image needs type, size and path')
     }
     return makeAddress(kind, variant, id.join('/'))
@@ -72,10 +73,11 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Hot
       entries: original === undefined || original === entry ? [entry] : [entry, original],
       asking,
       isTransient,
-      ...(original && {
-        checkedAt: original.checkedAt,
-        freshUntil: freshUntil(original, settings.freshness),
-      }),
+      ...(original &&
+        ages(original) && {
+          checkedAt: original.checkedAt,
+          freshUntil: freshUntil(original, settings.freshness),
+        }),
       ...(signedUntil !== undefined && { signedUntil }),
       ...(plainType !== undefined && { negotiated: { plainType, type } }),
       isHot: image.from === 'memory' && original !== undefined && !isInterim && !isTransient,

@@ -1,0 +1,24 @@
+/** A store over a store: originals that are uploads live on their own shelf, everything else below. */
+import type { Store } from './store.js'
+import type { UploadShelf } from './upload-shelf.js'
+
+/** Wraps `below`. Listing, clearing and bounds are the cache's: uploads have no part in them. */
+export function withUploads(below: Store, shelf: UploadShelf): Store {
+  return {
+    ...below,
+    find: (name, trust) => (shelf.isUpload(name) ? shelf.find(name) : below.find(name, trust)),
+    recall: async (name) => (shelf.isUpload(name) ? shelf.recall(name) : below.recall(name)),
+    use: (name) => {
+      if (!shelf.isUpload(name)) below.use(name)
+    },
+    read: (entry) => (shelf.isUpload(entry.name) ? shelf.read(entry) : below.read(entry)),
+    write: (entry, bytes) =>
+      shelf.isUpload(entry.name) ? shelf.save(entry, bytes) : below.write(entry, bytes),
+    amend: (entry, changes) => (shelf.isUpload(entry.name) ? entry : below.amend(entry, changes)),
+    remove: (name) => (shelf.isUpload(name) ? shelf.remove(name) : below.remove(name)),
+    close: async () => {
+      await shelf.close()
+      await below.close()
+    },
+  }
+}

@@ -1,0 +1,82 @@
+/** What the routers of the JSON API share: request ids, JSON bodies, and failures as `{ "detail": … }`. */
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { z } from 'zod'
+import { type ArtworkError, asArtworkError } from '../model/errors.js'
+import { jsonReply, type Reply } from '../model/reply.js'
+import type { Settings } from '../options.js'
+import { readBody, sendAndClose } from './body.js'
+import { type Problem, problemsOf } from './schemas.js'
+import { send } from './send.js'
+
+/** A body that is not what it should be: answered 422, with what is wrong. */
+export class BadBody extends Error {
+  readonly problems: readonly Problem[]
+  constructor(problems: readonly Problem[]) {
+    super('the body is not valid')
+    this.problems = problems
+  }
+}
+
+const REQUEST_ID = /^[A-Za-z0-9._:/+=-]{1,128}$/
+
+/** The id of a request: the one it came with, where that is sound, or a new one. */
+export function requestIdOf(req: IncomingMessage): string {
+  const given = req.headers['x-request-id']
+  return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
+}
+
+const JSON_ALLOWANCE = 64 * 1024
+
+/** Reads and checks a JSON body. @throws BadBody, ArtworkError `too_large` (413), `slow_request` (408) */
+export async function readJson<T extends z.ZodType>(
+  req: IncomingMessage,
+  schema: T,
+  limits: { readonly maxBytes?: number; readonly timeout: number },
+): Promise<z.output<T>> {
+  const bytes = await readBody(req, { maxBytes: JSON_ALLOWANCE, ...limits })
+  let value: unknown
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  } catch {
+    throw new BadBody([{ loc: ['body'], msg: 'the body is not JSON', type: 'json_invalid' }])
+  }
+  const parsed = schema.safeParse(value)
+  if (!parsed.success) throw new BadBody(problemsOf(parsed.error, value))
+  return parsed.data
+}
+
+/** The answer to a failure, as the JSON API words it. `invalid` in a body is 422, in a path 400. */
+export function jsonFailure(thrown: unknown, statusOf?: (error: ArtworkError) => number): Reply {
+  if (thrown instanceof BadBody) return jsonReply(422, { detail: thrown.problems })
+  const error = asArtworkError(thrown)
+  const status = statusOf?.(error) ?? error.status
+  const reply = jsonReply(status, { detail: error.message })
+  const waits = status === 503 || (status > 500 && error.retryAfter !== undefined)
+  return waits
+    ? { ...reply, headers: { ...reply.headers, 'Retry-After': String(error.retryAfter ?? 1) } }
+    : reply
+}
+
+/** Runs the work of a JSON route and sends what it comes to. Never throws. */
+export async function answerJson(
+  req: IncomingMessage,
+  res: ServerResponse,
+  settings: Pick<Settings, 'logger'>,
+  work: () => Promise<Reply>,
+): Promise<void> {
+  const id = requestIdOf(req)
+  let reply: Reply
+  try {
+    reply = await work()
+  } catch (error) {
+    if (!(error instanceof BadBody) && asArtworkError(error).code === 'unknown')
+      settings.logger.error({ err: error, requestId: id }, 'artwork: a request failed')
+    reply = jsonFailure(error)
+  }
+  const named = { ...reply, headers: { ...reply.headers, 'X-Request-Id': id } }
+  // An answer that came before the whole body: what is still coming is not read.
+  const isUnread = !req.complete && reply.status >= 400
+  if (isUnread) sendAndClose(req, res, named)
+  else send(req, res, named)
+}

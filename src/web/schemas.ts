@@ -1,0 +1,78 @@
+/** The bodies and answers of the JSON API: what validates a request is what the OpenAPI document prints. */
+import { z } from 'zod'
+
+/** Longest URL that is taken, characters. */
+export const LONGEST_URL = 4096
+
+/** `POST /images/{namespace}`. */
+export const uploadBody = z.object({
+  data: z.string().min(1).describe('The image: base64, or a data: URL.'),
+})
+const pool = z
+  .string()
+  .nullish()
+  .describe('Name of a proxy pool; left out: every pool, or none where there are none.')
+/** `POST /images/fetch`. */
+export const fetchBody = z.object({
+  url: z.string().min(1).max(LONGEST_URL).describe('Absolute http or https URL, or one of our own.'),
+  pool,
+})
+/** `POST /images/{namespace}/proxy`. */
+export const proxyBody = z.object({
+  urls: z.array(z.string().max(LONGEST_URL)).max(100).describe('Up to 100 URLs.'),
+  pool,
+})
+
+/** The answer to an upload. */
+export const uploaded = z.object({
+  image_id: z.string().regex(/^[0-9a-f]{32}$/),
+  url: z.string().describe('Where it is served.'),
+})
+/** The answer to a deletion. */
+export const deleted = z.object({ deleted_count: z.number().int().nonnegative() })
+/** The answer to a fetch. */
+export const fetched = z.object({ data: z.string().describe('The image in base64.'), mime_type: z.string() })
+/** The answer to many fetches. */
+export const proxied = z.object({
+  urls: z.record(z.string(), z.string()).describe('Where each source is kept now.'),
+  errors: z.record(z.string(), z.string()).optional().describe('Why the others are not.'),
+})
+/** One upload in a list. */
+export const listedImage = uploaded.extend({
+  content_type: z.string(),
+  width: z.number().int().nonnegative(),
+  height: z.number().int().nonnegative(),
+  bytes: z.number().int().nonnegative(),
+  stored_at: z.iso.datetime(),
+})
+/** The answer to a list. */
+export const listed = z.object({
+  images: z.array(listedImage),
+  next: z.string().nullable().describe('What to ask the next page with, as `after`.'),
+})
+/** One thing that is wrong with a body. */
+export const problem = z.object({
+  loc: z.array(z.union([z.string(), z.number()])),
+  msg: z.string(),
+  type: z.string(),
+})
+/** Any failure. */
+export const failure = z.object({ detail: z.union([z.string(), z.array(problem)]) })
+
+/** What is wrong with a body. */
+export type Problem = z.output<typeof problem>
+
+/** What is wrong with a value, in the words of the JSON API. */
+export function problemsOf(error: z.ZodError, value: unknown): readonly Problem[] {
+  return error.issues.map((issue) => {
+    const found = issue.path.reduce<unknown>(
+      (inner, key) => (typeof inner === 'object' && inner !== null ? Reflect.get(inner, key) : undefined),
+      value,
+    )
+    const loc = ['body', ...issue.path.map((part) => (typeof part === 'number' ? part : String(part)))]
+    const isMissing = issue.code === 'invalid_type' && found === undefined && issue.path.length > 0
+    return isMissing
+      ? { loc, msg: 'Field required', type: 'missing' }
+      : { loc, msg: issue.message, type: issue.code }
+  })
+}
