@@ -9,6 +9,7 @@ import { createDisplay } from './images/display.js'
 import { createFlights } from './images/flights.js'
 import { createHosting } from './images/hosting.js'
 import { createOriginals, type Known } from './images/originals.js'
+import { createProbe } from './images/probe.js'
 import { createPurge } from './images/purge.js'
 import { createRenditions } from './images/renditions.js'
 import { type Address, formatAddress, toAddress } from './model/address.js'
@@ -309,6 +310,8 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
       proxies: fetcher.proxies(),
       ...(hosting && { uploads: hosting.stats() }),
     }),
+    /** Whether something could be kept, an upload too, and whether pictures can be decoded. Never throws. */
+    probe: createProbe(context, hosting),
     /** Resolves when everything under way has landed. */
     landed: flights.landed,
   }

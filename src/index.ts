@@ -25,6 +25,8 @@ import { type Condition, createHealthRouter } from './web/health-router.js'
 import { createHotAnswers } from './web/hot-answers.js'
 import { createImagesRouter } from './web/images-router.js'
 import { createLocalRouter } from './web/local-router.js'
+import { createManageRouter } from './web/manage-router.js'
+import { createMetrics } from './web/metrics.js'
 import { createPlaceholderRouter } from './web/placeholders.js'
 import { addLink, preloadLink } from './web/preload.js'
 import { createUploadRouter } from './web/upload-router.js'
@@ -43,6 +45,7 @@ export type { Logger } from './model/logger.js'
 export type { EntityLike, Repository, SavedImage } from './model/repository.js'
 export { signAddress } from './model/signature.js'
 export type { Preset } from './model/variant.js'
+export { type Environment as ArtworkEnvironment, optionsFromEnv } from './options/env.js'
 export type { ArtworkOptions } from './options.js'
 export type { Enqueued, Priority, RefresherStatus } from './refresher/refresher.js'
 export { type RemoteOptions, remote } from './sources/remote.js'
@@ -123,8 +126,10 @@ export interface Artwork {
    * answered before, with the same bytes and fields; the app's own middleware does not see those requests.
    */
   listener(app: RequestListener): RequestListener
-  /** `/health` and `/ready`, for whoever watches the process. */
+  /** `/health`, `/ready` and `/metrics`, for whoever watches the process. */
   readonly healthRouter: Router
+  /** The JSON API's own description: `/openapi.json`, and `/docs` to read and try it. */
+  readonly manageRouter: Router
   /** Adds the filters to a Nunjucks environment. */
   installTemplates(environment: Environment): void
   /**
@@ -150,15 +155,19 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   const { logger, now, kinds } = settings
   const uploadSource = settings.sources.find(isUploadSource)
   const { layer, shelf } = await openStore(settings, uploadSource)
-  const fetcher = createFetcher({
-    ...settings.fetch,
-    lookup: settings.fetch.lookup,
-    via: ownVia(settings),
-    now,
-  })
-  const transformer = settings.transform.isolate
-    ? createWorkerPool(settings.transform)
-    : createInProcess(settings.transform)
+  const metrics = createMetrics()
+  const fetcher = metrics.timedFetcher(
+    createFetcher({
+      ...settings.fetch,
+      lookup: settings.fetch.lookup,
+      proxies: settings.fetch.proxies,
+      via: ownVia(settings),
+      now,
+    }),
+  )
+  const transformer = metrics.timedTransformer(
+    settings.transform.isolate ? createWorkerPool(settings.transform) : createInProcess(settings.transform),
+  )
 
   // Images find originals stale and artwork lost; the refresher acts on it. Each is handed the other's verbs here.
   const images: Images = createImages(
@@ -178,6 +187,8 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     { refresh: images.refresh, heal: images.heal, download: images.downloadAndCache },
     { concurrency: 4, now, logger },
   )
+
+  metrics.watch({ stats: images.stats, refresher: refresher.status, decoding: transformer.load })
 
   const hot = createHotAnswers(settings, {
     keepsBytes: layer.keepsBytes,
@@ -200,15 +211,23 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   router.use(settings.urls.placeholders, createPlaceholderRouter(settings))
 
   let closing: Promise<void> | undefined
-  const condition = (): Condition => {
+  const condition = async (): Promise<Condition> => {
+    if (closing !== undefined) return { status: 'closing', reasons: ['shutting down'] }
+    const { keeps, keepsUploads, decodes } = await images.probe()
     const { rebuilding, durable, paused } = images.stats()
+    const failing = [
+      ...(decodes ? [] : ['pictures cannot be decoded']),
+      ...(keepsUploads ? [] : ['uploads cannot be kept']),
+    ]
     const reasons = [
+      ...failing,
       ...(paused === undefined ? [] : [`${paused}: nothing new is kept for a minute`]),
+      ...(keeps || paused !== undefined ? [] : ['nothing new can be kept']),
       ...(rebuilding ? ['the catalogue was lost and is being rebuilt'] : []),
       ...(durable ? [] : ['the directory cannot be used: pictures are kept in memory only']),
     ]
-    if (closing !== undefined) return { status: 'closing', reasons: ['shutting down', ...reasons] }
-    return { status: reasons.length > 0 ? 'degraded' : 'ready', reasons }
+    const status = failing.length > 0 ? 'failing' : reasons.length > 0 ? 'degraded' : 'ready'
+    return { status, reasons }
   }
   const close = async (): Promise<void> => {
     await within(CLOSE_WITHIN, refresher.close().then(images.landed))
@@ -254,7 +273,8 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     listener: (app) => (req, res) => {
       if (closing !== undefined || !hot.answer(req.url ?? '', req, res)) app(req, res)
     },
-    healthRouter: createHealthRouter(condition),
+    healthRouter: createHealthRouter(condition, metrics),
+    manageRouter: createManageRouter(settings, uploadSource !== undefined),
     installTemplates: (environment) => installFilters(environment, templates),
     preload: (res, subject, { kind, widths, format, sizes = '100vw', requireLocal } = {}) => {
       const asked = { kind, widths, format, require_local: requireLocal }

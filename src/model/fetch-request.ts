@@ -6,6 +6,8 @@ export interface FetchRequest {
   readonly url: string
   /** Name of the pool of proxies that it goes through; undefined: every pool, and none where there are none. */
   readonly pool?: string | undefined
+  /** Whether an answer that is a failure says that there is no such image. */
+  readonly isMissing?: ((status: number, text: string) => boolean) | undefined
   /** Fixed request headers for the hosts of this source; never a client's. */
   readonly headersFor?: ((url: URL) => Readonly<Record<string, string>>) | undefined
   /** Whether the source allows this URL; asked for the first hop and for each redirect. */

@@ -5,7 +5,7 @@
 import type { Address } from '../model/address.js'
 import type { FetchRequest } from '../model/fetch-request.js'
 import type { CachePolicy } from '../model/reply.js'
-import type { Recipe, Variant } from '../model/variant.js'
+import type { Preset, Recipe, Variant } from '../model/variant.js'
 
 /** An address that a source accepts. */
 export interface Checked {
@@ -21,6 +21,18 @@ export interface Question {
   readonly variant: Variant
   /** What the variant comes down to: sizes for choosing among native ones. */
   readonly recipe: Recipe
+}
+
+/** What a source may ask for when it needs more than its own tables. The I/O is the pipeline's. */
+export interface Means {
+  /** The text of a small document; undefined where there is none (404, 410). @throws ArtworkError */
+  document(request: FetchRequest): Promise<string | undefined>
+  /** What a source wants to remember, bounded, and kept over a restart: with when it was noted, ms since the epoch. */
+  readonly notes: {
+    get(key: string): { readonly value: string; readonly at: number } | undefined
+    set(key: string, value: string): void
+  }
+  now(): number
 }
 
 /** A provider of originals. */
@@ -48,9 +60,26 @@ export interface Source {
    */
   originalsOf(original: Address, anyKind: boolean): readonly Address[]
   /** Where an original is fetched; asked on a miss only. */
-  locate(original: Address): FetchRequest | Promise<FetchRequest>
+  locate(original: Address, means: Means): FetchRequest | Promise<FetchRequest>
+  /** Whether the bytes are those that the address stands for. @throws ArtworkError `bad_answer` (502) */
+  verify?(original: Address, bytes: Buffer): void
   /** The original behind a URL that an app keeps, where it is this source's. @throws ArtworkError as {@link check} */
   claim(url: URL): Address | undefined
+  /**
+   * How its pictures are printed, where that is not the usual way: under another base, or by a URL of its own
+   * (undefined: none is known yet).
+   */
+  print?(
+    kind: string,
+    id: string,
+    means: Pick<Means, 'notes'>,
+  ): { readonly base: string } | { readonly url: string | undefined } | undefined
+  /** What its variants are called in refusals. @default 'size' */
+  readonly noun?: string
+  /** Presets that come with it. */
+  readonly presets?: Readonly<Record<string, Preset>>
+  /** After how long nobody used a picture of it is given up, and how often that is looked for, ms; 0: never. */
+  readonly idle?: { readonly maxIdle: number; readonly sweepEvery: number }
   /** How long clients may keep a picture whose URL has no `?v=`; undefined for the rule of entities. */
   readonly cache: CachePolicy | undefined
 }

@@ -1,6 +1,6 @@
 /** The durable store: bytes in cacache, names and facts in the catalogue, both in one directory. */
 import { mkdirSync } from 'node:fs'
-import { access, constants, mkdir } from 'node:fs/promises'
+import { access, constants, mkdir, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { digestOf } from '../model/digest.js'
 import type { Entry } from '../model/entry.js'
@@ -302,6 +302,16 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
     purges: () => safely('look-up', () => catalogue().purges(), 0),
     notePurge: () => safely('purging', () => catalogue().notePurge(), undefined),
     verify: upkeep.verify,
+    canWrite: async () => {
+      const file = join(directory, `.probe-${process.pid}`)
+      try {
+        await writeFile(file, 'x')
+        await unlink(file)
+        return pause.reason() === undefined
+      } catch {
+        return false
+      }
+    },
     settled: () => tidied,
     close: async () => {
       if (closed) return

@@ -112,6 +112,7 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
       leftovers: 0,
       names: [],
     }),
+    canWrite: () => Promise.resolve(true),
     settled: () => Promise.resolve(),
     close: () => Promise.resolve(),
   }

@@ -139,6 +139,8 @@ export interface Store {
   stats(): StoreStats
   /** Reads everything and checks it against its digest, slowly, beside readers and writers. Mends what it finds. */
   verify(options?: VerifyOptions): Promise<VerifyReport>
+  /** Whether something could be kept now: a file is written to find out. Never throws. */
+  canWrite(): Promise<boolean>
   /** Resolves when what an earlier process left undone has been tidied up, and lost names have been read back. */
   settled(): Promise<void>
   close(): Promise<void>

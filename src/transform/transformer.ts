@@ -35,7 +35,13 @@ export interface JobOptions {
   readonly isBackground?: boolean | undefined
 }
 
-/** Two verbs and an end. */
+/** Jobs at the moment. */
+export interface Load {
+  readonly running: number
+  readonly waiting: number
+}
+
+/** Two verbs, a look at what is going on, and an end. */
 export interface Transformer {
   /**
    * Decodes the image to its end, so that a damaged one is found before it is kept. SVG is not decoded.
@@ -44,5 +50,6 @@ export interface Transformer {
   inspect(bytes: Buffer, kind: Kind, about?: JobOptions): Promise<Inspected>
   /** Makes a rendition. @throws the same */
   transform(bytes: Buffer, kind: Kind, recipe: Recipe, about?: JobOptions): Promise<Made>
+  load(): Load
   close(): Promise<void>
 }

@@ -226,6 +226,10 @@ export function createWorkerPool(options: PoolOptions): Transformer {
       const made = await run<Made>('transform', [bytes, kind, recipe], about)
       return { ...made, bytes: Buffer.from(made.bytes.buffer, made.bytes.byteOffset, made.bytes.byteLength) }
     },
+    load: () => ({
+      running: [...children].filter(({ job }) => job !== undefined).length,
+      waiting: queue.length,
+    }),
     close: async () => {
       closed = true
       clearTimeout(later)

@@ -1,28 +1,48 @@
-/** `/health` (the process answers) and `/ready` (it should be sent requests, and how well it can answer them). */
+/** `/health` (the process answers), `/ready` (it should be sent requests, and how well it can answer them), `/metrics`. */
 import express, { type Router } from 'express'
-import { jsonReply, replyToMethod } from '../model/reply.js'
+import { asArtworkError } from '../model/errors.js'
+import { jsonReply, plainReply, type Reply, replyToMethod } from '../model/reply.js'
+import { jsonFailure, requestIdOf } from './json-api.js'
+import type { Metrics } from './metrics.js'
 import { readUrl } from './reply-router.js'
 import { send } from './send.js'
 
-/** How the toolkit stands: `ready`; `degraded`, it answers, but something is amiss; `closing`, ask somebody else. */
+/**
+ * How the toolkit stands: `ready`; `degraded`, it answers, but something is amiss; `failing`, it cannot do what it is
+ * there for; `closing`, ask somebody else.
+ */
 export interface Condition {
-  readonly status: 'ready' | 'degraded' | 'closing'
+  readonly status: 'ready' | 'degraded' | 'failing' | 'closing'
   /** What is amiss, in words. */
   readonly reasons: readonly string[]
 }
 
-/** Makes the router; other paths go on to the app. `/ready` is 503 only while closing: what is degraded still serves. */
-export function createHealthRouter(condition: () => Condition): Router {
+/** Makes the router; other paths go on to the app. `/ready` is 503 while closing or failing: what is degraded still serves. */
+export function createHealthRouter(condition: () => Promise<Condition>, metrics: Metrics): Router {
+  const ready = async (): Promise<Reply> => {
+    const now = await condition()
+    return jsonReply(now.status === 'closing' || now.status === 'failing' ? 503 : 200, now)
+  }
+  const answers: Readonly<Record<string, () => Promise<Reply>>> = {
+    '/health': async () => jsonReply(200, { status: 'ok' }),
+    '/ready': ready,
+    '/metrics': async () =>
+      plainReply(200, await metrics.print(), '', { 'Content-Type': metrics.contentType }),
+  }
   const router = express.Router()
   router.use((req, res, next) => {
     const { path } = readUrl(req.url)
-    if (path !== '/health' && path !== '/ready') next()
-    else if (req.method !== 'GET' && req.method !== 'HEAD') send(req, res, replyToMethod(req.method, ''))
-    else if (path === '/health') send(req, res, jsonReply(200, { status: 'ok' }))
-    else {
-      const now = condition()
-      send(req, res, jsonReply(now.status === 'closing' ? 503 : 200, now))
-    }
+    const answer = Object.hasOwn(answers, path) ? answers[path] : undefined
+    if (answer === undefined) return next()
+    const isRead = req.method === 'GET' || req.method === 'HEAD'
+    const reply = isRead ? answer() : Promise.resolve(replyToMethod(req.method, ''))
+    const id = requestIdOf(req)
+    reply
+      .catch((error) => jsonFailure(asArtworkError(error)))
+      .then(({ status, headers, body }) =>
+        send(req, res, { status, headers: { ...headers, 'X-Request-Id': id }, body }),
+      )
+      .catch(next)
   })
   return router
 }

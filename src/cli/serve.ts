@@ -1,0 +1,114 @@
+/** `express-artwork serve`: hosting, fetching, health and metrics as a service, from environment variables alone. */
+import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { parseEnv } from 'node:util'
+import closeWithGrace from 'close-with-grace'
+import express from 'express'
+import { pino } from 'pino'
+import { pinoHttp } from 'pino-http'
+import { createArtwork, optionsFromEnv } from '../index.js'
+
+/** Where the environment comes from, and where to listen. */
+export interface ServeOptions {
+  /** A file of variables; what the environment says itself counts more. */
+  readonly envFile?: string | undefined
+  readonly port?: string | undefined
+  readonly host?: string | undefined
+}
+
+const REQUEST_ID = /^[A-Za-z0-9._:/+=-]{1,128}$/
+const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
+/** Ms in which open connections may finish. */
+const CLOSE_WITHIN = 25_000
+
+/** The variables of a file under those of the environment. @throws Error when the file cannot be read */
+export function environment(
+  envFile: string | undefined,
+  own: Readonly<Record<string, string | undefined>> = process.env,
+): Readonly<Record<string, string | undefined>> {
+  if (envFile === undefined) return own
+  let text: string
+  try {
+    text = readFileSync(envFile, 'utf8')
+  } catch (error) {
+    throw new Error(`--env-file must be a file that can be read, got ${JSON.stringify(envFile)}`, {
+      cause: error,
+    })
+  }
+  return { ...parseEnv(text), ...own }
+}
+
+/** A path without its query: a signature is no business of a log. */
+const pathOf = (url: string | undefined): string => (url ?? '').replace(/\?.*$/, '')
+
+/** Starts the service. Resolves when it listens. @throws TypeError for a wrong variable, naming it, the rule and the value */
+export async function serve({ envFile, port, host }: ServeOptions): Promise<void> {
+  const env = environment(envFile)
+  const level = env.ARTWORK_LOG_LEVEL ?? 'info'
+  if (!LEVELS.includes(level))
+    throw new TypeError(`ARTWORK_LOG_LEVEL must be one of ${LEVELS.join(', ')}, got ${JSON.stringify(level)}`)
+  const where = port ?? env.PORT ?? '3000'
+  if (!/^\d{1,5}$/.test(where) || Number(where) > 65_535)
+    throw new TypeError(`PORT must be a port number, got ${JSON.stringify(where)}`)
+  const logger = pino({ level }, pino.destination({ dest: 2, sync: false }))
+  const artwork = await createArtwork({ logger, ...optionsFromEnv(env) })
+
+  const app = express()
+  app.disable('x-powered-by')
+  app.use(
+    pinoHttp<IncomingMessage, ServerResponse>({
+      logger,
+      genReqId: (req, res) => {
+        const given = req.headers['x-request-id']
+        const id = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
+        // The routers of the JSON API answer with it too: one id for one request.
+        req.headers['x-request-id'] = id
+        res.setHeader('X-Request-Id', id)
+        return id
+      },
+      customLogLevel: (_req, res, error) => (error || res.statusCode >= 500 ? 'warn' : 'info'),
+      // Nothing of a request but what can hold no secret.
+      serializers: {
+        req: (req: { id: unknown; method: string; url: string; remoteAddress: string }) => ({
+          id: req.id,
+          method: req.method,
+          path: pathOf(req.url),
+          from: req.remoteAddress,
+        }),
+        res: (res: { statusCode: number }) => ({ status: res.statusCode }),
+      },
+    }),
+  )
+  app.use(artwork.router)
+  app.use('/api/images', artwork.manageRouter)
+  app.use(artwork.healthRouter)
+  app.use((_req, res) => {
+    res.status(404).json({ detail: 'there is nothing here' })
+  })
+  artwork.start()
+  const server = createServer(app)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(Number(where), host ?? env.HOST ?? '0.0.0.0', resolve)
+  })
+  const { address, port: listening } = server.address() as AddressInfo
+  const shown = address === '0.0.0.0' || address === '::' ? 'localhost' : address
+  process.stdout.write(
+    `express-artwork serves at http://${shown.includes(':') ? `[${shown}]` : shown}:${listening}\n`,
+  )
+
+  closeWithGrace({ delay: CLOSE_WITHIN, logger: false }, async ({ err }) => {
+    if (err) logger.error({ err }, 'artwork: an error that nobody took')
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+    server.closeIdleConnections()
+    const finished = artwork.close()
+    // Kept-alive connections end with the answer they wait for.
+    const sweep = setInterval(() => server.closeIdleConnections(), 100).unref()
+    await closed
+    clearInterval(sweep)
+    await finished
+    logger.flush()
+  })
+}

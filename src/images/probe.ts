@@ -1,0 +1,57 @@
+/** Whether the parts that everything rests on work now: a file is written, a picture is decoded. */
+import { asArtworkError } from '../model/errors.js'
+import type { Format } from '../model/media-type.js'
+import type { Context } from './context.js'
+import type { Hosting } from './hosting.js'
+
+/** What works. */
+export interface Probed {
+  readonly keeps: boolean
+  /** True where there are no uploads. */
+  readonly keepsUploads: boolean
+  readonly decodes: boolean
+}
+
+/** One white pixel in each format. */
+const PIXELS: Readonly<Record<Format, string>> = {
+  png: 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAMAAAAoyzS7AAAAA1BMVEX///+nxBvIAAAACXBIWXMAAAPoAAAD6AG1e1JrAAAACklEQVQImWNgAAAAAgAB9HFkpgAAAABJRU5ErkJggg==',
+  gif: 'R0lGODlhAQABAIAAAExpcf///yH5BAUAAAAALAAAAAABAAEAAAICTAEAOw==',
+  webp: 'UklGRiQAAABXRUJQVlA4IBgAAAAwAQCdASoBAAEADMDOJaQAA3AA/uuuAAA=',
+  jpeg: '/9j/2wBDAP//////////////////////////////////////////////////////////////////////////////////////2wBDAf//////////////////////////////////////////////////////////////////////////////////////wAARCAABAAEDASIAAhEBAxEB/8QAFQABAQAAAAAAAAAAAAAAAAAAAAP/xAAUEAEAAAAAAAAAAAAAAAAAAAAA/8QAFAEBAAAAAAAAAAAAAAAAAAAAAP/EABQRAQAAAAAAAAAAAAAAAAAAAAD/2gAMAwEAAhEDEQA/AKAA/9k=',
+  avif: 'AAAAHGZ0eXBhdmlmAAAAAG1pZjFhdmlmbWlhZgAAANZtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAAACJpbG9jAAAAAERAAAEAAQAAAAAA+gABAAAAAAAAABwAAAAjaWluZgAAAAAAAQAAABVpbmZlAgAAAAABAABhdjAxAAAAAA5waXRtAAAAAAABAAAAVmlwcnAAAAA4aXBjbwAAAAxhdjFDgSACAAAAABRpc3BlAAAAAAAAAAEAAAABAAAAEHBpeGkAAAAAAwgICAAAABZpcG1hAAAAAAAAAAEAAQOBAgMAAAAkbWRhdBIACgc4AAaQENBpMg8f8mKE4AAWAACQNY48fWQ=',
+}
+const ORDER: readonly Format[] = ['png', 'gif', 'webp', 'jpeg', 'avif']
+/** Answers stand for this long, ms: who asks often learns nothing more, and costs nothing. */
+const STANDS_FOR = 2000
+
+/** Makes the probe. Asked again within two seconds, it answers the same. */
+export function createProbe(
+  context: Context,
+  hosting: Pick<Hosting, 'canWrite'> | undefined,
+): () => Promise<Probed> {
+  let before: { readonly at: number; readonly probed: Promise<Probed> } | undefined
+  return () => {
+    const at = performance.now()
+    if (before === undefined || at - before.at >= STANDS_FOR)
+      before = { at, probed: tryAll(context, hosting) }
+    return before.probed
+  }
+}
+
+async function tryAll(
+  { store, transformer, settings }: Context,
+  hosting: Pick<Hosting, 'canWrite'> | undefined,
+): Promise<Probed> {
+  const format = ORDER.find((one) => settings.transform.formats.includes(one)) ?? 'png'
+  const decoding = transformer.inspect(Buffer.from(PIXELS[format], 'base64'), format).then(
+    () => true,
+    // A decoder that has too much to do is at work.
+    (error) => asArtworkError(error).code === 'unavailable',
+  )
+  const [keeps, keepsUploads, decodes] = await Promise.all([
+    store.canWrite(),
+    hosting === undefined ? true : hosting.canWrite(),
+    decoding,
+  ])
+  return { keeps, keepsUploads, decodes }
+}
