@@ -3,11 +3,12 @@ import type { Fetcher } from './fetch/fetcher.js'
 import type { ProxyStatus } from './fetch/proxy-pool.js'
 import { type Admitted, createAdmission } from './images/admission.js'
 import { createArtworks, type DownloadRequest, type SaveImageResult } from './images/artworks.js'
-import { type OptimizeOptions, type OptimizeResult, optimize } from './images/cleanup.js'
+import { expire, type OptimizeOptions, type OptimizeResult, optimize } from './images/cleanup.js'
 import type { Asking, Context, Counts, Obtained, Told } from './images/context.js'
 import { createDisplay } from './images/display.js'
 import { createFlights } from './images/flights.js'
 import { createHosting } from './images/hosting.js'
+import { remembered } from './images/notes.js'
 import { createOriginals, type Known } from './images/originals.js'
 import { createProbe } from './images/probe.js'
 import { createPurge } from './images/purge.js'
@@ -18,6 +19,7 @@ import { type Entry, imageName } from './model/entry.js'
 import { ArtworkError, asArtworkError } from './model/errors.js'
 import { sniff, typeOf } from './model/media-type.js'
 import type { Settings } from './options.js'
+import type { Means } from './sources/source.js'
 import type { UploadSource } from './sources/upload.js'
 import type { Store, StoreStats, VerifyOptions, VerifyReport } from './store/store.js'
 import type { UploadShelf, UploadStats } from './store/upload-shelf.js'
@@ -102,7 +104,12 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     failures: 0,
   }
   const flights = createFlights()
-  const context: Context = { settings, store, fetcher, transformer, flights, counts, tell }
+  const means: Means = {
+    document: (request) => fetcher.document(request),
+    notes: remembered(store.notes),
+    now: settings.now,
+  }
+  const context: Context = { settings, store, fetcher, transformer, flights, counts, tell, means }
   const admission = createAdmission(settings)
   const originals = createOriginals(context)
   const renditions = createRenditions(context, originals)
@@ -141,7 +148,7 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
   /** An `auto` variant as the format that the asker likes. AVIF, that takes long, is made for the next one. */
   const obtainAuto = async (admitted: Admitted, options: GetOptions): Promise<ServedImage> => {
     const known = await originals.obtain(admitted.original, options)
-    const plainType = known.entry.type
+    const plainType = admission.plainTypeOf(admitted, known.entry.type)
     const best = admission.settle(admitted, options.accept, plainType)
     const second = admission.settle(admitted, options.accept, plainType, 'avif')
     const isLate =
@@ -220,7 +227,7 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     validateImage: async (url: string): Promise<boolean> => {
       try {
         const original = admission.claim(url)
-        return await fetcher.probe({ ...(await original.source.locate(original.address)), url })
+        return await fetcher.probe({ ...(await original.source.locate(original.address, means)), url })
       } catch (error) {
         if (asArtworkError(error).code === 'unknown')
           settings.logger.error({ err: error }, 'artwork: a check failed')
@@ -279,6 +286,8 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     purge,
     /** Removes what was not used for long, orphans and damaged copies. */
     optimizeCache: (options?: OptimizeOptions): Promise<OptimizeResult> => optimize(context, options),
+    /** Gives up what nobody looked at for so long, ms. Answers how many names. */
+    expire: (kinds: readonly string[], maxIdle: number): Promise<number> => expire(context, kinds, maxIdle),
     /** Forgets everything that can be fetched again. */
     clearCache: async (): Promise<void> => {
       await flights.landed()

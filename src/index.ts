@@ -48,6 +48,7 @@ export type { Preset } from './model/variant.js'
 export { type Environment as ArtworkEnvironment, optionsFromEnv } from './options/env.js'
 export type { ArtworkOptions } from './options.js'
 export type { Enqueued, Priority, RefresherStatus } from './refresher/refresher.js'
+export { type AtprotoOptions, atproto, type Identity } from './sources/atproto.js'
 export { type RemoteOptions, remote } from './sources/remote.js'
 export type { Source } from './sources/source.js'
 export { type TmdbOptions, tmdb } from './sources/tmdb.js'
@@ -144,6 +145,8 @@ export interface Artwork {
 }
 
 const CLOSE_WITHIN = 20_000
+/** Longest time that a timer takes, ms. */
+const LONGEST_TIMER = 2 ** 31 - 1
 
 /**
  * Creates the toolkit. Does no slow work: what was lost on disk is rebuilt, and children are started, later.
@@ -210,6 +213,22 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   router.use(settings.urls.images, createImagesRouter(images, settings, hot))
   router.use(settings.urls.placeholders, createPlaceholderRouter(settings))
 
+  const sweeps = settings.sources.flatMap(({ kinds, idle }) =>
+    idle === undefined || idle.maxIdle === 0 || idle.sweepEvery === 0
+      ? []
+      : [
+          setInterval(
+            () => {
+              images
+                .expire(kinds, idle.maxIdle)
+                .catch((error) =>
+                  logger.error({ err: error }, 'artwork: looking for what nobody uses failed'),
+                )
+            },
+            Math.min(idle.sweepEvery, LONGEST_TIMER),
+          ).unref(),
+        ],
+  )
   let closing: Promise<void> | undefined
   const condition = async (): Promise<Condition> => {
     if (closing !== undefined) return { status: 'closing', reasons: ['shutting down'] }
@@ -230,6 +249,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     return { status, reasons }
   }
   const close = async (): Promise<void> => {
+    for (const sweep of sweeps) clearInterval(sweep)
     await within(CLOSE_WITHIN, refresher.close().then(images.landed))
     fetcher.close()
     await transformer.close()

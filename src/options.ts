@@ -211,7 +211,8 @@ export function settleOptions(given: ArtworkOptions = {}): Settings {
   const parsed = optionsSchema.safeParse(given)
   if (!parsed.success)
     throw new TypeError(parsed.error.issues.map((issue) => explain(issue, given)).join('; '))
-  const { entities, ...settings } = parsed.data
+  const { entities, ...told } = parsed.data
+  const settings = { ...told, presets: { ...presetsOf(told.sources), ...told.presets } }
   for (const name of Object.keys(settings.presets)) {
     const problem = presetNameProblem(name)
     if (problem !== undefined) throw new TypeError(`presets.${name} ${problem}`)
@@ -229,6 +230,22 @@ export function settleOptions(given: ArtworkOptions = {}): Settings {
     }
   }
   return Object.freeze({ ...settings, kinds })
+}
+
+/** The presets that sources bring along. @throws TypeError */
+function presetsOf(sources: readonly Source[]): Record<string, z.output<typeof preset>> {
+  const found: Record<string, z.output<typeof preset>> = {}
+  for (const source of sources) {
+    const parsed = z.record(z.string(), preset).safeParse(source.presets ?? {})
+    if (!parsed.success)
+      throw new TypeError(
+        parsed.error.issues
+          .map((issue) => `${source.name}.presets.${explain(issue, source.presets)}`)
+          .join('; '),
+      )
+    Object.assign(found, parsed.data)
+  }
+  return found
 }
 
 function explain(issue: z.core.$ZodIssue, given: unknown): string {

@@ -48,6 +48,8 @@ export type Fetched =
 export interface Fetcher {
   /** Fetches an image. @throws ArtworkError any row that has to do with an upstream */
   fetch(request: FetchRequest, validators?: Validators, signal?: AbortSignal): Promise<Fetched>
+  /** The text of a small document; undefined where there is none. @throws ArtworkError as `fetch` does */
+  document(request: FetchRequest, signal?: AbortSignal): Promise<string | undefined>
   /** Asks whether a URL answers with an image, without keeping it. @throws ArtworkError `refused`, `invalid` */
   probe(request: FetchRequest): Promise<boolean>
   /** Hosts whose breaker is open. */
@@ -60,6 +62,8 @@ export interface Fetcher {
 }
 
 const ACCEPT = 'image/webp,image/png,image/jpeg,image/gif,image/svg+xml;q=0.8,*/*;q=0.1'
+const ACCEPT_DOCUMENT = 'application/did+ld+json,application/json'
+const LARGEST_DOCUMENT = 64 * 1024
 /** A 203 is a 200 that a proxy has been at: the bytes are looked at anyway (RFC 9110 §15.3.4). */
 const WHOLE = new Set([200, 203])
 const REDIRECTS = new Set([301, 302, 303, 307, 308])
@@ -124,9 +128,10 @@ export function createFetcher(options: FetcherOptions): Fetcher {
           headers: { ...request.headersFor?.(url), ...fixedHeaders(options), ...extra },
           agent: agentOf(url),
           signal,
-          wantsBody: (status) => WHOLE.has(status) || status === 206,
+          wantsBody: (status) =>
+            WHOLE.has(status) || status === 206 || (status >= 400 && request.isMissing !== undefined),
         },
-        options,
+        { ...options, maxBytes: request.maxBytes ?? options.maxBytes },
       )
       if (!REDIRECTS.has(answer.status)) return answer
       const location = answer.header('location')
@@ -221,7 +226,20 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       }
       return insist(url, signal, async (current, watch) => {
         const answer = await attempt(request, 'GET', conditions, current, watch)
+        if (request.isMissing?.(answer.status, answer.bytes.toString('utf8').slice(0, 1000)))
+          throw new ArtworkError('not_found', 'there is no such image')
         return judge(answer, Object.keys(conditions).length > 0, options.now())
+      })
+    },
+    document: (request, signal) => {
+      const url = checkUrl(request.url, options, request.admits)
+      const small = { ...request, maxBytes: LARGEST_DOCUMENT }
+      return insist(url, signal, async (current, watch) => {
+        const answer = await attempt(small, 'GET', { Accept: ACCEPT_DOCUMENT }, current, watch)
+        const { status, bytes, header } = answer
+        if (WHOLE.has(status)) return bytes.toString('utf8')
+        if (status === 404 || status === 410) return undefined
+        throw failureOf(status, header('retry-after'), options.now())
       })
     },
     probe: async (request) => {

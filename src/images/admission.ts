@@ -3,7 +3,7 @@
 import { modernFormats, negotiate } from '../model/accept.js'
 import { type Address, formatAddress } from '../model/address.js'
 import { ArtworkError } from '../model/errors.js'
-import type { Format } from '../model/media-type.js'
+import { type Format, typeOf } from '../model/media-type.js'
 import {
   formatVariant,
   isAsFetched,
@@ -55,8 +55,16 @@ export function createAdmission(settings: Settings) {
     const { width, height, cover } = variant
     return width !== undefined && height === undefined && !cover && settings.widths.includes(width)
   }
-  const refuse = (): never => {
-    throw new ArtworkError('invalid', 'this size is not offered for this type')
+  const refuse = ({ noun = 'size' }: Source): never => {
+    throw new ArtworkError('invalid', `this ${noun} is not offered for this type`)
+  }
+  const variantOf = (source: Source, text: string): Variant => {
+    try {
+      return parseVariant(text, rules)
+    } catch (error) {
+      if (source.noun === undefined) throw error
+      throw new ArtworkError('invalid', `this ${source.noun} is not known`)
+    }
   }
 
   /** What was admitted lately: the answer depends on nothing but the address, so that a hot one is checked once. */
@@ -79,8 +87,8 @@ export function createAdmission(settings: Settings) {
       const before = known.get(key)
       if (before !== undefined) return before
       const source = sourceOf(address.kind)
-      const variant = parseVariant(address.variant, rules)
-      if (settings.strict && !trusted && !isListed(source, address.kind, variant)) refuse()
+      const variant = variantOf(source, address.variant)
+      if (settings.strict && !trusted && !isListed(source, address.kind, variant)) refuse(source)
       const { format } = variant
       if (format !== undefined && format !== 'auto' && !settings.transform.formats.includes(format))
         throw new ArtworkError('unsupported', 'this image format is not allowed')
@@ -94,6 +102,11 @@ export function createAdmission(settings: Settings) {
         variant,
         recipe: isOriginal || isAsFetched(variant) ? undefined : recipe,
       })
+    },
+    /** Media type of an `auto` variant for who asks for nothing modern: its preset's, else that of the original. */
+    plainTypeOf: (admitted: Admitted, originalType: string): string => {
+      const { format } = recipeOf(settleAuto(admitted.variant, undefined), rules)
+      return format === undefined ? originalType : typeOf(format)
     },
     /**
      * An `auto` address as the one that the request's `Accept` comes down to; any other as it is.

@@ -1,4 +1,5 @@
 /** Cleaning up: what was not used, whose entity is gone, or whose bytes are bad. Pages through names, never all at once. */
+import { setImmediate as breathe } from 'node:timers/promises'
 import type { Entry } from '../model/entry.js'
 import type { Context } from './context.js'
 
@@ -78,4 +79,30 @@ async function findOrphans({ settings }: Context, page: readonly Entry[]): Promi
     }
   }
   return orphans
+}
+
+/**
+ * Gives up pictures of these kinds that nobody used for so long, ms. An original stays while something that was made
+ * from it does; an entity's picture stays in any case.
+ */
+export async function expire(context: Context, kinds: readonly string[], maxIdle: number): Promise<number> {
+  const { store, settings } = context
+  const prefixes = kinds.map((kind) => `images/${kind}/`)
+  const isIdle = (entry: Entry): boolean =>
+    settings.now() - (store.lastUsed(entry.name) ?? entry.storedAt) > maxIdle
+  let gone = 0
+  for (const role of ['rendition', 'original'] as const)
+    for (let after = ''; ; await breathe()) {
+      const page = store.select({ role, after, limit: PAGE })
+      for (const entry of page) {
+        const isOurs = prefixes.some((prefix) => entry.name.startsWith(prefix))
+        if (!isOurs || !isIdle(entry)) continue
+        const isNeeded = role === 'original' && store.select({ original: entry.name, limit: 1 }).length > 0
+        if (!isNeeded && (await store.remove(entry.name))) gone += 1
+      }
+      const last = page.at(-1)
+      if (last === undefined || page.length < PAGE) break
+      after = last.name
+    }
+  return gone
 }

@@ -2,6 +2,7 @@
 import type { Fetcher } from '../fetch/fetcher.js'
 import type { Entry } from '../model/entry.js'
 import type { Settings } from '../options.js'
+import type { Means } from '../sources/source.js'
 import type { Store } from '../store/store.js'
 import type { Transformer } from '../transform/transformer.js'
 import type { Flights } from './flights.js'
@@ -33,6 +34,8 @@ export interface Context {
   readonly flights: Flights
   readonly counts: Counts
   readonly tell: Told
+  /** What sources may ask for. */
+  readonly means: Means
 }
 
 /** How an answer came about, for `Age` and `Cache-Status` (RFC 9111 §5.1, RFC 9211). */

@@ -86,11 +86,27 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
   }
 
   /** `?v=` of the original's bytes, where it is held; any signing key signs the whole. */
-  const printAddress = (kind: string, variant: string, id: string, original: Entry | undefined): string => {
-    const path = `${urls.images}/${kind}/${variant}/${id}`
+  const printAddress = (
+    kind: string,
+    variant: string,
+    id: string,
+    original: Entry | undefined,
+    base: string,
+  ): string => {
+    // Of what an id may hold, only `%` means something else in a URL.
+    const path = `${urls.images}/${kind}/${variant}/${id.replaceAll('%', '%25')}`
     const versioned = original === undefined ? path : `${path}?v=${versionOf(original.digest)}`
     const [key] = settings.signing.keys
-    return urls.base + (key === undefined ? versioned : signAddress(versioned, key))
+    return base + (key === undefined ? versioned : signAddress(versioned, key))
+  }
+
+  /** How a source prints its pictures, where that is not the usual way. */
+  const ownPrint = (kind: string, id: string) => {
+    for (const source of settings.sources) {
+      const printed = source.print?.(kind, id, context.means)
+      if (printed !== undefined) return printed
+    }
+    return undefined
   }
 
   /**
@@ -103,11 +119,19 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
     quietly(() => {
       const [kind = '', ...rest] = of.split('/')
       const subject = isWebUrl(of) ? admission.claim(of).address : { kind, id: rest.join('/') }
+      const special = ownPrint(subject.kind, subject.id)
+      if (special !== undefined && 'url' in special) return special.url
       const chosen = variant ?? admission.sourceOf(subject.kind).defaultVariant(subject.kind)
       const address = makeAddress(subject.kind, chosen, subject.id)
       const admitted = admission.admit(address, settings.signing.keys.length > 0)
       const entry = store.find(imageName(admitted.original.text), 'memory')
-      return printAddress(address.kind, chosen, admitted.address.id, entry?.held ? entry : undefined)
+      return printAddress(
+        address.kind,
+        chosen,
+        admitted.address.id,
+        entry?.held ? entry : undefined,
+        special?.base ?? urls.base,
+      )
     })
 
   return {

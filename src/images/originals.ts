@@ -79,7 +79,7 @@ export function createOriginals(context: Context) {
       throw recallFailure(remembered, now())
     const epoch = store.purges()
     try {
-      const request = await original.source.locate(original.address)
+      const request = await original.source.locate(original.address, context.means)
       counts.upstreamRequests += 1
       const fetched = await fetcher.fetch(request, held ?? {}, signal)
       const known = await take(original, request.url, fetched, held, { signal, epoch })
@@ -176,6 +176,7 @@ export function createOriginals(context: Context) {
       return { entry: store.amend(held, { ...lifetime, ...validators }), ...asked(304) }
     }
     const { bytes, kind } = fetched
+    original.source.verify?.(original.address, bytes)
     const digest = digestOf(bytes)
     const facts = { ...lifetime, etag, lastModified }
     const isTransient = isStrict(original) && !fetched.storable

@@ -115,7 +115,7 @@ export function createPurge(context: Context, admission: Admission, artworks: Ar
     const [, kind = '', variant = '', ...id] = name.split('/')
     const negotiated = variant.replace(/(?:-(?:avif|webp|jpeg|png|gif))?(-q\d+)?$/, '-auto$1')
     return [variant, negotiated].flatMap((one) => {
-      const url = `${urls.base}${urls.images}/${kind}/${one}/${id.join('/')}`
+      const url = `${urls.base}${urls.images}/${kind}/${one}/${id.join('/').replaceAll('%', '%25')}`
       return [url, `${url}?v=${versionOf(madeFrom ?? digest)}`]
     })
   }

@@ -6,6 +6,8 @@ export interface FetchRequest {
   readonly url: string
   /** Name of the pool of proxies that it goes through; undefined: every pool, and none where there are none. */
   readonly pool?: string | undefined
+  /** Most bytes of the answer, where that is less than the fetcher's own bound. */
+  readonly maxBytes?: number
   /** Whether an answer that is a failure says that there is no such image. */
   readonly isMissing?: ((status: number, text: string) => boolean) | undefined
   /** Fixed request headers for the hosts of this source; never a client's. */

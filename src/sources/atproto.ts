@@ -53,7 +53,8 @@ export const ATPROTO_PRESETS: Readonly<Record<string, Preset>> = {
 
 const PLC = /^did:plc:[a-z2-7]{24}$/
 /** A host, with a port where its colon is written `%3A`; AT Protocol has no did:web with a path. */
-const WEB = /^did:web:(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:%3A\d{1,5})?$/i
+const WEB =
+  /^did:web:(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:%3A\d{1,5})?$/i
 const LONGEST_DID = 512
 const SHA_256 = 0x12
 const GET_BLOB = '/xrpc/com.atproto.sync.getBlob'
@@ -103,14 +104,18 @@ function pdsIn(identity: Identity): string {
 /** The directory's resolver, and did:web's, asked through our own guarded fetcher. */
 function directoryResolver(plcUrl: string): (did: string, means: Means) => Promise<Identity> {
   if (!URL.canParse(plcUrl) || !/^https?:/i.test(plcUrl))
-    throw new TypeError(`atproto.identity.plcUrl must be an absolute http or https URL, got ${JSON.stringify(plcUrl)}`)
+    throw new TypeError(
+      `atproto.identity.plcUrl must be an absolute http or https URL, got ${JSON.stringify(plcUrl)}`,
+    )
   const plc = new DidPlcResolver(plcUrl, 0)
   const web = new DidWebResolver(0)
   const plcHost = new URL(plcUrl).host
   return async (did, means) => {
     const isPlc = did.startsWith('did:plc:')
     const host = decodeURIComponent(did.slice('did:web:'.length))
-    const url = isPlc ? new URL(`/${encodeURIComponent(did)}`, plcUrl).href : `https://${host}/.well-known/did.json`
+    const url = isPlc
+      ? new URL(`/${encodeURIComponent(did)}`, plcUrl).href
+      : `https://${host}/.well-known/did.json`
     const ownHost = isPlc ? plcHost : new URL(url).host
     const text = await means.document({ url, admits: (hop) => hop.host === ownHost })
     if (text === undefined) return undefined
@@ -134,10 +139,15 @@ function resolverOf(identity: AtprotoOptions['identity']): (did: string, means: 
  */
 export function atproto(options: AtprotoOptions = {}): Source {
   const { pds, proxy = true, cdn, pool } = options
-  const time = (name: keyof AtprotoOptions & ('identityMaxAge' | 'maxIdle' | 'sweepEvery'), otherwise: string): number => {
+  const time = (
+    name: keyof AtprotoOptions & ('identityMaxAge' | 'maxIdle' | 'sweepEvery'),
+    otherwise: string,
+  ): number => {
     const ms = readMeasure(options[name] ?? otherwise, DURATIONS)
     if (ms === undefined)
-      throw new TypeError(`atproto.${name} must be ms or text such as "1 h", got ${JSON.stringify(options[name])}`)
+      throw new TypeError(
+        `atproto.${name} must be ms or text such as "1 h", got ${JSON.stringify(options[name])}`,
+      )
     return ms
   }
   const identityMaxAge = time('identityMaxAge', '1 h')
@@ -151,7 +161,8 @@ export function atproto(options: AtprotoOptions = {}): Source {
   const keyOf = (did: string): string => `atproto/${did}`
   const ask = async (did: string, means: Means): Promise<string> => {
     const known = means.notes.get(keyOf(did))
-    if (known !== undefined && means.now() - known.at < identityMaxAge && means.now() >= known.at) return known.value
+    if (known !== undefined && means.now() - known.at < identityMaxAge && means.now() >= known.at)
+      return known.value
     try {
       const origin = pdsIn(typeof pds === 'function' ? await pds(did) : await resolve(did, means))
       means.notes.set(keyOf(did), origin)
@@ -185,6 +196,10 @@ export function atproto(options: AtprotoOptions = {}): Source {
     defaultVariant: () => 'content_full',
     nativeWidths: () => [],
     isNative: (_kind, variant) => variant.base === 'original',
+    precheck: (variant, id) => {
+      if (!/^[a-z][a-z0-9_-]*$/.test(variant)) throw new ArtworkError('invalid', 'this preset is not known')
+      readId(id)
+    },
     check: ({ address }) => {
       readId(address.id)
       return { address, original: original(address.id) }

@@ -74,6 +74,8 @@ export interface Source {
     id: string,
     means: Pick<Means, 'notes'>,
   ): { readonly base: string } | { readonly url: string | undefined } | undefined
+  /** Says what is wrong with the parts of an address in its own words. @throws ArtworkError `invalid` (400) */
+  precheck?(variant: string, id: string): void
   /** What its variants are called in refusals. @default 'size' */
   readonly noun?: string
   /** Presets that come with it. */

@@ -18,6 +18,7 @@ import { type Bounds, EVICT_TO, type Selection } from './store.js'
 /** How many changed names other processes may lag behind before they drop all they remember. */
 const CHANGE_LOG = 20_000
 const MAX_FAILURES = 10_000
+const MAX_NOTES = 10_000
 /** Failures are counted down to their bound once in so many. */
 const TRIM_FAILURES_EVERY = 100
 
@@ -147,6 +148,10 @@ export function openCatalogue(file: string, unlink: (digest: string) => boolean,
     unfail: db.prepare<[string]>('DELETE FROM failures WHERE name = ?'),
     place: db.prepare<[string], { value: string }>('SELECT value FROM places WHERE key = ?'),
     setPlace: db.prepare<[string, string]>('INSERT OR REPLACE INTO places VALUES (?, ?)'),
+    note: db.prepare<[string], { value: string; at: number }>('SELECT value, at FROM notes WHERE key = ?'),
+    setNote: db.prepare<[string, string, number]>('INSERT OR REPLACE INTO notes VALUES (?, ?, ?)'),
+    trimNotes: db.prepare(`DELETE FROM notes WHERE key IN
+      (SELECT key FROM notes ORDER BY at LIMIT max(0, (SELECT count(*) FROM notes) - ${MAX_NOTES}))`),
     version: db.prepare<[], { data_version: number }>('PRAGMA data_version'),
     selections: new Map<string, Database.Statement<[object], Row>>(),
   })
@@ -496,6 +501,13 @@ export function openCatalogue(file: string, unlink: (digest: string) => boolean,
       }),
       clear: (key: string): void => void sql.unfail.run(key),
       clearAll: (): void => void db.exec('DELETE FROM failures'),
+    },
+    notes: {
+      get: (key: string) => sql.note.get(key),
+      set: immediately((key: string, value: string, at: number): void => {
+        sql.setNote.run(key, value, at)
+        sql.trimNotes.run()
+      }),
     },
     /** How many purges there were, in all processes. */
     purges: (): number => total('purges'),

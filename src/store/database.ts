@@ -3,7 +3,7 @@ import { rmSync, statSync } from 'node:fs'
 import Database from 'better-sqlite3'
 
 /** Moves when the tables change shape; an older catalogue is rebuilt. It is part of the file's name too. */
-export const SCHEMA_VERSION = 3
+export const SCHEMA_VERSION = 4
 
 const SCHEMA = `
   -- One row a name. Digests are blobs, and secondary indexes hold row ids: a name costs half as much then.
@@ -37,6 +37,9 @@ const SCHEMA = `
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX failures_by_end ON failures (until);
   CREATE TABLE changes (seq INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL) STRICT;
+  -- What sources remember: the PDS of an account.
+  CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE INDEX notes_by_age ON notes (at);
   CREATE TABLE places (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
   PRAGMA user_version = ${SCHEMA_VERSION};
 `
@@ -78,7 +81,7 @@ export interface Shape {
   readonly synchronous: 'NORMAL' | 'FULL'
 }
 
-const TABLES = ['names', 'totals', 'changing', 'leases', 'failures', 'changes', 'places']
+const TABLES = ['names', 'totals', 'changing', 'leases', 'failures', 'changes', 'notes', 'places']
 /** The catalogue: it can be rebuilt, so that a commit need not wait for the disk. */
 const CATALOGUE: Shape = {
   schema: SCHEMA,

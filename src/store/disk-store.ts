@@ -299,6 +299,10 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
         paused: pause.reason(),
       }
     },
+    notes: {
+      get: (key) => safely('look-up', () => catalogue().notes.get(key), undefined),
+      set: (key, value) => safely('noting', () => catalogue().notes.set(key, value, now()), undefined),
+    },
     purges: () => safely('look-up', () => catalogue().purges(), 0),
     notePurge: () => safely('purging', () => catalogue().notePurge(), undefined),
     verify: upkeep.verify,

@@ -28,6 +28,7 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
     },
   })
   const failures = new LRUCache<string, Failure>({ max: MAX_FAILURES })
+  const notes = new LRUCache<string, { value: string; at: number }>({ max: 10_000 })
   return {
     find: (name) => items.peek(name)?.entry,
     recall: async (name) => items.peek(name)?.entry,
@@ -73,6 +74,10 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
     clear: async () => {
       items.clear()
       failures.clear()
+    },
+    notes: {
+      get: (key) => notes.get(key),
+      set: (key, value) => void notes.set(key, { value, at: now() }),
     },
     purges: () => purges,
     notePurge: () => {

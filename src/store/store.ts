@@ -99,6 +99,12 @@ export interface Failures {
   clear(name: string): void
 }
 
+/** Small texts by key, with when each was noted, ms since the epoch. */
+export interface Notes {
+  get(key: string): { readonly value: string; readonly at: number } | undefined
+  set(key: string, value: string): void
+}
+
 /** Names, facts and bytes. No verb but `write` and `clear` throws: what cannot be read is not there. */
 export interface Store {
   /**
@@ -130,6 +136,8 @@ export interface Store {
   /** Last use of a name, ms since the epoch; undefined for a name that is not there. */
   lastUsed(name: string): number | undefined
   readonly failures: Failures
+  /** What others want to remember, bounded: forgotten when the catalogue is lost. */
+  readonly notes: Notes
   /** How many purges there were: what was begun before one and ends after it is not to be kept. */
   purges(): number
   /** Counts one. */

@@ -26,6 +26,7 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Hot
       if (isUpload && variant !== undefined) return makeAddress(kind, 'original', variant)
       throw new ArtworkError('invalid', 'an image needs type, size and path')
     }
+    images.admission.sourceOf(kind).precheck?.(variant, id.join('/'))
     return makeAddress(kind, variant, id.join('/'))
   }
   const answer: Answer = async (req, res, mount) => {

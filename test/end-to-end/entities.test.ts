@@ -355,7 +355,12 @@ describe('parity 19: several provider ids', () => {
     const address = source.claim(new URL('https://cdn.example/a.jpg'))
     expect(address).toMatchObject({ kind: 'remote', variant: 'original' })
     if (address === undefined) throw new Error('not claimed')
-    expect(source.locate(address)).toMatchObject({ url: 'https://cdn.example/a.jpg' })
+    const means = {
+      document: async () => undefined,
+      notes: { get: () => undefined, set: () => {} },
+      now: Date.now,
+    }
+    expect(source.locate(address, means)).toMatchObject({ url: 'https://cdn.example/a.jpg' })
   })
 })
 
