@@ -232,8 +232,8 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   let closing: Promise<void> | undefined
   const condition = async (): Promise<Condition> => {
     if (closing !== undefined) return { status: 'closing', reasons: ['shutting down'] }
-    const { keeps, keepsUploads, decodes } = await images.probe()
     const { rebuilding, durable, paused } = images.stats()
+    const { keeps, keepsUploads, decodes } = await images.probe()
     const failing = [
       ...(decodes ? [] : ['pictures cannot be decoded']),
       ...(keepsUploads ? [] : ['uploads cannot be kept']),

@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, Server as NetServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parseEnv } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import express from 'express'
@@ -22,6 +23,7 @@ const REQUEST_ID = /^[A-Za-z0-9._:/+=-]{1,128}$/
 const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
 /** Ms in which open connections may finish. */
 const CLOSE_WITHIN = 25_000
+const LOOK_EVERY = 25
 
 /** The variables of a file under those of the environment. @throws Error when the file cannot be read */
 export function environment(
@@ -57,6 +59,14 @@ export async function serve({ envFile, port, host }: ServeOptions): Promise<void
 
   const app = express()
   app.disable('x-powered-by')
+  let active = 0
+  app.use((_req, res, next) => {
+    active += 1
+    res.once('close', () => {
+      active -= 1
+    })
+    next()
+  })
   app.use(
     pinoHttp<IncomingMessage, ServerResponse>({
       logger,
@@ -101,13 +111,13 @@ export async function serve({ envFile, port, host }: ServeOptions): Promise<void
 
   closeWithGrace({ delay: CLOSE_WITHIN, logger: false }, async ({ err }) => {
     if (err) logger.error({ err }, 'artwork: an error that nobody took')
-    const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-    server.closeIdleConnections()
+    // Nobody new is let in. http's own `close` would cut idle connections off before they could be told.
+    const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
+    // Not ready from here on; what is under way is finished, and who is connected already is still told so.
     const finished = artwork.close()
-    // Kept-alive connections end with the answer they wait for.
-    const sweep = setInterval(() => server.closeIdleConnections(), 100).unref()
+    while (active > 0) await sleep(LOOK_EVERY)
+    server.closeAllConnections()
     await closed
-    clearInterval(sweep)
     await finished
     logger.flush()
   })

@@ -171,7 +171,13 @@ export function createHosting(
       throw new ArtworkError('invalid', 'there is no proxy pool of this name')
   }
 
+  let requests = 0
   return {
+    /** Runs work that closing waits for, from its beginning: a request whose body is still coming. */
+    during: <T>(work: () => Promise<T>): Promise<T> => {
+      requests += 1
+      return flights.run(`request ${requests}`, work)
+    },
     /** The rules of a namespace. @throws ArtworkError `invalid` (400) */
     namespace: source.uploads.namespace,
     /**

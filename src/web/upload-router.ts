@@ -186,7 +186,7 @@ export function createUploadRouter(hosting: Hosting, source: UploadSource, setti
     }
     answerJson(req, res, settings, async () => {
       if (route.namespace !== undefined) hosting.namespace(route.namespace)
-      return verb(req, res)
+      return hosting.during(() => verb(req, res))
     }).catch(next)
   })
   return router
