@@ -61,6 +61,13 @@ const plain = (description: string): Json => ({
   description,
   content: { 'text/plain': { schema: { type: 'string' } } },
 })
+const eitherWay = (description: string): Json => ({
+  description,
+  content: {
+    'application/json': { schema: schemaOf(schemas.failure, 'output') },
+    'text/plain': { schema: { type: 'string' } },
+  },
+})
 const pictureAnswers: Json = {
   '200': picture('The image.'),
   '206': picture('A range of it.'),
@@ -116,7 +123,11 @@ export function openApiDocument(settings: Settings, hasUploads: boolean): Json {
           query('limit', 'How many at most.', { type: 'integer', minimum: 1, maximum: 1000, default: 100 }),
         ],
         security: secured,
-        responses: { '200': answer('A page, in the order of ids.', schemas.listed), ...errors('400', '403') },
+        responses: {
+          '200': answer('A page, in the order of ids.', schemas.listed),
+          ...errors('403'),
+          '400': eitherWay('A parameter is not valid; as text where there is no such namespace.'),
+        },
       },
       post: upload('uploadImage'),
       put: upload('putImage'),
