@@ -16,7 +16,7 @@ export default defineConfig({
           ...common,
           name: 'node',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/browser/**', 'test/package/**', 'test/proxies/**', ...heavy],
+          exclude: ['test/atproto/**', 'test/browser/**', 'test/package/**', 'test/proxies/**', ...heavy],
         },
       },
       {
