@@ -4,7 +4,8 @@ import * as artwork from 'express-artwork'
 import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
 import { ArtworkError, type ErrorCode } from '../src/model/errors.js'
-import { settleOptions } from '../src/options.js'
+import { environmentNames } from '../src/options/env.js'
+import { optionsSchema, settleOptions } from '../src/options.js'
 import { readme, root, table } from './support/readme.js'
 
 const manifest: { scripts: Record<string, string> } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
@@ -31,6 +32,7 @@ describe('the README', () => {
       'repository',
       'onPurge',
       'fetch.lookup',
+      'fetch.proxies',
       'logger',
       'now',
       'transform.concurrency',
@@ -39,6 +41,23 @@ describe('the README', () => {
     for (const [name, value] of rows) {
       if (!words.includes(name)) expect(value.replaceAll('`', ''), name).toBe(JSON.stringify(actual[name]))
     }
+  })
+
+  test('its table of variables names every one that has a name of its own', () => {
+    const named = new Set(
+      table('### As a service').flatMap(([names = '']) =>
+        [...names.matchAll(/`([A-Z_]+)`/g)].map(([, name]) => name),
+      ),
+    )
+    const options = Object.keys(flatten(optionsSchema.parse({}))).map(
+      (name) =>
+        `ARTWORK_${name
+          .replace(/[A-Z]/g, (letter) => `_${letter}`)
+          .replaceAll('.', '_')
+          .toUpperCase()}`,
+    )
+    const own = environmentNames().filter((name) => !options.includes(name))
+    expect([...named].sort()).toEqual([...own, 'PORT', 'HOST'].sort())
   })
 
   test('its chapter on security names tests that exist', () => {
@@ -57,6 +76,7 @@ describe('the README', () => {
       'invalid',
       'refused',
       'not_found',
+      'slow_request',
       'too_large',
       'unsupported',
       'invalid_image',

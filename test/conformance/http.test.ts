@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
+import { uploads } from 'express-artwork'
 import { describe, expect, test, vi } from 'vitest'
 import { sniff } from '../../src/model/media-type.js'
 import { remoteAddress, temporaryFolder } from '../support/app.js'
@@ -23,7 +24,6 @@ const items: readonly Item[] = JSON.parse(
 
 /** Items that nothing here can be asked about yet, each with its reason. */
 const NOT_APPLICABLE: Readonly<Record<string, string>> = {
-  H46: 'there are no uploads yet: no route reads a body',
   P22: 'there is no management API yet; that removing and purging take every variant away is tested here in its place',
 }
 
@@ -605,6 +605,35 @@ function asCache(): Record<string, (via: Via) => Promise<void>> {
     }
   }
   return {
+    H46: async (via) => {
+      const { url } = await stage(via, { sources: [uploads({ authorize: () => true, maxBytes: 1000 })] })
+      const { port } = new URL(url)
+      const socket = connect(Number(port), '127.0.0.1')
+      socket.on('error', () => {})
+      let [answer, sent] = ['', 0]
+      socket.write(
+        'POST /images/photos HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nExpect: 100-continue\r\nContent-Length: 100000000\r\n\r\n',
+      )
+      await new Promise<void>((resolve) => {
+        const chunk = Buffer.alloc(64 * 1024)
+        socket.on('data', (piece) => {
+          const isFirst = answer === ''
+          answer += piece
+          // A client that was told to go on sends until it is stopped.
+          const more = (): void => {
+            while (!socket.destroyed && sent < 100_000_000) {
+              sent += chunk.length
+              if (!socket.write(chunk)) return void socket.once('drain', more)
+            }
+          }
+          if (isFirst && answer.startsWith('HTTP/1.1 100')) more()
+        })
+        socket.on('close', () => resolve())
+      })
+      expect(answer).toMatch(/HTTP\/1\.1 413/)
+      expect(answer).toMatch(/\r\nConnection: close\r\n/i)
+      expect(sent).toBeLessThan(20_000_000)
+    },
     P01: async (via) => {
       const { ask, origin } = await withPoster(via)
       await ask(POSTER, {
