@@ -39,6 +39,10 @@ const sound = {
       .webp()
       .toBuffer(),
   ],
+  avif: async () => [
+    await quarters(64, 48).avif({ effort: 0 }).toBuffer(),
+    await quarters(48, 48).ensureAlpha(0.5).avif({ effort: 0, lossless: true }).toBuffer(),
+  ],
 } as const
 
 type Mutation = (bytes: Buffer) => Buffer
@@ -87,7 +91,11 @@ const mutation: fc.Arbitrary<Mutation> = fc.oneof(
 test.each(Object.keys(sound) as (keyof typeof sound)[])(
   `${PER_FORMAT} mutated images of %s: an image or a 4xx, and a pool that is whole`,
   async (format) => {
-    const app = await startApp({ widths: [40], transform: { timeout: 5000 }, fetch: { retries: 0 } })
+    const app = await startApp({
+      widths: [40],
+      transform: { timeout: 5000, formats: ['jpeg', 'png', 'gif', 'webp', 'avif'] },
+      fetch: { retries: 0 },
+    })
     const seeds = await sound[format]()
     let count = 0
     const statuses = new Map<number, number>()
