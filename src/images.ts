@@ -104,12 +104,23 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     failures: 0,
   }
   const flights = createFlights()
+  const isHostingOpen = () => uploads?.shelf.isOpen() !== false
   const means: Means = {
     document: (request) => fetcher.document(request),
     notes: remembered(store.notes),
     now: settings.now,
   }
-  const context: Context = { settings, store, fetcher, transformer, flights, counts, tell, means }
+  const context: Context = {
+    settings,
+    store,
+    fetcher,
+    transformer,
+    flights,
+    counts,
+    tell,
+    means,
+    isHostingOpen,
+  }
   const admission = createAdmission(settings)
   const originals = createOriginals(context)
   const renditions = createRenditions(context, originals)

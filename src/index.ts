@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import express, { type Router } from 'express'
 import type { Environment } from 'nunjucks'
 import { createFetcher } from './fetch/fetcher.js'
+import { ANY_POOL } from './fetch/proxy-pool.js'
 import type { FetchedImage, FetchOptions, Hosting, ProxiedImages } from './images/hosting.js'
 import { createImages, type Images } from './images.js'
 import type { EntityLike } from './model/repository.js'
@@ -171,6 +172,13 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   const transformer = metrics.timedTransformer(
     settings.transform.isolate ? createWorkerPool(settings.transform) : createInProcess(settings.transform),
   )
+
+  for (const { name, pool } of settings.sources)
+    if (pool !== undefined && pool !== ANY_POOL && !fetcher.pools().includes(pool)) {
+      fetcher.close()
+      await layer.store.close()
+      throw new TypeError(`${name}.pool must name a pool of fetch.proxies, got ${JSON.stringify(pool)}`)
+    }
 
   // Images find originals stale and artwork lost; the refresher acts on it. Each is handed the other's verbs here.
   const images: Images = createImages(

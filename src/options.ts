@@ -254,7 +254,12 @@ function explain(issue: z.core.$ZodIssue, given: unknown): string {
     (inner, key) => (typeof inner === 'object' && inner !== null ? Reflect.get(inner, key) : undefined),
     given,
   )
-  const shown = typeof value === 'function' ? 'a function' : JSON.stringify(value)
+  const isSecret = /^(?:fetch\.proxies|signing)\b/.test(name)
+  const shown = isSecret
+    ? 'a value that may hold secrets'
+    : typeof value === 'function'
+      ? 'a function'
+      : JSON.stringify(value)
   if (issue.code === 'unrecognized_keys')
     return `${[name, issue.keys.join(', ')].filter(Boolean).join('.')} is no option`
   return `${name || 'options'}: ${issue.message}, got ${shown}`

@@ -32,6 +32,8 @@ export interface Exchange {
   readonly signal: AbortSignal
   /** Whether the body of an answer with this status is read. */
   readonly wantsBody: (status: number) => boolean
+  /** Whether the first words of an answer with this status are read; what is wrong with them is no failure. */
+  readonly wantsWords?: (status: number) => boolean
 }
 
 /** Asks once. @throws ArtworkError `connection`, `timeout`, `too_large`, `bad_answer`, `cancelled`, `refused` */
@@ -52,6 +54,13 @@ export async function exchange(asked: Exchange, limits: ExchangeLimits): Promise
       signal: own.signal,
     })
     const wanted = asked.method === 'GET' && asked.wantsBody(response.status)
+    if (!wanted && asked.wantsWords?.(response.status)) {
+      const words = await readBody(response, { ...limits, maxBytes: MOST_WORDS }, clock).catch(() => {
+        own.abort()
+        return Buffer.alloc(0)
+      })
+      return { status: response.status, header: (name) => response.headers.get(name), bytes: words }
+    }
     const bytes = wanted ? await readBody(response, limits, clock) : Buffer.alloc(0)
     if (!wanted) discard(response, asked, own, limits.idleTimeout)
     return { status: response.status, header: (name) => response.headers.get(name), bytes }
@@ -67,6 +76,8 @@ export async function exchange(asked: Exchange, limits: ExchangeLimits): Promise
 }
 
 const SMALL = 16 * 1024
+/** Bytes of an answer whose words are read. */
+const MOST_WORDS = 4096
 /** Seconds in which a body may come as slowly as it likes. */
 const SLOW_START = 3
 

@@ -96,8 +96,10 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     watch: Watch,
   ): Promise<Exchanged> => {
     const turn = pools.next(request.pool, watch.tried)
+    let isTunnelled = false
     const agentOf = (url: URL) => {
       const isException = isExcepted(url, options)
+      isTunnelled = turn?.isTunnelled(url) ?? false
       return turn?.agentFor(url, isException) ?? (isException ? excepted : guarded).agentFor(url)
     }
     if (turn === undefined) return follow(request, method, extra, signal, agentOf)
@@ -108,7 +110,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       watch.failed(turn, error)
       throw error
     }
-    watch.answered(turn, answer.status)
+    watch.answered(turn, answer.status, isTunnelled)
     return answer
   }
   /** Hop after hop until an answer that is no redirect. */
@@ -128,8 +130,8 @@ export function createFetcher(options: FetcherOptions): Fetcher {
           headers: { ...request.headersFor?.(url), ...fixedHeaders(options), ...extra },
           agent: agentOf(url),
           signal,
-          wantsBody: (status) =>
-            WHOLE.has(status) || status === 206 || (status >= 400 && request.isMissing !== undefined),
+          wantsBody: (status) => WHOLE.has(status) || status === 206,
+          wantsWords: (status) => status === 400 && request.isMissing !== undefined,
         },
         { ...options, maxBytes: request.maxBytes ?? options.maxBytes },
       )

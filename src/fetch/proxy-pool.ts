@@ -85,6 +85,8 @@ const withoutCredentials = (text: string): string => text.replace(/^([a-z0-9]+:\
 /** Which proxy an exchange goes through. */
 export interface Turn {
   agentFor(url: URL, isExcepted: boolean): Agent
+  /** Whether what answers is the source itself, and not the proxy in its name. */
+  isTunnelled(url: URL): boolean
   readonly proxy: Proxy
 }
 
@@ -153,6 +155,16 @@ export function createProxyPools(options: ProxyOptions | undefined, context: Poo
       )
     }
   }
+  /** Proxies that are in no pool any more are let go. */
+  const prune = (): void => {
+    const listed = new Set([...members.values()].flat())
+    for (const [key, proxy] of proxies)
+      if (!listed.has(key)) {
+        proxies.delete(key)
+        proxy.agents.close()
+        proxy.excepted.close()
+      }
+  }
   /** Files that changed are read again; one that cannot be read now leaves the pool as it is. */
   const lookAgain = (): void => {
     if (Math.abs(now() - lookedAt) < LOOK_AGAIN_AFTER) return
@@ -166,6 +178,7 @@ export function createProxyPools(options: ProxyOptions | undefined, context: Poo
       } catch {
         // As it is.
       }
+    prune()
   }
   const namesOf = (pool: string): readonly string[] =>
     pool === ANY_POOL ? [...new Set([...members.values()].flat())] : (members.get(pool) ?? [])
@@ -187,13 +200,12 @@ export function createProxyPools(options: ProxyOptions | undefined, context: Poo
      * @throws ArtworkError `unavailable` (503) while every proxy of the pool rests
      */
     next: (pool: string | undefined, tried: ReadonlySet<Proxy>): Turn | undefined => {
-      if (pool === undefined || options === undefined) return undefined
+      if (pool === undefined || (pool === ANY_POOL && members.size === 0)) return undefined
       lookAgain()
       const all = namesOf(pool)
         .map((key) => proxies.get(key))
         .filter((proxy) => proxy !== undefined)
-      if (all.length === 0) {
-        if (pool === ANY_POOL) return undefined
+      if (all.length === 0 || options === undefined) {
         throw new ArtworkError('unavailable', 'this proxy pool is empty', { retryAfter: 60 })
       }
       const awake = all.filter((proxy) => now() >= proxy.restingUntil)
@@ -217,13 +229,14 @@ export function createProxyPools(options: ProxyOptions | undefined, context: Poo
       return {
         proxy,
         agentFor: (url, isExcepted) => (isExcepted ? proxy.excepted : proxy.agents).agentFor(url),
+        isTunnelled: (url) => proxy.agents.isTunnelled(url),
       }
     },
     /** Watches one fetch: who failed, and whether it may have been the source's doing. */
     watch: () => {
       const tried = new Set<Proxy>()
       /** Proxies that answered with what may be the source's own trouble. */
-      const suspects = new Set<Proxy>()
+      const suspects = new Map<Proxy, 'told' | 'failed'>()
       const succeeded = ({ proxy }: Turn): void => {
         proxy.succeeded += 1
         proxy.inARow = 0
@@ -244,22 +257,22 @@ export function createProxyPools(options: ProxyOptions | undefined, context: Poo
             blame(proxy)
             return
           }
-          suspects.add(proxy)
+          suspects.set(proxy, 'failed')
         },
         /**
          * What a proxy's answer says of it.
          * @throws ArtworkError `connection` where it is the proxy's own
          */
-        answered: (turn: Turn, status: number): void => {
+        answered: (turn: Turn, status: number, isTunnelled: boolean): void => {
           const { proxy } = turn
-          if (status !== 407 && !AMBIGUOUS.has(status)) {
+          if (isTunnelled || (status !== 407 && !AMBIGUOUS.has(status))) {
             succeeded(turn)
             return
           }
           tried.add(proxy)
           proxy.failed += 1
           if (status !== 407) {
-            suspects.add(proxy)
+            if (!suspects.has(proxy)) suspects.set(proxy, 'told')
             return
           }
           blame(proxy)
@@ -267,20 +280,33 @@ export function createProxyPools(options: ProxyOptions | undefined, context: Poo
           proxyTroubles.add(failure)
           throw failure
         },
-        /** At the end of a fetch. Where two proxies or more have told the same, it was the source. */
+        /**
+         * At the end of a fetch. Where two proxies or more have told the same, it was the source; and where the only
+         * one told of a failure, nobody knows.
+         */
         end: (isWell: boolean): void => {
-          if (isWell || suspects.size === 1) for (const proxy of suspects) blame(proxy)
+          for (const [proxy, how] of suspects)
+            if (isWell || (suspects.size === 1 && how === 'failed')) blame(proxy)
         },
       }
     },
-    status: (): readonly ProxyStatus[] =>
-      [...proxies.values()].map((proxy) => ({
-        proxy: proxy.shown,
-        pools: [...members].filter(([, keys]) => keys.includes(proxy.key)).map(([pool]) => pool),
-        succeeded: proxy.succeeded,
-        failed: proxy.failed,
-        restingUntil: now() < proxy.restingUntil ? proxy.restingUntil : undefined,
-      })),
+    status: (): readonly ProxyStatus[] => {
+      // Two that differ in their credentials only are one to whoever looks.
+      const found = new Map<string, ProxyStatus>()
+      for (const proxy of proxies.values()) {
+        const before = found.get(proxy.shown)
+        const pools = [...members].filter(([, keys]) => keys.includes(proxy.key)).map(([pool]) => pool)
+        const until = now() < proxy.restingUntil ? proxy.restingUntil : undefined
+        found.set(proxy.shown, {
+          proxy: proxy.shown,
+          pools: [...new Set([...(before?.pools ?? []), ...pools])],
+          succeeded: (before?.succeeded ?? 0) + proxy.succeeded,
+          failed: (before?.failed ?? 0) + proxy.failed,
+          restingUntil: before === undefined ? until : until && before.restingUntil,
+        })
+      }
+      return [...found.values()]
+    },
     close: (): void => {
       for (const { agents, excepted } of proxies.values()) {
         agents.close()

@@ -34,6 +34,8 @@ export interface Context {
   readonly flights: Flights
   readonly counts: Counts
   readonly tell: Told
+  /** Whether it can be known which uploads there are. */
+  readonly isHostingOpen: () => boolean
   /** What sources may ask for. */
   readonly means: Means
 }

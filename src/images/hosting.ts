@@ -2,7 +2,7 @@
 
 import { ANY_POOL } from '../fetch/proxy-pool.js'
 import { type Address, formatAddress, makeAddress, pathSegments } from '../model/address.js'
-import { FOREVER_FRESH, imageName } from '../model/entry.js'
+import { type Entry, FOREVER_FRESH, imageName } from '../model/entry.js'
 import { ArtworkError, asArtworkError, type Reason } from '../model/errors.js'
 import { type Format, isFormat, type Kind, sniff, typeOf } from '../model/media-type.js'
 import { PIPELINE_VERSION, type Recipe, recipeText } from '../model/variant.js'
@@ -56,6 +56,8 @@ export type Hosting = ReturnType<typeof createHosting>
 
 /** Most URLs that are fetched at once for one asker. */
 const AT_ONCE = 5
+/** Most images that are fetched and in memory at once, for all askers. */
+const FETCHED_AT_ONCE = 16
 const REMOVED_AT_ONCE = 200
 const WAITING = 2000
 
@@ -67,7 +69,7 @@ export function createHosting(
   shelf: UploadShelf,
   parts: {
     /** Forgets everything that was made from a name, and the name itself. */
-    removeTree(name: string): Promise<unknown>
+    removeTree(name: string): Promise<readonly Entry[]>
     /** The image of an address of ours, whatever it is made from. */
     getImage(address: Address): Promise<FetchedImage>
   },
@@ -75,6 +77,8 @@ export function createHosting(
   const { settings, store, fetcher, transformer, flights } = context
   const { urls } = settings
   const line = createLine(settings.transform.concurrency, WAITING)
+  /** What is fetched is in memory until it is made: so many at once. */
+  const fetching = createLine(FETCHED_AT_ONCE, WAITING)
 
   const toStored = ({ namespace, id, type, width, height, size, storedAt }: Upload): StoredUpload => ({
     imageId: id,
@@ -111,8 +115,9 @@ export function createHosting(
     const id = await shelf.idOf(namespace.name, how, bytes)
     const name = nameOf(namespace.name, id)
     const keepOnce = async (): Promise<StoredUpload> => {
-      const before = await store.recall(name)
-      if (before !== undefined && (await store.read(before)) !== undefined)
+      // The shelf itself is asked: what memory has may have been removed by another process just now.
+      const before = await shelf.recall(name)
+      if (before !== undefined && (await shelf.read(before)) !== undefined)
         return toStored({ ...before, namespace: namespace.name, id })
       const made = await line.run(() => make(namespace, bytes, kind, recipe))
       const at = settings.now()
@@ -150,10 +155,18 @@ export function createHosting(
       : makeAddress(kind, second, rest.join('/'))
   }
   /** Fetches an image from anywhere public, whole and checked, and keeps nothing of it. */
-  const fetchAny = async (url: string, { pool = source.uploads.pool ?? ANY_POOL, signal }: FetchOptions) => {
+  const fetchAny = async (
+    url: string,
+    { pool = source.uploads.pool ?? ANY_POOL, signal }: FetchOptions,
+    maxBytes = settings.fetch.maxBytes,
+  ) => {
     context.counts.upstreamRequests += 1
     try {
-      const fetched = await fetcher.fetch({ url, admits: () => true, pool }, {}, signal)
+      const fetched = await fetcher.fetch(
+        { url, admits: () => true, pool, maxBytes: Math.min(maxBytes, settings.fetch.maxBytes) },
+        {},
+        signal,
+      )
       if (fetched.outcome === 'image') return fetched
       throw new ArtworkError('bad_answer', 'the source answered a question that was not asked')
     } catch (error) {
@@ -171,6 +184,9 @@ export function createHosting(
       throw new ArtworkError('invalid', 'there is no proxy pool of this name')
   }
 
+  /** Removes an upload. Answers whether it was this call that did. */
+  const removeOne = async (name: string): Promise<boolean> =>
+    (await parts.removeTree(name)).some((entry) => entry.name === name)
   let requests = 0
   return {
     /** Runs work that closing waits for, from its beginning: a request whose body is still coming. */
@@ -195,28 +211,26 @@ export function createHosting(
     remove: async (namespace: string, imageId: string): Promise<boolean> => {
       source.uploads.namespace(namespace)
       const name = nameOf(namespace, imageId)
-      if ((await store.recall(name)) === undefined) return false
-      await parts.removeTree(name)
-      return true
+      await shelf.complete()
+      return removeOne(name)
     },
     /** Removes every image of a namespace. Answers how many there were. @throws ArtworkError */
     removeAll: async (namespace: string): Promise<number> => {
       source.uploads.namespace(namespace)
+      await shelf.complete()
       let count = 0
       for (let after = ''; ; ) {
         const some = shelf.list(namespace, after, REMOVED_AT_ONCE)
-        for (const { id } of some) {
-          await parts.removeTree(nameOf(namespace, id))
-          count += 1
-        }
+        for (const { id } of some) if (await removeOne(nameOf(namespace, id))) count += 1
         const last = some.at(-1)
         if (last === undefined || some.length < REMOVED_AT_ONCE) return count
         after = last.id
       }
     },
     /** Images of a namespace, in the order of their ids. @param page.limit 1 to 1,000; 100 where it is left out */
-    list: (namespace: string, page: { after?: string; limit?: number } = {}): UploadPage => {
+    list: async (namespace: string, page: { after?: string; limit?: number } = {}): Promise<UploadPage> => {
       source.uploads.namespace(namespace)
+      await shelf.complete()
       const limit = Math.min(Math.max(Math.trunc(page.limit ?? 100), 1), 1000)
       const found = shelf.list(namespace, page.after ?? '', limit + 1)
       const images = found.slice(0, limit).map(toStored)
@@ -239,12 +253,11 @@ export function createHosting(
         const { bytes, contentType } = await parts.getImage(address)
         return { bytes, contentType }
       }
-      const { bytes } = await fetchAny(url, options)
-      const made = await line.run(() =>
-        transformer.transform(bytes, kindOf(bytes), fitInto(source.uploads.fetchFit), {
-          signal: options.signal,
-        }),
-      )
+      const made = await fetching.run(async () => {
+        const { bytes } = await fetchAny(url, options)
+        const recipe = fitInto(source.uploads.fetchFit)
+        return line.run(() => transformer.transform(bytes, kindOf(bytes), recipe, { signal: options.signal }))
+      })
       return { bytes: made.bytes, contentType: typeOf(made.format) }
     },
     /**
@@ -265,8 +278,11 @@ export function createHosting(
         try {
           const address = ownAddress(url, own)
           if (address === undefined) {
-            const { bytes } = await fetchAny(url, options)
-            found.set(url, (await keep(rules, bytes, rules.fetchFit)).url)
+            const stored = await fetching.run(async () => {
+              const { bytes } = await fetchAny(url, options, rules.maxBytes)
+              return keep(rules, bytes, rules.fetchFit)
+            })
+            found.set(url, stored.url)
           } else {
             await parts.getImage(address)
             found.set(url, `${urls.base}${urls.images}/${pathOf(address)}`)
@@ -278,8 +294,8 @@ export function createHosting(
           failed.set(url, failure.reason)
         }
       }
-      const own5 = createLine(AT_ONCE, WAITING)
-      await Promise.all([...new Set(wanted)].map((url) => own5.run(() => one(url))))
+      const atOnce = createLine(AT_ONCE, Number.POSITIVE_INFINITY)
+      await Promise.all([...new Set(wanted)].map((url) => atOnce.run(() => one(url))))
       return { urls: Object.fromEntries(found), errors: Object.fromEntries(failed) }
     },
     stats: (): UploadStats => shelf.stats(),

@@ -224,8 +224,10 @@ export function createOriginals(context: Context) {
   const obtain = async (original: Original, options: OriginalOptions = {}): Promise<Known> => {
     const { signal, onlyIfCached = false } = options
     const entry = await find(original)
-    if (entry === undefined && original.source.isHosted)
-      throw new ArtworkError('unknown_image', 'there is no such image')
+    if (entry === undefined && original.source.isHosted) {
+      if (context.isHostingOpen()) throw new ArtworkError('unknown_image', 'there is no such image')
+      throw new ArtworkError('unavailable', 'uploads cannot be read', { retryAfter: 5 })
+    }
     if (entry === undefined)
       return onlyIfCached ? forbidAsking() : consult(original, undefined, false, signal)
     const freshness = freshnessOf(entry, settings.freshness, now())

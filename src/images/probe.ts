@@ -23,6 +23,8 @@ const PIXELS: Readonly<Record<Format, string>> = {
 const ORDER: readonly Format[] = ['png', 'gif', 'webp', 'jpeg', 'avif']
 /** Answers stand for this long, ms: who asks often learns nothing more, and costs nothing. */
 const STANDS_FOR = 2000
+/** A decoder that does nothing else answers within this, ms. */
+const ANSWERS_WITHIN = 3000
 
 /** Makes the probe. Asked again within two seconds, it answers the same. */
 export function createProbe(
@@ -43,11 +45,17 @@ async function tryAll(
   hosting: Pick<Hosting, 'canWrite'> | undefined,
 ): Promise<Probed> {
   const format = ORDER.find((one) => settings.transform.formats.includes(one)) ?? 'png'
-  const decoding = transformer.inspect(Buffer.from(PIXELS[format], 'base64'), format).then(
+  const decoded = transformer.inspect(Buffer.from(PIXELS[format], 'base64'), format).then(
     () => true,
     // A decoder that has too much to do is at work.
     (error) => asArtworkError(error).code === 'unavailable',
   )
+  // One that has not come to it yet is at work, as long as it is at something.
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(transformer.load().running > 1), ANSWERS_WITHIN)
+  })
+  const decoding = Promise.race([decoded, late]).finally(() => clearTimeout(timer))
   const [keeps, keepsUploads, decodes] = await Promise.all([
     store.canWrite(),
     hosting === undefined ? true : hosting.canWrite(),

@@ -86,6 +86,8 @@ const OWN = [
   'ARTWORK_REMOTE_HOSTS',
   'ARTWORK_LOG_LEVEL',
 ]
+/** What Kubernetes sets beside a service of the name `artwork`. */
+const OF_OTHERS = /^ARTWORK_(?:SERVICE_HOST|SERVICE_PORT|PORT)(?:_|$)/
 /** Seconds that a fetch may take between two bytes, where `FETCH_TIMEOUT` says nothing. */
 const FETCH_TIMEOUT = '15.0'
 /** Options that no text can hold. */
@@ -102,17 +104,18 @@ const NO_TEXT = new Set([
 const nameOf = (path: Path): string =>
   `ARTWORK_${path.map((part) => part.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()).join('_')}`
 
+/** Options that take a word or a flag. */
+const EITHER = new Set(['cors', 'cacheTags'])
+
 /** How a text is read for an option whose default is this. */
-function reader(sample: unknown): Read {
+function reader(sample: unknown, path: string): Read {
+  if (EITHER.has(path)) return (text) => (/^(?:true|false)$/i.test(text) ? flag(text) : text)
   if (typeof sample === 'boolean') return flag
   if (typeof sample === 'number') return numberOrText
-  if (Array.isArray(sample))
-    return (text) => {
-      const parts = list(text) as string[]
-      return sample.some((one) => typeof one === 'number') || parts.every((part) => /^\d+$/.test(part))
-        ? parts.map(Number)
-        : parts
-    }
+  if (Array.isArray(sample)) {
+    const isOfNumbers = path === 'widths' || sample.some((one) => typeof one === 'number')
+    return (text) => (list(text) as string[]).map((part) => (isOfNumbers ? numberOrText(part) : part))
+  }
   return typeof sample === 'object' && sample !== null ? json : plain
 }
 
@@ -125,7 +128,12 @@ function optionVariables(): readonly Variable[] {
       typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length > 0
     if (isGroup) for (const [key, inner] of Object.entries(value)) walk(inner, [...path, key])
     else if (typeof value !== 'function')
-      found.push({ name: nameOf(path), path, read: reader(value), isSecret: path[0] === 'signing' })
+      found.push({
+        name: nameOf(path),
+        path,
+        read: reader(value, path.join('.')),
+        isSecret: path[0] === 'signing',
+      })
   }
   walk(optionsSchema.parse({}), [])
   return found.filter(({ path }) => path.length > 0)
@@ -150,10 +158,9 @@ function put(tree: Tree, path: Path, value: unknown): void {
   put(next, rest, value)
 }
 
-/** A value as it may be shown: what stands before an `@` in it is not. */
+/** A value as it may be shown. */
 const shown = (variable: Pick<Variable, 'isSecret' | 'name'>, text: string): string => {
-  const isOnlySecret = variable.isSecret === true && variable.name !== 'PROXIES'
-  return isOnlySecret ? 'a secret' : JSON.stringify(text.replace(/\/\/[^/"@]*@/g, '//…@'))
+  return variable.isSecret ? 'a text that may hold secrets' : JSON.stringify(text)
 }
 
 /**
@@ -181,7 +188,8 @@ export function optionsFromEnv(env: Environment = process.env): ArtworkOptions {
   const options = take([...HOSTING, ...optionVariables()])
   const known = new Set(environmentNames())
   for (const name of Object.keys(env))
-    if (name.startsWith('ARTWORK_') && !known.has(name)) problems.push(`${name} is no variable that is known`)
+    if (name.startsWith('ARTWORK_') && !known.has(name) && !OF_OTHERS.test(name))
+      problems.push(`${name} is no variable that is known`)
   setTimeouts(options, env, problems)
   const parsed = optionsSchema.safeParse(options)
   for (const issue of parsed.success ? [] : parsed.error.issues) problems.push(explain(issue, used, env))

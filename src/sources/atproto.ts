@@ -234,6 +234,7 @@ export function atproto(options: AtprotoOptions = {}): Source {
       const origin = typeof pds === 'string' ? pdsIn(pds) : means.notes.get(keyOf(did))?.value
       return { url: origin === undefined ? undefined : blobUrl(origin, did, cid) }
     },
+    pool,
     cache: FOREVER,
   }
 }

@@ -75,6 +75,7 @@ export function remote({ hosts, headers = {}, pool }: RemoteOptions): RemoteSour
         Object.assign({}, ...extra.filter(({ rule }) => rule(url)).map(({ fields }) => fields)),
     }),
     claim: (url) => (/^https?:$/.test(url.protocol) ? original(admitted(url)) : undefined),
+    pool,
     cache: undefined,
   }
 }

@@ -76,6 +76,8 @@ export interface Source {
   ): { readonly base: string } | { readonly url: string | undefined } | undefined
   /** Says what is wrong with the parts of an address in its own words. @throws ArtworkError `invalid` (400) */
   precheck?(variant: string, id: string): void
+  /** Name of the proxy pool that it is asked through. */
+  readonly pool?: string | undefined
   /** What its variants are called in refusals. @default 'size' */
   readonly noun?: string
   /** Presets that come with it. */

@@ -79,6 +79,7 @@ export function tmdb({ baseUrl = 'https://image.tmdb.org/t/p', pool }: TmdbOptio
       const kind = Object.keys(TMDB_SIZES).find((name) => TMDB_SIZES[name]?.sizes.includes(size))
       return kind === undefined || rest.length > 0 || !FILE.test(id) ? undefined : makeAddress(kind, size, id)
     },
+    pool,
     cache: WEEK,
   }
 }

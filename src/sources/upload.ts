@@ -140,6 +140,7 @@ export function uploads(options: UploadsOptions = {}): UploadSource {
       throw new ArtworkError('unknown_image', 'there is no such image')
     },
     claim: () => undefined,
+    pool: options.pool,
     cache: { kind: 'immutable', maxAge },
     uploads: {
       directory: options.directory,

@@ -20,7 +20,7 @@ export interface UploadFacts {
   readonly height: number
 }
 
-const FILE = /^([0-9a-f]{32})\.([0-9a-f]{64})\.(\d{1,5})x(\d{1,5})\.([a-z]{3,5})$/
+const FILE = /^([0-9a-f]{32})\.([0-9a-f]{64})\.(\d{1,9})x(\d{1,9})\.([a-z]{3,5})$/
 const NAMESPACE = /^[a-z][a-z0-9_-]{0,63}$/
 /** A file that is still coming after this time was left by a process that died, ms. */
 const LEFT_AFTER = 3_600_000
@@ -167,9 +167,9 @@ export function createUploadFiles(directory: string) {
     },
     /**
      * Takes away what processes left that died while a file was coming.
-     * @param isNamed whether the index names a file
+     * @param forget takes a file away, unless the index names it
      */
-    tidy: async (isNamed: (facts: UploadFacts) => boolean): Promise<number> => {
+    tidy: async (forget: (facts: UploadFacts) => void): Promise<number> => {
       let left = 0
       const folder = await opendir(coming).catch(() => undefined)
       for await (const { name } of folder ?? []) {
@@ -178,8 +178,7 @@ export function createUploadFiles(directory: string) {
         if (about === undefined || Date.now() - about.mtimeMs < LEFT_AFTER) continue
         const [namespace = '', file = ''] = name.split('~')
         const facts = readFileName(namespace, file)
-        if (facts !== undefined && NAMESPACE.test(namespace) && !isNamed(facts))
-          await unlink(pathOf(facts)).catch(() => {})
+        if (facts !== undefined && NAMESPACE.test(namespace)) forget(facts)
         await unlink(path).catch(() => {})
         left += 1
       }

@@ -4,6 +4,7 @@
  * when it is lost.
  */
 import { createHmac } from 'node:crypto'
+import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as breathe } from 'node:timers/promises'
 import type Database from 'better-sqlite3'
@@ -71,26 +72,29 @@ function statements(db: Database.Database, files: UploadFiles) {
     list: db.prepare<[string, string, number], Row>(
       `SELECT ${COLUMNS} FROM uploads WHERE namespace = ? AND id > ? AND going = 0 ORDER BY id LIMIT ?`,
     ),
-    // What was removed comes back when it is uploaded again.
+    // What was removed comes back when it is uploaded again, and what was lost is replaced, however it is encoded now.
     insert: db.prepare(
       `INSERT INTO uploads (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET going = 0,
        digest = excluded.digest, size = excluded.size, type = excluded.type, width = excluded.width,
-       height = excluded.height, storedAt = excluded.storedAt WHERE going = 1`,
+       height = excluded.height, storedAt = excluded.storedAt`,
     ),
     adopt: db.prepare(`INSERT OR IGNORE INTO uploads (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`),
     mark: db.prepare('UPDATE uploads SET going = 1 WHERE namespace = ? AND id = ? AND going = 0'),
     going: db.prepare<[number], Row>(`SELECT ${COLUMNS} FROM uploads WHERE going = 1 LIMIT ?`),
-    removed: db.prepare<[string, string], Row>(
-      `SELECT ${COLUMNS} FROM uploads WHERE namespace = ? AND id = ? AND going = 1`,
-    ),
+    any: db.prepare<[string, string], Row>(`SELECT ${COLUMNS} FROM uploads WHERE namespace = ? AND id = ?`),
     drop: db.prepare('DELETE FROM uploads WHERE namespace = ? AND id = ? AND digest = ? AND going = 1'),
     /** Names a file. A file is taken away under the same lock, so that what is named here is there. */
     name: db.transaction((upload: Upload): boolean => {
       if (!files.exists(upload)) return false
-      const before = sql.removed.get(upload.namespace, upload.id)
+      const before = sql.any.get(upload.namespace, upload.id)
       if (before !== undefined && toUpload(before).digest !== upload.digest) files.unlink(toUpload(before))
       sql.insert.run(...toValues(upload))
       return true
+    }),
+    /** Takes a file away that nobody was promised. */
+    unname: db.transaction((facts: UploadFacts): void => {
+      const row = sql.any.get(facts.namespace, facts.id)
+      if (row === undefined || toUpload(row).digest !== facts.digest) files.unlink(facts)
     }),
     /** Takes the file of a removed upload away, unless it was uploaded again meanwhile. */
     erase: db.transaction((upload: Upload): void => {
@@ -178,6 +182,7 @@ export function createUploadShelf({ directory, owns, logger, now, onChange }: Sh
   let tidied: Promise<void> = Promise.resolve()
 
   const start = (damaged?: number): void => {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
     const { db, inode } = openDatabase(file, damaged, SHAPE)
     const sql = statements(db, files)
     open = { sql, inode, seen: sql.last.get()?.seq ?? 0 }
@@ -202,6 +207,8 @@ export function createUploadShelf({ directory, owns, logger, now, onChange }: Sh
     try {
       open?.sql.db.close()
       open = undefined
+      // The folder may be another one now, with a key of its own.
+      key = undefined
       start(damaged)
     } catch (error) {
       logger.error({ err: error }, 'artwork uploads: the index cannot be opened anew')
@@ -236,7 +243,7 @@ export function createUploadShelf({ directory, owns, logger, now, onChange }: Sh
       sql.complete.run()
     }
     await sweep(sql)
-    await files.tidy(({ namespace, id }) => sql.get.get(namespace, id) !== undefined)
+    await files.tidy((facts) => sql.unname.immediate(facts))
   }
   const sweep = async (sql: ReturnType<typeof statements>): Promise<void> => {
     for (;;) {
@@ -248,9 +255,21 @@ export function createUploadShelf({ directory, owns, logger, now, onChange }: Sh
       if (going.length < BATCH) return
     }
   }
+  /** The index's inode; undefined where it cannot be told, whatever the reason. */
+  const inodeNow = (): number | undefined => {
+    try {
+      return inodeOf(file)
+    } catch {
+      return undefined
+    }
+  }
   const poll = (): void => {
-    if (open === undefined) return
-    if (inodeOf(file) !== open.inode) {
+    if (open === undefined) {
+      // It was lost, and may be back.
+      if (existsSync(file)) start()
+      return
+    }
+    if (inodeNow() !== open.inode) {
       reopen()
       return
     }
@@ -261,7 +280,13 @@ export function createUploadShelf({ directory, owns, logger, now, onChange }: Sh
     open.seen = last.seq
     onChange(news.map(({ name }) => name))
   }
-  const timer = setInterval(poll, POLL_EVERY).unref()
+  const timer = setInterval(() => {
+    try {
+      poll()
+    } catch (error) {
+      logger.warn({ err: error }, 'artwork uploads: looking for changes failed')
+    }
+  }, POLL_EVERY).unref()
 
   const look = (namespace: string, id: string): Upload | undefined => {
     const row = safely((sql) => sql.get.get(namespace, id), undefined)
@@ -371,6 +396,14 @@ export function createUploadShelf({ directory, owns, logger, now, onChange }: Sh
     },
     /** Opens the directory. @throws Error where it cannot be used */
     ready,
+    /** Whether the index can be asked: what it does not have is not there then. */
+    isOpen: (): boolean => open !== undefined,
+    /** Resolves when the index has every file. @throws ArtworkError `disk_write` (503) when it cannot be asked */
+    complete: async (): Promise<void> => {
+      await ready().catch(refuse)
+      if (safely((sql) => sql.incomplete.get() !== undefined, false)) await tidied
+      if (open === undefined) refuse(new Error('the index cannot be asked'))
+    },
     /** Whether something can be kept now. */
     canWrite: async (): Promise<boolean> => {
       try {

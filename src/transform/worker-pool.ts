@@ -241,6 +241,8 @@ export function createWorkerPool(options: PoolOptions): Transformer {
             child.process.once('exit', () => resolve())
             if (child.process.exitCode !== null || child.process.signalCode !== null) resolve()
             end(child, over())
+            // Who waits for the end of a child does not end before it.
+            child.process.ref()
           }),
       )
       await Promise.all(all)

@@ -27,6 +27,11 @@ export function readBody(req: IncomingMessage, { maxBytes, timeout }: BodyLimits
   if (coding !== undefined && coding.trim().toLowerCase() !== 'identity')
     return Promise.reject(new ArtworkError('unsupported', 'the body must not be encoded'))
   if ((announcedLength(req) ?? 0) > maxBytes) return Promise.reject(tooLarge())
+  if (req.readableEnded)
+    return Promise.reject(
+      new ArtworkError('invalid', 'the body was read before: mount the router before body parsers'),
+    )
+  if (req.destroyed) return Promise.reject(new ArtworkError('cancelled', 'the client has gone'))
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let received = 0
@@ -102,13 +107,23 @@ export function createBudget(bytes: number, most: number) {
   }
   return {
     /** @throws ArtworkError `unavailable` (503) when the line is too long, and what the work throws */
-    run: async <T>(size: number, work: () => Promise<T>): Promise<T> => {
+    run: async <T>(size: number, work: () => Promise<T>, signal?: AbortSignal): Promise<T> => {
       const taken = Math.min(size, bytes)
       if (waiting.length >= most)
         throw new ArtworkError('unavailable', 'too many images are being uploaded', { retryAfter: 2 })
-      await new Promise<void>((go) => {
-        waiting.push({ size: taken, go })
-        admit()
+      await new Promise<void>((go, reject) => {
+        const one = { size: taken, go }
+        const leave = (): void => {
+          const place = waiting.indexOf(one)
+          if (place < 0) return
+          waiting.splice(place, 1)
+          reject(new ArtworkError('cancelled', 'the client has gone'))
+          admit()
+        }
+        signal?.addEventListener('abort', leave, { once: true })
+        waiting.push(one)
+        if (signal?.aborted) leave()
+        else admit()
       })
       try {
         return await work()

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { z } from 'zod'
-import { type ArtworkError, asArtworkError } from '../model/errors.js'
+import { ArtworkError, asArtworkError } from '../model/errors.js'
 import { jsonReply, type Reply } from '../model/reply.js'
 import type { Settings } from '../options.js'
 import { readBody, sendAndClose } from './body.js'
@@ -28,19 +28,30 @@ export function requestIdOf(req: IncomingMessage): string {
 
 const JSON_ALLOWANCE = 64 * 1024
 
+/** The JSON of a body; what a parser of the app has read already is taken from there. */
+async function jsonOf(
+  req: IncomingMessage,
+  limits: { readonly maxBytes?: number; readonly timeout: number },
+): Promise<unknown> {
+  if (req.readableEnded && 'body' in req && typeof req.body === 'object') return req.body
+  const bytes = await readBody(req, { maxBytes: JSON_ALLOWANCE, ...limits })
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  } catch {
+    throw new BadBody([{ loc: ['body'], msg: 'the body is not JSON', type: 'json_invalid' }])
+  }
+}
+
 /** Reads and checks a JSON body. @throws BadBody, ArtworkError `too_large` (413), `slow_request` (408) */
 export async function readJson<T extends z.ZodType>(
   req: IncomingMessage,
   schema: T,
   limits: { readonly maxBytes?: number; readonly timeout: number },
 ): Promise<z.output<T>> {
-  const bytes = await readBody(req, { maxBytes: JSON_ALLOWANCE, ...limits })
-  let value: unknown
-  try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch {
-    throw new BadBody([{ loc: ['body'], msg: 'the body is not JSON', type: 'json_invalid' }])
-  }
+  const type = (req.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  if (type !== '' && type !== 'application/json' && !type.endsWith('+json'))
+    throw new ArtworkError('unsupported', 'send application/json')
+  const value = await jsonOf(req, limits)
   const parsed = schema.safeParse(value)
   if (!parsed.success) throw new BadBody(problemsOf(parsed.error, value))
   return parsed.data
@@ -58,11 +69,24 @@ export function jsonFailure(thrown: unknown, statusOf?: (error: ArtworkError) =>
     : reply
 }
 
+/**
+ * Whether a browser says that another site sends a request. One that bears a token of its own is not sent by a
+ * browser's habit, and may come from anywhere.
+ */
+export function isCrossSite(req: IncomingMessage): boolean {
+  const { origin, host, authorization } = req.headers
+  const site = req.headers['sec-fetch-site']
+  if (authorization !== undefined && /^Bearer /i.test(authorization)) return false
+  if (site !== undefined) return site !== 'same-origin' && site !== 'none'
+  if (origin === undefined) return false
+  return !URL.canParse(origin) || new URL(origin).host !== host
+}
+
 /** Runs the work of a JSON route and sends what it comes to. Never throws. */
 export async function answerJson(
   req: IncomingMessage,
   res: ServerResponse,
-  settings: Pick<Settings, 'logger'>,
+  settings: Pick<Settings, 'logger' | 'sendTimeout'>,
   work: () => Promise<Reply>,
 ): Promise<void> {
   const id = requestIdOf(req)
@@ -78,5 +102,5 @@ export async function answerJson(
   // An answer that came before the whole body: what is still coming is not read.
   const isUnread = !req.complete && reply.status >= 400
   if (isUnread) sendAndClose(req, res, named)
-  else send(req, res, named)
+  else send(req, res, named, settings)
 }

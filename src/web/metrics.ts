@@ -49,6 +49,8 @@ export function createMetrics() {
     }
   }
 
+  /** What was looked up for the page that is being printed. */
+  let snapshot: ImagesStats | undefined
   /** Registers the numbers that are looked up. */
   const watch = (looks: Looks): void => {
     const gauge = (name: string, help: string, look: () => number): void => {
@@ -91,7 +93,10 @@ export function createMetrics() {
         },
       })
     }
-    const { stats } = looks
+    const stats = (): ImagesStats => {
+      snapshot ??= looks.stats()
+      return snapshot
+    }
     let layers: Record<string, number> = {}
     new Counter({
       name: 'artwork_answers_total',
@@ -186,6 +191,7 @@ export function createMetrics() {
     print: (): Promise<string> => {
       if (!isProcessWatched) collectDefaultMetrics({ register: registry })
       isProcessWatched = true
+      snapshot = undefined
       return registry.metrics()
     },
   }

@@ -125,7 +125,7 @@ export function openApiDocument(settings: Settings, hasUploads: boolean): Json {
         security: secured,
         responses: {
           '200': answer('A page, in the order of ids.', schemas.listed),
-          ...errors('403'),
+          ...errors('403', '503'),
           '400': eitherWay('A parameter is not valid; as text where there is no such namespace.'),
         },
       },
@@ -182,7 +182,7 @@ export function openApiDocument(settings: Settings, hasUploads: boolean): Json {
         requestBody: { required: true, content: body(schemas.proxyBody) },
         responses: {
           '200': answer('Where each is kept, and why the others are not.', schemas.proxied),
-          ...errors('400', '403', '408', '413', '422', '503'),
+          ...errors('400', '403', '408', '413', '415', '422', '503'),
         },
       },
     },

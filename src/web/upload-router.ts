@@ -10,7 +10,7 @@ import { jsonReply, type Reply, replyToMethod } from '../model/reply.js'
 import type { Settings } from '../options.js'
 import type { Namespace, UploadAction, UploadSource } from '../sources/upload.js'
 import { announcedLength, createBudget, readBody } from './body.js'
-import { answerJson, BadBody, jsonFailure, readJson } from './json-api.js'
+import { answerJson, BadBody, isCrossSite, jsonFailure, readJson } from './json-api.js'
 import { readUrl } from './reply-router.js'
 import { fetchBody, proxyBody, uploadBody } from './schemas.js'
 import { goneSignal, send } from './send.js'
@@ -37,6 +37,8 @@ export function createUploadRouter(hosting: Hosting, source: UploadSource, setti
   const budget = createBudget(BODIES, WAITING)
 
   const allow = async (req: IncomingMessage, action: UploadAction): Promise<void> => {
+    if (action !== 'list' && isCrossSite(req))
+      throw new ArtworkError('refused', 'requests of other sites are not taken')
     if (authorize === undefined) throw new ArtworkError('refused', HOW_TO_OPEN)
     let isAllowed = false
     try {
@@ -52,16 +54,17 @@ export function createUploadRouter(hosting: Hosting, source: UploadSource, setti
     return host === undefined ? [] : [`http://${host}`, `https://${host}`]
   }
 
-  const upload = async (req: Request, namespace: Namespace): Promise<Reply> => {
+  const upload = async (req: Request, res: ServerResponse, namespace: Namespace): Promise<Reply> => {
     await allow(req, 'upload')
     const kind = bodyKind(req)
     const bound = largestBody(kind, namespace.maxBytes)
     if ((announcedLength(req) ?? 0) > bound) throw tooLarge()
-    const stored = await budget.run(announcedLength(req) ?? bound, async () => {
+    const take = async () => {
       const bytes = await imageOf(req, kind, { maxBytes: bound, timeout })
       if (bytes.length > namespace.maxBytes) throw tooLarge()
       return hosting.save(namespace.name, bytes)
-    })
+    }
+    const stored = await budget.run(announcedLength(req) ?? bound, take, goneSignal(res))
     return jsonReply(200, { image_id: stored.imageId, url: stored.url })
   }
   const fetchOne = async (req: Request, res: ServerResponse): Promise<Reply> => {
@@ -108,7 +111,7 @@ export function createUploadRouter(hosting: Hosting, source: UploadSource, setti
     const after = query.get('after') ?? ''
     if (!Number.isInteger(limit) || limit < 1 || limit > 1000)
       throw new ArtworkError('invalid', 'limit must be a whole number from 1 to 1000')
-    const page = hosting.list(namespace.name, { after, limit })
+    const page = await hosting.list(namespace.name, { after, limit })
     const images = page.images.map((image) => ({
       image_id: image.imageId,
       url: image.url,
@@ -148,8 +151,8 @@ export function createUploadRouter(hosting: Hosting, source: UploadSource, setti
         verbs: {
           GET: (req) => list(req, rules()),
           HEAD: (req) => list(req, rules()),
-          POST: (req) => upload(req, rules()),
-          PUT: (req) => upload(req, rules()),
+          POST: (req, res) => upload(req, res, rules()),
+          PUT: (req, res) => upload(req, res, rules()),
           DELETE: (req) => removeAll(req, rules()),
         },
       }
@@ -218,7 +221,8 @@ async function imageOf(
   limits: { readonly maxBytes: number; readonly timeout: number },
 ): Promise<Buffer> {
   if (kind === 'json') return decode((await readJson(req, uploadBody, limits)).data)
-  const bytes = await readBody(req, limits)
+  const isRead = req.readableEnded && 'body' in req && Buffer.isBuffer(req.body)
+  const bytes = isRead ? (req.body as Buffer) : await readBody(req, limits)
   if (bytes.length === 0) throw new ArtworkError('invalid', 'the body is empty')
   return kind === 'raw' ? bytes : fileIn(req, bytes, limits.maxBytes)
 }

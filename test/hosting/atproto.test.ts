@@ -233,6 +233,12 @@ describe('parity 23, 25: failures', () => {
     ],
     ['400 BlobNotFound', { status: 400, body: '{"error":"BlobNotFound"}' }, 404],
     ['another 400', { status: 400, body: '{"error":"RepoTakendown"}' }, 502],
+    [
+      '404, however it is packed',
+      { status: 404, headers: { 'Content-Encoding': 'gzip' }, body: 'x'.repeat(100) },
+      404,
+    ],
+    ['400 with a large body', { status: 400, body: 'x'.repeat(100_000) }, 502],
     ['403', { status: 403 }, 502],
     ['500', { status: 500 }, 502],
     ['a web page', image('<html></html>', 'text/html'), 415],

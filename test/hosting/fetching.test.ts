@@ -391,4 +391,70 @@ describe('parity 35: proxy pools', () => {
     expect(failure.message).not.toContain('secret')
     await expect(start({ pools: {}, restAfter: 0 })).rejects.toThrow(/fetch\.proxies\.restAfter/)
   })
+  test('what a source answers through a tunnel is its own, whatever the status', async () => {
+    const all = [await socksProxy(), await socksProxy()]
+    const app = await hosting({ retries: 1, proxies: { pools: { home: all.map(({ url }) => url) } } })
+    app.origin.serve('/407', { status: 407 })
+    app.origin.serve('/503', { status: 503, headers: { 'Retry-After': '60' } })
+    for (let time = 0; time < 5; time += 1) {
+      expect(await once(app, 'home', '/407')).toBe(502)
+      expect(await once(app, 'home', '/503')).toBe(502)
+    }
+    expect(app.artwork.images.stats().proxies.every(({ restingUntil }) => restingUntil === undefined)).toBe(
+      true,
+    )
+  })
+  test('a proxy that says nothing is let go, and so is one that left its file', async () => {
+    const [mute, one] = [await httpProxy(), await httpProxy()]
+    mute.behave({ hang: true })
+    const app = await withPicture({
+      connectTimeout: 100,
+      firstByteTimeout: 150,
+      ports: [80, 443],
+      proxies: { pools: { home: [mute.url] }, restAfter: 100 },
+    })
+    for (let time = 0; time < 3; time += 1) {
+      const url = 'https://cdn.example.com/a.jpg'
+      expect((await app.get('/images/fetch', post({ url }))).status).toBe(502)
+    }
+    expect(mute.seen.every((line) => line.startsWith('CONNECT'))).toBe(true)
+    await expect.poll(mute.open, { timeout: 3000 }).toBe(0)
+    const file = join(await temporaryFolder(), 'proxies.txt')
+    const changing = await withPicture({ proxies: { files: { foreign: file } } }).catch(
+      (error: Error) => error,
+    )
+    expect(String(changing)).toMatch(/must be a file that can be read/)
+    await writeFile(file, one.url)
+    const later = await withPicture({ proxies: { files: { foreign: file } } })
+    for (const index of [1, 2, 3]) {
+      await writeFile(file, `${one.url}\nhttp://127.0.0.1:${index}`)
+      later.clock.now += 60_000
+      await once(later)
+      expect(later.artwork.images.stats().proxies.map(({ proxy }) => proxy)).toEqual([
+        new URL(one.url).origin,
+        `http://127.0.0.1:${index}`,
+      ])
+    }
+    // An empty file is no leave to go directly.
+    await writeFile(file, '')
+    later.clock.now += 60_000
+    const hits = later.origin.hits()
+    expect(await once(later)).toBe(503)
+    expect(later.origin.hits()).toBe(hits)
+  })
+  test('a source that names a pool which is not there stops the start', async () => {
+    const directory = await temporaryFolder()
+    await expect(
+      createArtwork({ directory, logger: quietLogger(), sources: [uploads({ pool: 'tor' })] }),
+    ).rejects.toThrow(/uploads\.pool must name a pool of fetch\.proxies, got "tor"/)
+  })
+  test('what is fetched for a namespace keeps its bound', async () => {
+    const app = await hosting({}, { namespaces: { photos: { maxBytes: 1000 } } })
+    app.origin.serve('/big.jpg', image(await jpeg(800, 800)))
+    const answer = await app.get('/images/photos/proxy', post({ urls: [`${app.origin.url}/big.jpg`] }))
+    expect(await answer.json()).toEqual({ urls: {}, errors: { [`${app.origin.url}/big.jpg`]: 'too_large' } })
+    const many = Array.from({ length: 2100 }, (_, index) => `x${index}`)
+    const found = await app.artwork.uploads?.proxy('photos', many)
+    expect(Object.keys(found?.errors ?? {}).length).toBe(2100)
+  })
 })

@@ -1,12 +1,14 @@
 /** Uploads over real HTTP (PARITY 29–32): every way in, every refusal, and what is there after a restart. */
 import { createHash } from 'node:crypto'
-import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import express from 'express'
 import { type ArtworkOptions, remote, tmdb, type UploadsOptions, uploads } from 'express-artwork'
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
-import { startApp, type TestApp, temporaryFolder } from '../support/app.js'
+import { listen, startApp, type TestApp, temporaryFolder } from '../support/app.js'
 import { jpeg, png, SVG } from '../support/pictures.js'
 import { ask } from '../support/raw.js'
 
@@ -524,4 +526,156 @@ describe('uploads are not cache', () => {
     expect(await verbs?.remove('photos', stored?.imageId ?? '')).toBe(false)
     expect(app.artwork.images.stats().uploads).toEqual({ images: 0, bytes: 0, badCopies: 0 })
   })
+  test('what another process removed just now is not acknowledged from memory', async () => {
+    const directory = await temporaryFolder()
+    const [one, two] = [await hosting(OPEN, {}, { directory }), await hosting(OPEN, {}, { directory })]
+    const bytes = await jpeg(60, 40)
+    for (let time = 0; time < 5; time += 1) {
+      const id = await idOf(await two.get('/images/photos', raw(bytes)))
+      expect((await two.get(`/images/photos/${id}`)).status).toBe(200)
+      const answers = await Promise.all(
+        [one, two].map(async (app) => (await app.get(`/images/photos/${id}`, { method: 'DELETE' })).status),
+      )
+      expect(answers.sort()).toEqual([200, 404])
+      expect(await idOf(await two.get('/images/photos', raw(bytes)))).toBe(id)
+      for (const app of [one, two]) expect((await app.get(`/images/photos/${id}`)).status).toBe(200)
+    }
+  })
+  test('what is removed while a lost index is read back stays removed', async () => {
+    const directory = await temporaryFolder()
+    const first = await hosting(OPEN, {}, { directory })
+    const ids: string[] = []
+    for (let seed = 0; seed < 30; seed += 1)
+      ids.push(await idOf(await first.get('/images/photos', raw(await jpeg(30 + seed, 20)))))
+    await first.stop()
+    for (const suffix of ['', '-wal', '-shm'])
+      await rm(join(directory, 'uploads', `uploads.db${suffix}`), { force: true })
+    const second = await hosting(OPEN, {}, { directory })
+    expect((await second.get(`/images/photos/${ids[0]}`, { method: 'DELETE' })).status).toBe(200)
+    expect(await (await second.get('/images/photos', { method: 'DELETE' })).json()).toEqual({
+      deleted_count: 29,
+    })
+    expect(await filesIn(join(directory, 'uploads', 'files'))).toEqual([])
+  })
+  test('a copy that is gone is replaced, though it is encoded otherwise now', async () => {
+    const directory = await temporaryFolder()
+    const first = await hosting(OPEN, { memory: { maxBytes: 0 } }, { directory })
+    const bytes = await jpeg(60, 40)
+    const id = await idOf(await first.get('/images/photos', raw(bytes)))
+    const [file = ''] = await filesIn(join(directory, 'uploads', 'files'))
+    // As if the encoder had changed since: the file of another digest under the same id.
+    const other = await sharp(bytes).jpeg({ quality: 10 }).toBuffer()
+    await rm(file)
+    const digest = createHash('sha256').update(other).digest('hex')
+    const fake = new Database(join(directory, 'uploads', 'uploads.db'))
+    fake.prepare('UPDATE uploads SET digest = ? WHERE id = ?').run(Buffer.from(digest, 'hex'), id)
+    kept.push(fake)
+    await first.stop()
+    const second = await hosting(OPEN, {}, { directory })
+    expect((await second.get(`/images/photos/${id}`)).status).toBe(503)
+    expect(await idOf(await second.get('/images/photos', raw(bytes)))).toBe(id)
+    expect((await second.get(`/images/photos/${id}`)).status).toBe(200)
+    expect((await filesIn(join(directory, 'uploads', 'files'))).length).toBe(1)
+  })
+  test('a folder that is away for a while is 503, and comes back by itself', async () => {
+    const directory = await temporaryFolder()
+    const app = await hosting(OPEN, { memory: { maxBytes: 0 } }, { directory })
+    const id = await idOf(await app.get('/images/photos', raw(await jpeg(60, 40))))
+    await rename(join(directory, 'uploads'), join(directory, 'away'))
+    await writeFile(join(directory, 'uploads'), 'in the way')
+    const statusOf = async () => (await app.get(`/images/photos/${id}`)).status
+    expect(await statusOf()).toBe(503)
+    await expect.poll(async () => (await app.get('/images/photos')).status, { timeout: 5000 }).toBe(503)
+    expect(await statusOf()).toBe(503)
+    expect((await app.get('/images/photos', { method: 'DELETE' })).status).toBe(503)
+    await rm(join(directory, 'uploads'))
+    await rename(join(directory, 'away'), join(directory, 'uploads'))
+    await expect.poll(statusOf, { timeout: 5000 }).toBe(200)
+  })
+  test('a body that a parser of the app has read is taken from there; one that nobody can have is told', async () => {
+    const app = await hosting()
+    const parsed = await listen(
+      express().use(
+        express.json({ limit: '1mb' }),
+        express.raw({ type: 'image/*', limit: '1mb' }),
+        express.urlencoded(),
+        app.artwork.router,
+      ),
+    )
+    const bytes = await jpeg(60, 40)
+    for (const request of [json({ data: bytes.toString('base64') }), raw(bytes)])
+      expect((await fetch(`${parsed.url}/images/photos`, request)).status).toBe(200)
+    const bad = await fetch(`${parsed.url}/images/photos`, json({ other: 1 }))
+    expect(bad.status).toBe(422)
+    const drained = await listen(
+      express().use((req, _res, next) => void req.resume().once('end', () => next()), app.artwork.router),
+    )
+    expect((await fetch(`${drained.url}/images/photos`, raw(bytes))).status).toBe(400)
+  })
+  test('who leaves while it is asked whether they may costs others nothing', async () => {
+    let asked = 0
+    const app = await hosting({
+      authorize: async () => {
+        asked += 1
+        if (asked === 1) await new Promise((resolve) => setTimeout(resolve, 300))
+        return true
+      },
+      maxBytes: '256 MiB',
+    })
+    const socket = connect(Number(new URL(app.url).port), '127.0.0.1')
+    socket.write(
+      'POST /images/photos HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 268435456\r\n\r\nx',
+    )
+    await expect.poll(() => asked).toBe(1)
+    socket.destroy()
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    // Were its room still taken, this would wait until the time of its body is over.
+    const answer = await app.get('/images/photos', {
+      ...raw(await jpeg(60, 40)),
+      signal: AbortSignal.timeout(10_000),
+    })
+    expect(answer.status).toBe(200)
+  })
+  test('a browser that says another site sends it is refused, unless it bears a token', async () => {
+    const app = await hosting()
+    const bytes = await jpeg(60, 40)
+    const send = async (headers: Record<string, string>): Promise<number> =>
+      (
+        await ask(app.url, '/images/photos', {
+          method: 'POST',
+          headers: { 'Content-Type': 'image/jpeg', 'Content-Length': String(bytes.length), ...headers },
+          body: bytes.toString('latin1'),
+        })
+      ).status
+    expect(await send({ 'Sec-Fetch-Site': 'cross-site' })).toBe(403)
+    expect(await send({ 'Sec-Fetch-Site': 'same-site' })).toBe(403)
+    expect(await send({ Origin: 'https://evil.example' })).toBe(403)
+    expect(await send({ Origin: 'null' })).toBe(403)
+    expect(await send({ Origin: app.url })).toBe(200)
+    expect(await send({ 'Sec-Fetch-Site': 'same-origin' })).toBe(200)
+    expect(await send({ Origin: 'https://app.example', Authorization: 'Bearer x' })).toBe(200)
+    expect(
+      (
+        await app.get('/images/photos/proxy', {
+          method: 'POST',
+          headers: { 'Content-Type': 'text/plain' },
+          body: '{"urls":[]}',
+        })
+      ).status,
+    ).toBe(415)
+  })
+  test('a picture wider than most is found by its file’s name too', async () => {
+    const directory = await temporaryFolder()
+    const wide = await sharp({ create: { width: 120_000, height: 2, channels: 3, background: '#123' } })
+      .png()
+      .toBuffer()
+    const first = await hosting({ ...OPEN, keepOriginal: true }, {}, { directory })
+    const id = await idOf(await first.get('/images/photos', raw(wide)))
+    await first.stop()
+    await rm(join(directory, 'uploads', 'uploads.db'))
+    const second = await hosting({ ...OPEN, keepOriginal: true }, {}, { directory })
+    expect((await second.get(`/images/photos/${id}`)).status).toBe(200)
+  })
 })
+/** Databases are never let go: see `store/database.ts`. */
+const kept: unknown[] = []

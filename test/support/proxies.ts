@@ -16,6 +16,8 @@ export interface TestProxy {
   readonly seen: string[]
   /** Credentials that came with it. */
   readonly credentials: string[]
+  /** Connections that are open. */
+  open(): number
   /** `status`: every request is answered with it; `cut`: connections are cut; `hang`: nothing is answered. */
   behave(how: { status?: number; cut?: boolean; hang?: boolean }): void
 }
@@ -23,7 +25,7 @@ export interface TestProxy {
 /** Names that the proxies resolve: everything is on this machine. */
 const dial = (port: number): Socket => connect(port, '127.0.0.1')
 
-async function listening(server: Server): Promise<number> {
+async function listening(server: Server): Promise<{ port: number; open: () => number }> {
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
     sockets.add(socket)
@@ -38,7 +40,7 @@ async function listening(server: Server): Promise<number> {
         for (const socket of sockets) socket.destroy()
       }),
   )
-  return (server.address() as AddressInfo).port
+  return { port: (server.address() as AddressInfo).port, open: () => sockets.size }
 }
 
 /** An http proxy. @param credentials `user:password` that it wants */
@@ -78,7 +80,10 @@ export async function httpProxy(credentials?: string): Promise<TestProxy> {
   server.on('connect', (req, socket: Socket) => {
     seen.push(`CONNECT ${req.url}`)
     socket.on('error', () => {})
-    if (how.hang) return
+    if (how.hang) {
+      socket.on('end', () => socket.destroy()).resume()
+      return
+    }
     if (how.cut) {
       socket.destroy()
       return
@@ -92,10 +97,11 @@ export async function httpProxy(credentials?: string): Promise<TestProxy> {
     target.on('error', () => socket.destroy())
     target.pipe(socket).pipe(target)
   })
-  const port = await listening(server)
+  const { port, open } = await listening(server)
   const login = credentials === undefined ? '' : `${credentials}@`
   return {
     url: `http://${login}127.0.0.1:${port}`,
+    open,
     seen,
     credentials: given,
     behave: (wanted) => {
@@ -135,9 +141,10 @@ export async function socksProxy(): Promise<TestProxy> {
       })
     })
   })
-  const port = await listening(server)
+  const { port, open } = await listening(server)
   return {
     url: `socks5://127.0.0.1:${port}`,
+    open,
     seen,
     credentials: [],
     behave: (wanted) => {
