@@ -6,6 +6,7 @@ import { createArtworks, type DownloadRequest, type SaveImageResult } from './im
 import { expire, type OptimizeOptions, type OptimizeResult, optimize } from './images/cleanup.js'
 import type { Asking, Context, Counts, Obtained, Told } from './images/context.js'
 import { createDisplay } from './images/display.js'
+import { type Explained, explain } from './images/explain.js'
 import { createFlights } from './images/flights.js'
 import { createHosting } from './images/hosting.js'
 import { remembered } from './images/notes.js'
@@ -295,6 +296,9 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
       return (await removeTree(imageName(formatAddress(canonical)))).length > 0
     },
     purge,
+    /** Why a picture is answered as it is. @throws ArtworkError `invalid` (400), `refused` (403) */
+    explain: (target: { readonly address: Address | string } | { readonly url: string }): Explained =>
+      explain(context, admission, target),
     /** Removes what was not used for long, orphans and damaged copies. */
     optimizeCache: (options?: OptimizeOptions): Promise<OptimizeResult> => optimize(context, options),
     /** Gives up what nobody looked at for so long, ms. Answers how many names. */

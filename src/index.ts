@@ -11,9 +11,17 @@ import { createImages, type Images } from './images.js'
 import type { EntityLike } from './model/repository.js'
 import { readSubject } from './model/subject.js'
 import { type ArtworkOptions, ownVia, type Settings, settleOptions } from './options.js'
-import { createRefresher, type Enqueued, type Priority, type RefresherStatus } from './refresher/refresher.js'
+import { createKinds } from './refresher/kinds.js'
+import {
+  createRefresher,
+  type Enqueued,
+  type Priority,
+  type Refresher,
+  type RefresherStatus,
+} from './refresher/refresher.js'
 import { isUploadSource, type UploadSource } from './sources/upload.js'
 import { createDiskStore } from './store/disk-store.js'
+import { createJobStore, type Job, type JobSelection } from './store/job-store.js'
 import { createMemoryLayer, type MemoryLayer } from './store/memory-layer.js'
 import { createMemoryStore } from './store/memory-store.js'
 import type { Store } from './store/store.js'
@@ -35,6 +43,7 @@ import { createUploadRouter } from './web/upload-router.js'
 export type { ProxyStatus } from './fetch/proxy-pool.js'
 export type { DownloadRequest, SaveImageResult } from './images/artworks.js'
 export type { OptimizeOptions, OptimizeResult } from './images/cleanup.js'
+export type { Explained, ExplainedName } from './images/explain.js'
 export type { FetchedImage, FetchOptions, ProxiedImages, StoredUpload, UploadPage } from './images/hosting.js'
 export type { Purged, PurgeTarget } from './images/purge.js'
 export type { Image, ImagesStats } from './images.js'
@@ -54,6 +63,7 @@ export { type RemoteOptions, remote } from './sources/remote.js'
 export type { Source } from './sources/source.js'
 export { type TmdbOptions, tmdb } from './sources/tmdb.js'
 export { type NamespaceOptions, type UploadAction, type UploadsOptions, uploads } from './sources/upload.js'
+export type { Job, JobSelection, JobState, Lane } from './store/job-store.js'
 export type { VerifyOptions, VerifyReport } from './store/store.js'
 
 /** Directory of the Nunjucks macros: give it to your loader beside your own views. */
@@ -70,11 +80,15 @@ export type ArtworkImages = Pick<
   | 'refresh'
   | 'remove'
   | 'purge'
+  | 'explain'
   | 'optimizeCache'
   | 'clearCache'
   | 'verify'
   | 'stats'
 >
+
+/** Long jobs by their name. */
+export type JobKind = 'sync' | 'refresh' | 'validate' | 'warm' | 'cleanup' | 'verify'
 
 /** The background worker. */
 export interface ArtworkRefresher {
@@ -83,6 +97,24 @@ export interface ArtworkRefresher {
    * @returns whether it was taken, and why not
    */
   enqueue(kind: string, entity: EntityLike, options?: { priority?: Priority }): Enqueued
+  /**
+   * Queues a long job: `sync`, `refresh`, `validate`, `warm`, `cleanup` or `verify`. One that is queued already with
+   * the same options is not queued again.
+   */
+  run(kind: JobKind, options?: Readonly<Record<string, unknown>>): Enqueued
+  /** A piece of work, undefined where it is not known (any more). */
+  job(id: string): Job | undefined
+  /** Pieces of work, newest first. */
+  jobs(selection?: Partial<JobSelection>): readonly Job[]
+  /** Follows a piece of work until it has ended: each time it has come on, what it is then. */
+  watch(id: string, signal?: AbortSignal): AsyncIterable<Job>
+  /** Cancels what waits, and asks what runs to stop. Answers whether there was something. */
+  cancel(id: string): boolean
+  /** Queues once more what failed or was cancelled. Answers whether it was that. */
+  retry(id: string): boolean
+  /** Begins nothing new in this process, until `resume`. */
+  pause(): void
+  resume(): void
   status(): RefresherStatus
   /** Resolves when nothing that may run is queued or running. */
   idle(): Promise<void>
@@ -130,7 +162,10 @@ export interface Artwork {
   listener(app: RequestListener): RequestListener
   /** `/health`, `/ready` and `/metrics`, for whoever watches the process. */
   readonly healthRouter: Router
-  /** The JSON API's own description: `/openapi.json`, and `/docs` to read and try it. */
+  /**
+   * The management API, closed unless `manage.authorize` opens it; and, open to all, the JSON API's own description:
+   * `/openapi.json`, and `/docs` to read and try it. Mount it at `/api/images`.
+   */
   readonly manageRouter: Router
   /** Adds the filters to a Nunjucks environment. */
   installTemplates(environment: Environment): void
@@ -194,9 +229,20 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
       lost: (path) => refresher.lost(path),
     },
   )
-  const refresher = createRefresher(
-    { refresh: images.refresh, heal: images.heal, download: images.downloadAndCache },
-    { concurrency: 4, now, logger },
+  const jobs = createJobStore({
+    directory: layer.store.stats().durable ? settings.directory : undefined,
+    now,
+    logger,
+  })
+  const refresher: Refresher = createRefresher(
+    { refresh: images.refresh, heal: images.heal, download: images.artworks.download },
+    {
+      concurrency: 4,
+      jobs,
+      kinds: createKinds({ settings, store: layer.store, images, jobs, refresher: () => refresher }),
+      now,
+      logger,
+    },
   )
 
   metrics.watch({ stats: images.stats, refresher: refresher.status, decoding: transformer.load })
@@ -277,8 +323,8 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     images,
     kinds,
     onWanted: ({ kind, id, sourceUrl, params }) => {
-      if (kind === undefined || id === undefined || !refresher.status().started) return
-      refresher.request({ sourceUrl, entityType: kind.kind, entityId: id, params }, 'low')
+      if (kind === undefined || id === undefined || !refresher.isStarted()) return
+      refresher.want({ sourceUrl, entityType: kind.kind, entityId: id, params })
     },
   }
   const questions = createQuestions(templates)
@@ -286,6 +332,20 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     images: { ...images, clearCache },
     refresher: {
       enqueue: (kind, entity, { priority = 'normal' } = {}) => enqueue(kind, entity, priority),
+      run: (kind, jobOptions = {}) => {
+        const added = refresher.run(kind, jobOptions, `${kind} ${JSON.stringify(jobOptions)}`)
+        if (!added.accepted && added.reason === 'full') return { accepted: false, reason: 'full' }
+        return added.accepted
+          ? { accepted: true, id: String(added.id) }
+          : { accepted: false, reason: 'duplicate', id: String(added.id) }
+      },
+      job: (id) => refresher.get(Number(id)),
+      jobs: (selection) => refresher.list({ limit: 50, ...selection }),
+      watch: (id, signal) => refresher.watch(Number(id), signal),
+      cancel: (id) => refresher.cancel(Number(id)),
+      retry: (id) => refresher.retry(Number(id)),
+      pause: refresher.pause,
+      resume: refresher.resume,
       status: refresher.status,
       idle: refresher.idle,
     },
@@ -302,7 +362,13 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
       if (closing !== undefined || !hot.answer(req.url ?? '', req, res)) app(req, res)
     },
     healthRouter: createHealthRouter(condition, metrics),
-    manageRouter: createManageRouter(settings, uploadSource !== undefined),
+    manageRouter: createManageRouter(settings, {
+      images,
+      refresher,
+      jobs,
+      store: layer.store,
+      hasUploads: uploadSource !== undefined,
+    }),
     installTemplates: (environment) => installFilters(environment, templates),
     preload: (res, subject, { kind, widths, format, sizes = '100vw', requireLocal } = {}) => {
       const asked = { kind, widths, format, require_local: requireLocal }

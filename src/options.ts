@@ -2,6 +2,7 @@
  * Every option, its default and its unit, settled once and frozen. Durations are milliseconds or text with a
  * unit (`'3 s'`, `'7 d'`), sizes bytes or text (`'64 MiB'`). A bad option is told with its name, rule and value.
  */
+import type { IncomingMessage } from 'node:http'
 import type { LookupFunction } from 'node:net'
 import { availableParallelism, hostname } from 'node:os'
 import { resolve } from 'node:path'
@@ -171,6 +172,14 @@ export const optionsSchema = z.strictObject({
       timeout: duration.default(10_000),
       maxMemory: bytes.default(768 * 1024 ** 2),
       isolate: z.boolean().default(true),
+    })
+    .prefault({}),
+  manage: z
+    .strictObject({
+      authorize: shaped<(req: IncomingMessage) => boolean | Promise<boolean>>(
+        isFunction,
+        'must be a function of a request',
+      ).optional(),
     })
     .prefault({}),
   presets: z.record(z.string(), preset).default({}),

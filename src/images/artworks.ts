@@ -200,6 +200,19 @@ export function createArtworks(
       }
       return undefined
     },
+    /** As `peekEntity`, asking the store: also for what another process has just made. */
+    findEntity: (kind: EntityKind, id: EntityId, params?: Readonly<Record<string, EntityId>>) => {
+      const text = entityIdText(id)
+      try {
+        for (const path of artworkPaths(kind, id, params)) {
+          const entry = store.find(artworkName(path))
+          if (entry?.held && belongs(entry, kind.kind, text)) return { path, entry }
+        }
+      } catch {
+        // A path that needs what we do not know, or an id that none can be.
+      }
+      return undefined
+    },
     /**
      * The picture under an artwork path, from what is held: never from the network.
      * @returns the picture; the entry alone where the name is known and its bytes are gone; undefined for no such name

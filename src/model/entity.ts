@@ -61,7 +61,7 @@ export const BUILT_IN_KINDS: Readonly<Record<string, EntityKindOptions>> = {
   album: { variant: 'w500-h500' },
   playlist: { variant: 'w400-h400' },
   track: { variant: 'w500-h500', placeholder: 'album' },
-  profile: { variant: 'w300-h300', path: 'profiles/profile_avatar_{id}.jpg' },
+  profile: { variant: 'w300-h300', alias: 'streamer', path: 'profiles/profile_avatar_{id}.jpg' },
   category: { variant: 'w600-h800', plural: 'categories', path: 'categories/{slug}.jpg' },
   artwork: {
     variant: 'w1280-h1280',
@@ -74,6 +74,23 @@ const DEFAULT_PATH = '{plural}/{shard}/{id}.webp'
 const KIND_NAME = /^[a-z][a-z0-9_]{0,63}$/
 const PATH_SHAPE = /^[a-z0-9_{}-]+(?:\/[A-Za-z0-9_{}-]+)*\.[a-z0-9]+$/
 
+/** Words of the management API, which no kind may have for a name there. */
+const RESERVED = new Set([
+  'stats',
+  'sync',
+  'cleanup',
+  'jobs',
+  'images',
+  'verify',
+  'refresh',
+  'validate',
+  'warm',
+  'purge',
+  'explain',
+  'events',
+  'docs',
+])
+
 /** Fills in the defaults of every kind. @throws TypeError naming the kind, the rule and the value */
 export function settleKinds(
   declared: Readonly<Record<string, EntityKindOptions>>,
@@ -82,6 +99,20 @@ export function settleKinds(
   const kinds = [...names].map((kind) =>
     settleKind(kind, { ...BUILT_IN_KINDS[kind], ...withoutGaps(declared[kind]) }),
   )
+  const taken = new Map<string, string>()
+  for (const { kind, alias } of kinds)
+    for (const name of alias === undefined ? [kind] : [kind, alias]) {
+      const other = taken.get(name)
+      if (RESERVED.has(name))
+        throw new TypeError(
+          `entities.${kind} must not be named as a route of the management API, got ${JSON.stringify(name)}`,
+        )
+      if (other !== undefined)
+        throw new TypeError(
+          `entities.${kind} and entities.${other} must not both be named ${JSON.stringify(name)}`,
+        )
+      taken.set(name, kind)
+    }
   return new Map(kinds.map((settled) => [settled.kind, settled]))
 }
 

@@ -85,6 +85,7 @@ const OWN = [
   'ARTWORK_TMDB',
   'ARTWORK_REMOTE_HOSTS',
   'ARTWORK_LOG_LEVEL',
+  'ARTWORK_MANAGE_TOKEN',
 ]
 /** What Kubernetes sets beside a service of the name `artwork`. */
 const OF_OTHERS = /^ARTWORK_(?:SERVICE_HOST|SERVICE_PORT|PORT)(?:_|$)/
@@ -99,6 +100,7 @@ const NO_TEXT = new Set([
   'now',
   'fetch.lookup',
   'fetch.proxies',
+  'manage',
 ])
 
 const nameOf = (path: Path): string =>
@@ -195,7 +197,9 @@ export function optionsFromEnv(env: Environment = process.env): ArtworkOptions {
   for (const issue of parsed.success ? [] : parsed.error.issues) problems.push(explain(issue, used, env))
   const sources = sourcesFrom(env, take(UPLOADS) as UploadsOptions, problems)
   if (problems.length > 0) throw new TypeError([...new Set(problems)].join('; '))
-  return { ...(options as ArtworkOptions), sources }
+  const manage = env.ARTWORK_MANAGE_TOKEN
+  const opened = manage === undefined || manage === '' ? {} : { manage: { authorize: holdsToken(manage) } }
+  return { ...(options as ArtworkOptions), ...opened, sources }
 }
 
 /** A source may be silent for so long, and all attempts together take as often as there are attempts. */

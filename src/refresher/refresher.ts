@@ -1,26 +1,34 @@
 /**
- * Work that nobody waits for: stale originals, lost artwork, and pictures of entities that were added. A
- * queue in memory with priorities; what is asked for twice is done once.
+ * Work that nobody waits for: stale originals and lost artwork that requests came upon, pictures of entities, and long
+ * jobs. What is asked for is kept in the job store: it survives the process, is done once, by one of the processes that
+ * share the directory, and is tried again as its failure allows.
  */
 import PQueue from 'p-queue'
 import type { DownloadRequest, SaveImageResult } from '../images/artworks.js'
-import { asArtworkError } from '../model/errors.js'
+import { type EntityId, entityIdText } from '../model/artwork-path.js'
+import { asArtworkError, type Reason } from '../model/errors.js'
 import type { Logger } from '../model/logger.js'
+import type { Added, Job, JobStore } from '../store/job-store.js'
+import { createWorkers, type Work } from './workers.js'
 
-/** How urgent a job is. Inside a priority: first in, first out. */
+/** How urgent a piece of work is. Inside a priority: first in, first out. */
 export type Priority = 'high' | 'normal' | 'low'
 
-/** What became of asking for a job. */
+/** What became of asking for one. */
 export type Enqueued =
   | { readonly accepted: true; readonly id: string }
   | {
       readonly accepted: false
       readonly reason: 'duplicate' | 'full' | 'recently failed' | 'no_url' | 'closed'
+      /** The piece of work that is queued already, of a duplicate. */
+      readonly id?: string
     }
 
-/** Numbers of the queue since start. */
+/** Numbers of the queue: what waits and runs in all processes, and what this one has done since start. */
 export interface RefresherStatus {
   readonly started: boolean
+  /** Whether nothing new is begun at the moment. */
+  readonly paused: boolean
   readonly queued: number
   readonly running: number
   readonly done: number
@@ -31,7 +39,7 @@ export interface RefresherStatus {
 export interface RefresherWork {
   refresh(address: string): Promise<unknown>
   heal(path: string): Promise<void>
-  download(request: DownloadRequest): Promise<SaveImageResult>
+  download(request: DownloadRequest, signal?: AbortSignal): Promise<SaveImageResult>
 }
 
 /** How the refresher behaves. Times in ms. */
@@ -39,44 +47,53 @@ export interface RefresherOptions {
   readonly concurrency: number
   /** Before each further attempt at what may pass. @default 2 s, 10 s */
   readonly retryDelays?: readonly number[]
+  readonly jobs: JobStore
+  /** Long jobs, by their kind. */
+  readonly kinds?: Readonly<Record<string, Work>>
   readonly now: () => number
   readonly logger: Logger
 }
 
 const PRIORITIES: Readonly<Record<Priority, number>> = { high: 2, normal: 1, low: 0 }
 const CAPACITY = 10_000
-const MAX_REMEMBERED = 20_000
 /** When a URL that failed for good is tried again; one whose trouble may pass climbs up to that, doubling. */
 const RETRY_FAILED_AFTER = 24 * 3_600_000
 const RETRY_PASSING_AFTER = 5 * 60_000
 const RETRY_DELAYS: readonly number[] = [2000, 10_000]
 /** Reasons that time may mend within minutes. */
-const PASSING = new Set(['timeout', 'connection', 'http_5xx', 'unavailable'])
+const PASSING: ReadonlySet<string> = new Set(['timeout', 'connection', 'http_5xx', 'unavailable'])
+/** What templates asked for lately is not looked up again for so long, ms, and so many of them are remembered. */
+const ASKED_FOR = 30_000
+const MAX_ASKED = 20_000
 
-interface Failed {
-  readonly url: string
-  readonly until: number
-  readonly times: number
+/** A download as it is queued: plain data. */
+interface DownloadPayload {
+  readonly sourceUrl: string
+  readonly entityType: string
+  readonly entityId: string
+  readonly params: Readonly<Record<string, string>>
+  readonly force?: boolean
 }
+
+/** The key of an entity's picture in the queue. */
+export const downloadKey = (kind: string, id: EntityId): string => `${kind}:${entityIdText(id)}`
 
 /** See the top of the file. */
 export type Refresher = ReturnType<typeof createRefresher>
 
-/** Makes a refresher. Requests' own work (stale, lost) runs at once; entities wait for `start`. */
+/** Makes a refresher. Requests' own work (stale, lost) runs at once; what is queued waits for `start`. */
 export function createRefresher(work: RefresherWork, options: RefresherOptions) {
-  const { now, logger, retryDelays = RETRY_DELAYS } = options
+  const { now, logger, jobs, retryDelays = RETRY_DELAYS } = options
   const requested = new PQueue({ concurrency: options.concurrency })
-  const entities = new PQueue({ concurrency: options.concurrency, autoStart: false })
-  const known = new Map<string, Priority>()
-  const failed = new Map<string, Failed>()
-  const retries = new Set<NodeJS.Timeout>()
+  const known = new Set<string>()
+  const asked = new Map<string, { readonly url: string; readonly at: number }>()
   const counts = { done: 0, failed: 0 }
   let closed = false
 
-  /** Runs a job of the requests' own queue, once at a time for each key. */
+  /** Runs a piece of the requests' own work, once at a time for each key. */
   const onRequest = (key: string, job: () => Promise<unknown>): void => {
     if (closed || known.has(key) || requested.size >= CAPACITY) return
-    known.set(key, 'high')
+    known.add(key)
     void requested.add(async () => {
       try {
         await job()
@@ -93,48 +110,86 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
       }
     })
   }
-  const noteFailure = (key: string, url: string, passes: boolean): void => {
-    const before = failed.get(key)
+  /** Leaves a URL alone that failed: for a day, or where its trouble may pass, from minutes up to that. */
+  const rest = (key: string, url: string, reason: Reason): void => {
+    const before = jobs.rests.get(key)
     const times = before?.url === url ? before.times + 1 : 1
-    const wait = passes
+    const wait = PASSING.has(reason)
       ? Math.min(RETRY_PASSING_AFTER * 2 ** Math.min(times - 1, 16), RETRY_FAILED_AFTER)
       : RETRY_FAILED_AFTER
-    if (failed.size >= MAX_REMEMBERED)
-      for (const oldest of [...failed.keys()].slice(0, 1000)) failed.delete(oldest)
-    failed.set(key, { url, until: now() + wait, times })
+    jobs.rests.set(key, { url, until: now() + wait, times, reason })
   }
-  /** Runs a download. The key stays known while a retry is to come. */
-  const download = async (key: string, request: DownloadRequest, attempt: number): Promise<void> => {
-    const result = await work.download(request)
+  const download: Work = async (job, { signal }) => {
+    const payload = job.payload as DownloadPayload
+    const result = await work.download(payload, signal)
     if (result.status !== 'failed') {
-      counts.done += 1
-      known.delete(key)
-      failed.delete(key)
-      return
+      jobs.rests.clear(job.key)
+      const { status, localPath, url, width, height, bytes, digest, repository } = result
+      return { state: 'done', result: { status, localPath, url, width, height, bytes, digest, repository } }
     }
-    const delay = PASSING.has(result.reason ?? '') ? retryDelays[attempt] : undefined
-    if (delay === undefined || closed) {
-      counts.failed += 1
-      known.delete(key)
-      noteFailure(key, request.sourceUrl ?? '', PASSING.has(result.reason ?? ''))
-      return
-    }
-    const timer = setTimeout(
-      () => {
-        retries.delete(timer)
-        void add(key, request, known.get(key) ?? 'normal', attempt + 1)
-      },
-      delay * (0.75 + Math.random() / 2),
-    )
-    retries.add(timer)
+    const reason = result.reason ?? 'unknown'
+    if (signal.aborted) return { state: 'cancelled' }
+    const delay = PASSING.has(reason) ? retryDelays[job.attempts - 1] : undefined
+    if (delay !== undefined) return { state: 'again', after: delay * (0.75 + Math.random() / 2), reason }
+    rest(job.key, payload.sourceUrl, reason)
+    return { state: 'failed', reason, error: `the picture could not be had: ${reason}` }
   }
-  const add = (key: string, request: DownloadRequest, priority: Priority, attempt: number): Promise<void> =>
-    entities
-      .add(() => download(key, request, attempt), { priority: PRIORITIES[priority], id: key })
-      .catch((error) => {
-        known.delete(key)
-        logger.error({ err: error }, 'artwork: a job failed')
-      })
+  const workers = createWorkers(
+    jobs,
+    { download, ...options.kinds },
+    {
+      concurrency: options.concurrency,
+      now,
+      logger,
+      onEnd: (state) => {
+        if (state === 'done') counts.done += 1
+        if (state === 'failed') counts.failed += 1
+      },
+    },
+  )
+
+  /** A download as it is queued, or why it is not. */
+  const prepare = (request: DownloadRequest, priority: Priority, parent?: number) => {
+    const url = request.sourceUrl ?? ''
+    const key = downloadKey(request.entityType, request.entityId)
+    const payload: DownloadPayload = {
+      sourceUrl: url,
+      entityType: request.entityType,
+      entityId: entityIdText(request.entityId),
+      params: Object.fromEntries(
+        Object.entries(request.params ?? {}).map(([name, value]) => [name, String(value)]),
+      ),
+      ...(request.force && { force: true }),
+    }
+    const host = URL.canParse(url) ? new URL(url).host : undefined
+    return {
+      key,
+      kind: 'download',
+      lane: 'task' as const,
+      priority: PRIORITIES[priority],
+      payload,
+      host,
+      parent,
+    }
+  }
+  /** Whether a URL failed and is left alone still. */
+  const isResting = (key: string, url: string): boolean => {
+    const resting = jobs.rests.get(key)
+    return resting?.url === url && now() < resting.until
+  }
+  const request = (wanted: DownloadRequest, priority: Priority = 'normal'): Enqueued => {
+    const url = wanted.sourceUrl ?? ''
+    if (closed) return { accepted: false, reason: 'closed' }
+    if (url === '') return { accepted: false, reason: 'no_url' }
+    const job = prepare(wanted, priority)
+    if (!wanted.force && isResting(job.key, url)) return { accepted: false, reason: 'recently failed' }
+    const added: Added = jobs.add(job)
+    workers.wake()
+    if (added.accepted) return { accepted: true, id: String(added.id) }
+    return added.reason === 'duplicate'
+      ? { accepted: false, reason: 'duplicate', id: String(added.id) }
+      : { accepted: false, reason: 'full' }
+  }
 
   return {
     /** An original was found stale: it is asked about in the background. */
@@ -146,59 +201,91 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
      * failed for good is not tried again for 24 h, one whose trouble may pass after 5 min and ever later, another
      * URL at once.
      */
-    request: (request: DownloadRequest, priority: Priority = 'normal'): Enqueued => {
-      const url = request.sourceUrl ?? ''
-      const key = `${request.entityType}:${request.entityId}`
-      if (closed) return { accepted: false, reason: 'closed' }
-      if (url === '') return { accepted: false, reason: 'no_url' }
-      const before = known.get(key)
-      if (before !== undefined) {
-        if (PRIORITIES[priority] > PRIORITIES[before]) {
-          known.set(key, priority)
-          entities.setPriority(key, PRIORITIES[priority])
-        }
-        return { accepted: false, reason: 'duplicate' }
-      }
-      const failure = failed.get(key)
-      if (!request.force && failure?.url === url && now() < failure.until)
-        return { accepted: false, reason: 'recently failed' }
-      if (entities.size >= CAPACITY) return { accepted: false, reason: 'full' }
-      known.set(key, priority)
-      void add(key, request, priority, 0)
-      return { accepted: true, id: key }
+    request,
+    /** As `request`, for what templates show: what was asked for lately costs no look-up. */
+    want: (wanted: DownloadRequest): void => {
+      const key = downloadKey(wanted.entityType, wanted.entityId)
+      const before = asked.get(key)
+      const url = wanted.sourceUrl ?? ''
+      if (before?.url === url && Math.abs(now() - before.at) < ASKED_FOR) return
+      if (asked.size >= MAX_ASKED) asked.clear()
+      asked.set(key, { url, at: now() })
+      request(wanted, 'low')
+    },
+    prepare,
+    isResting,
+    /** Asks for a long job. One of the same kind and key is queued once. */
+    run: (kind: string, payload: unknown, key = kind): Added => {
+      const added = jobs.add({ key: `job:${key}`, kind, lane: 'job', priority: PRIORITIES.normal, payload })
+      workers.wake()
+      return added
     },
     /** Forgets what failed, so that everything may be asked for again at once. */
-    forgetFailures: (): void => failed.clear(),
-    /** Lets the entities' queue run. */
-    start: (): void => {
-      if (!closed) entities.start()
+    forgetFailures: (): void => {
+      jobs.rests.clearAll()
+      asked.clear()
     },
-    status: (): RefresherStatus => ({
-      started: !entities.isPaused,
-      queued: entities.size + requested.size + retries.size,
-      running: entities.pending + requested.pending,
-      ...counts,
-    }),
-    /** Resolves when nothing that may run is queued or running, retries included. */
+    /** Lets what is queued run. */
+    start: (): void => {
+      if (!closed) workers.start()
+    },
+    isStarted: workers.isStarted,
+    /** Begins nothing new, in this process, until `resume`. */
+    pause: workers.pause,
+    resume: workers.resume,
+    cancel: (id: number): boolean => {
+      const isCancelled = jobs.cancel(id)
+      workers.wake()
+      return isCancelled
+    },
+    retry: (id: number): boolean => {
+      const isQueued = jobs.retry(id)
+      workers.wake()
+      return isQueued
+    },
+    get: jobs.get,
+    list: jobs.list,
+    children: jobs.children,
+    status: (): RefresherStatus => {
+      const { queued, running } = jobs.counts()
+      return {
+        started: workers.isStarted(),
+        paused: workers.isPaused(),
+        queued: queued + requested.size,
+        running: running + requested.pending,
+        ...counts,
+      }
+    },
+    /** Follows a piece of work until it has ended. */
+    watch: async function* (id: number, signal?: AbortSignal): AsyncGenerator<Job> {
+      let before = ''
+      for (;;) {
+        const job = jobs.get(id)
+        if (job === undefined || signal?.aborted) return
+        const text = `${job.state} ${job.done} ${job.total} ${job.attempts}`
+        if (text !== before) yield job
+        before = text
+        if (job.endedAt !== undefined) return
+        await workers.change(signal)
+      }
+    },
+    /** Resolves when nothing that may run now is queued or running. */
     idle: async (): Promise<void> => {
       const busy = () =>
         requested.size + requested.pending > 0 ||
-        (!entities.isPaused && entities.size + entities.pending + retries.size > 0)
+        (workers.isStarted() && !workers.isPaused() && (jobs.due() > 0 || workers.running() > 0))
       while (busy()) {
         await requested.onIdle()
-        if (!entities.isPaused) await entities.onIdle()
-        if (retries.size > 0) await new Promise((resolve) => setTimeout(resolve, 50))
+        if (busy()) await workers.change()
       }
     },
-    /** Drops what waits and lets what runs finish. */
+    /** Lets what runs finish; what waits is there at the next start. */
     close: async (): Promise<void> => {
       closed = true
-      for (const timer of retries) clearTimeout(timer)
-      retries.clear()
-      entities.clear()
       requested.clear()
-      if (!entities.isPaused) await entities.onIdle()
+      await workers.close()
       await requested.onIdle()
+      jobs.close()
     },
   }
 }

@@ -148,6 +148,8 @@ export function openCatalogue(file: string, unlink: (digest: string) => boolean,
     unfail: db.prepare<[string]>('DELETE FROM failures WHERE name = ?'),
     place: db.prepare<[string], { value: string }>('SELECT value FROM places WHERE key = ?'),
     setPlace: db.prepare<[string, string]>('INSERT OR REPLACE INTO places VALUES (?, ?)'),
+    owned: db.prepare<[], { kind: string; count: number; bytes: number }>(`SELECT ownerKind AS kind,
+      count(*) AS count, sum(size) AS bytes FROM names WHERE ownerKind IS NOT NULL AND held = 1 GROUP BY ownerKind`),
     note: db.prepare<[string], { value: string; at: number }>('SELECT value, at FROM notes WHERE key = ?'),
     setNote: db.prepare<[string, string, number]>('INSERT OR REPLACE INTO notes VALUES (?, ?, ?)'),
     trimNotes: db.prepare(`DELETE FROM notes WHERE key IN
@@ -502,6 +504,7 @@ export function openCatalogue(file: string, unlink: (digest: string) => boolean,
       clear: (key: string): void => void sql.unfail.run(key),
       clearAll: (): void => void db.exec('DELETE FROM failures'),
     },
+    owned: () => sql.owned.all(),
     notes: {
       get: (key: string) => sql.note.get(key),
       set: immediately((key: string, value: string, at: number): void => {

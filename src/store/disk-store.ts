@@ -299,6 +299,7 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
         paused: pause.reason(),
       }
     },
+    owned: () => safely('counting', () => catalogue().owned(), []),
     notes: {
       get: (key) => safely('look-up', () => catalogue().notes.get(key), undefined),
       set: (key, value) => safely('noting', () => catalogue().notes.set(key, value, now()), undefined),

@@ -75,6 +75,16 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
       items.clear()
       failures.clear()
     },
+    owned: () => {
+      const found = new Map<string, { kind: string; count: number; bytes: number }>()
+      for (const { entry } of items.values()) {
+        const kind = entry.ownerKind
+        if (kind === undefined || entry.role !== 'artwork') continue
+        const one = found.get(kind) ?? { kind, count: 0, bytes: 0 }
+        found.set(kind, { kind, count: one.count + 1, bytes: one.bytes + entry.size })
+      }
+      return [...found.values()]
+    },
     notes: {
       get: (key) => notes.get(key),
       set: (key, value) => void notes.set(key, { value, at: now() }),

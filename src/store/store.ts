@@ -55,6 +55,14 @@ export interface StoreStats {
   readonly paused: string | undefined
 }
 
+/** Pictures of the entities of a kind. */
+export interface Owned {
+  readonly kind: string
+  readonly count: number
+  /** Bytes; a content that two entities share is counted twice. */
+  readonly bytes: number
+}
+
 /** A turn at a piece of work that is done once for all processes. */
 export interface Turn {
   /** Whether another process had it before: what it was to bring may be there now. */
@@ -133,6 +141,8 @@ export interface Store {
   /** Forgets a name; bytes that no name has any more are gone when this resolves. */
   remove(name: string): Promise<boolean>
   select(selection: Selection): readonly Entry[]
+  /** What is kept of entities' pictures, by their kind. */
+  owned(): readonly Owned[]
   /** Last use of a name, ms since the epoch; undefined for a name that is not there. */
   lastUsed(name: string): number | undefined
   readonly failures: Failures

@@ -87,10 +87,10 @@ export async function answerJson(
   req: IncomingMessage,
   res: ServerResponse,
   settings: Pick<Settings, 'logger' | 'sendTimeout'>,
-  work: () => Promise<Reply>,
+  work: () => Promise<Reply | undefined>,
 ): Promise<void> {
   const id = requestIdOf(req)
-  let reply: Reply
+  let reply: Reply | undefined
   try {
     reply = await work()
   } catch (error) {
@@ -98,6 +98,8 @@ export async function answerJson(
       settings.logger.error({ err: error, requestId: id }, 'artwork: a request failed')
     reply = jsonFailure(error)
   }
+  // It has been answered already, piece by piece.
+  if (reply === undefined) return
   const named = { ...reply, headers: { ...reply.headers, 'X-Request-Id': id } }
   // An answer that came before the whole body: what is still coming is not read.
   const isUnread = !req.complete && reply.status >= 400

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { DownloadRequest, SaveImageResult } from '../../src/images/artworks.js'
 import { createRefresher } from '../../src/refresher/refresher.js'
+import { createJobStore } from '../../src/store/job-store.js'
 import { quietLogger } from '../support/app.js'
 
 const HOUR = 3_600_000
@@ -26,7 +27,13 @@ const setUp = (
       refresh: async (address) => void refreshed.push(address),
       heal: async (path) => void refreshed.push(path),
     },
-    { concurrency, retryDelays: [], now: () => clock.now, logger: quietLogger() },
+    {
+      concurrency,
+      retryDelays: [],
+      jobs: createJobStore({ directory: undefined, now: () => clock.now, logger: quietLogger() }),
+      now: () => clock.now,
+      logger: quietLogger(),
+    },
   )
   const ask = (entityId: string, priority: 'high' | 'normal' | 'low' = 'normal', sourceUrl = 'http://x/') =>
     refresher.request({ sourceUrl, entityType: 'artist', entityId }, priority)
@@ -41,8 +48,8 @@ describe('the queue', () => {
     ask('n2')
     ask('late', 'low')
     ask('h1', 'high')
-    expect(ask('n1')).toEqual({ accepted: false, reason: 'duplicate' })
-    expect(ask('late', 'high')).toEqual({ accepted: false, reason: 'duplicate' })
+    expect(ask('n1')).toMatchObject({ accepted: false, reason: 'duplicate' })
+    expect(ask('late', 'high')).toMatchObject({ accepted: false, reason: 'duplicate' })
     expect(refresher.status()).toMatchObject({ started: false, queued: 5 })
     refresher.start()
     await refresher.idle()

@@ -1,0 +1,91 @@
+/** Why a picture is answered as it is: what is held, until when it is fresh, what failed last, and what happens next. */
+import { type Address, formatAddress, toAddress } from '../model/address.js'
+import { ages, type Entry, freshnessOf, freshUntil, imageName } from '../model/entry.js'
+import { failureStands } from '../model/errors.js'
+import type { Admission } from './admission.js'
+import type { Context } from './context.js'
+
+/** What is known of one name. Times in ms since the epoch. */
+export interface ExplainedName {
+  readonly name: string
+  readonly role: Entry['role']
+  readonly type: string
+  readonly width: number
+  readonly height: number
+  readonly size: number
+  readonly digest: string
+  readonly held: boolean
+  readonly storedAt: number
+  readonly lastUsed: number | undefined
+}
+
+/** See the top of the file. */
+export interface Explained {
+  /** The canonical address that was asked about. */
+  readonly address: string
+  readonly original: ExplainedName | undefined
+  /** What was made from it. */
+  readonly renditions: readonly ExplainedName[]
+  /** Whether the answer would be `held`, `stale` (held, and asked about behind), `fetched`, or a remembered `failure`. */
+  readonly answer: 'held' | 'stale' | 'fetched' | 'failure'
+  readonly checkedAt: number | undefined
+  readonly freshUntil: number | undefined
+  readonly sourceUrl: string | undefined
+  readonly failure:
+    | {
+        readonly code: string
+        readonly message: string
+        readonly at: number
+        readonly nextTry: number
+        readonly times: number
+      }
+    | undefined
+}
+
+const MOST = 200
+
+/** Explains an address or a source URL. @throws ArtworkError `invalid` (400), `refused` (403) */
+export function explain(
+  { settings, store }: Context,
+  admission: Admission,
+  target: { readonly address: Address | string } | { readonly url: string },
+): Explained {
+  const original =
+    'url' in target ? admission.claim(target.url) : admission.admit(toAddress(target.address), true).original
+  const address = 'url' in target ? original.text : formatAddress(toAddress(target.address))
+  const name = imageName(original.text)
+  const now = settings.now()
+  const tell = (entry: Entry): ExplainedName => ({
+    name: entry.name,
+    role: entry.role,
+    type: entry.type,
+    width: entry.width,
+    height: entry.height,
+    size: entry.size,
+    digest: entry.digest,
+    held: entry.held,
+    storedAt: entry.storedAt,
+    lastUsed: store.lastUsed(entry.name),
+  })
+  const entry = store.find(name)
+  const failure = store.failures.get(name)
+  const stands = failure !== undefined && failureStands(failure, now)
+  const freshness = entry && freshnessOf(entry, settings.freshness, now)
+  const isUsable = entry !== undefined && freshness !== 'dead'
+  return {
+    address,
+    original: entry && tell(entry),
+    renditions: store.select({ original: name, limit: MOST }).map(tell),
+    answer: isUsable ? (freshness === 'fresh' ? 'held' : 'stale') : stands ? 'failure' : 'fetched',
+    checkedAt: entry?.checkedAt,
+    freshUntil: entry !== undefined && ages(entry) ? freshUntil(entry, settings.freshness) : undefined,
+    sourceUrl: entry?.sourceUrl,
+    failure: failure && {
+      code: failure.code,
+      message: failure.message,
+      at: failure.at,
+      nextTry: failure.until,
+      times: failure.count,
+    },
+  }
+}

@@ -1,0 +1,217 @@
+/** Long jobs: sync, refresh, validate, warm, clean-up, verify. Each is stopped by its signal, and harmless to repeat. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Images } from '../images.js'
+import { freshnessOf } from '../model/entry.js'
+import { asArtworkError } from '../model/errors.js'
+import { readSubject } from '../model/subject.js'
+import type { Settings } from '../options.js'
+import type { Job, JobStore } from '../store/job-store.js'
+import type { Store } from '../store/store.js'
+import { downloadKey, type Refresher } from './refresher.js'
+import type { Tools, Work } from './workers.js'
+
+/** What the long jobs work with. */
+export interface KindsContext {
+  readonly settings: Settings
+  readonly store: Pick<Store, 'select' | 'lastUsed'>
+  readonly images: Images
+  readonly jobs: JobStore
+  /** The queue itself, which is made after these. */
+  refresher(): Pick<Refresher, 'prepare' | 'isResting'>
+}
+
+/** What of entities to sync. */
+export interface SyncPayload {
+  /** Kinds of entity; left out: all that the repository lists. */
+  readonly kinds?: readonly string[]
+  /** Also what is held and unchanged. @default false */
+  readonly force?: boolean
+}
+
+const PAGE = 500
+const LOOK_EVERY = 200
+
+const listOf = (value: unknown): readonly string[] | undefined =>
+  Array.isArray(value) ? value.filter((one) => typeof one === 'string') : undefined
+const fieldsOf = (value: unknown): Record<string, unknown> =>
+  typeof value === 'object' && value !== null ? { ...value } : {}
+
+/** Makes the long jobs. */
+export function createKinds({
+  settings,
+  store,
+  images,
+  jobs,
+  refresher,
+}: KindsContext): Readonly<Record<string, Work>> {
+  const { repository, kinds, now } = settings
+
+  /** Queues the pictures of a page of entities that are missing, changed, or failed and due. Answers how many there were. */
+  const queuePage = (kind: string, entities: readonly unknown[], force: boolean, parent: number) => {
+    const wanted = []
+    let seen = 0
+    for (const entity of entities) {
+      const { id, sourceUrl, params, kind: known } = readSubject(entity, kind, kinds)
+      if (id === undefined || sourceUrl === undefined || known === undefined) continue
+      seen += 1
+      const held = quietly(() => images.artworks.peekEntity(known, id, params))
+      const isCurrent = held?.entry.sourceUrl === sourceUrl
+      if (!force && (isCurrent || refresher().isResting(downloadKey(kind, id), sourceUrl))) continue
+      const request = {
+        sourceUrl,
+        entityType: kind,
+        entityId: id,
+        params: ownParams(params, known.path),
+        force,
+      }
+      wanted.push(refresher().prepare(request, 'low', parent))
+    }
+    return { seen, queued: jobs.addMany(wanted) }
+  }
+  /** Waits until what a job asked for has been done, by whomever. */
+  const settled = async (job: Job, total: number, { signal, progress }: Tools) => {
+    for (;;) {
+      const { done, failed, cancelled, queued, running } = jobs.children(job.id)
+      progress(done + failed + cancelled, total)
+      if (queued + running === 0 || signal.aborted) return { done, failed, cancelled }
+      await sleep(LOOK_EVERY, undefined, { ref: false })
+    }
+  }
+  const sync: Work = async (job, tools) => {
+    const payload = fieldsOf(job.payload)
+    if (repository?.list === undefined)
+      return { state: 'failed', reason: 'unavailable', error: 'the repository cannot list entities' }
+    let [seen, queued] = [0, 0]
+    for (const kind of listOf(payload.kinds) ?? [...kinds.keys()])
+      for (let cursor: string | undefined; ; ) {
+        const page = await repository.list(kind, cursor)
+        const found = queuePage(kind, page.entities, payload.force === true, job.id)
+        seen += found.seen
+        queued += found.queued
+        if (tools.signal.aborted) return { state: 'cancelled' }
+        if (page.next === undefined) break
+        cursor = page.next
+      }
+    const outcome = await settled(job, queued, tools)
+    if (tools.signal.aborted) return { state: 'cancelled' }
+    return { state: 'done', result: { seen, queued, ...outcome } }
+  }
+
+  /** Every original, page by page, with how many there are. */
+  async function* originals(tools: Tools) {
+    const total = images.stats().byRole.original
+    let done = 0
+    for (let after = ''; ; ) {
+      const page = store.select({ role: 'original', after, limit: PAGE })
+      for (const entry of page) {
+        done += 1
+        tools.progress(Math.min(done, total), total)
+        if (tools.signal.aborted) return
+        yield entry
+      }
+      const last = page.at(-1)
+      if (last === undefined || page.length < PAGE) return
+      after = last.name
+      await sleep(0)
+    }
+  }
+  /** Asks about originals that have aged, those first that are used most lately; so many a minute. */
+  const refresh: Work = async (job, tools) => {
+    const perMinute = Number(fieldsOf(job.payload).perMinute ?? 600)
+    const due: { readonly name: string; readonly usedAt: number }[] = []
+    for await (const entry of originals({ ...tools, progress: () => {} }))
+      if (freshnessOf(entry, settings.freshness, now()) !== 'fresh')
+        due.push({ name: entry.name, usedAt: store.lastUsed(entry.name) ?? 0 })
+    due.sort((a, b) => b.usedAt - a.usedAt)
+    const count = { changed: 0, unchanged: 0, failed: 0 }
+    for (const [index, { name }] of due.entries()) {
+      if (tools.signal.aborted) return { state: 'cancelled' }
+      try {
+        const { changed } = await images.refresh(name.slice('images/'.length))
+        count[changed ? 'changed' : 'unchanged'] += 1
+      } catch (error) {
+        count.failed += 1
+        settings.logger.info({ err: error, image: name }, 'artwork: refreshing failed')
+      }
+      tools.progress(index + 1, due.length)
+      await sleep(Math.min(60_000 / Math.max(1, perMinute), 60_000), undefined, { ref: false })
+    }
+    return { state: 'done', result: count }
+  }
+  /** Asks whether the source URLs of entities still answer with an image. */
+  const validate: Work = async (job, tools) => {
+    if (repository?.list === undefined)
+      return { state: 'failed', reason: 'unavailable', error: 'the repository cannot list entities' }
+    const count = { valid: 0, invalid: 0 }
+    const invalid: string[] = []
+    for (const kind of listOf(fieldsOf(job.payload).kinds) ?? [...kinds.keys()])
+      for (let cursor: string | undefined; ; ) {
+        const page = await repository.list(kind, cursor)
+        for (const entity of page.entities) {
+          const { id, sourceUrl } = readSubject(entity, kind, kinds)
+          if (sourceUrl === undefined || id === undefined) continue
+          if (tools.signal.aborted) return { state: 'cancelled' }
+          const isValid = await images.validateImage(sourceUrl)
+          count[isValid ? 'valid' : 'invalid'] += 1
+          if (!isValid && invalid.length < 100) invalid.push(`${kind}/${id}`)
+          tools.progress(count.valid + count.invalid, count.valid + count.invalid)
+        }
+        if (page.next === undefined) break
+        cursor = page.next
+      }
+    return { state: 'done', result: { ...count, entities: invalid } }
+  }
+  /** Makes variants of addresses, so that the first who asks waits for nothing. */
+  const warm: Work = async (job, tools) => {
+    const payload = fieldsOf(job.payload)
+    const addresses = listOf(payload.addresses) ?? []
+    const variants = listOf(payload.variants) ?? []
+    const wanted = addresses.flatMap((address) => {
+      const [kind = '', ...id] = address.split('/')
+      return variants.length === 0
+        ? [address]
+        : variants.map((variant) => `${kind}/${variant}/${id.join('/')}`)
+    })
+    const count = { made: 0, failed: 0 }
+    const errors: Record<string, string> = {}
+    for (const [index, address] of wanted.entries()) {
+      if (tools.signal.aborted) return { state: 'cancelled' }
+      try {
+        await images.getImage(address, { signal: tools.signal, isBackground: true })
+        count.made += 1
+      } catch (error) {
+        count.failed += 1
+        if (Object.keys(errors).length < 100) errors[address] = asArtworkError(error).reason
+      }
+      tools.progress(index + 1, wanted.length)
+    }
+    return { state: 'done', result: { ...count, errors } }
+  }
+  const cleanup: Work = async (job) => {
+    const { dryRun, maxAgeDays } = fieldsOf(job.payload)
+    const days = typeof maxAgeDays === 'number' ? { maxAgeDays } : {}
+    return { state: 'done', result: await images.optimizeCache({ dryRun: dryRun === true, ...days }) }
+  }
+  const verify: Work = async (_job, tools) => {
+    const total = images.stats().names
+    const report = await images.verify({
+      signal: tools.signal,
+      onProgress: ({ checked }) => tools.progress(Math.min(checked, total), total),
+    })
+    return report.state === 'stopped' ? { state: 'cancelled' } : { state: 'done', result: report }
+  }
+  return { sync, refresh, validate, warm, cleanup, verify }
+}
+
+/** The parameters that a path template names. */
+function ownParams<T>(params: Readonly<Record<string, T>>, path: string): Readonly<Record<string, T>> {
+  return Object.fromEntries(Object.entries(params).filter(([name]) => path.includes(`{${name}}`)))
+}
+
+function quietly<T>(look: () => T): T | undefined {
+  try {
+    return look()
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,178 @@
+/** Workers: they take what is to be done from the job store, do it, and say how it ended. */
+import { asArtworkError, type Reason } from '../model/errors.js'
+import type { Logger } from '../model/logger.js'
+import type { Ending, Job, JobStore, Lane } from '../store/job-store.js'
+
+/** What a piece of work is done with. */
+export interface Tools {
+  /** Aborted when it is cancelled, or the process ends. */
+  readonly signal: AbortSignal
+  /** Says how far it is. */
+  progress(done: number, total: number): void
+}
+
+/** How a piece of work came out: ended, or to be tried again after so many ms. */
+export type Outcome =
+  | Ending
+  | { readonly state: 'again'; readonly after: number; readonly reason?: Reason | undefined }
+
+/** Does a piece of work of one kind. */
+export type Work = (job: Job, tools: Tools) => Promise<Outcome>
+
+/** How the workers behave. */
+export interface WorkersOptions {
+  /** Tasks at once. */
+  readonly concurrency: number
+  readonly now: () => number
+  readonly logger: Logger
+  onEnd(state: Ending['state']): void
+}
+
+/** Long jobs at once, and tasks at once that ask one host. */
+const JOBS_AT_ONCE = 2
+const PER_HOST = 2
+const LOOK_EVERY = 250
+/** Every so many looks: what dead processes were at is taken over. */
+const RECOVER_EVERY = 8
+
+/** See the top of the file. */
+export type Workers = ReturnType<typeof createWorkers>
+
+/** Makes the workers; they begin with `start`. */
+export function createWorkers(
+  jobs: JobStore,
+  kinds: Readonly<Record<string, Work>>,
+  options: WorkersOptions,
+) {
+  const { now, logger, onEnd } = options
+  const running = new Map<
+    number,
+    { readonly job: Job; readonly controller: AbortController; readonly end: Promise<void> }
+  >()
+  const waiting = new Set<() => void>()
+  const limits: Readonly<Record<Lane, number>> = { task: options.concurrency, job: JOBS_AT_ONCE }
+  let started = false
+  let paused = false
+  let closed = false
+  let looks = 0
+  let isAwake = false
+
+  /** Tells whoever waits for a change. */
+  const notify = (): void => {
+    for (const resolve of [...waiting]) resolve()
+    waiting.clear()
+  }
+  const finish = (job: Job, outcome: Outcome): void => {
+    if (outcome.state === 'again') {
+      jobs.again(job.id, now() + outcome.after, { reason: outcome.reason })
+      return
+    }
+    if (jobs.end(job.id, outcome)) onEnd(outcome.state)
+  }
+  const run = async (job: Job, signal: AbortSignal): Promise<void> => {
+    let told = 0
+    const progress = (done: number, total: number): void => {
+      // A thousand steps a second need not be written down one by one.
+      if (done < total && performance.now() - told < 200) return
+      told = performance.now()
+      jobs.progress(job.id, done, total)
+      notify()
+    }
+    try {
+      const work = Object.hasOwn(kinds, job.kind) ? kinds[job.kind] : undefined
+      if (work === undefined) throw new Error(`there is no work of the kind ${job.kind}`)
+      const outcome = await work(job, { signal, progress })
+      if (closed && outcome.state === 'cancelled') jobs.again(job.id, 0, {})
+      else finish(job, outcome)
+    } catch (error) {
+      if (signal.aborted) {
+        // What the end of the process cut short is there at the next start.
+        if (closed) jobs.again(job.id, 0, {})
+        else finish(job, { state: 'cancelled' })
+        return
+      }
+      const failure = asArtworkError(error)
+      if (failure.code === 'unknown') logger.error({ err: error, job: job.key }, 'artwork: a job failed')
+      const text = failure.code === 'unknown' && error instanceof Error ? error.message : failure.message
+      finish(job, { state: 'failed', reason: failure.reason, error: text })
+    }
+  }
+  const begin = (job: Job): void => {
+    const controller = new AbortController()
+    const end = run(job, controller.signal).finally(() => {
+      running.delete(job.id)
+      notify()
+      wake()
+    })
+    running.set(job.id, { job, controller, end })
+  }
+  const look = (): void => {
+    isAwake = false
+    if (!started || paused || closed) return
+    for (const lane of ['job', 'task'] as const) {
+      const busy = [...running.values()].filter(({ job }) => job.lane === lane)
+      const free = limits[lane] - busy.length
+      for (let place = 0; place < free; place += 1) {
+        const hosts = [...running.values()].flatMap(({ job }) => (job.host === undefined ? [] : [job.host]))
+        const spared = hosts.filter((host) => hosts.filter((other) => other === host).length >= PER_HOST)
+        const [job] = jobs.take(lane, 1, [...new Set(spared)])
+        if (job === undefined) break
+        begin(job)
+      }
+    }
+  }
+  const wake = (): void => {
+    if (isAwake || closed) return
+    isAwake = true
+    setImmediate(look)
+  }
+  const timer = setInterval(() => {
+    if (!started || closed) return
+    looks += 1
+    for (const id of jobs.wished()) running.get(id)?.controller.abort()
+    if (looks % RECOVER_EVERY === 1) jobs.recover()
+    notify()
+    look()
+  }, LOOK_EVERY).unref()
+
+  return {
+    start: (): void => {
+      started = true
+      wake()
+    },
+    isStarted: (): boolean => started,
+    pause: (): void => {
+      paused = true
+    },
+    resume: (): void => {
+      paused = false
+      wake()
+    },
+    isPaused: (): boolean => paused,
+    /** Something was queued: who is free looks at once. */
+    wake,
+    running: (): number => running.size,
+    /** Resolves when something has changed, or soon. */
+    change: (signal?: AbortSignal): Promise<void> =>
+      new Promise((resolve) => {
+        const late = setTimeout(done, LOOK_EVERY)
+        function done(): void {
+          clearTimeout(late)
+          waiting.delete(done)
+          signal?.removeEventListener('abort', done)
+          resolve()
+        }
+        waiting.add(done)
+        signal?.addEventListener('abort', done, { once: true })
+        wake()
+      }),
+    /** Lets tasks finish; long jobs stop where they are, and go on at the next start. */
+    close: async (): Promise<void> => {
+      closed = true
+      clearInterval(timer)
+      for (const { job, controller } of running.values()) if (job.lane === 'job') controller.abort()
+      await Promise.all([...running.values()].map(({ end }) => end))
+      notify()
+    },
+  }
+}

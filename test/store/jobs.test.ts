@@ -1,0 +1,173 @@
+/** The job store: what is queued survives, is done once by all processes together, and is taken over from the dead. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { createJobStore, type JobStore } from '../../src/store/job-store.js'
+import { atEnd, quietLogger, temporaryFolder } from '../support/app.js'
+
+const script = new URL('../support/job-process.ts', import.meta.url).pathname
+const open = (directory: string | undefined, clock = { now: 1_000_000 }): JobStore => {
+  const store = createJobStore({ directory, now: () => clock.now, logger: quietLogger() })
+  atEnd(async () => store.close())
+  return store
+}
+const step = (key: string, priority = 1, host?: string) => ({
+  key,
+  kind: 'step',
+  lane: 'task' as const,
+  priority,
+  payload: { key },
+  host,
+})
+const keys = (store: JobStore, limit = 100, spared: string[] = []) =>
+  store.take('task', limit, spared).map(({ key }) => key)
+
+function work(
+  directory: string,
+  how = '',
+): { child: ChildProcess; done: string[]; ended: Promise<void>; ready: Promise<void> } {
+  const child = spawn(process.execPath, ['--import', 'tsx', script, directory, how], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  atEnd(async () => void child.kill('SIGKILL'))
+  const done: string[] = []
+  let text = ''
+  const ready = new Promise<void>((resolve) =>
+    child.stdout.on('data', (piece) => {
+      text += piece
+      const lines = text.split('\n')
+      text = lines.pop() ?? ''
+      for (const line of lines) line === 'ready' ? resolve() : done.push(line)
+    }),
+  )
+  return { child, done, ready, ended: new Promise((resolve) => child.on('close', () => resolve())) }
+}
+
+describe.each(['on disk', 'in memory'])('the job store %s', (where) => {
+  const folder = async () => (where === 'on disk' ? temporaryFolder() : undefined)
+  test('gives by priority, first in first out inside; the same key once; a raised one goes behind those of its new rank', async () => {
+    const store = open(await folder())
+    for (const [key, priority] of [
+      ['low', 0],
+      ['a', 1],
+      ['b', 1],
+      ['late', 0],
+      ['high', 2],
+    ] as const)
+      expect(store.add(step(key, priority)).accepted).toBe(true)
+    expect(store.add(step('a'))).toMatchObject({ accepted: false, reason: 'duplicate' })
+    expect(store.add(step('late', 2))).toMatchObject({ accepted: false, reason: 'duplicate' })
+    expect(keys(store)).toEqual(['high', 'late', 'a', 'b', 'low'])
+    expect(keys(store)).toEqual([])
+    // What runs is open still: it is not queued a second time.
+    expect(store.add(step('a'))).toMatchObject({ accepted: false, reason: 'duplicate' })
+  })
+  test('spares hosts, and waits until it may begin', async () => {
+    const clock = { now: 1_000_000 }
+    const store = open(await folder(), clock)
+    for (const key of ['a1', 'a2']) store.add(step(key, 1, 'a.example'))
+    store.add(step('b1', 1, 'b.example'))
+    expect(keys(store, 10, ['a.example'])).toEqual(['b1'])
+    const [first] = store.take('task', 1, [])
+    store.again(first?.id ?? 0, clock.now + 5000, { reason: 'timeout' })
+    expect(keys(store)).toEqual(['a2'])
+    expect(store.due()).toBe(2)
+    clock.now += 5000
+    expect(store.take('task', 10, [])).toMatchObject([{ key: 'a1', attempts: 2 }])
+  })
+  test('ends, counts its parent on, cancels and tries again', async () => {
+    const store = open(await folder())
+    const added = store.add({ ...step('parent'), lane: 'job' })
+    const parent = added.accepted ? added.id : 0
+    expect(store.addMany([1, 2, 3].map((index) => ({ ...step(`c${index}`), parent })))).toBe(3)
+    const [one, two] = store.take('task', 2, [])
+    expect(store.end(one?.id ?? 0, { state: 'done', result: { a: 1 } })).toBe(true)
+    expect(store.end(one?.id ?? 0, { state: 'failed' })).toBe(false)
+    expect(store.end(two?.id ?? 0, { state: 'failed', reason: 'http_404', error: 'no' })).toBe(true)
+    expect(store.get(parent)).toMatchObject({ done: 2 })
+    expect(store.get(one?.id ?? 0)).toMatchObject({ state: 'done', result: { a: 1 } })
+    expect(store.children(parent)).toMatchObject({ done: 1, failed: 1, queued: 1 })
+    expect(store.cancel(parent)).toBe(true)
+    expect(store.counts()).toEqual({ queued: 0, running: 0, done: 1, failed: 1, cancelled: 2 })
+    expect(store.retry(two?.id ?? 0)).toBe(true)
+    expect(store.retry(two?.id ?? 0)).toBe(false)
+    expect(keys(store)).toEqual(['c2'])
+  })
+  test('is bounded, but for what one piece of work asks for; what has ended is forgotten in time', async () => {
+    const store = open(await folder())
+    expect(store.addMany(Array.from({ length: 9000 }, (_, index) => step(`e${index}`)))).toBe(9000)
+    for (let index = 9000; index < 10_000; index += 1)
+      expect(store.add(step(`e${index}`)).accepted).toBe(true)
+    expect(store.add(step('one more'))).toEqual({ accepted: false, reason: 'full' })
+    expect(store.addMany([{ ...step('child'), parent: 1 }])).toBe(1)
+    for (const job of store.take('task', 5000, [])) store.end(job.id, { state: 'done' })
+    expect(store.counts().done).toBeLessThanOrEqual(2400)
+  })
+})
+
+describe('over processes', () => {
+  test('what is queued, and what failed, is there after a restart', async () => {
+    const directory = await temporaryFolder()
+    const first = open(directory)
+    for (const key of ['a', 'b', 'c']) first.add(step(key))
+    first.take('task', 1, [])
+    first.rests.set('x', { url: 'http://x/', until: 5, times: 2, reason: 'http_404' })
+    first.close()
+    const second = open(directory)
+    expect(second.rests.get('x')).toEqual({ url: 'http://x/', until: 5, times: 2, reason: 'http_404' })
+    expect(keys(second)).toEqual(['a', 'b', 'c'])
+  })
+  test('10,000 jobs, two processes and this one: each is done once', async () => {
+    const directory = await temporaryFolder()
+    const store = open(directory, { now: Date.now() })
+    store.addMany(Array.from({ length: 10_000 }, (_, index) => step(`e${index}`)))
+    const others = [work(directory), work(directory)]
+    await Promise.all(others.map(({ ready }) => ready))
+    const mine: string[] = []
+    while (store.due() > 0) {
+      for (const job of store.take('task', 5, [])) {
+        mine.push(String(job.id))
+        store.end(job.id, { state: 'done' })
+      }
+      await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+    await Promise.all(others.map(({ ended }) => ended))
+    const all = [...mine, ...others.flatMap(({ done }) => done)]
+    expect(new Set(all).size).toBe(10_000)
+    expect(all.length).toBe(10_000)
+    for (const some of [mine, ...others.map(({ done }) => done)]) expect(some.length).toBeGreaterThan(0)
+  })
+  test('what a killed process was at is taken over', async () => {
+    const directory = await temporaryFolder()
+    const store = open(directory, { now: Date.now() })
+    store.addMany(Array.from({ length: 20 }, (_, index) => step(`e${index}`)))
+    const hanging = work(directory, 'hang')
+    await expect.poll(() => store.counts().running, { timeout: 10_000 }).toBe(8)
+    expect(store.recover()).toBe(0)
+    hanging.child.kill('SIGKILL')
+    await hanging.ended
+    const next = work(directory)
+    await next.ended
+    expect(new Set(next.done).size).toBe(20)
+    expect(store.counts()).toMatchObject({ queued: 0, running: 0, done: 20 })
+  })
+  test.each(['deleted', 'emptied', 'garbage'])(
+    'a database that is %s costs what waited, and nothing else',
+    async (how) => {
+      const directory = await temporaryFolder()
+      const store = open(directory)
+      store.add(step('a'))
+      const file = join(directory, 'jobs.db')
+      if (how === 'deleted') for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix, { force: true })
+      else {
+        rmSync(`${file}-wal`, { force: true })
+        if (how === 'emptied') truncateSync(file)
+        else writeFileSync(file, 'x'.repeat(20_000))
+      }
+      for (let time = 0; time < 3; time += 1) store.add(step(`b${time}`))
+      expect(store.add(step('c')).accepted).toBe(true)
+      expect(keys(store)).toContain('c')
+    },
+  )
+})
