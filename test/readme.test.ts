@@ -15,7 +15,16 @@ const flatten = (value: object, prefix = ''): Record<string, unknown> =>
     {},
     ...Object.entries(value).map(([key, inner]) => {
       const name = prefix + key
-      const nested = ['urls', 'memory', 'disk', 'freshness', 'fetch', 'transform', 'signing'].includes(name)
+      const nested = [
+        'urls',
+        'memory',
+        'disk',
+        'freshness',
+        'fetch',
+        'transform',
+        'signing',
+        'manage',
+      ].includes(name)
       return nested ? flatten(inner, `${name}.`) : { [name]: inner }
     }),
   )
@@ -33,6 +42,7 @@ describe('the README', () => {
       'onPurge',
       'fetch.lookup',
       'fetch.proxies',
+      'manage.authorize',
       'logger',
       'now',
       'transform.concurrency',
