@@ -376,8 +376,12 @@ export function createJobStore({ directory, capacity = 10_000, now, logger }: Jo
         () =>
           immediately(() => {
             const text = result === undefined ? null : JSON.stringify(result)
+            // A long job that was to stop has not been done, whatever it came to before it heard of that.
+            const row = sql.get.get(id)
+            const isStopped = row?.wish === 'cancel' && row.lane === 'job' && state === 'done'
+            const ending = isStopped ? 'cancelled' : state
             const { changes: ended } = sql.end.run(
-              state,
+              ending,
               error ?? null,
               reason ?? null,
               text,
@@ -385,7 +389,7 @@ export function createJobStore({ directory, capacity = 10_000, now, logger }: Jo
               id,
               owner(),
             )
-            const parent = ended > 0 ? sql.get.get(id)?.parent : undefined
+            const parent = ended > 0 ? row?.parent : undefined
             if (parent !== null && parent !== undefined) sql.advance.run(parent)
             changes += 1
             if (changes % TRIM_EVERY === 0) {

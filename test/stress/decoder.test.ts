@@ -1,7 +1,7 @@
 /**
  * Real images that were mutated, through the real pipeline: only an image or a 4xx comes out, no job outlasts its
- * bound, the process lives, and the pool is whole in the end. `npm test` sends a few of each format, `npm run
- * test:stress` 2,000.
+ * bound, the process lives, and the pool is whole in the end. `npm run test:stress` sends
+ * 2,000 of each format.
  */
 import fc from 'fast-check'
 import sharp from 'sharp'

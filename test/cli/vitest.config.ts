@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config'
+
+/** The service and the command line, each run as a process of its own. Needs curl, for the transcript of the README. */
+const root = new URL('../../', import.meta.url).pathname
+
+export default defineConfig({
+  root,
+  resolve: { alias: { 'express-artwork': `${root}src/index.ts` } },
+  test: {
+    name: 'cli',
+    include: ['test/cli/**/*.test.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+})
