@@ -1,11 +1,14 @@
 /** The service (PARITY 37, 38): a process of its own, configured by environment variables alone. */
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
+import { createServer as createHttpsServer } from 'node:https'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { optionsFromEnv } from 'express-artwork'
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
-import { anOrigin, temporaryFolder } from '../support/app.js'
+import { anOrigin, atEnd, temporaryFolder } from '../support/app.js'
 import { image } from '../support/origin.js'
 import { jpeg } from '../support/pictures.js'
 import { httpProxy } from '../support/proxies.js'
@@ -288,3 +291,64 @@ test('told to stop: not ready at once, what is under way is finished, exit 0', a
   expect(uploaded).toMatch(/^HTTP\/1\.1 200/)
   expect(answers).not.toMatch(/500/)
 }, 30_000)
+
+test('parity 35: an https proxy, for http and https sources; its certificate is checked', async () => {
+  const folder = await temporaryFolder()
+  const [key, certificate] = [join(folder, 'proxy.key'), join(folder, 'proxy.crt')]
+  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
+  const args = [
+    'req',
+    '-x509',
+    '-newkey',
+    'rsa:2048',
+    '-nodes',
+    '-days',
+    '2',
+    ...subject,
+    '-keyout',
+    key,
+    '-out',
+    certificate,
+  ]
+  execFileSync('openssl', args, { stdio: 'ignore' })
+  const origin = await anOrigin()
+  origin.serve('/a.jpg', image(await jpeg(60, 40)))
+  const seen: string[] = []
+  const proxy = createHttpsServer({ key: readFileSync(key), cert: readFileSync(certificate) }, (req, res) => {
+    seen.push(`${req.method} ${req.url}`)
+    const url = new URL(req.url ?? '')
+    fetch(`http://127.0.0.1:${url.port}${url.pathname}`).then(async (answer) => {
+      const type = answer.headers.get('content-type') ?? ''
+      res.writeHead(answer.status, { 'Content-Type': type }).end(Buffer.from(await answer.arrayBuffer()))
+    })
+  })
+  proxy.on('connect', (req, socket) => {
+    seen.push(`CONNECT ${req.url}`)
+    socket.on('error', () => {})
+    socket.end('HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n')
+  })
+  proxy.on('tlsClientError', () => seen.push('refused'))
+  await new Promise<void>((resolve) => proxy.listen(0, resolve))
+  atEnd(async () => {
+    proxy.closeAllConnections()
+    proxy.close()
+  })
+  const address = proxy.address()
+  const env = {
+    ARTWORK_UPLOAD_TOKEN: TOKEN,
+    ARTWORK_FETCH_ALLOW_PRIVATE: origin.host,
+    FETCH_MAX_RETRIES: '0',
+    PROXIES: JSON.stringify({
+      home: [`https://localhost:${typeof address === 'object' ? address?.port : ''}`],
+    }),
+  }
+  const trusting = await startService({ ...env, NODE_EXTRA_CA_CERTS: certificate })
+  const ask = async (service: { url: string }, url: string) =>
+    (await fetch(`${service.url}/images/fetch`, post({ url }))).status
+  expect(await ask(trusting, `${origin.url}/a.jpg`)).toBe(200)
+  expect(await ask(trusting, 'https://cdn.example.com/a.jpg')).toBe(502)
+  expect(seen).toEqual([`GET ${origin.url}/a.jpg`, 'CONNECT cdn.example.com:443'])
+  const wary = await startService(env)
+  expect(await ask(wary, `${origin.url}/a.jpg`)).toBe(502)
+  expect(seen.slice(2).every((what) => what === 'refused')).toBe(true)
+})

@@ -1,4 +1,5 @@
 /** Fetching for others, and pools of real proxies (PARITY 33–36). */
+import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
@@ -174,6 +175,69 @@ describe('parity 33: fetching for others', () => {
     const answer = await app.get('/images/photos/proxy', post({ urls: [own, lost] }))
     expect(await answer.json()).toEqual({ urls: { [own]: stored?.url }, errors: { [lost]: 'http_404' } })
     expect(app.origin.hits()).toBe(0)
+  })
+})
+
+interface UrlCase {
+  readonly id: string
+  readonly url: string
+  readonly verdict: 'allow' | 'refuse'
+  readonly dns?: Record<string, string[]>
+  readonly redirects?: readonly { location: string }[]
+  readonly policy?: string
+  readonly self?: string
+  readonly flag?: string
+  readonly dnsSequence?: unknown
+}
+
+describe('parity 34: what is refused', () => {
+  test('parity 34: every hostile URL that is told by itself or by its name is refused, and nobody is asked', async () => {
+    const text = readFileSync(new URL('../data/hostile/ssrf-urls.json', import.meta.url), 'utf8')
+    const { cases } = JSON.parse(text) as { cases: UrlCase[] }
+    const refused = cases.filter(
+      (one) =>
+        one.verdict === 'refuse' &&
+        one.redirects === undefined &&
+        one.dnsSequence === undefined &&
+        one.policy === undefined &&
+        one.self === undefined &&
+        one.flag === undefined,
+    )
+    expect(refused.length).toBeGreaterThan(60)
+    let dns: Record<string, string[]> = {}
+    const lookup = ((name: string, _options: object, done: (error: Error | null, found: unknown) => void) => {
+      const found = dns[name] ?? dns['*'] ?? []
+      if (found.length === 0) done(Object.assign(new Error('no such name'), { code: 'ENOTFOUND' }), [])
+      else
+        done(
+          null,
+          found.map((address) => ({ address, family: address.includes(':') ? 6 : 4 })),
+        )
+    }) as NonNullable<FetchOptions['lookup']>
+    const app = await hosting({ lookup })
+    for (const one of refused) {
+      dns = one.dns ?? {}
+      const answer = await app.get('/images/fetch', post({ url: one.url }))
+      expect([400, 403, 413, 415, 422, 502], `${one.id} ${one.url}`).toContain(answer.status)
+      const proxied = await app.get('/images/photos/proxy', post({ urls: [one.url] }))
+      // A URL that is too long is refused with its whole body.
+      expect(Object.keys(((await proxied.json()) as Partial<Proxied>).urls ?? {}), one.id).toEqual([])
+    }
+    expect(app.origin.hits()).toBe(0)
+  })
+  test('parity 34: each hop is judged again', async () => {
+    const app = await hosting()
+    for (const [index, location] of [
+      'http://10.0.0.1/',
+      'http://localhost/',
+      'file:///etc/passwd',
+      'http://169.254.169.254/',
+      '//[::1]/',
+    ].entries()) {
+      app.origin.serve(`/r${index}`, { status: 302, headers: { Location: location } })
+      const answer = await app.get('/images/fetch', post({ url: `${app.origin.url}/r${index}` }))
+      expect(answer.status, location).toBe(403)
+    }
   })
 })
 

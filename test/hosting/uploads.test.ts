@@ -177,8 +177,12 @@ describe('parity 29: uploading', () => {
         expect(bytes).toMatch(/too many bytes/)
         expect(sent).toBeLessThan(20 * 1024 * 1024)
       }
+    const large = await hosting({ ...OPEN, maxBytes: '10 MiB' })
     const rss = process.memoryUsage().rss
-    await flood(app.url, 'image/jpeg', false, 2 * 1024 ** 3)
+    for (const type of ['image/jpeg', 'application/json']) {
+      const { status, sent } = await flood(large.url, type, false, 2 * 1024 ** 3)
+      expect([status, sent < 40 * 1024 * 1024]).toEqual([413, true])
+    }
     expect(process.memoryUsage().rss - rss).toBeLessThan(100 * 1024 * 1024)
     expect(await filesIn(join(app.directory, 'uploads', 'coming'))).toEqual([])
   })
