@@ -53,7 +53,7 @@ describe('the OpenAPI document', () => {
     expect((await fetch(`${api.url}/api/images/docs.js`)).headers.get('content-type')).toMatch(
       /^text\/javascript/,
     )
-    expect((await fetch(`${api.url}/api/images/other`)).status).toBe(404)
+    expect((await fetch(`${api.url}/api/images/other`)).status).toBe(403)
     expect((await fetch(`${api.url}/api/images/docs`, { method: 'POST' })).status).toBe(405)
   })
 
