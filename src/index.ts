@@ -34,7 +34,7 @@ import { type Condition, createHealthRouter } from './web/health-router.js'
 import { createHotAnswers } from './web/hot-answers.js'
 import { createImagesRouter } from './web/images-router.js'
 import { createLocalRouter } from './web/local-router.js'
-import { createManageRouter } from './web/manage-router.js'
+import { createManageRouter, jobKey } from './web/manage-router.js'
 import { createMetrics } from './web/metrics.js'
 import { createPlaceholderRouter } from './web/placeholders.js'
 import { addLink, preloadLink } from './web/preload.js'
@@ -239,6 +239,11 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     {
       concurrency: 4,
       jobs,
+      paramsOf: (kind, params) => {
+        const path = kinds.get(kind)?.path ?? ''
+        const named = Object.entries(params).filter(([name]) => path.includes(`{${name}}`))
+        return Object.fromEntries(named.map(([name, value]) => [name, String(value)]))
+      },
       kinds: createKinds({ settings, store: layer.store, images, jobs, refresher: () => refresher }),
       now,
       logger,
@@ -333,7 +338,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     refresher: {
       enqueue: (kind, entity, { priority = 'normal' } = {}) => enqueue(kind, entity, priority),
       run: (kind, jobOptions = {}) => {
-        const added = refresher.run(kind, jobOptions, `${kind} ${JSON.stringify(jobOptions)}`)
+        const added = refresher.run(kind, jobOptions, jobKey(kind, jobOptions))
         if (!added.accepted && added.reason === 'full') return { accepted: false, reason: 'full' }
         return added.accepted
           ? { accepted: true, id: String(added.id) }

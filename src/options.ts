@@ -9,7 +9,7 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import { type EntityKind, type EntityKindOptions, PLACEHOLDERS, settleKinds } from './model/entity.js'
 import { consoleLogger, type Logger } from './model/logger.js'
-import type { Repository } from './model/repository.js'
+import { bounded, type Repository } from './model/repository.js'
 import { DURATIONS, readMeasure, SIZES, unitPattern } from './model/units.js'
 import { MAX_SIDE, type Preset, parseVariant, presetNameProblem } from './model/variant.js'
 import { viaOf } from './model/via.js'
@@ -215,6 +215,9 @@ export interface Settings extends Readonly<Omit<z.output<typeof optionsSchema>, 
 export const ownVia = ({ directory }: Pick<Settings, 'directory'>): string =>
   viaOf(`${hostname()} ${resolve(directory)}`)
 
+/** How long the app's own records may take, ms. */
+const REPOSITORY_TIMEOUT = 30_000
+
 /** Checks and completes options. @throws TypeError that names the option, the rule and the value */
 export function settleOptions(given: ArtworkOptions = {}): Settings {
   const parsed = optionsSchema.safeParse(given)
@@ -238,7 +241,7 @@ export function settleOptions(given: ArtworkOptions = {}): Settings {
       )
     }
   }
-  return Object.freeze({ ...settings, kinds })
+  return Object.freeze({ ...settings, repository: bounded(settings.repository, REPOSITORY_TIMEOUT), kinds })
 }
 
 /** The presets that sources bring along. @throws TypeError */

@@ -1,8 +1,8 @@
 /** Long jobs: sync, refresh, validate, warm, clean-up, verify. Each is stopped by its signal, and harmless to repeat. */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promises'
 import type { Images } from '../images.js'
 import { freshnessOf } from '../model/entry.js'
-import { asArtworkError } from '../model/errors.js'
+import { ArtworkError, asArtworkError } from '../model/errors.js'
 import { readSubject } from '../model/subject.js'
 import type { Settings } from '../options.js'
 import type { Job, JobStore } from '../store/job-store.js'
@@ -28,7 +28,7 @@ export interface SyncPayload {
   readonly force?: boolean
 }
 
-const PAGE = 500
+const PAGE = 200
 const LOOK_EVERY = 200
 
 const listOf = (value: unknown): readonly string[] | undefined =>
@@ -46,27 +46,48 @@ export function createKinds({
 }: KindsContext): Readonly<Record<string, Work>> {
   const { repository, kinds, now } = settings
 
-  /** Queues the pictures of a page of entities that are missing, changed, or failed and due. Answers how many there were. */
-  const queuePage = (kind: string, entities: readonly unknown[], force: boolean, parent: number) => {
-    const wanted = []
-    let seen = 0
-    for (const entity of entities) {
-      const { id, sourceUrl, params, kind: known } = readSubject(entity, kind, kinds)
-      if (id === undefined || sourceUrl === undefined || known === undefined) continue
-      seen += 1
-      const held = quietly(() => images.artworks.peekEntity(known, id, params))
-      const isCurrent = held?.entry.sourceUrl === sourceUrl
-      if (!force && (isCurrent || refresher().isResting(downloadKey(kind, id), sourceUrl))) continue
-      const request = {
-        sourceUrl,
-        entityType: kind,
-        entityId: id,
-        params: ownParams(params, known.path),
-        force,
+  /** The entities of a kind, some at a time; the process breathes in between. */
+  async function* entitiesOf(kind: string): AsyncGenerator<readonly unknown[]> {
+    const seen = new Set<string>()
+    for (let cursor: string | undefined; ; ) {
+      const page: { entities?: unknown; next?: unknown } | undefined = await repository?.list?.(kind, cursor)
+      const all: readonly unknown[] = Array.isArray(page?.entities) ? page.entities : []
+      for (let start = 0; start < all.length; start += PAGE) {
+        yield all.slice(start, start + PAGE)
+        await breathe()
       }
-      wanted.push(refresher().prepare(request, 'low', parent))
+      // A cursor that comes again would go on for ever.
+      if (typeof page?.next !== 'string' || page.next === '' || seen.has(page.next)) return
+      cursor = page.next
+      seen.add(cursor)
+      await breathe()
     }
-    return { seen, queued: jobs.addMany(wanted) }
+  }
+  const kindsIn = (payload: unknown): readonly string[] => {
+    const named = listOf(fieldsOf(payload).kinds) ?? [...kinds.keys()]
+    const unknown = named.filter((kind) => !kinds.has(kind))
+    if (unknown.length > 0) throw new ArtworkError('invalid', `no kinds of entity: ${unknown.join(', ')}`)
+    return named
+  }
+  /** Queues the pictures of some entities that are missing, changed, or failed and due. */
+  const queueSome = (kind: string, entities: readonly unknown[], force: boolean, parent: number) => {
+    const wanted = []
+    const count = { seen: 0, unreadable: 0 }
+    for (const entity of entities)
+      try {
+        const { id, sourceUrl, params, kind: known } = readSubject(entity, kind, kinds)
+        if (id === undefined || sourceUrl === undefined || known === undefined) continue
+        count.seen += 1
+        const isCurrent = images.artworks.findEntity(known, id, params)?.entry.sourceUrl === sourceUrl
+        if (!force && (isCurrent || refresher().isResting(downloadKey(kind, id), sourceUrl))) continue
+        const request = { sourceUrl, entityType: kind, entityId: id, params, force }
+        wanted.push(refresher().prepare(request, 'low', parent))
+      } catch (error) {
+        // One record that cannot be read is no reason to leave the others.
+        count.unreadable += 1
+        settings.logger.debug({ err: error, kind }, 'artwork: an entity could not be read')
+      }
+    return { ...count, queued: jobs.addMany(wanted) }
   }
   /** Waits until what a job asked for has been done, by whomever. */
   const settled = async (job: Job, total: number, { signal, progress }: Tools) => {
@@ -74,27 +95,26 @@ export function createKinds({
       const { done, failed, cancelled, queued, running } = jobs.children(job.id)
       progress(done + failed + cancelled, total)
       if (queued + running === 0 || signal.aborted) return { done, failed, cancelled }
-      await sleep(LOOK_EVERY, undefined, { ref: false })
+      await pause(LOOK_EVERY, signal)
     }
   }
   const sync: Work = async (job, tools) => {
     const payload = fieldsOf(job.payload)
     if (repository?.list === undefined)
       return { state: 'failed', reason: 'unavailable', error: 'the repository cannot list entities' }
-    let [seen, queued] = [0, 0]
-    for (const kind of listOf(payload.kinds) ?? [...kinds.keys()])
-      for (let cursor: string | undefined; ; ) {
-        const page = await repository.list(kind, cursor)
-        const found = queuePage(kind, page.entities, payload.force === true, job.id)
-        seen += found.seen
-        queued += found.queued
+    const sum = { seen: 0, unreadable: 0, queued: 0 }
+    for (const kind of kindsIn(payload))
+      for await (const some of entitiesOf(kind)) {
         if (tools.signal.aborted) return { state: 'cancelled' }
-        if (page.next === undefined) break
-        cursor = page.next
+        const found = queueSome(kind, some, payload.force === true, job.id)
+        sum.seen += found.seen
+        sum.unreadable += found.unreadable
+        sum.queued += found.queued
       }
-    const outcome = await settled(job, queued, tools)
+    const outcome = await settled(job, sum.queued, tools)
     if (tools.signal.aborted) return { state: 'cancelled' }
-    return { state: 'done', result: { seen, queued, ...outcome } }
+    const { unreadable, ...rest } = sum
+    return { state: 'done', result: { ...rest, ...(unreadable > 0 && { unreadable }), ...outcome } }
   }
 
   /** Every original, page by page, with how many there are. */
@@ -112,7 +132,7 @@ export function createKinds({
       const last = page.at(-1)
       if (last === undefined || page.length < PAGE) return
       after = last.name
-      await sleep(0)
+      await breathe()
     }
   }
   /** Asks about originals that have aged, those first that are used most lately; so many a minute. */
@@ -134,7 +154,7 @@ export function createKinds({
         settings.logger.info({ err: error, image: name }, 'artwork: refreshing failed')
       }
       tools.progress(index + 1, due.length)
-      await sleep(Math.min(60_000 / Math.max(1, perMinute), 60_000), undefined, { ref: false })
+      await pause(60_000 / Math.max(1, perMinute), tools.signal)
     }
     return { state: 'done', result: count }
   }
@@ -144,10 +164,9 @@ export function createKinds({
       return { state: 'failed', reason: 'unavailable', error: 'the repository cannot list entities' }
     const count = { valid: 0, invalid: 0 }
     const invalid: string[] = []
-    for (const kind of listOf(fieldsOf(job.payload).kinds) ?? [...kinds.keys()])
-      for (let cursor: string | undefined; ; ) {
-        const page = await repository.list(kind, cursor)
-        for (const entity of page.entities) {
+    for (const kind of kindsIn(job.payload))
+      for await (const some of entitiesOf(kind))
+        for (const entity of some) {
           const { id, sourceUrl } = readSubject(entity, kind, kinds)
           if (sourceUrl === undefined || id === undefined) continue
           if (tools.signal.aborted) return { state: 'cancelled' }
@@ -156,9 +175,6 @@ export function createKinds({
           if (!isValid && invalid.length < 100) invalid.push(`${kind}/${id}`)
           tools.progress(count.valid + count.invalid, count.valid + count.invalid)
         }
-        if (page.next === undefined) break
-        cursor = page.next
-      }
     return { state: 'done', result: { ...count, entities: invalid } }
   }
   /** Makes variants of addresses, so that the first who asks waits for nothing. */
@@ -166,15 +182,17 @@ export function createKinds({
     const payload = fieldsOf(job.payload)
     const addresses = listOf(payload.addresses) ?? []
     const variants = listOf(payload.variants) ?? []
-    const wanted = addresses.flatMap((address) => {
-      const [kind = '', ...id] = address.split('/')
-      return variants.length === 0
-        ? [address]
-        : variants.map((variant) => `${kind}/${variant}/${id.join('/')}`)
-    })
+    const total = addresses.length * Math.max(1, variants.length)
+    function* wanted(): Generator<string> {
+      for (const address of addresses) {
+        const [kind = '', ...id] = address.split('/')
+        if (variants.length === 0) yield address
+        for (const variant of variants) yield `${kind}/${variant}/${id.join('/')}`
+      }
+    }
     const count = { made: 0, failed: 0 }
     const errors: Record<string, string> = {}
-    for (const [index, address] of wanted.entries()) {
+    for (const address of wanted()) {
       if (tools.signal.aborted) return { state: 'cancelled' }
       try {
         await images.getImage(address, { signal: tools.signal, isBackground: true })
@@ -183,9 +201,13 @@ export function createKinds({
         count.failed += 1
         if (Object.keys(errors).length < 100) errors[address] = asArtworkError(error).reason
       }
-      tools.progress(index + 1, wanted.length)
+      tools.progress(count.made + count.failed, total)
+      if ((count.made + count.failed) % 50 === 0) await breathe()
     }
-    return { state: 'done', result: { ...count, errors } }
+    const result = { ...count, errors }
+    return count.made === 0 && count.failed > 0
+      ? { state: 'failed', error: 'nothing could be made', result }
+      : { state: 'done', result }
   }
   const cleanup: Work = async (job) => {
     const { dryRun, maxAgeDays } = fieldsOf(job.payload)
@@ -203,15 +225,6 @@ export function createKinds({
   return { sync, refresh, validate, warm, cleanup, verify }
 }
 
-/** The parameters that a path template names. */
-function ownParams<T>(params: Readonly<Record<string, T>>, path: string): Readonly<Record<string, T>> {
-  return Object.fromEntries(Object.entries(params).filter(([name]) => path.includes(`{${name}}`)))
-}
-
-function quietly<T>(look: () => T): T | undefined {
-  try {
-    return look()
-  } catch {
-    return undefined
-  }
-}
+/** Waits, but not for who was told to stop. */
+const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  sleep(Math.min(ms, 60_000), undefined, { ref: false, signal }).catch(() => {})

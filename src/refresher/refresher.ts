@@ -48,6 +48,8 @@ export interface RefresherOptions {
   /** Before each further attempt at what may pass. @default 2 s, 10 s */
   readonly retryDelays?: readonly number[]
   readonly jobs: JobStore
+  /** Of an entity's fields, those that the path of its picture needs, as text: nothing else of a record is kept. */
+  paramsOf(kind: string, params: Readonly<Record<string, EntityId>>): Readonly<Record<string, string>>
   /** Long jobs, by their kind. */
   readonly kinds?: Readonly<Record<string, Work>>
   readonly now: () => number
@@ -156,26 +158,25 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
       sourceUrl: url,
       entityType: request.entityType,
       entityId: entityIdText(request.entityId),
-      params: Object.fromEntries(
-        Object.entries(request.params ?? {}).map(([name, value]) => [name, String(value)]),
-      ),
+      params: options.paramsOf(request.entityType, request.params ?? {}),
       ...(request.force && { force: true }),
     }
     const host = URL.canParse(url) ? new URL(url).host : undefined
-    return {
-      key,
-      kind: 'download',
-      lane: 'task' as const,
-      priority: PRIORITIES[priority],
-      payload,
-      host,
-      parent,
+    /** Another URL, or to fetch it in any case, counts more than what is queued already. */
+    const instead = (before: unknown): DownloadPayload | undefined => {
+      const queued = before as DownloadPayload
+      if (queued.sourceUrl === url && (queued.force === true || !payload.force)) return undefined
+      return queued.force === true ? { ...payload, force: true } : payload
     }
+    const lane = 'task' as const
+    return { key, kind: 'download', lane, priority: PRIORITIES[priority], payload, host, parent, instead }
   }
   /** Whether a URL failed and is left alone still. */
   const isResting = (key: string, url: string): boolean => {
     const resting = jobs.rests.get(key)
-    return resting?.url === url && now() < resting.until
+    const left = resting === undefined ? 0 : resting.until - now()
+    // Longer than that, and the clock was ahead when it failed.
+    return resting?.url === url && left > 0 && left <= RETRY_FAILED_AFTER
   }
   const request = (wanted: DownloadRequest, priority: Priority = 'normal'): Enqueued => {
     const url = wanted.sourceUrl ?? ''
@@ -273,7 +274,7 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
     idle: async (): Promise<void> => {
       const busy = () =>
         requested.size + requested.pending > 0 ||
-        (workers.isStarted() && !workers.isPaused() && (jobs.due() > 0 || workers.running() > 0))
+        (workers.isStarted() && !workers.isPaused() && (jobs.isDue() || workers.running() > 0))
       while (busy()) {
         await requested.onIdle()
         if (busy()) await workers.change()

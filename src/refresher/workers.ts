@@ -46,7 +46,7 @@ export function createWorkers(
 ) {
   const { now, logger, onEnd } = options
   const running = new Map<
-    number,
+    string,
     { readonly job: Job; readonly controller: AbortController; readonly end: Promise<void> }
   >()
   const waiting = new Set<() => void>()
@@ -62,49 +62,55 @@ export function createWorkers(
     for (const resolve of [...waiting]) resolve()
     waiting.clear()
   }
-  const finish = (job: Job, outcome: Outcome): void => {
-    if (outcome.state === 'again') {
-      jobs.again(job.id, now() + outcome.after, { reason: outcome.reason })
-      return
-    }
-    if (jobs.end(job.id, outcome)) onEnd(outcome.state)
+  /** Endings that could not be written down: they are, as soon as that is possible. */
+  const unwritten = new Map<string, () => boolean>()
+  const settle = (job: Job, write: () => boolean): void => {
+    if (!write()) unwritten.set(job.ticket, write)
   }
+  const finish = (job: Job, outcome: Outcome): void =>
+    settle(job, () => {
+      if (outcome.state === 'again')
+        return jobs.again(job, now() + outcome.after, { reason: outcome.reason }) !== undefined
+      const ended = jobs.end(job, outcome)
+      if (ended) onEnd(ended)
+      return ended !== undefined
+    })
+  const putBack = (job: Job): void => settle(job, () => jobs.again(job, 0, {}) !== undefined)
   const run = async (job: Job, signal: AbortSignal): Promise<void> => {
     let told = 0
     const progress = (done: number, total: number): void => {
       // A thousand steps a second need not be written down one by one.
       if (done < total && performance.now() - told < 200) return
       told = performance.now()
-      jobs.progress(job.id, done, total)
+      jobs.progress(job, done, total)
       notify()
     }
     try {
       const work = Object.hasOwn(kinds, job.kind) ? kinds[job.kind] : undefined
       if (work === undefined) throw new Error(`there is no work of the kind ${job.kind}`)
       const outcome = await work(job, { signal, progress })
-      if (closed && outcome.state === 'cancelled') jobs.again(job.id, 0, {})
+      if (closed && outcome.state === 'cancelled') putBack(job)
       else finish(job, outcome)
     } catch (error) {
       if (signal.aborted) {
         // What the end of the process cut short is there at the next start.
-        if (closed) jobs.again(job.id, 0, {})
+        if (closed) putBack(job)
         else finish(job, { state: 'cancelled' })
         return
       }
       const failure = asArtworkError(error)
       if (failure.code === 'unknown') logger.error({ err: error, job: job.key }, 'artwork: a job failed')
-      const text = failure.code === 'unknown' && error instanceof Error ? error.message : failure.message
-      finish(job, { state: 'failed', reason: failure.reason, error: text })
+      finish(job, { state: 'failed', reason: failure.reason, error: failure.message })
     }
   }
   const begin = (job: Job): void => {
     const controller = new AbortController()
     const end = run(job, controller.signal).finally(() => {
-      running.delete(job.id)
+      running.delete(job.ticket)
       notify()
       wake()
     })
-    running.set(job.id, { job, controller, end })
+    running.set(job.ticket, { job, controller, end })
   }
   const look = (): void => {
     isAwake = false
@@ -129,7 +135,9 @@ export function createWorkers(
   const timer = setInterval(() => {
     if (!started || closed) return
     looks += 1
-    for (const id of jobs.wished()) running.get(id)?.controller.abort()
+    const wished = new Set(jobs.wished())
+    for (const { job, controller } of running.values()) if (wished.has(job.id)) controller.abort()
+    for (const [ticket, write] of unwritten) if (write()) unwritten.delete(ticket)
     if (looks % RECOVER_EVERY === 1) jobs.recover()
     notify()
     look()
@@ -164,7 +172,6 @@ export function createWorkers(
         }
         waiting.add(done)
         signal?.addEventListener('abort', done, { once: true })
-        wake()
       }),
     /** Lets tasks finish; long jobs stop where they are, and go on at the next start. */
     close: async (): Promise<void> => {
@@ -172,6 +179,7 @@ export function createWorkers(
       clearInterval(timer)
       for (const { job, controller } of running.values()) if (job.lane === 'job') controller.abort()
       await Promise.all([...running.values()].map(({ end }) => end))
+      for (const write of unwritten.values()) write()
       notify()
     },
   }

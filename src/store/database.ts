@@ -79,6 +79,8 @@ export interface Shape {
   readonly checks: readonly string[]
   /** Whether a commit waits for the disk. */
   readonly synchronous: 'NORMAL' | 'FULL'
+  /** How long a lock is waited for, ms: nothing else happens meanwhile. @default 5 s */
+  readonly timeout?: number
 }
 
 const TABLES = ['names', 'totals', 'changing', 'leases', 'failures', 'changes', 'notes', 'places']
@@ -113,7 +115,7 @@ function alone<T>(file: string, work: () => T): T {
 }
 
 function openOnce(file: string, shape: Shape): Database.Database {
-  const db = keep(new Database(file, { timeout: 5000 }))
+  const db = keep(new Database(file, { timeout: shape.timeout ?? 5000 }))
   try {
     db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${shape.synchronous}`)
     const version = keep(db.prepare<[], { user_version: number }>('PRAGMA user_version'))

@@ -3,6 +3,7 @@
  * every process of the directory, and each piece is done by one of them. A piece that a dead process was at is
  * taken over. Without a directory it lives in memory, by the same rules.
  */
+import { randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
@@ -41,6 +42,12 @@ export interface Job {
   readonly total: number
   readonly error: string | undefined
   readonly reason: Reason | undefined
+  /** Of this run of it, for who runs it. */
+  readonly ticket: string
+  /** What became of the pieces of work that it asked for. */
+  readonly ok: number
+  readonly failed: number
+  readonly cancelled: number
   /** What came of it, as its kind tells. */
   readonly result: unknown
   readonly createdAt: number
@@ -57,6 +64,11 @@ export interface NewJob {
   readonly lane: Lane
   readonly host?: string | undefined
   readonly parent?: number | undefined
+  /**
+   * Where the same key is open already: what is to be done instead of what it says, undefined to leave it as it is.
+   * What waits is changed, and begins anew; what runs is done once more after it has ended.
+   */
+  readonly instead?: ((before: unknown) => unknown) | undefined
 }
 
 /** What became of queueing. */
@@ -94,24 +106,37 @@ export interface JobSelection {
 const SHAPE: Shape = {
   version: 1,
   synchronous: 'NORMAL',
+  timeout: 1000,
   schema: `
     CREATE TABLE jobs (
       id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL,
       priority INTEGER NOT NULL,
       -- Where it stands among those of its priority.
       place INTEGER NOT NULL DEFAULT 0,
-      payload TEXT NOT NULL, lane TEXT NOT NULL, host TEXT, parent INTEGER, attempts INTEGER NOT NULL DEFAULT 0,
+      payload TEXT NOT NULL, lane TEXT NOT NULL, host TEXT NOT NULL DEFAULT '', parent INTEGER, attempts INTEGER NOT NULL DEFAULT 0,
       notBefore INTEGER NOT NULL DEFAULT 0, done INTEGER NOT NULL DEFAULT 0, total INTEGER NOT NULL DEFAULT 0,
       error TEXT, reason TEXT, result TEXT, owner TEXT, wish TEXT,
+      -- Of this one run: who has another one may not end it.
+      ticket TEXT,
+      -- What is to be queued when this has ended: it was asked for anew while it ran.
+      next TEXT,
+      -- How often a process died at it.
+      crashes INTEGER NOT NULL DEFAULT 0,
+      -- What became of the pieces of work that this one asked for.
+      ok INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0, cancelled INTEGER NOT NULL DEFAULT 0,
       createdAt INTEGER NOT NULL, startedAt INTEGER, endedAt INTEGER
     ) STRICT;
     CREATE UNIQUE INDEX jobs_open ON jobs (key) WHERE state IN ('queued', 'running');
     CREATE INDEX jobs_next ON jobs (lane, priority DESC, place) WHERE state = 'queued';
     CREATE INDEX jobs_by_place ON jobs (place);
     CREATE INDEX jobs_running ON jobs (owner) WHERE state = 'running';
-    CREATE INDEX jobs_ended ON jobs (id) WHERE endedAt IS NOT NULL;
+    CREATE INDEX jobs_by_host ON jobs (lane, host, priority DESC, place) WHERE state = 'queued';
+    CREATE INDEX jobs_own ON jobs (id) WHERE state = 'queued' AND parent IS NULL;
+    CREATE INDEX jobs_ended ON jobs (lane, endedAt) WHERE endedAt IS NOT NULL;
     CREATE INDEX jobs_by_parent ON jobs (parent, state) WHERE parent IS NOT NULL;
     CREATE INDEX jobs_by_state ON jobs (state, id);
+    -- Ids go on where a lost database ended, or later.
+    INSERT INTO sqlite_sequence (name, seq) VALUES ('jobs', CAST(strftime('%s', 'now') AS INTEGER));
     -- What failed and is left alone for a while.
     CREATE TABLE rests (
       key TEXT PRIMARY KEY, url TEXT NOT NULL, until INTEGER NOT NULL, times INTEGER NOT NULL, reason TEXT NOT NULL
@@ -126,15 +151,25 @@ const SHAPE: Shape = {
 }
 
 /** Ended pieces of work that are remembered, and failures that are left alone. */
-const ENDED_KEPT = 2000
+const ENDED_KEPT = { task: 2000, job: 500 }
+/** After so many processes died at a piece of work, it is given up. */
+const MOST_CRASHES = 3
+/** Nothing waits for longer than this, ms: what seems to was put off by a clock that was ahead. */
+const LONGEST_WAIT = 864e5
+/** A queue that was found full is taken to be for so long, ms. */
+const FULL_FOR = 1000
 const RESTS_KEPT = 200_000
 const TRIM_EVERY = 200
 
 interface Row
-  extends Omit<Job, 'payload' | 'result' | 'host' | 'parent' | 'error' | 'reason' | 'startedAt' | 'endedAt'> {
+  extends Omit<
+    Job,
+    'payload' | 'result' | 'host' | 'ticket' | 'parent' | 'error' | 'reason' | 'startedAt' | 'endedAt'
+  > {
   readonly payload: string
   readonly result: string | null
-  readonly host: string | null
+  readonly host: string
+  readonly ticket: string | null
   readonly parent: number | null
   readonly error: string | null
   readonly reason: Reason | null
@@ -143,13 +178,14 @@ interface Row
 }
 
 const COLUMNS =
-  'id, key, kind, state, priority, payload, lane, host, parent, attempts, notBefore, done, total, error, reason, result, createdAt, startedAt, endedAt'
+  'ticket, ok, failed, cancelled, id, key, kind, state, priority, payload, lane, host, parent, attempts, notBefore, done, total, error, reason, result, createdAt, startedAt, endedAt'
 
 const toJob = (row: Row): Job => ({
   ...row,
   payload: JSON.parse(row.payload),
   result: row.result === null ? undefined : JSON.parse(row.result),
-  host: row.host ?? undefined,
+  host: row.host === '' ? undefined : row.host,
+  ticket: row.ticket ?? '',
   parent: row.parent ?? undefined,
   error: row.error ?? undefined,
   reason: row.reason ?? undefined,
@@ -160,39 +196,59 @@ const toJob = (row: Row): Job => ({
 function statements(db: Database.Database) {
   return keep({
     db,
-    insert: db.prepare<[string, string, number, string, Lane, string | null, number | null, number]>(
+    insert: db.prepare<[string, string, number, string, Lane, string, number | null, number]>(
       `INSERT INTO jobs (key, kind, state, priority, payload, lane, host, parent, createdAt, place)
        VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(place), 0) + 1 FROM jobs))`,
     ),
-    open: db.prepare<[string], { id: number; priority: number; state: string }>(
-      "SELECT id, priority, state FROM jobs WHERE key = ? AND state IN ('queued', 'running')",
+    open: db.prepare<[string], { id: number; priority: number; state: string; payload: string }>(
+      "SELECT id, priority, state, payload FROM jobs WHERE key = ? AND state IN ('queued', 'running')",
     ),
+    change: db.prepare<[string, string, number]>(
+      "UPDATE jobs SET payload = ?, host = ?, notBefore = 0, attempts = 0 WHERE id = ? AND state = 'queued'",
+    ),
+    setNext: db.prepare<[string, number]>("UPDATE jobs SET next = ? WHERE id = ? AND state = 'running'"),
     raise: db.prepare<[number, number]>(
       'UPDATE jobs SET priority = ?, place = (SELECT max(place) + 1 FROM jobs) WHERE id = ?',
     ),
     waiting: db.prepare<[], { count: number }>(
       "SELECT count(*) AS count FROM jobs WHERE state = 'queued' AND parent IS NULL",
     ),
-    next: db.prepare<[Lane, number, string, number], Row>(
-      `SELECT ${COLUMNS} FROM jobs WHERE state = 'queued' AND lane = ? AND notBefore <= ?
-       AND (host IS NULL OR host NOT IN (SELECT value FROM json_each(?))) ORDER BY priority DESC, place LIMIT ?`,
+    // The first of each host that is not spared: hosts are few, and what waits for one may be a lot.
+    next: db.prepare<[{ lane: Lane; at: number; spared: string }], Row>(
+      `WITH RECURSIVE hosts (host) AS (
+         SELECT min(host) FROM jobs WHERE state = 'queued' AND lane = @lane
+         UNION ALL
+         SELECT (SELECT min(host) FROM jobs WHERE state = 'queued' AND lane = @lane AND host > hosts.host)
+         FROM hosts WHERE hosts.host IS NOT NULL)
+       SELECT ${COLUMNS} FROM jobs WHERE id IN (
+         SELECT (SELECT id FROM jobs WHERE state = 'queued' AND lane = @lane AND jobs.host = hosts.host
+                 AND (notBefore <= @at OR notBefore > @at + ${LONGEST_WAIT}) ORDER BY priority DESC, place LIMIT 1)
+         FROM hosts WHERE host IS NOT NULL AND (host = '' OR host NOT IN (SELECT value FROM json_each(@spared))))
+       ORDER BY priority DESC, place LIMIT 1`,
     ),
-    claim: db.prepare<[string, number, number]>(
-      `UPDATE jobs SET state = 'running', owner = ?, startedAt = ?, attempts = attempts + 1
+    claim: db.prepare<[string, string, number, number]>(
+      `UPDATE jobs SET state = 'running', owner = ?, ticket = ?, startedAt = ?, attempts = attempts + 1
        WHERE id = ? AND state = 'queued'`,
     ),
     end: db.prepare<[string, string | null, string | null, string | null, number, number, string]>(
-      `UPDATE jobs SET state = ?, error = ?, reason = ?, result = ?, endedAt = ?, owner = NULL, wish = NULL
-       WHERE id = ? AND state = 'running' AND owner = ?`,
+      `UPDATE jobs SET state = ?, error = ?, reason = ?, result = ?, endedAt = ?, owner = NULL, wish = NULL, ticket = NULL,
+       next = NULL WHERE id = ? AND state = 'running' AND ticket = ?`,
     ),
     again: db.prepare<[number, string | null, string | null, number, string]>(
-      `UPDATE jobs SET state = 'queued', notBefore = ?, error = ?, reason = ?, owner = NULL
-       WHERE id = ? AND state = 'running' AND owner = ?`,
+      `UPDATE jobs SET state = 'queued', notBefore = ?, error = ?, reason = ?, owner = NULL,
+       ticket = NULL WHERE id = ? AND state = 'running' AND ticket = ?`,
     ),
-    progress: db.prepare<[number, number, number]>('UPDATE jobs SET done = ?, total = ? WHERE id = ?'),
-    advance: db.prepare<[number]>('UPDATE jobs SET done = done + 1 WHERE id = ?'),
-    get: db.prepare<[number], Row & { wish: string | null }>(
-      `SELECT ${COLUMNS}, wish FROM jobs WHERE id = ?`,
+    progress: db.prepare<[number, number, number, string]>(
+      'UPDATE jobs SET done = ?, total = ? WHERE id = ? AND ticket = ?',
+    ),
+    advance: {
+      done: db.prepare<[number]>('UPDATE jobs SET ok = ok + 1 WHERE id = ?'),
+      failed: db.prepare<[number]>('UPDATE jobs SET failed = failed + 1 WHERE id = ?'),
+      cancelled: db.prepare<[number]>('UPDATE jobs SET cancelled = cancelled + 1 WHERE id = ?'),
+    },
+    cancelledMany: db.prepare<[number, number]>('UPDATE jobs SET cancelled = cancelled + ? WHERE id = ?'),
+    get: db.prepare<[number], Row & { wish: string | null; next: string | null }>(
+      `SELECT ${COLUMNS}, wish, next FROM jobs WHERE id = ?`,
     ),
     list: db.prepare<[object], Row>(
       `SELECT ${COLUMNS} FROM jobs WHERE id < @before AND (@state IS NULL OR state = @state)
@@ -203,13 +259,11 @@ function statements(db: Database.Database) {
       'SELECT state, count(*) AS count FROM jobs GROUP BY state',
     ),
     children: db.prepare<[number], { state: JobState; count: number }>(
-      'SELECT state, count(*) AS count FROM jobs WHERE parent = ? GROUP BY state',
+      "SELECT state, count(*) AS count FROM jobs WHERE parent = ? AND state IN ('queued', 'running') GROUP BY state",
     ),
-    due: db.prepare<[number], { count: number }>(
-      "SELECT count(*) AS count FROM jobs WHERE state = 'running' OR (state = 'queued' AND notBefore <= ?)",
-    ),
-    soonest: db.prepare<[], { at: number | null }>(
-      "SELECT min(notBefore) AS at FROM jobs WHERE state = 'queued'",
+    due: db.prepare<[{ at: number }], { due: 0 | 1 }>(
+      `SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'running') OR EXISTS (SELECT 1 FROM jobs WHERE state = 'queued'
+       AND (notBefore <= @at OR notBefore > @at + ${LONGEST_WAIT})) AS due`,
     ),
     cancelQueued: db.prepare<[number, number]>(
       "UPDATE jobs SET state = 'cancelled', endedAt = ? WHERE id = ? AND state = 'queued'",
@@ -223,15 +277,25 @@ function statements(db: Database.Database) {
     ),
     retry: db.prepare<[number]>(
       `UPDATE jobs SET state = 'queued', notBefore = 0, attempts = 0, endedAt = NULL, error = NULL, reason = NULL,
-       result = NULL, done = 0, total = 0 WHERE id = ? AND state IN ('failed', 'cancelled')`,
+       result = NULL, done = 0, total = 0, ok = 0, failed = 0, cancelled = 0,
+       crashes = 0, place = (SELECT max(place) + 1 FROM jobs) WHERE id = ? AND state IN ('failed', 'cancelled')`,
     ),
     owners: db.prepare<[], { owner: string }>("SELECT DISTINCT owner FROM jobs WHERE state = 'running'"),
-    release: db.prepare<[string]>(
-      "UPDATE jobs SET state = 'queued', owner = NULL, wish = NULL WHERE state = 'running' AND owner = ?",
+    // What was to be cancelled is, whoever was at it.
+    release: db.prepare<[{ owner: string; at: number; crashed: 0 | 1 }]>(
+      `UPDATE jobs SET crashes = crashes + @crashed,
+       state = CASE WHEN wish = 'cancel' THEN 'cancelled' WHEN crashes + @crashed >= ${MOST_CRASHES} THEN 'failed'
+         ELSE 'queued' END,
+       endedAt = CASE WHEN wish = 'cancel' OR crashes + @crashed >= ${MOST_CRASHES} THEN @at END,
+       reason = CASE WHEN wish IS NULL AND crashes + @crashed >= ${MOST_CRASHES} THEN 'processing' END,
+       error = CASE WHEN wish IS NULL AND crashes + @crashed >= ${MOST_CRASHES}
+         THEN 'the process ended each time it was at this' END,
+       owner = NULL, ticket = NULL, wish = NULL WHERE state = 'running' AND owner = @owner`,
     ),
-    trim: db.prepare(
-      `DELETE FROM jobs WHERE endedAt IS NOT NULL AND id <= (SELECT id FROM jobs WHERE endedAt IS NOT NULL
-       ORDER BY id DESC LIMIT 1 OFFSET ${ENDED_KEPT})`,
+    rename: db.prepare<[string, string]>("UPDATE jobs SET owner = ? WHERE state = 'running' AND owner = ?"),
+    trim: db.prepare<[Lane, number]>(
+      `DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE lane = ? AND endedAt IS NOT NULL
+       ORDER BY endedAt DESC, id DESC LIMIT -1 OFFSET ?)`,
     ),
     dropQueued: db.prepare("DELETE FROM jobs WHERE state = 'queued'"),
     rest: db.prepare<[string], Rest>('SELECT url, until, times, reason FROM rests WHERE key = ?'),
@@ -263,7 +327,9 @@ export interface JobStoreOptions {
 export type JobStore = ReturnType<typeof createJobStore>
 
 /** Opens the work of a directory. One whose database cannot be used works in memory, with a warning. */
-export function createJobStore({ directory, capacity = 10_000, now, logger }: JobStoreOptions) {
+export function createJobStore({ directory, capacity = 10_000, logger, ...options }: JobStoreOptions) {
+  /** Whole ms: what the tables hold. */
+  const now = (): number => Math.trunc(options.now())
   const file = directory === undefined ? undefined : join(directory, 'jobs.db')
   let presence: Presence | undefined
   let inode: number | undefined
@@ -323,7 +389,7 @@ export function createJobStore({ directory, capacity = 10_000, now, logger }: Jo
         job.priority,
         JSON.stringify(job.payload),
         job.lane,
-        job.host ?? null,
+        job.host ?? '',
         job.parent ?? null,
         now(),
       ).lastInsertRowid,
@@ -331,22 +397,38 @@ export function createJobStore({ directory, capacity = 10_000, now, logger }: Jo
   /** Counting costs as much as is counted: once in a while, and at the bound. */
   let added = 0
   let counted = Number.NaN
+  let fullUntil = 0
   const isFull = (): boolean => {
+    if (performance.now() < fullUntil) return true
     if (!(counted + added < capacity) || added > 500) {
       counted = sql.waiting.get()?.count ?? 0
       added = 0
     }
-    return counted + added >= capacity
+    if (counted + added < capacity) return false
+    fullUntil = performance.now() + FULL_FOR
+    return true
   }
   const addOne = (job: NewJob, isBounded: boolean): Added => {
     const before = sql.open.get(job.key)
     if (before !== undefined) {
       if (before.priority < job.priority) sql.raise.run(job.priority, before.id)
+      const instead = job.instead?.(JSON.parse(before.payload))
+      if (instead !== undefined && before.state === 'queued')
+        sql.change.run(JSON.stringify(instead), job.host ?? '', before.id)
+      else if (instead !== undefined)
+        sql.setNext.run(JSON.stringify({ ...job, payload: instead, instead: undefined }), before.id)
       return { accepted: false, reason: 'duplicate', id: before.id }
     }
     if (isBounded && isFull()) return { accepted: false, reason: 'full' }
     added += 1
     return { accepted: true, id: insert(job) }
+  }
+
+  /** Cancels what waits of what a piece of work asked for. Answers how much there was. */
+  const cancelChildren = (id: number): number => {
+    const count = sql.cancelChildren.run(now(), id).changes
+    if (count > 0) sql.cancelledMany.run(count, id)
+    return count
   }
 
   return {
@@ -355,24 +437,45 @@ export function createJobStore({ directory, capacity = 10_000, now, logger }: Jo
       ask<Added>(() => immediately(() => addOne(job, true)), { accepted: false, reason: 'full' }),
     /** Queues many that one piece of work asks for: its own bound is their number. Answers how many were new. */
     addMany: (jobs: readonly NewJob[]): number =>
-      ask(() => immediately(() => jobs.filter((job) => addOne(job, false).accepted).length), 0),
+      ask(
+        () =>
+          immediately(() => {
+            const parent = jobs[0]?.parent
+            // Who asks was told to stop.
+            if (parent !== undefined && sql.get.get(parent)?.wish === 'cancel') return 0
+            return jobs.filter((job) => addOne(job, false).accepted).length
+          }),
+        0,
+      ),
     /** Takes what is to be done next, for this process alone. @param spared hosts that have enough to do */
     take: (lane: Lane, limit: number, spared: readonly string[]): readonly Job[] =>
       ask(
         () =>
           immediately(() => {
             const at = now()
-            const taken = sql.next.all(lane, at, JSON.stringify(spared), limit)
-            for (const { id } of taken) sql.claim.run(owner(), at, id)
-            return taken.map((row) =>
-              toJob({ ...row, state: 'running', startedAt: at, attempts: row.attempts + 1 }),
-            )
+            const taken: Job[] = []
+            while (taken.length < limit) {
+              const row = sql.next.get({ lane, at, spared: JSON.stringify(spared) })
+              if (row === undefined) break
+              const ticket = randomUUID()
+              sql.claim.run(owner(), ticket, at, row.id)
+              taken.push(
+                toJob({ ...row, ticket, state: 'running', startedAt: at, attempts: row.attempts + 1 }),
+              )
+            }
+            return taken
           }),
         [],
       ),
-    /** Ends a piece of work of ours. Answers whether it was ours to end. */
-    end: (id: number, { state, error, reason, result }: Ending): boolean =>
-      ask(
+    /**
+     * Ends a run of a piece of work.
+     * @returns how it ended; false where it was not this run's to end; undefined where that could not be written down
+     */
+    end: (
+      { id, ticket }: Pick<Job, 'id' | 'ticket'>,
+      { state, error, reason, result }: Ending,
+    ): Ending['state'] | false | undefined =>
+      ask<Ending['state'] | false | undefined>(
         () =>
           immediately(() => {
             const text = result === undefined ? null : JSON.stringify(result)
@@ -387,24 +490,34 @@ export function createJobStore({ directory, capacity = 10_000, now, logger }: Jo
               text,
               now(),
               id,
-              owner(),
+              ticket,
             )
-            const parent = ended > 0 ? row?.parent : undefined
-            if (parent !== null && parent !== undefined) sql.advance.run(parent)
+            if (ended === 0 || row === undefined) return false
+            if (row.parent !== null) sql.advance[ending].run(row.parent)
+            if (ending === 'cancelled') cancelChildren(id)
+            if (row.next !== null) insert(JSON.parse(row.next))
             changes += 1
             if (changes % TRIM_EVERY === 0) {
-              sql.trim.run()
+              for (const lane of ['task', 'job'] as const) sql.trim.run(lane, ENDED_KEPT[lane])
               sql.trimRests.run(now() - 864e5)
             }
-            return ended > 0
+            return ending
           }),
-        false,
+        undefined,
       ),
-    /** Puts a piece of work of ours back, to be tried again later. */
-    again: (id: number, notBefore: number, why: { error?: string; reason?: Reason | undefined }): void =>
-      ask(() => void sql.again.run(notBefore, why.error ?? null, why.reason ?? null, id, owner()), undefined),
-    progress: (id: number, done: number, total: number): void =>
-      ask(() => void sql.progress.run(done, total, id), undefined),
+    /** Puts a run of a piece of work back, to be tried again later. Answers as `end` does. */
+    again: (
+      { id, ticket }: Pick<Job, 'id' | 'ticket'>,
+      notBefore: number,
+      why: { error?: string; reason?: Reason | undefined },
+    ): boolean | undefined =>
+      ask<boolean | undefined>(
+        () =>
+          sql.again.run(Math.ceil(notBefore), why.error ?? null, why.reason ?? null, id, ticket).changes > 0,
+        undefined,
+      ),
+    progress: ({ id, ticket }: Pick<Job, 'id' | 'ticket'>, done: number, total: number): void =>
+      ask(() => void sql.progress.run(Math.trunc(done), Math.trunc(total), id, ticket), undefined),
     get: (id: number): Job | undefined => {
       const row = ask(() => sql.get.get(id), undefined)
       return row && toJob(row)
@@ -424,23 +537,26 @@ export function createJobStore({ directory, capacity = 10_000, now, logger }: Jo
     },
     /** What became of the pieces of work that one asked for. */
     children: (id: number): Readonly<Record<JobState, number>> => {
-      const none = { queued: 0, running: 0, done: 0, failed: 0, cancelled: 0 }
-      const found = ask(() => sql.children.all(id), [])
-      return Object.assign(none, Object.fromEntries(found.map(({ state, count }) => [state, count])))
+      const row = ask(() => sql.get.get(id), undefined)
+      const { ok: done = 0, failed = 0, cancelled = 0 } = row ?? {}
+      const open = ask(() => sql.children.all(id), [])
+      return Object.assign(
+        { queued: 0, running: 0, done, failed, cancelled },
+        Object.fromEntries(open.map(({ state, count }) => [state, count])),
+      )
     },
-    /** How much runs, or could be begun now. */
-    due: (): number => ask(() => sql.due.get(now())?.count ?? 0, 0),
-    /** When the next piece of work may be begun; undefined where none waits. */
-    soonest: (): number | undefined => ask(() => sql.soonest.get()?.at ?? undefined, undefined),
+    /** Whether something runs, or could be begun now. */
+    isDue: (): boolean => ask(() => sql.due.get({ at: now() })?.due === 1, false),
     /** Cancels what waits; what runs is asked to stop, whoever runs it. Answers whether there was something. */
     cancel: (id: number): boolean =>
       ask(
         () =>
           immediately(() => {
             const waiting = sql.cancelQueued.run(now(), id).changes
+            const parent = waiting > 0 ? sql.get.get(id)?.parent : undefined
+            if (parent !== null && parent !== undefined) sql.advance.cancelled.run(parent)
             const running = sql.wish.run(id).changes
-            const children = sql.cancelChildren.run(now(), id).changes
-            return waiting + running + children > 0
+            return waiting + running + cancelChildren(id) > 0
           }),
         false,
       ),
@@ -460,14 +576,20 @@ export function createJobStore({ directory, capacity = 10_000, now, logger }: Jo
       ),
     /** Puts back what dead processes were at. Answers how many processes there were. */
     recover: (): number =>
-      ask(() => {
-        presence?.return()
-        const gone = sql.owners
-          .all()
-          .filter(({ owner: other }) => other !== owner() && presence?.isAlive(other) !== true)
-        for (const { owner: other } of gone) sql.release.run(other)
-        return gone.length
-      }, 0),
+      ask(
+        () =>
+          immediately(() => {
+            const before = owner()
+            // Our own file was taken away: what we are at is still ours.
+            if (presence?.return()) sql.rename.run(owner(), before)
+            const gone = sql.owners
+              .all()
+              .filter(({ owner: other }) => other !== owner() && presence?.isAlive(other) !== true)
+            for (const { owner: other } of gone) sql.release.run({ owner: other, at: now(), crashed: 1 })
+            return gone.length
+          }),
+        0,
+      ),
     /** Forgets what waits. */
     dropQueued: (): void => ask(() => void sql.dropQueued.run(), undefined),
     /** What failed and is left alone for a while. */
@@ -491,7 +613,7 @@ export function createJobStore({ directory, capacity = 10_000, now, logger }: Jo
     /** Puts back what this process was at, and lets go. */
     close: (): void => {
       if (closed) return
-      ask(() => void sql.release.run(owner()), undefined)
+      ask(() => void sql.release.run({ owner: owner(), at: now(), crashed: 0 }), undefined)
       closed = true
       try {
         sql.db.close()

@@ -71,12 +71,12 @@ export function jsonFailure(thrown: unknown, statusOf?: (error: ArtworkError) =>
 
 /**
  * Whether a browser says that another site sends a request. One that bears a token of its own is not sent by a
- * browser's habit, and may come from anywhere.
+ * browser's habit, and may come from anywhere, unless that is not asked.
  */
-export function isCrossSite(req: IncomingMessage): boolean {
+export function isCrossSite(req: IncomingMessage, isStrict = false): boolean {
   const { origin, host, authorization } = req.headers
   const site = req.headers['sec-fetch-site']
-  if (authorization !== undefined && /^Bearer /i.test(authorization)) return false
+  if (!isStrict && authorization !== undefined && /^Bearer /i.test(authorization)) return false
   if (site !== undefined) return site !== 'same-origin' && site !== 'none'
   if (origin === undefined) return false
   return !URL.canParse(origin) || new URL(origin).host !== host

@@ -2,6 +2,7 @@
  * The management API (PARITY 40): what is kept and how it fares, pictures of entities, long jobs, and why a picture is
  * answered as it is. Closed unless the app opens it; what changes something is refused to other sites.
  */
+import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import express, { type Request, type Router } from 'express'
 import { z } from 'zod'
@@ -63,7 +64,7 @@ export function jobAnswer(job: Job): Record<string, unknown> {
   return {
     id: String(job.id),
     kind: job.kind,
-    key: job.key,
+    ...(job.lane === 'task' && { key: job.key }),
     state: job.state,
     done: job.done,
     total: job.total,
@@ -96,7 +97,7 @@ export function createManageRouter(settings: Settings, managed: Managed): Router
       logger.error({ err: error }, 'artwork: manage.authorize failed')
     }
     if (!isAllowed) throw new ArtworkError('refused', 'not authorised')
-    if (req.method !== 'GET' && req.method !== 'HEAD' && isCrossSite(req))
+    if (req.method !== 'GET' && req.method !== 'HEAD' && isCrossSite(req, true))
       throw new ArtworkError('refused', 'requests of other sites are not taken')
   }
   const missing = (what: string): never => {
@@ -124,12 +125,18 @@ export function createManageRouter(settings: Settings, managed: Managed): Router
   /** The app's record of an entity, and what is held of its picture. */
   const look = async (kind: EntityKind, id: string) => {
     let record: EntityLike | undefined
+    let subject = readSubject({ id }, kind.kind, kinds)
     try {
-      record = await repository?.find?.(kind.kind, id)
+      // What an app answers for "there is none" may be anything that is no record.
+      const found: unknown = await repository?.find?.(kind.kind, id)
+      if (isRecord(found)) {
+        record = found
+        subject = readSubject(found, kind.kind, kinds)
+      }
     } catch (error) {
       logger.warn({ err: error }, 'artwork: the repository could not be asked')
     }
-    const { sourceUrl, params } = readSubject(record ?? { id }, kind.kind, kinds)
+    const { sourceUrl, params } = subject
     const local = images.artworks.findEntity(kind, id, params)
     return { record, sourceUrl, params, local }
   }
@@ -222,7 +229,7 @@ export function createManageRouter(settings: Settings, managed: Managed): Router
     return accepted(req, number)
   }
   /** A job's progress as server-sent events, until it has ended. */
-  const follow = async (_req: Request, res: ServerResponse, id: string): Promise<undefined> => {
+  const follow = async (req: Request, res: ServerResponse, id: string): Promise<undefined> => {
     const number = numberIn(id) ?? -1
     if (refresher.get(number) === undefined) missing('job')
     res.writeHead(200, {
@@ -231,6 +238,10 @@ export function createManageRouter(settings: Settings, managed: Managed): Router
       'X-Content-Type-Options': 'nosniff',
       'X-Accel-Buffering': 'no',
     })
+    if (req.method === 'HEAD') {
+      res.end()
+      return undefined
+    }
     for await (const one of refresher.watch(number, goneSignal(res)))
       res.write(`id: ${one.id}\nevent: job\ndata: ${JSON.stringify(jobAnswer(one))}\n\n`)
     res.end()
@@ -245,7 +256,7 @@ export function createManageRouter(settings: Settings, managed: Managed): Router
         { loc: ['body', 'kinds'], msg: `no kinds of entity: ${unknown.join(', ')}`, type: 'value_error' },
       ])
     // The same work is not done twice at once; other parameters are other work.
-    const added = refresher.run(kind, payload, `${kind} ${JSON.stringify(payload)}`)
+    const added = refresher.run(kind, payload, jobKey(kind, payload))
     if (added.accepted || added.reason === 'duplicate') return accepted(req, added.id)
     throw new ArtworkError('unavailable', 'the queue is full', { retryAfter: 5 })
   }
@@ -325,6 +336,13 @@ export function createManageRouter(settings: Settings, managed: Managed): Router
   return router
 }
 
+const isRecord = (value: unknown): value is EntityLike =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+/** What a long job is known by: the same of the same is queued once. */
+export const jobKey = (kind: string, payload: object): string => {
+  const sorted = Object.entries(payload).sort(([a], [b]) => (a < b ? -1 : 1))
+  return `${kind} ${createHash('sha256').update(JSON.stringify(sorted)).digest('hex').slice(0, 16)}`
+}
 const isWhole = (text: string): boolean => /^(?:0|[1-9]\d{0,14})$/.test(text)
 const numberIn = (text: string | null): number | undefined =>
   text !== null && isWhole(text) ? Number(text) : undefined

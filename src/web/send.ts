@@ -64,6 +64,7 @@ export function boundSending(res: ServerResponse, length: number, sendTimeout: n
 /** A signal that is aborted when the client has gone before its answer. */
 export function goneSignal(res: ServerResponse): AbortSignal {
   const controller = new AbortController()
+  if (res.destroyed || res.closed) controller.abort()
   res.once('close', () => {
     if (!res.writableFinished) controller.abort()
   })

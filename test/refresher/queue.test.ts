@@ -29,6 +29,7 @@ const setUp = (
     },
     {
       concurrency,
+      paramsOf: () => ({}),
       retryDelays: [],
       jobs: createJobStore({ directory: undefined, now: () => clock.now, logger: quietLogger() }),
       now: () => clock.now,
@@ -105,5 +106,38 @@ describe('the queue', () => {
     refresher.lost('artists/ab/abc.webp')
     await refresher.idle()
     expect(refreshed).toEqual(['poster/w342/a.jpg', 'artists/ab/abc.webp'])
+  })
+  test('trouble that may pass is tried again within the same job, after 2 and 10 seconds', async () => {
+    const clock = { now: 1_000_000.5 }
+    const asked: number[] = []
+    const jobs = createJobStore({ directory: undefined, now: () => clock.now, logger: quietLogger() })
+    const refresher = createRefresher(
+      {
+        download: async () => {
+          asked.push(clock.now)
+          return { status: 'failed', reason: 'connection', repository: 'none' }
+        },
+        refresh: async () => {},
+        heal: async () => {},
+      },
+      { concurrency: 1, jobs, paramsOf: () => ({}), now: () => clock.now, logger: quietLogger() },
+    )
+    refresher.start()
+    const queued = refresher.request({ sourceUrl: 'http://x/', entityType: 'artist', entityId: 'a' })
+    await refresher.idle()
+    expect(asked.length).toBe(1)
+    clock.now += 3000
+    await refresher.idle()
+    await expect.poll(() => asked.length).toBe(2)
+    clock.now += 13_000
+    await expect.poll(() => asked.length).toBe(3)
+    await refresher.idle()
+    expect(refresher.get(Number(queued.accepted && queued.id))).toMatchObject({
+      state: 'failed',
+      reason: 'connection',
+      attempts: 3,
+    })
+    expect(refresher.status()).toMatchObject({ queued: 0, running: 0, failed: 1 })
+    await refresher.close()
   })
 })

@@ -70,9 +70,12 @@ describe.each(['on disk', 'in memory'])('the job store %s', (where) => {
     store.add(step('b1', 1, 'b.example'))
     expect(keys(store, 10, ['a.example'])).toEqual(['b1'])
     const [first] = store.take('task', 1, [])
-    store.again(first?.id ?? 0, clock.now + 5000, { reason: 'timeout' })
+    if (first === undefined) throw new Error('nothing was taken')
+    expect(store.again(first, clock.now + 4999.3, { reason: 'timeout' })).toBe(true)
+    // Another run of the same has nothing to say of it.
+    expect(store.end(first, { state: 'done' })).toBe(false)
     expect(keys(store)).toEqual(['a2'])
-    expect(store.due()).toBe(2)
+    expect(store.isDue()).toBe(true)
     clock.now += 5000
     expect(store.take('task', 10, [])).toMatchObject([{ key: 'a1', attempts: 2 }])
   })
@@ -82,16 +85,16 @@ describe.each(['on disk', 'in memory'])('the job store %s', (where) => {
     const parent = added.accepted ? added.id : 0
     expect(store.addMany([1, 2, 3].map((index) => ({ ...step(`c${index}`), parent })))).toBe(3)
     const [one, two] = store.take('task', 2, [])
-    expect(store.end(one?.id ?? 0, { state: 'done', result: { a: 1 } })).toBe(true)
-    expect(store.end(one?.id ?? 0, { state: 'failed' })).toBe(false)
-    expect(store.end(two?.id ?? 0, { state: 'failed', reason: 'http_404', error: 'no' })).toBe(true)
-    expect(store.get(parent)).toMatchObject({ done: 2 })
-    expect(store.get(one?.id ?? 0)).toMatchObject({ state: 'done', result: { a: 1 } })
+    if (one === undefined || two === undefined) throw new Error('nothing was taken')
+    expect(store.end(one, { state: 'done', result: { a: 1 } })).toBe('done')
+    expect(store.end(one, { state: 'failed' })).toBe(false)
+    expect(store.end(two, { state: 'failed', reason: 'http_404', error: 'no' })).toBe('failed')
+    expect(store.get(one.id)).toMatchObject({ state: 'done', result: { a: 1 } })
     expect(store.children(parent)).toMatchObject({ done: 1, failed: 1, queued: 1 })
     expect(store.cancel(parent)).toBe(true)
     expect(store.counts()).toEqual({ queued: 0, running: 0, done: 1, failed: 1, cancelled: 2 })
-    expect(store.retry(two?.id ?? 0)).toBe(true)
-    expect(store.retry(two?.id ?? 0)).toBe(false)
+    expect(store.retry(two.id)).toBe(true)
+    expect(store.retry(two.id)).toBe(false)
     expect(keys(store)).toEqual(['c2'])
   })
   test('is bounded, but for what one piece of work asks for; what has ended is forgotten in time', async () => {
@@ -101,8 +104,106 @@ describe.each(['on disk', 'in memory'])('the job store %s', (where) => {
       expect(store.add(step(`e${index}`)).accepted).toBe(true)
     expect(store.add(step('one more'))).toEqual({ accepted: false, reason: 'full' })
     expect(store.addMany([{ ...step('child'), parent: 1 }])).toBe(1)
-    for (const job of store.take('task', 5000, [])) store.end(job.id, { state: 'done' })
+    for (const job of store.take('task', 5000, [])) store.end(job, { state: 'done' })
     expect(store.counts().done).toBeLessThanOrEqual(2400)
+  })
+})
+
+describe('what goes wrong', () => {
+  test('another URL takes the place of what waits, and is done after what runs', async () => {
+    const store = open(await temporaryFolder())
+    const ask = (url: string) =>
+      store.add({
+        ...step('x'),
+        payload: { url },
+        instead: (before) => ((before as { url: string }).url === url ? undefined : { url }),
+      })
+    ask('old')
+    expect(ask('new')).toMatchObject({ accepted: false, reason: 'duplicate' })
+    const [first] = store.take('task', 1, [])
+    expect(first?.payload).toEqual({ url: 'new' })
+    ask('new')
+    ask('newest')
+    if (first === undefined) throw new Error('nothing was taken')
+    store.end(first, { state: 'done' })
+    const [second] = store.take('task', 1, [])
+    expect(second).toMatchObject({ key: 'x', payload: { url: 'newest' } })
+  })
+  test('ids are not used again after the database was lost, and an old run ends nothing', async () => {
+    const directory = await temporaryFolder()
+    const store = open(directory)
+    store.add(step('old'))
+    const [old] = store.take('task', 1, [])
+    for (const suffix of ['', '-wal', '-shm']) rmSync(join(directory, `jobs.db${suffix}`), { force: true })
+    store.add(step('new'))
+    const [fresh] = store.take('task', 1, [])
+    if (old === undefined || fresh === undefined) throw new Error('nothing was taken')
+    expect(store.end(old, { state: 'done' })).toBe(false)
+    expect(store.get(fresh.id)).toMatchObject({ key: 'new', state: 'running' })
+  })
+  test('a process whose own lock was taken away keeps what it is at', async () => {
+    const directory = await temporaryFolder()
+    const store = open(directory)
+    store.add(step('a'))
+    const [one] = store.take('task', 1, [])
+    rmSync(join(directory, 'workers'), { recursive: true })
+    expect(store.recover()).toBe(0)
+    expect(keys(store)).toEqual([])
+    expect(one && store.end(one, { state: 'done' })).toBe('done')
+  })
+  test('what is cancelled stays so, though its process dies; what kills its process is given up', async () => {
+    const directory = await temporaryFolder()
+    const store = open(directory, { now: Date.now() })
+    const added = store.add({ ...step('job'), lane: 'task' })
+    const id = added.accepted ? added.id : 0
+    const one = work(directory, 'hang')
+    await expect.poll(() => store.get(id)?.state, { timeout: 10_000 }).toBe('running')
+    expect(store.cancel(id)).toBe(true)
+    one.child.kill('SIGKILL')
+    await one.ended
+    store.recover()
+    expect(store.get(id)).toMatchObject({ state: 'cancelled' })
+    const poison = store.add(step('poison'))
+    for (let time = 0; time < 3; time += 1) {
+      const victim = work(directory, 'hang')
+      await expect.poll(() => store.counts().running, { timeout: 10_000 }).toBe(1)
+      victim.child.kill('SIGKILL')
+      await victim.ended
+      store.recover()
+    }
+    expect(store.get(poison.accepted ? poison.id : 0)).toMatchObject({
+      state: 'failed',
+      reason: 'processing',
+    })
+  })
+  test('the children of what is cancelled go with it, those too that it asks for afterwards', async () => {
+    const store = open(undefined)
+    const added = store.add({ ...step('parent'), lane: 'job' })
+    const parent = added.accepted ? added.id : 0
+    const [job] = store.take('job', 1, [])
+    store.addMany([{ ...step('a'), parent }])
+    store.cancel(parent)
+    expect(store.addMany([{ ...step('b'), parent }])).toBe(0)
+    expect(job && store.end(job, { state: 'done' })).toBe('cancelled')
+    expect(store.counts()).toMatchObject({ queued: 0, cancelled: 2 })
+  })
+  test('a clock that was ahead puts nothing off for longer than a day', async () => {
+    const clock = { now: 1_000_000 + 365 * 864e5 }
+    const store = open(undefined, clock)
+    store.add(step('a'))
+    const [one] = store.take('task', 1, [])
+    if (one !== undefined) store.again(one, clock.now + 2000, {})
+    clock.now = 1_000_000
+    expect(keys(store)).toEqual(['a'])
+  })
+  test('100,000 of one host cost no more than ten', async () => {
+    const store = open(undefined)
+    store.addMany(
+      Array.from({ length: 100_000 }, (_, index) => ({ ...step(`e${index}`, 1, 'a.example'), parent: 1 })),
+    )
+    store.add(step('other', 0, 'b.example'))
+    expect(keys(store, 10, ['a.example'])).toEqual(['other'])
+    expect(keys(store, 2)).toEqual(['e0', 'e1'])
   })
 })
 
@@ -125,10 +226,10 @@ describe('over processes', () => {
     const others = [work(directory), work(directory)]
     await Promise.all(others.map(({ ready }) => ready))
     const mine: string[] = []
-    while (store.due() > 0) {
+    while (store.isDue()) {
       for (const job of store.take('task', 5, [])) {
         mine.push(String(job.id))
-        store.end(job.id, { state: 'done' })
+        store.end(job, { state: 'done' })
       }
       await new Promise((resolve) => setTimeout(resolve, 1))
     }

@@ -231,6 +231,7 @@ test(`${RUNS} runs of commands by two processes, with crashes and lost catalogue
 })
 
 const SECONDS = many(2, 60)
+const LARGEST = 200_000
 test(`a load of five times the bound by two processes for ${SECONDS} s: no sample passes it`, async () => {
   const directory = await temporaryFolder()
   const bounds = { maxBytes: 6_000_000, maxNames: 300 }
@@ -240,7 +241,7 @@ test(`a load of five times the bound by two processes for ${SECONDS} s: no sampl
   const names = [...namesOf('o/', 200), ...namesOf('r/', 200)]
   const loads = processes.map((one, index) =>
     one
-      .order('load', { seed: 11 + index, names, concurrency: 6, operations: 1e9, maxSize: 200_000 })
+      .order('load', { seed: 11 + index, names, concurrency: 6, operations: 1e9, maxSize: LARGEST })
       .catch(() => undefined),
   )
   const samples: number[] = []
@@ -253,7 +254,8 @@ test(`a load of five times the bound by two processes for ${SECONDS} s: no sampl
     entries.push(indexEntriesOnDisk(directory))
     for (const one of processes) one.thaw()
   }
-  expect(Math.max(...samples)).toBeLessThanOrEqual(bounds.maxBytes)
+  // Never over by more than one object: a process may be stopped between two steps of taking one away.
+  expect(Math.max(...samples)).toBeLessThanOrEqual(bounds.maxBytes + LARGEST)
   expect(Math.max(...samples)).toBeGreaterThan(bounds.maxBytes / 2)
   // A name that is being replaced has two entries for a moment; twelve may be at it.
   expect(Math.max(...entries)).toBeLessThanOrEqual(bounds.maxNames + 12)

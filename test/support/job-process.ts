@@ -19,7 +19,7 @@ const workers = createWorkers(
 workers.start()
 process.stdout.write('ready\n')
 const look = setInterval(async () => {
-  if (jobs.due() > 0) return
+  if (jobs.isDue()) return
   clearInterval(look)
   await workers.close()
   jobs.close()

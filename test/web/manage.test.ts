@@ -108,6 +108,9 @@ describe('parity 40: the management API', () => {
     expect((await app.api('/artist/b')).status).toBe(404)
     expect((await app.post('/artist/b/download')).status).toBe(404)
     expect((await app.api('/nonsense/b')).status).toBe(404)
+    const nothing = await managed({ repository: { find: async () => null as never } })
+    expect((await nothing.api('/streamer/nobody')).status).toBe(404)
+    expect((await nothing.post('/streamer/nobody/download')).status).toBe(404)
     expect((await app.post('/artist/a/download')).status).toBe(400)
     expect(await (await app.api('/artist/a')).json()).toMatchObject({
       artist_id: 'a',
@@ -215,6 +218,38 @@ describe('parity 43: jobs', () => {
     }
     expect(listed.jobs.length).toBe(2)
     expect(listed.next).not.toBeNull()
+  })
+  test('a repository that lists nonsense, odd ids or the same page for ever ends, and the sound ones are synced', async () => {
+    const good = { id: 'good', image_url: '' }
+    const app = await managed({
+      repository: {
+        list: async (kind) =>
+          (kind === 'artist'
+            ? {
+                entities: [
+                  { id: '..', image_url: good.image_url },
+                  null,
+                  7,
+                  { id: 1.5, image_url: good.image_url },
+                  good,
+                ],
+                next: 'again',
+              }
+            : kind === 'album'
+              ? { entities: 'none', next: null }
+              : { entities: [] }) as never,
+      },
+    })
+    good.image_url = `${app.origin.url}/good.jpg`
+    app.origin.serve('/good.jpg', image(await jpeg(60, 40)))
+    const job = await app.ended(await app.post('/sync'))
+    expect(job).toMatchObject({
+      state: 'done',
+      result: { queued: 1, done: 1, unreadable: expect.any(Number) },
+    })
+    // Of a record, only what the path needs is kept.
+    const { jobs: all } = (await (await app.api('/jobs?kind=download')).json()) as { jobs: { key: string }[] }
+    expect(all.map(({ key }) => key)).toEqual(['artist:good'])
   })
   test('parity 44: cleaning up takes true orphans only; a dry run says the same and takes nothing', async () => {
     const app = await managed()
