@@ -167,29 +167,32 @@ describe('strict, beyond the table', () => {
   })
 
   test('what upstream allows is what we allow: max-age with Age, stale times, no-store', async () => {
+    // The upstream's Date has whole seconds, and may be a second old when it is sent.
+    const about = (seconds: number) => expect.toSatisfy((age) => age === seconds || age === seconds + 1)
     const rule = async (headers: Record<string, string>) => {
       const { ask, original, clock } = await strict(headers)
       await ask(original)
       clock.now += 2000
       const answer = await ask(original)
-      return [answer.headers['cache-control'], answer.headers.age]
+      const { age } = answer.headers
+      return [answer.headers['cache-control'], age === undefined ? undefined : Number(age)]
     }
     expect(await rule({ 'Cache-Control': 'max-age=600, stale-if-error=60' })).toEqual([
       'public, max-age=600, stale-if-error=60',
-      '2',
+      about(2),
     ])
     expect(await rule({ 'Cache-Control': 'max-age=600, must-revalidate' })).toEqual([
       'public, max-age=600, must-revalidate',
-      '2',
+      about(2),
     ])
     expect(await rule({ 'Cache-Control': 'max-age=6000', Age: '5000' })).toEqual([
       'public, max-age=6000, must-revalidate',
-      '5002',
+      about(5002),
     ])
     expect(await rule({ 'Cache-Control': 'private, no-store' })).toEqual(['no-store', undefined])
     expect(await rule({ 'Cache-Control': 'max-age=60, proxy-revalidate' })).toEqual([
       'public, max-age=60, must-revalidate',
-      '2',
+      about(2),
     ])
   })
 
