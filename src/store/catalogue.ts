@@ -278,8 +278,10 @@ export function openCatalogue(file: string, unlink: (digest: string) => boolean,
       },
     ),
     /** Takes over a change whose process has died (or that ended badly here). */
-    claim: (name: string, owner: string, from: string): boolean =>
-      sql.claim.run(owner, name, from).changes > 0,
+    claim: immediately((name: string, owner: string, from: string): number | undefined => {
+      const ticket = sql.change.get(name)?.ticket ?? 0
+      return sql.claim.run(owner, name, from).changes > 0 ? ticket : undefined
+    }),
     /** Which bounds the reservations up to this ticket would pass, beside all that is there. */
     passed: (ticket: number, bounds: Bounds): Passed => {
       const ahead = sql.ahead.get(ticket) ?? { size: 0, adds: 0 }

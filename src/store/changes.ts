@@ -39,10 +39,14 @@ const LONGEST_PAUSE = 50
 const PATIENCE = 20_000
 const PROBE_EVERY = 20
 
-/** Waits until `attempt` answers something, a little longer each time. @throws Error when it never does */
-export async function insist<T>(what: string, attempt: (turn: number) => T | undefined): Promise<T> {
+/** Waits until `attempt` answers something, a little longer each time. @throws Error when it never does, within ms */
+export async function insist<T>(
+  what: string,
+  attempt: (turn: number) => T | undefined,
+  patience = PATIENCE,
+): Promise<T> {
   let waited = 0
-  for (let turn = 0; waited < PATIENCE; turn += 1) {
+  for (let turn = 0; waited < patience; turn += 1) {
     const answer = attempt(turn)
     if (answer !== undefined) return answer
     const pause = Math.min(2 + turn, LONGEST_PAUSE)
@@ -58,14 +62,18 @@ export function createChanges(shelf: Shelf) {
   /** Names that this process is changing now; a lock of ours on any other is a change that ended badly. */
   const active = new Set<string>()
 
-  /** Puts back a name from its newest sound index entry, as long as a lost catalogue has not been read back whole. */
-  const recall = async (ticket: Ticket): Promise<void> => {
+  /**
+   * Puts back a name from its newest sound index entry, as long as a lost catalogue has not been read back whole.
+   * @param undone the generation of a write that was never committed: what it left is not what the name stands for
+   */
+  const recall = async (ticket: Ticket, undone = 0): Promise<void> => {
     const { name } = ticket
     if (catalogue().isComplete()) return
     const found: Found[] = []
     for (const slot of SLOTS) {
       const one = await bytes.find(name, slot).catch(() => undefined)
-      if (one !== undefined && bytes.cost(one) !== undefined) found.push(one)
+      if (one === undefined || (undone > 0 && one.generation === undone)) continue
+      if (bytes.cost(one) !== undefined) found.push(one)
     }
     const [newest] = found.sort((a, b) => b.generation - a.generation)
     if (newest !== undefined) catalogue().restore([newest], bytes.cost, ticket)
@@ -95,10 +103,12 @@ export function createChanges(shelf: Shelf) {
   /** Ends a change that a dead process began, or one of ours that ended badly. */
   const takeOver = async (name: string, from: string): Promise<void> => {
     const owner = presence.id()
-    if (active.has(name) || !catalogue().claim(name, owner, from)) return
+    if (active.has(name)) return
+    const undone = catalogue().claim(name, owner, from)
+    if (undone === undefined) return
     active.add(name)
     shelf.counts.leftovers += 1
-    await recall({ name, owner, ticket: 0 }).catch(() => {})
+    await recall({ name, owner, ticket: 0 }, undone).catch(() => {})
     await settle(name, owner)
   }
   /** Changes of ours that ended badly: nobody is at them. */

@@ -13,6 +13,8 @@ import type { VerifyOptions, VerifyReport } from './store.js'
 export type Upkeep = ReturnType<typeof createUpkeep>
 
 const BATCH = 64
+/** Where there is no quiet moment within this, ms, a file that nobody seems to name is left for the next time. */
+const QUIET_WITHIN = 500
 const REBUILD = ' rebuild'
 const VERIFY = ' verify'
 const MAX_NAMES_TOLD = 1000
@@ -40,9 +42,11 @@ export function createUpkeep(shelf: Shelf, changes: Changes, leases: Leases) {
         continue
       }
       // It says nothing that makes sense. While somebody writes, it may be half written: look again when nobody does.
-      const isQuiet = await insist('a quiet moment', () => catalogue().isQuiet() || undefined).catch(
-        () => false,
-      )
+      const isQuiet = await insist(
+        'a quiet moment',
+        () => catalogue().isQuiet() || undefined,
+        QUIET_WITHIN,
+      ).catch(() => false)
       const now = isQuiet ? await bytes.readBucket(path).catch(() => 'unreadable') : 'busy'
       if (now !== undefined || !catalogue().isQuiet()) continue
       await bytes.discardFile(path)
