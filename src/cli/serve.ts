@@ -1,5 +1,4 @@
 /** `express-artwork serve`: hosting, fetching, health and metrics as a service, from environment variables alone. */
-import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type AddressInfo, Server as NetServer } from 'node:net'
@@ -10,6 +9,7 @@ import express from 'express'
 import { pino } from 'pino'
 import { pinoHttp } from 'pino-http'
 import { createArtwork, optionsFromEnv } from '../index.js'
+import { requestId } from '../model/request-id.js'
 
 /** Where the environment comes from, and where to listen. */
 export interface ServeOptions {
@@ -19,7 +19,6 @@ export interface ServeOptions {
   readonly host?: string | undefined
 }
 
-const REQUEST_ID = /^[A-Za-z0-9._:/+=-]{1,128}$/
 const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
 /** Ms in which open connections may finish. */
 const CLOSE_WITHIN = 25_000
@@ -71,8 +70,7 @@ export async function serve({ envFile, port, host }: ServeOptions): Promise<void
     pinoHttp<IncomingMessage, ServerResponse>({
       logger,
       genReqId: (req, res) => {
-        const given = req.headers['x-request-id']
-        const id = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
+        const id = requestId(req.headers['x-request-id'])
         // The routers of the JSON API answer with it too: one id for one request.
         req.headers['x-request-id'] = id
         res.setHeader('X-Request-Id', id)

@@ -90,9 +90,6 @@ export interface Turn {
   readonly proxy: Proxy
 }
 
-/** See the top of the file. */
-export type ProxyPools = ReturnType<typeof createProxyPools>
-
 /** Makes the pools. @throws TypeError for a proxy that cannot be read, Error for a file that cannot */
 export function createProxyPools(options: ProxyOptions | undefined, context: PoolContext) {
   const { now } = context

@@ -20,14 +20,6 @@ export interface KindsContext {
   refresher(): Pick<Refresher, 'prepare' | 'isResting'>
 }
 
-/** What of entities to sync. */
-export interface SyncPayload {
-  /** Kinds of entity; left out: all that the repository lists. */
-  readonly kinds?: readonly string[]
-  /** Also what is held and unchanged. @default false */
-  readonly force?: boolean
-}
-
 const PAGE = 200
 const LOOK_EVERY = 200
 

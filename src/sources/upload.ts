@@ -36,7 +36,7 @@ export interface UploadsOptions extends NamespaceOptions {
   readonly maxAge?: number
   /** Seconds in which a body must have come whole. @default 60 */
   readonly bodyTimeout?: number
-  /** Names of the proxy pool for `/fetch` and `/proxy` where the request names none. @default every pool */
+  /** Name of the proxy pool for `/fetch` and `/proxy` where the request names none. @default every pool */
   readonly pool?: string
 }
 

@@ -142,12 +142,9 @@ const SHAPE: Shape = {
       key TEXT PRIMARY KEY, url TEXT NOT NULL, until INTEGER NOT NULL, times INTEGER NOT NULL, reason TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX rests_by_end ON rests (until);
-    CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
     PRAGMA user_version = 1;
   `,
-  checks: [
-    'SELECT * FROM jobs LIMIT 1; SELECT * FROM rests LIMIT 1; SELECT * FROM facts LIMIT 1; SELECT max(id) FROM jobs',
-  ],
+  checks: ['SELECT * FROM jobs LIMIT 1; SELECT * FROM rests LIMIT 1; SELECT max(id) FROM jobs'],
 }
 
 /** Ended pieces of work that are remembered, and failures that are left alone. */
@@ -297,19 +294,15 @@ function statements(db: Database.Database) {
       `DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE lane = ? AND endedAt IS NOT NULL
        ORDER BY endedAt DESC, id DESC LIMIT -1 OFFSET ?)`,
     ),
-    dropQueued: db.prepare("DELETE FROM jobs WHERE state = 'queued'"),
     rest: db.prepare<[string], Rest>('SELECT url, until, times, reason FROM rests WHERE key = ?'),
     setRest: db.prepare('INSERT OR REPLACE INTO rests VALUES (@key, @url, @until, @times, @reason)'),
     unrest: db.prepare<[string]>('DELETE FROM rests WHERE key = ?'),
     unrestAll: db.prepare('DELETE FROM rests'),
-    rests: db.prepare<[], { count: number }>('SELECT count(*) AS count FROM rests'),
     restsByKind: db.prepare<[], { kind: string; count: number }>(
       "SELECT substr(key, 1, instr(key, ':') - 1) AS kind, count(*) AS count FROM rests GROUP BY kind",
     ),
     trimRests: db.prepare<[number]>(`DELETE FROM rests WHERE until < ? OR key IN
       (SELECT key FROM rests ORDER BY until LIMIT max(0, (SELECT count(*) FROM rests) - ${RESTS_KEPT}))`),
-    fact: db.prepare<[string], { value: string }>('SELECT value FROM facts WHERE key = ?'),
-    setFact: db.prepare<[string, string]>('INSERT OR REPLACE INTO facts VALUES (?, ?)'),
   })
 }
 
@@ -590,8 +583,6 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
           }),
         0,
       ),
-    /** Forgets what waits. */
-    dropQueued: (): void => ask(() => void sql.dropQueued.run(), undefined),
     /** What failed and is left alone for a while. */
     rests: {
       get: (key: string): Rest | undefined => ask(() => sql.rest.get(key), undefined),
@@ -601,15 +592,7 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
       /** How many there are, by the kind of entity. */
       byKind: (): ReadonlyMap<string, number> =>
         new Map(ask(() => sql.restsByKind.all().map(({ kind, count }) => [kind, count] as const), [])),
-      count: (): number => ask(() => sql.rests.get()?.count ?? 0, 0),
     },
-    /** Small texts: when a schedule ran last. */
-    facts: {
-      get: (key: string): string | undefined => ask(() => sql.fact.get(key)?.value, undefined),
-      set: (key: string, value: string): void => ask(() => void sql.setFact.run(key, value), undefined),
-    },
-    /** Whether work survives the process. */
-    isDurable: (): boolean => inode !== undefined,
     /** Puts back what this process was at, and lets go. */
     close: (): void => {
       if (closed) return

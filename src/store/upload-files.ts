@@ -169,8 +169,7 @@ export function createUploadFiles(directory: string) {
      * Takes away what processes left that died while a file was coming.
      * @param forget takes a file away, unless the index names it
      */
-    tidy: async (forget: (facts: UploadFacts) => void): Promise<number> => {
-      let left = 0
+    tidy: async (forget: (facts: UploadFacts) => void): Promise<void> => {
       const folder = await opendir(coming).catch(() => undefined)
       for await (const { name } of folder ?? []) {
         const path = join(coming, name)
@@ -180,9 +179,7 @@ export function createUploadFiles(directory: string) {
         const facts = readFileName(namespace, file)
         if (facts !== undefined && NAMESPACE.test(namespace)) forget(facts)
         await unlink(path).catch(() => {})
-        left += 1
       }
-      return left
     },
     /** Whether the directory can be written to now. @throws what writing throws */
     probe: (): void => {

@@ -2,7 +2,8 @@
 import express, { type Router } from 'express'
 import { asArtworkError } from '../model/errors.js'
 import { jsonReply, plainReply, type Reply, replyToMethod } from '../model/reply.js'
-import { jsonFailure, requestIdOf } from './json-api.js'
+import { requestId } from '../model/request-id.js'
+import { jsonFailure } from './json-api.js'
 import type { Metrics } from './metrics.js'
 import { readUrl } from './reply-router.js'
 import { send } from './send.js'
@@ -36,7 +37,7 @@ export function createHealthRouter(condition: () => Promise<Condition>, metrics:
     if (answer === undefined) return next()
     const isRead = req.method === 'GET' || req.method === 'HEAD'
     const reply = isRead ? answer() : Promise.resolve(replyToMethod(req.method, ''))
-    const id = requestIdOf(req)
+    const id = requestId(req.headers['x-request-id'])
     reply
       .catch((error) => jsonFailure(asArtworkError(error)))
       .then(({ status, headers, body }) =>

@@ -1,9 +1,9 @@
 /** What the routers of the JSON API share: request ids, JSON bodies, and failures as `{ "detail": … }`. */
-import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { z } from 'zod'
 import { ArtworkError, asArtworkError } from '../model/errors.js'
 import { jsonReply, type Reply } from '../model/reply.js'
+import { requestId } from '../model/request-id.js'
 import type { Settings } from '../options.js'
 import { readBody, sendAndClose } from './body.js'
 import { type Problem, problemsOf } from './schemas.js'
@@ -16,14 +16,6 @@ export class BadBody extends Error {
     super('the body is not valid')
     this.problems = problems
   }
-}
-
-const REQUEST_ID = /^[A-Za-z0-9._:/+=-]{1,128}$/
-
-/** The id of a request: the one it came with, where that is sound, or a new one. */
-export function requestIdOf(req: IncomingMessage): string {
-  const given = req.headers['x-request-id']
-  return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
 }
 
 const JSON_ALLOWANCE = 64 * 1024
@@ -89,7 +81,7 @@ export async function answerJson(
   settings: Pick<Settings, 'logger' | 'sendTimeout'>,
   work: () => Promise<Reply | undefined>,
 ): Promise<void> {
-  const id = requestIdOf(req)
+  const id = requestId(req.headers['x-request-id'])
   let reply: Reply | undefined
   try {
     reply = await work()
