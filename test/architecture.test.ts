@@ -65,6 +65,8 @@ const OWNERS: Readonly<Record<string, string>> = {
   sharp: 'transform',
   'mime-types': 'model',
   'p-queue': 'refresher',
+  croner: 'refresher',
+  uplot: 'web',
   'https-proxy-agent': 'fetch',
   'http-proxy-agent': 'fetch',
   'socks-proxy-agent': 'fetch',
