@@ -11,17 +11,21 @@ import { createImages, type Images } from './images.js'
 import type { EntityLike } from './model/repository.js'
 import { readSubject } from './model/subject.js'
 import { type ArtworkOptions, ownVia, type Settings, settleOptions } from './options.js'
+import type { JobKind } from './refresher/job-key.js'
 import { createKinds } from './refresher/kinds.js'
 import {
   createRefresher,
   type Enqueued,
   type Priority,
   type Refresher,
+  type RefresherEvent,
   type RefresherStatus,
 } from './refresher/refresher.js'
+import { checkSchedules } from './refresher/schedules.js'
 import { isUploadSource, type UploadSource } from './sources/upload.js'
 import { createDiskStore } from './store/disk-store.js'
-import { createJobStore, type Job, type JobSelection } from './store/job-store.js'
+import type { Job, JobSelection } from './store/job.js'
+import { createJobStore } from './store/job-store.js'
 import { createMemoryLayer, type MemoryLayer } from './store/memory-layer.js'
 import { createMemoryStore } from './store/memory-store.js'
 import type { Store } from './store/store.js'
@@ -34,7 +38,7 @@ import { type Condition, createHealthRouter } from './web/health-router.js'
 import { createHotAnswers } from './web/hot-answers.js'
 import { createImagesRouter } from './web/images-router.js'
 import { createLocalRouter } from './web/local-router.js'
-import { createManageRouter, jobKey } from './web/manage-router.js'
+import { createManageRouter } from './web/manage-router.js'
 import { createMetrics } from './web/metrics.js'
 import { createPlaceholderRouter } from './web/placeholders.js'
 import { addLink, preloadLink } from './web/preload.js'
@@ -57,13 +61,15 @@ export { signAddress } from './model/signature.js'
 export type { Preset } from './model/variant.js'
 export { type Environment as ArtworkEnvironment, optionsFromEnv } from './options/env.js'
 export type { ArtworkOptions } from './options.js'
-export type { Enqueued, Priority, RefresherStatus } from './refresher/refresher.js'
+export { JOB_KINDS, type JobKind } from './refresher/job-key.js'
+export type { Enqueued, Priority, RefresherEvent, RefresherStatus } from './refresher/refresher.js'
+export type { ScheduleRule, ScheduleStatus } from './refresher/schedules.js'
 export { type AtprotoOptions, atproto, type Identity } from './sources/atproto.js'
 export { type RemoteOptions, remote } from './sources/remote.js'
 export type { Source } from './sources/source.js'
 export { type TmdbOptions, tmdb } from './sources/tmdb.js'
 export { type NamespaceOptions, type UploadAction, type UploadsOptions, uploads } from './sources/upload.js'
-export type { Job, JobSelection, JobState, Lane } from './store/job-store.js'
+export type { Job, JobSelection, JobState, Lane, Schedule } from './store/job.js'
 export type { VerifyOptions, VerifyReport } from './store/store.js'
 
 /** Directory of the Nunjucks macros: give it to your loader beside your own views. */
@@ -87,9 +93,6 @@ export type ArtworkImages = Pick<
   | 'stats'
 >
 
-/** Long jobs by their name. */
-export type JobKind = 'sync' | 'refresh' | 'validate' | 'warm' | 'cleanup' | 'verify'
-
 /** The background worker. */
 export interface ArtworkRefresher {
   /**
@@ -112,9 +115,17 @@ export interface ArtworkRefresher {
   cancel(id: string): boolean
   /** Queues once more what failed or was cancelled. Answers whether it was that. */
   retry(id: string): boolean
-  /** Begins nothing new in this process, until `resume`. */
+  /** What happens in the queue, from now on: long jobs as they come on, and its numbers; first how it stands. */
+  events(signal?: AbortSignal): AsyncIterable<RefresherEvent>
+  /** Begins nothing new, in no process of the directory, until `resume`. Survives a restart. */
   pause(): void
+  /** Takes and begins new work again, after `pause` or `drain`. */
   resume(): void
+  /**
+   * Takes nothing new in this process until `resume`, and waits until what is queued has been done.
+   * @returns how much is left: 0, unless the queue is paused or was not started
+   */
+  drain(): Promise<number>
   status(): RefresherStatus
   /** Resolves when nothing that may run is queued or running. */
   idle(): Promise<void>
@@ -192,6 +203,7 @@ const LONGEST_TIMER = 2 ** 31 - 1
 export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwork> {
   const settings = settleOptions(options)
   const { logger, now, kinds } = settings
+  checkSchedules(settings.schedules)
   const uploadSource = settings.sources.find(isUploadSource)
   const { layer, shelf } = await openStore(settings, uploadSource)
   const metrics = createMetrics()
@@ -244,6 +256,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
         const named = Object.entries(params).filter(([name]) => path.includes(`{${name}}`))
         return Object.fromEntries(named.map(([name, value]) => [name, String(value)]))
       },
+      schedules: settings.schedules,
       kinds: createKinds({ settings, store: layer.store, images, jobs, refresher: () => refresher }),
       now,
       logger,
@@ -337,15 +350,11 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     images: { ...images, clearCache },
     refresher: {
       enqueue: (kind, entity, { priority = 'normal' } = {}) => enqueue(kind, entity, priority),
-      run: (kind, jobOptions = {}) => {
-        const added = refresher.run(kind, jobOptions, jobKey(kind, jobOptions))
-        if (!added.accepted && added.reason === 'full') return { accepted: false, reason: 'full' }
-        return added.accepted
-          ? { accepted: true, id: String(added.id) }
-          : { accepted: false, reason: 'duplicate', id: String(added.id) }
-      },
+      run: (kind, jobOptions = {}) => refresher.run(kind, jobOptions),
       job: (id) => refresher.get(Number(id)),
       jobs: (selection) => refresher.list({ limit: 50, ...selection }),
+      events: refresher.events,
+      drain: refresher.drain,
       watch: (id, signal) => refresher.watch(Number(id), signal),
       cancel: (id) => refresher.cancel(Number(id)),
       retry: (id) => refresher.retry(Number(id)),

@@ -78,6 +78,23 @@ const asPools = (given: unknown): unknown =>
     ? { pools: given }
     : given
 
+const RULE_DEFAULTS = { jitter: 300_000, options: {} as Record<string, unknown> }
+const rule = z.strictObject({
+  cron: z.string().min(1),
+  timezone: z.string().min(1).optional(),
+  jitter: duration.default(RULE_DEFAULTS.jitter),
+  options: z.record(z.string(), z.unknown()).default(RULE_DEFAULTS.options),
+})
+/** A cron expression alone is the rule with its defaults; false is none. */
+const schedule = z.union([
+  z
+    .string()
+    .min(1)
+    .transform((cron) => ({ ...RULE_DEFAULTS, cron })),
+  rule,
+  z.literal(false),
+])
+
 /** The schema of the options: the table in the README is checked against it. */
 export const optionsSchema = z.strictObject({
   directory: z.string().min(1).default('./data'),
@@ -180,6 +197,17 @@ export const optionsSchema = z.strictObject({
         isFunction,
         'must be a function of a request',
       ).optional(),
+    })
+    .prefault({}),
+  schedules: z
+    .strictObject({
+      sync: schedule.optional(),
+      refresh: schedule.optional(),
+      validate: schedule.optional(),
+      warm: schedule.optional(),
+      cleanup: schedule.default({ ...RULE_DEFAULTS, cron: '0 3 * * *' }),
+      verify: schedule.optional(),
+      export: schedule.optional(),
     })
     .prefault({}),
   presets: z.record(z.string(), preset).default({}),

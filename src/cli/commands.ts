@@ -6,6 +6,7 @@ import {
   type Artwork,
   type ArtworkOptions,
   createArtwork,
+  JOB_KINDS,
   type Job,
   type JobKind,
   optionsFromEnv,
@@ -47,7 +48,11 @@ async function optionsOf({ config, envFile }: Common): Promise<ArtworkOptions> {
 }
 
 async function withArtwork<T>(common: Common, work: (artwork: Artwork) => Promise<T>): Promise<T> {
-  const artwork = await createArtwork({ logger: quiet, ...(await optionsOf(common)) })
+  // What begins by itself is the servers' business.
+  const schedules = Object.fromEntries(
+    JOB_KINDS.filter((kind) => kind !== 'import').map((kind) => [kind, false]),
+  )
+  const artwork = await createArtwork({ logger: quiet, ...(await optionsOf(common)), schedules })
   try {
     return await work(artwork)
   } finally {
@@ -102,6 +107,8 @@ function progressOf({ json }: Common) {
             state: job.state,
             done: job.done,
             total: job.total,
+            ...(job.rate !== undefined && { ratePerSecond: Number(job.rate.toFixed(2)) }),
+            ...(job.eta !== undefined && { etaSeconds: Math.ceil(job.eta / 1000) }),
           }),
         )
       else tell(line)

@@ -8,7 +8,10 @@ import type { DownloadRequest, SaveImageResult } from '../images/artworks.js'
 import { type EntityId, entityIdText } from '../model/artwork-path.js'
 import { asArtworkError, type Reason } from '../model/errors.js'
 import type { Logger } from '../model/logger.js'
-import type { Added, Job, JobStore } from '../store/job-store.js'
+import type { Added, Job } from '../store/job.js'
+import type { JobStore } from '../store/job-store.js'
+import { jobKey } from './job-key.js'
+import { createSchedules, type ScheduleRules, type ScheduleStatus } from './schedules.js'
 import { createWorkers, type Work } from './workers.js'
 
 /** How urgent a piece of work is. Inside a priority: first in, first out. */
@@ -19,7 +22,7 @@ export type Enqueued =
   | { readonly accepted: true; readonly id: string }
   | {
       readonly accepted: false
-      readonly reason: 'duplicate' | 'full' | 'recently failed' | 'no_url' | 'closed'
+      readonly reason: 'duplicate' | 'full' | 'recently failed' | 'no_url' | 'draining' | 'closed'
       /** The piece of work that is queued already, of a duplicate. */
       readonly id?: string
     }
@@ -27,13 +30,22 @@ export type Enqueued =
 /** Numbers of the queue: what waits and runs in all processes, and what this one has done since start. */
 export interface RefresherStatus {
   readonly started: boolean
-  /** Whether nothing new is begun at the moment. */
+  /** Whether nothing new is begun at the moment, by any process of the directory. */
   readonly paused: boolean
+  /** Whether this process takes nothing new. */
+  readonly draining: boolean
   readonly queued: number
   readonly running: number
   readonly done: number
   readonly failed: number
+  /** Jobs that are begun by themselves. */
+  readonly schedules: readonly ScheduleStatus[]
 }
+
+/** What happens in the queue: a long job has come on, in whichever process, or the numbers have changed. */
+export type RefresherEvent =
+  | { readonly type: 'job'; readonly job: Job }
+  | { readonly type: 'status'; readonly status: RefresherStatus }
 
 /** What the refresher can do, handed in by the composition root. */
 export interface RefresherWork {
@@ -52,6 +64,8 @@ export interface RefresherOptions {
   paramsOf(kind: string, params: Readonly<Record<string, EntityId>>): Readonly<Record<string, string>>
   /** Long jobs, by their kind. */
   readonly kinds?: Readonly<Record<string, Work>>
+  /** When long jobs are begun by themselves. @default none */
+  readonly schedules?: ScheduleRules
   readonly now: () => number
   readonly logger: Logger
 }
@@ -67,6 +81,11 @@ const PASSING: ReadonlySet<string> = new Set(['timeout', 'connection', 'http_5xx
 /** What templates asked for lately is not looked up again for so long, ms, and so many of them are remembered. */
 const ASKED_FOR = 30_000
 const MAX_ASKED = 20_000
+/** Long jobs whose coming on is told of: the newest. */
+const EVENTS_OF = 50
+
+/** What of a job is told of when it changes. */
+const standOf = ({ state, done, total, attempts }: Job): string => `${state} ${done} ${total} ${attempts}`
 
 /** A download as it is queued: plain data. */
 interface DownloadPayload {
@@ -80,6 +99,13 @@ interface DownloadPayload {
 /** The key of an entity's picture in the queue. */
 export const downloadKey = (kind: string, id: EntityId): string => `${kind}:${entityIdText(id)}`
 
+const told = (added: Added): Enqueued => {
+  if (added.accepted) return { accepted: true, id: String(added.id) }
+  return added.reason === 'duplicate'
+    ? { accepted: false, reason: 'duplicate', id: String(added.id) }
+    : { accepted: false, reason: 'full' }
+}
+
 /** See the top of the file. */
 export type Refresher = ReturnType<typeof createRefresher>
 
@@ -91,6 +117,7 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
   const asked = new Map<string, { readonly url: string; readonly at: number }>()
   const counts = { done: 0, failed: 0 }
   let closed = false
+  let draining = false
 
   /** Runs a piece of the requests' own work, once at a time for each key. */
   const onRequest = (key: string, job: () => Promise<unknown>): void => {
@@ -136,6 +163,16 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
     rest(job.key, payload.sourceUrl, reason)
     return { state: 'failed', reason, error: `the picture could not be had: ${reason}` }
   }
+  const asJob = (kind: string, payload: unknown, key: string) => {
+    const lane = 'job' as const
+    return { key: `job:${key}`, kind, lane, priority: PRIORITIES.normal, payload }
+  }
+  const schedules = createSchedules({
+    rules: options.schedules ?? {},
+    jobs,
+    prepare: (kind, payload) => asJob(kind, payload, jobKey(kind, payload)),
+    now,
+  })
   const workers = createWorkers(
     jobs,
     { download, ...options.kinds },
@@ -143,6 +180,7 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
       concurrency: options.concurrency,
       now,
       logger,
+      onLook: () => void schedules.tick(),
       onEnd: (state) => {
         if (state === 'done') counts.done += 1
         if (state === 'failed') counts.failed += 1
@@ -181,15 +219,26 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
   const request = (wanted: DownloadRequest, priority: Priority = 'normal'): Enqueued => {
     const url = wanted.sourceUrl ?? ''
     if (closed) return { accepted: false, reason: 'closed' }
+    if (draining) return { accepted: false, reason: 'draining' }
     if (url === '') return { accepted: false, reason: 'no_url' }
     const job = prepare(wanted, priority)
     if (!wanted.force && isResting(job.key, url)) return { accepted: false, reason: 'recently failed' }
-    const added: Added = jobs.add(job)
+    const added = jobs.add(job)
     workers.wake()
-    if (added.accepted) return { accepted: true, id: String(added.id) }
-    return added.reason === 'duplicate'
-      ? { accepted: false, reason: 'duplicate', id: String(added.id) }
-      : { accepted: false, reason: 'full' }
+    return told(added)
+  }
+
+  const status = (): RefresherStatus => {
+    const { queued, running } = jobs.counts()
+    return {
+      started: workers.isStarted(),
+      paused: workers.isPaused(),
+      draining,
+      queued: queued + requested.size,
+      running: running + requested.pending,
+      ...counts,
+      schedules: schedules.status(),
+    }
   }
 
   return {
@@ -216,10 +265,12 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
     prepare,
     isResting,
     /** Asks for a long job. One of the same kind and key is queued once. */
-    run: (kind: string, payload: unknown, key = kind): Added => {
-      const added = jobs.add({ key: `job:${key}`, kind, lane: 'job', priority: PRIORITIES.normal, payload })
+    run: (kind: string, payload: object): Enqueued => {
+      if (closed) return { accepted: false, reason: 'closed' }
+      if (draining) return { accepted: false, reason: 'draining' }
+      const added = jobs.add(asJob(kind, payload, jobKey(kind, payload)))
       workers.wake()
-      return added
+      return told(added)
     },
     /** Forgets what failed, so that everything may be asked for again at once. */
     forgetFailures: (): void => {
@@ -228,12 +279,31 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
     },
     /** Lets what is queued run. */
     start: (): void => {
-      if (!closed) workers.start()
+      if (closed) return
+      workers.start()
+      schedules.tick()
     },
     isStarted: workers.isStarted,
-    /** Begins nothing new, in this process, until `resume`. */
-    pause: workers.pause,
-    resume: workers.resume,
+    /** Begins nothing new, in no process of the directory, until `resume`. Survives a restart. */
+    pause: (): void => jobs.setPaused(true),
+    /** Takes and begins new work again. */
+    resume: (): void => {
+      draining = false
+      jobs.setPaused(false)
+      workers.wake()
+    },
+    /** Takes nothing new in this process, until `resume`, and waits for what is queued. Answers how much is left: none, where it may run. */
+    drain: async (): Promise<number> => {
+      draining = true
+      const left = (): number => {
+        const { queued, running } = jobs.counts()
+        return queued + running
+      }
+      while (!closed && draining && workers.isStarted() && !workers.isPaused() && left() > 0)
+        await workers.change()
+      await requested.onIdle()
+      return left()
+    },
     cancel: (id: number): boolean => {
       const isCancelled = jobs.cancel(id)
       workers.wake()
@@ -247,26 +317,34 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
     get: jobs.get,
     list: jobs.list,
     children: jobs.children,
-    status: (): RefresherStatus => {
-      const { queued, running } = jobs.counts()
-      return {
-        started: workers.isStarted(),
-        paused: workers.isPaused(),
-        queued: queued + requested.size,
-        running: running + requested.pending,
-        ...counts,
-      }
-    },
+    status,
     /** Follows a piece of work until it has ended. */
     watch: async function* (id: number, signal?: AbortSignal): AsyncGenerator<Job> {
       let before = ''
       for (;;) {
         const job = jobs.get(id)
         if (job === undefined || signal?.aborted) return
-        const text = `${job.state} ${job.done} ${job.total} ${job.attempts}`
+        const text = standOf(job)
         if (text !== before) yield job
         before = text
         if (job.endedAt !== undefined) return
+        await workers.change(signal)
+      }
+    },
+    /** What happens in the queue, from now on; first how it stands. Ends with the signal, or with `close`. */
+    events: async function* (signal?: AbortSignal): AsyncGenerator<RefresherEvent> {
+      const known = new Map<number, string>()
+      let before = ''
+      while (!closed && signal?.aborted !== true) {
+        const current = status()
+        const text = JSON.stringify(current)
+        if (text !== before) yield { type: 'status', status: current }
+        before = text
+        for (const job of [...jobs.list({ lane: 'job', limit: EVENTS_OF })].reverse()) {
+          const stand = standOf(job)
+          if (known.get(job.id) !== stand) yield { type: 'job', job }
+          known.set(job.id, stand)
+        }
         await workers.change(signal)
       }
     },

@@ -1,7 +1,8 @@
 /** Workers: they take what is to be done from the job store, do it, and say how it ended. */
 import { asArtworkError, type Reason } from '../model/errors.js'
 import type { Logger } from '../model/logger.js'
-import type { Ending, Job, JobStore, Lane } from '../store/job-store.js'
+import type { Ending, Job, Lane } from '../store/job.js'
+import type { JobStore } from '../store/job-store.js'
 
 /** What a piece of work is done with. */
 export interface Tools {
@@ -26,6 +27,8 @@ export interface WorkersOptions {
   readonly now: () => number
   readonly logger: Logger
   onEnd(state: Ending['state']): void
+  /** Every 250 ms while work is begun. */
+  onLook?(): void
 }
 
 /** Long jobs at once, and tasks at once that ask one host. */
@@ -52,7 +55,6 @@ export function createWorkers(
   const waiting = new Set<() => void>()
   const limits: Readonly<Record<Lane, number>> = { task: options.concurrency, job: JOBS_AT_ONCE }
   let started = false
-  let paused = false
   let closed = false
   let looks = 0
   let isAwake = false
@@ -114,7 +116,7 @@ export function createWorkers(
   }
   const look = (): void => {
     isAwake = false
-    if (!started || paused || closed) return
+    if (!started || closed || jobs.isPaused()) return
     for (const lane of ['job', 'task'] as const) {
       const busy = [...running.values()].filter(({ job }) => job.lane === lane)
       const free = limits[lane] - busy.length
@@ -139,6 +141,7 @@ export function createWorkers(
     for (const { job, controller } of running.values()) if (wished.has(job.id)) controller.abort()
     for (const [ticket, write] of unwritten) if (write()) unwritten.delete(ticket)
     if (looks % RECOVER_EVERY === 1) jobs.recover()
+    if (!jobs.isPaused()) options.onLook?.()
     notify()
     look()
   }, LOOK_EVERY).unref()
@@ -149,14 +152,7 @@ export function createWorkers(
       wake()
     },
     isStarted: (): boolean => started,
-    pause: (): void => {
-      paused = true
-    },
-    resume: (): void => {
-      paused = false
-      wake()
-    },
-    isPaused: (): boolean => paused,
+    isPaused: jobs.isPaused,
     /** Something was queued: who is free looks at once. */
     wake,
     running: (): number => running.size,

@@ -2,7 +2,6 @@
  * The management API (PARITY 40): what is kept and how it fares, pictures of entities, long jobs, and why a picture is
  * answered as it is. Closed unless the app opens it; what changes something is refused to other sites.
  */
-import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import express, { type Request, type Router } from 'express'
 import { z } from 'zod'
@@ -15,7 +14,8 @@ import type { EntityLike } from '../model/repository.js'
 import { readSubject } from '../model/subject.js'
 import type { Settings } from '../options.js'
 import type { Refresher } from '../refresher/refresher.js'
-import type { Job, JobStore } from '../store/job-store.js'
+import type { Job } from '../store/job.js'
+import type { JobStore } from '../store/job-store.js'
 import type { Store } from '../store/store.js'
 import { docsPage, docsScript } from './docs-page.js'
 import { answerJson, BadBody, isCrossSite, readJson } from './json-api.js'
@@ -68,6 +68,8 @@ export function jobAnswer(job: Job): Record<string, unknown> {
     state: job.state,
     done: job.done,
     total: job.total,
+    ...(job.rate !== undefined && { rate_per_second: Number(job.rate.toFixed(2)) }),
+    ...(job.eta !== undefined && { eta_seconds: Math.ceil(job.eta / 1000) }),
     ...(job.error !== undefined && { error: job.error }),
     ...(job.reason !== undefined && { reason: job.reason }),
     ...(job.result !== undefined && { result: job.result }),
@@ -256,9 +258,9 @@ export function createManageRouter(settings: Settings, managed: Managed): Router
         { loc: ['body', 'kinds'], msg: `no kinds of entity: ${unknown.join(', ')}`, type: 'value_error' },
       ])
     // The same work is not done twice at once; other parameters are other work.
-    const added = refresher.run(kind, payload, jobKey(kind, payload))
-    if (added.accepted || added.reason === 'duplicate') return accepted(req, added.id)
-    throw new ArtworkError('unavailable', 'the queue is full', { retryAfter: 5 })
+    const queued = refresher.run(kind, payload)
+    if (queued.accepted || queued.id !== undefined) return accepted(req, Number(queued.id))
+    throw new ArtworkError('unavailable', `nothing can be queued: ${queued.reason}`, { retryAfter: 5 })
   }
   const purge = async (req: Request): Promise<Reply> => {
     const { removed, urls, tags } = await images.purge(await bodyOf(req, purgeBody))
@@ -338,11 +340,6 @@ export function createManageRouter(settings: Settings, managed: Managed): Router
 
 const isRecord = (value: unknown): value is EntityLike =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
-/** What a long job is known by: the same of the same is queued once. */
-export const jobKey = (kind: string, payload: object): string => {
-  const sorted = Object.entries(payload).sort(([a], [b]) => (a < b ? -1 : 1))
-  return `${kind} ${createHash('sha256').update(JSON.stringify(sorted)).digest('hex').slice(0, 16)}`
-}
 const isWhole = (text: string): boolean => /^(?:0|[1-9]\d{0,14})$/.test(text)
 const numberIn = (text: string | null): number | undefined =>
   text !== null && isWhole(text) ? Number(text) : undefined
