@@ -9,6 +9,7 @@ import { createDisplay } from './images/display.js'
 import { type Explained, explain } from './images/explain.js'
 import { createFlights } from './images/flights.js'
 import { createHosting } from './images/hosting.js'
+import { type ImportOptions, type ImportReport, importFolder } from './images/import.js'
 import { remembered } from './images/notes.js'
 import { createOriginals, type Known } from './images/originals.js'
 import { createProbe } from './images/probe.js'
@@ -299,6 +300,9 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     /** Why a picture is answered as it is. @throws ArtworkError `invalid` (400), `refused` (403) */
     explain: (target: { readonly address: Address | string } | { readonly url: string }): Explained =>
       explain(context, admission, target),
+    /** Takes pictures in that are files already. @throws ArtworkError `invalid` (400) for a folder that is none */
+    importFolder: (folder: string, options?: ImportOptions): Promise<ImportReport> =>
+      importFolder(context, admission, folder, options),
     /** Removes what was not used for long, orphans and damaged copies. */
     optimizeCache: (options?: OptimizeOptions): Promise<OptimizeResult> => optimize(context, options),
     /** Gives up what nobody looked at for so long, ms. Answers how many names. */

@@ -7,6 +7,7 @@ import type { Environment } from 'nunjucks'
 import { createFetcher } from './fetch/fetcher.js'
 import { ANY_POOL } from './fetch/proxy-pool.js'
 import type { FetchedImage, FetchOptions, Hosting, ProxiedImages } from './images/hosting.js'
+import type { NfoOptions } from './images/nfo.js'
 import { createImages, type Images } from './images.js'
 import type { EntityLike } from './model/repository.js'
 import { readSubject } from './model/subject.js'
@@ -24,6 +25,7 @@ import {
 import { checkSchedules } from './refresher/schedules.js'
 import { isUploadSource, type UploadSource } from './sources/upload.js'
 import { createDiskStore } from './store/disk-store.js'
+import { createExporter } from './store/export.js'
 import type { Job, JobSelection } from './store/job.js'
 import { createJobStore } from './store/job-store.js'
 import { createMemoryLayer, type MemoryLayer } from './store/memory-layer.js'
@@ -49,6 +51,8 @@ export type { DownloadRequest, SaveImageResult } from './images/artworks.js'
 export type { OptimizeOptions, OptimizeResult } from './images/cleanup.js'
 export type { Explained, ExplainedName } from './images/explain.js'
 export type { FetchedImage, FetchOptions, ProxiedImages, StoredUpload, UploadPage } from './images/hosting.js'
+export type { ImportOptions, ImportReport } from './images/import.js'
+export type { NfoOptions } from './images/nfo.js'
 export type { Purged, PurgeTarget } from './images/purge.js'
 export type { Image, ImagesStats } from './images.js'
 export type { Address } from './model/address.js'
@@ -69,6 +73,7 @@ export { type RemoteOptions, remote } from './sources/remote.js'
 export type { Source } from './sources/source.js'
 export { type TmdbOptions, tmdb } from './sources/tmdb.js'
 export { type NamespaceOptions, type UploadAction, type UploadsOptions, uploads } from './sources/upload.js'
+export type { ExportReport } from './store/export.js'
 export type { Job, JobSelection, JobState, Lane, Schedule } from './store/job.js'
 export type { VerifyOptions, VerifyReport } from './store/store.js'
 
@@ -89,6 +94,7 @@ export type ArtworkImages = Pick<
   | 'explain'
   | 'optimizeCache'
   | 'clearCache'
+  | 'importFolder'
   | 'verify'
   | 'stats'
 >
@@ -185,6 +191,11 @@ export interface Artwork {
    * @param subject an entity, a URL or an artwork path, as in templates
    */
   preload(res: ServerResponse, subject: unknown, options?: PreloadOptions): void
+  /**
+   * The element of an NFO file for a picture: `<thumb aspect="poster">…</thumb>` or `<fanart><thumb>…</thumb></fanart>`,
+   * with the path of its exported file; '' where there is none, and no URL either.
+   */
+  nfo(subject: unknown, options?: NfoOptions): string
   /** Lets the background work begin: entities that were queued, and those that templates show without a local picture. */
   start(): void
   /** Finishes what runs, writes what is to be written, and lets go of everything. The process can end after it. */
@@ -246,6 +257,12 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     now,
     logger,
   })
+  const exporter = createExporter({
+    store: layer.store,
+    directory: layer.store.stats().durable ? settings.directory : undefined,
+    logger,
+  })
+  layer.watch({ changed: exporter.changed, evicted: () => {} })
   const refresher: Refresher = createRefresher(
     { refresh: images.refresh, heal: images.heal, download: images.artworks.download },
     {
@@ -257,7 +274,14 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
         return Object.fromEntries(named.map(([name, value]) => [name, String(value)]))
       },
       schedules: settings.schedules,
-      kinds: createKinds({ settings, store: layer.store, images, jobs, refresher: () => refresher }),
+      kinds: createKinds({
+        settings,
+        store: layer.store,
+        images,
+        jobs,
+        exporter,
+        refresher: () => refresher,
+      }),
       now,
       logger,
     },
@@ -322,7 +346,8 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   }
   const close = async (): Promise<void> => {
     for (const sweep of sweeps) clearInterval(sweep)
-    await within(CLOSE_WITHIN, refresher.close().then(images.landed))
+    await within(CLOSE_WITHIN, refresher.close().then(images.landed).then(exporter.settled))
+    await exporter.close()
     fetcher.close()
     await transformer.close()
     await layer.store.close()
@@ -339,7 +364,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   }
   const templates: TemplateParts = {
     images,
-    kinds,
+    settings,
     onWanted: ({ kind, id, sourceUrl, params }) => {
       if (kind === undefined || id === undefined || !refresher.isStarted()) return
       refresher.want({ sourceUrl, entityType: kind.kind, entityId: id, params })
@@ -391,7 +416,16 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
       const type = format === undefined || format === 'auto' || srcset === '' ? undefined : `image/${format}`
       addLink(res, preloadLink({ url, srcset, sizes, type }))
     },
-    start: refresher.start,
+    start: () => {
+      refresher.start()
+      // What changed while nobody followed is caught up with.
+      const { directory } = settings.export
+      const exportAll = () => void refresher.run('export', {})
+      if (directory === undefined) return
+      exporter.followTo(directory, exportAll)
+      exportAll()
+    },
+    nfo: (subject, nfoOptions = {}) => questions.nfo(subject, nfoOptions),
     close: () => {
       closing ??= close()
       return closing

@@ -199,6 +199,9 @@ export const optionsSchema = z.strictObject({
       ).optional(),
     })
     .prefault({}),
+  export: z
+    .strictObject({ directory: z.string().min(1).optional(), seenAs: z.string().min(1).optional() })
+    .prefault({}),
   schedules: z
     .strictObject({
       sync: schedule.optional(),

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command line: a user of the toolkit like any other. */
 import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { type Common, explain, purge, runJob, stats } from './commands.js'
 import { serve } from './serve.js'
@@ -102,6 +103,22 @@ command('cleanup', 'Remove what was not used for long, orphans and damaged copie
 command('verify', 'Read everything that is kept against its digest, and mend what is found', [
   'verify',
 ]).action((options: Common) => ends(runJob('verify', {}, options)))
+command('export <directory>', "Put entities' pictures below a directory as named files, for media servers", [
+  'export /media/recordings --config artwork.config.mjs',
+])
+  .option('--overwrite', 'replace files of the same name that are not from here')
+  .action((directory: string, { overwrite, ...options }: Common & { overwrite?: boolean }) =>
+    ends(runJob('export', { directory: resolve(directory), ...(overwrite && { overwrite }) }, options)),
+  )
+command(
+  'import <directory>',
+  "Take entities' pictures in that are files already: an export, or what another service kept",
+  ['import /media/recordings --config artwork.config.mjs'],
+)
+  .option('--overwrite', 'also where another picture of the entity is kept')
+  .action((directory: string, { overwrite, ...options }: Common & { overwrite?: boolean }) =>
+    ends(runJob('import', { directory: resolve(directory), ...(overwrite && { overwrite }) }, options)),
+  )
 command('explain <target>', 'Say why a picture is answered as it is', [
   'explain https://image.tmdb.org/t/p/w342/abc.jpg',
   'explain poster/w342/abc.jpg --json',

@@ -136,6 +136,8 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
 
   return {
     display,
+    /** The local picture that a question comes to, and its artwork path. */
+    local: findLocal,
     placeholder,
     /** The widths that can be printed for a source URL: those the app lists, else the native ones of its kind. */
     widthsFor: (of: string): readonly number[] => {

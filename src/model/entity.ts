@@ -89,6 +89,12 @@ const RESERVED = new Set([
   'explain',
   'events',
   'docs',
+  'dashboard',
+  'export',
+  'import',
+  'schedules',
+  'pause',
+  'resume',
 ])
 
 /** Fills in the defaults of every kind. @throws TypeError naming the kind, the rule and the value */

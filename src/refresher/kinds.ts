@@ -1,10 +1,11 @@
-/** Long jobs: sync, refresh, validate, warm, clean-up, verify. Each is stopped by its signal, and harmless to repeat. */
+/** Long jobs: sync, refresh, validate, warm, clean-up, verify, export, import. Each is stopped by its signal, and harmless to repeat. */
 import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promises'
 import type { Images } from '../images.js'
 import { freshnessOf } from '../model/entry.js'
 import { ArtworkError, asArtworkError } from '../model/errors.js'
 import { readSubject } from '../model/subject.js'
 import type { Settings } from '../options.js'
+import type { Exporter } from '../store/export.js'
 import type { Job } from '../store/job.js'
 import type { JobStore } from '../store/job-store.js'
 import type { Store } from '../store/store.js'
@@ -17,6 +18,7 @@ export interface KindsContext {
   readonly store: Pick<Store, 'select' | 'lastUsed'>
   readonly images: Images
   readonly jobs: JobStore
+  readonly exporter: Pick<Exporter, 'run'>
   /** The queue itself, which is made after these. */
   refresher(): Pick<Refresher, 'prepare' | 'isResting'>
 }
@@ -35,6 +37,7 @@ export function createKinds({
   store,
   images,
   jobs,
+  exporter,
   refresher,
 }: KindsContext): Readonly<Record<string, Work>> {
   const { repository, kinds, now } = settings
@@ -215,7 +218,43 @@ export function createKinds({
     })
     return report.state === 'stopped' ? { state: 'cancelled' } : { state: 'done', result: report }
   }
-  return { sync, refresh, validate, warm, cleanup, verify }
+  /** Puts every entity's picture where media servers find it, and takes away what is not kept any more. */
+  const exported: Work = async (job, tools) => {
+    const { directory = settings.export.directory, overwrite } = fieldsOf(job.payload)
+    if (typeof directory !== 'string' || directory === '')
+      return {
+        state: 'failed',
+        reason: 'invalid_url',
+        error: 'no directory to export to: set export.directory',
+      }
+    try {
+      const report = await exporter.run(directory, {
+        overwrite: overwrite === true,
+        signal: tools.signal,
+        onProgress: tools.progress,
+      })
+      if (!report.complete) return { state: 'cancelled' }
+      return report.failed === 0
+        ? { state: 'done', result: report }
+        : { state: 'failed', reason: 'disk_write', error: 'some files could not be placed', result: report }
+    } catch (error) {
+      settings.logger.error({ err: error }, 'artwork export: the directory cannot be used')
+      return { state: 'failed', reason: 'disk_write', error: 'the export directory cannot be used' }
+    }
+  }
+  /** Takes pictures in that are files already. */
+  const imported: Work = async (job, tools) => {
+    const { directory, overwrite } = fieldsOf(job.payload)
+    if (typeof directory !== 'string' || directory === '')
+      return { state: 'failed', reason: 'invalid_url', error: 'no directory to import from' }
+    const result = await images.importFolder(directory, {
+      overwrite: overwrite === true,
+      signal: tools.signal,
+      onProgress: tools.progress,
+    })
+    return tools.signal.aborted ? { state: 'cancelled' } : { state: 'done', result }
+  }
+  return { sync, refresh, validate, warm, cleanup, verify, export: exported, import: imported }
 }
 
 /** Waits, but not for who was told to stop. */

@@ -226,6 +226,7 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
         return undefined
       }
     },
+    fileOf: ({ digest, held }) => (held ? bytes.contentPath(digest) : undefined),
     write: async (fresh: NewEntry, content) => {
       const entry: Entry = Object.freeze({
         ...fresh,

@@ -41,6 +41,7 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
       const item = items.peek(entry.name)
       return item?.entry.digest === entry.digest ? { bytes: item.bytes, from: 'memory' } : undefined
     },
+    fileOf: () => undefined,
     write: async (fresh, bytes) => {
       if (bytes.length > maxBytes * LARGEST_SHARE)
         throw new ArtworkError('disk_write', 'the image is too large to be kept')

@@ -131,6 +131,8 @@ export interface Store {
   use(name: string): void
   /** The bytes of an entry, verified against its digest; undefined where they are gone or damaged. */
   read(entry: Entry): Promise<Held | undefined>
+  /** The file that holds the bytes of an entry, which nobody may change; undefined where there is none. */
+  fileOf(entry: Entry): string | undefined
   /**
    * Keeps bytes under a name, replacing what the name had.
    * @throws ArtworkError `disk_write` when they could not be kept; nothing is changed then

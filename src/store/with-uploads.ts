@@ -12,6 +12,7 @@ export function withUploads(below: Store, shelf: UploadShelf): Store {
       if (!shelf.isUpload(name)) below.use(name)
     },
     read: (entry) => (shelf.isUpload(entry.name) ? shelf.read(entry) : below.read(entry)),
+    fileOf: (entry) => (shelf.isUpload(entry.name) ? undefined : below.fileOf(entry)),
     write: (entry, bytes) =>
       shelf.isUpload(entry.name) ? shelf.save(entry, bytes) : below.write(entry, bytes),
     amend: (entry, changes) => (shelf.isUpload(entry.name) ? entry : below.amend(entry, changes)),

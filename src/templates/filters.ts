@@ -1,9 +1,10 @@
 /** Nunjucks filters: synchronous (async ones vanish silently), never throwing for missing data, plain text that autoescape escapes. */
 import type { Environment } from 'nunjucks'
 import type { Displayed } from '../images/display.js'
+import { type NfoOptions, nfoElement } from '../images/nfo.js'
 import type { Images } from '../images.js'
-import type { EntityKind } from '../model/entity.js'
 import { readSubject, type Subject } from '../model/subject.js'
+import type { Settings } from '../options.js'
 
 /** What `image_data` gives to the macros. */
 export interface ImageData extends Displayed {
@@ -16,7 +17,7 @@ export interface ImageData extends Displayed {
 /** What the filters work with. */
 export interface TemplateParts {
   readonly images: Pick<Images, 'display'>
-  readonly kinds: ReadonlyMap<string, EntityKind>
+  readonly settings: Pick<Settings, 'kinds' | 'export' | 'urls'>
   /** Told of an entity whose picture should be fetched. */
   readonly onWanted: (subject: Subject) => void
 }
@@ -39,8 +40,9 @@ const text = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined
 
 /** What templates, and who sends `Link` fields, ask of a picture. */
-export function createQuestions({ images, kinds, onWanted }: TemplateParts) {
+export function createQuestions({ images, settings, onWanted }: TemplateParts) {
   const { display } = images
+  const { kinds } = settings
   const show = (
     given: unknown,
     kind: unknown,
@@ -71,13 +73,16 @@ export function createQuestions({ images, kinds, onWanted }: TemplateParts) {
         : srcset(name, widthsOf(name, widths), text(format) ?? 'auto')
     return { ...shown, placeholder: display.placeholder(subject.kind), srcset: candidates }
   }
-  return { display, show, nameOf, srcset, widthsOf, imageData }
+  /** What an NFO file says of a picture. */
+  const nfo = (given: unknown, options: NfoOptions): string =>
+    nfoElement(settings, display, readSubject(given, options.kind, kinds), options)
+  return { nfo, display, show, nameOf, srcset, widthsOf, imageData }
 }
 
 /** Adds the filters and the check of `alt` to an environment. */
 export function installFilters(environment: Environment, parts: TemplateParts): void {
-  const { kinds } = parts
-  const { display, show, nameOf, srcset, widthsOf, imageData } = createQuestions(parts)
+  const { kinds } = parts.settings
+  const { nfo, display, show, nameOf, srcset, widthsOf, imageData } = createQuestions(parts)
 
   environment.addFilter('image_display_url', (given: unknown, ...rest: unknown[]) => {
     const { kind, require_local } = readArguments(rest, ['kind', 'require_local'])
@@ -104,6 +109,21 @@ export function installFilters(environment: Environment, parts: TemplateParts): 
   environment.addFilter('image_data', (given: unknown, ...rest: unknown[]): ImageData => {
     const names = ['kind', 'require_local', 'widths', 'format']
     return imageData(given, readArguments(rest, names))
+  })
+  environment.addFilter('image_nfo', (given: unknown, ...rest: unknown[]) => {
+    const { aspect, from, kind, require_local } = readArguments(rest, [
+      'aspect',
+      'from',
+      'kind',
+      'require_local',
+    ])
+    const options = {
+      aspect: text(aspect),
+      from: text(from),
+      kind: text(kind),
+      requireLocal: require_local === true,
+    }
+    return environment.getFilter('safe')(nfo(given, options))
   })
   environment.addFilter('image_alt', (given: unknown) => {
     if (typeof given === 'string' || typeof given === 'number') return given

@@ -44,6 +44,7 @@ const BODIES = {
   cleanup: z.object({ dryRun: z.boolean().optional(), maxAgeDays: z.number().nonnegative().optional() }),
   refresh: z.object({ perMinute: z.number().positive().optional() }),
   verify: z.object({}),
+  export: z.object({ overwrite: z.boolean().optional() }),
   warm: z.object({
     addresses: z.array(z.string()).min(1).max(100_000),
     variants: z.array(z.string()).max(100).optional(),
