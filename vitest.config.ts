@@ -3,7 +3,9 @@ import { defineConfig } from 'vitest/config'
 /** The suites that need nothing but Node. The routers run a second time on Express 4. */
 const common = { testTimeout: 30_000, hookTimeout: 30_000, restoreMocks: true }
 /** Suites with a command of their own, which CI runs too. */
-const others = ['atproto', 'browser', 'cli', 'package', 'postgres', 'proxies', 'stress'].map((name) => `test/${name}/**`)
+const others = ['atproto', 'browser', 'cli', 'package', 'postgres', 'proxies', 'stress'].map(
+  (name) => `test/${name}/**`,
+)
 /** CI runs these once, and not again on every version of Node. */
 const heavy = process.env.WITHOUT_STRESS === undefined ? [] : ['test/conformance/faults.test.ts']
 const source = new URL('./src/index.ts', import.meta.url).pathname

@@ -103,14 +103,17 @@ export function openRecords(file: string, cdn: () => string) {
     },
     find: (kind: string, id: string): Entity | undefined =>
       all(pictured(kind).table, kind, 'WHERE id = ?', id)[0],
-    /** Notes a stored picture: its source as a path, as everywhere here. False for a record that is gone. */
+    /**
+     * Notes a stored picture: its source as a path, as everywhere here. False for a record that is gone, and for one
+     * whose URL has been changed meanwhile: this picture is of the one before.
+     */
     savePicture: (kind: string, id: string, imageUrl: string, imagePath: string): boolean => {
       const { table, url, path } = pictured(kind)
       return (
-        statement(`UPDATE ${table} SET ${url} = ?, ${path} = ? WHERE id = ?`).run(
-          new URL(imageUrl).pathname,
+        statement(`UPDATE ${table} SET ${path} = ? WHERE id = ? AND ${url} = ?`).run(
           imagePath,
           id,
+          new URL(imageUrl).pathname,
         ).changes === 1
       )
     },

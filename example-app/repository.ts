@@ -1,6 +1,6 @@
 /** How express-artwork reaches the records of this app: a complete repository. */
 import type { Repository } from 'express-artwork'
-import type { Records } from './database.js'
+import { PICTURED, type Records } from './database.js'
 
 const PAGE = 100
 
@@ -8,12 +8,15 @@ const PAGE = 100
 export function createRepository(records: Records): Repository {
   return {
     list: async (kind, cursor = '') => {
+      // The toolkit knows more kinds of picture than this app has records of.
+      if (!(kind in PICTURED)) return { entities: [] }
       const entities = records.page(kind, cursor, PAGE)
       const last = entities.at(-1)
       return entities.length < PAGE || last === undefined ? { entities } : { entities, next: last.id }
     },
-    exists: async (kind, ids) => records.living(kind, ids),
-    find: async (kind, id) => records.find(kind, id),
-    saveImage: (kind, id, { imageUrl, imagePath }) => records.savePicture(kind, id, imageUrl, imagePath),
+    exists: async (kind, ids) => (kind in PICTURED ? records.living(kind, ids) : new Set(ids)),
+    find: async (kind, id) => (kind in PICTURED ? records.find(kind, id) : undefined),
+    saveImage: (kind, id, { imageUrl, imagePath }) =>
+      kind in PICTURED && records.savePicture(kind, id, imageUrl, imagePath),
   }
 }

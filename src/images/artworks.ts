@@ -126,6 +126,17 @@ export function createArtworks(
   })
 
   const download = async (request: DownloadRequest, asker?: AbortSignal): Promise<SaveImageResult> => {
+    const paths = artworkPaths(kindOf(request.entityType), request.entityId, request.params)
+    if (paths.length === 1) return downloadTo(request, asker)
+    // Two ids may have one slug: who comes first has the path, and the other sees that.
+    const turn = await store.turn(`path:${paths[0]}`, asker)
+    try {
+      return await downloadTo(request, asker)
+    } finally {
+      turn.end()
+    }
+  }
+  const downloadTo = async (request: DownloadRequest, asker?: AbortSignal): Promise<SaveImageResult> => {
     const { sourceUrl, entityType, entityId, force = false, params } = request
     const kind = kindOf(entityType)
     const ownerId = entityIdText(entityId)
@@ -237,6 +248,12 @@ export function createArtworks(
       if (entry === undefined) return undefined
       tell.lost(path)
       return { ...entry, held: false }
+    },
+    /** Tells the app's record of a picture that is kept. */
+    tellRecord: async ({ path, entry }: { readonly path: string; readonly entry: Entry }): Promise<void> => {
+      const { ownerKind, ownerId, sourceUrl } = entry
+      if (ownerKind !== undefined && ownerId !== undefined && sourceUrl !== undefined)
+        await save(ownerKind, ownerId, sourceUrl, path, entry)
     },
     /** Makes a known picture again, from its original as that is now. */
     remake: async (entry: Entry): Promise<Entry> => {

@@ -9,6 +9,8 @@ export interface Subject {
   readonly providerIds: readonly EntityId[]
   readonly sourceUrl: string | undefined
   readonly localPath: string | undefined
+  /** Whether it has a place for the path of its picture, and nothing is there. */
+  readonly lacksPath: boolean
   /** Its plain fields, for the other names in a path template. */
   readonly params: Readonly<Record<string, EntityId>>
 }
@@ -35,7 +37,7 @@ export function readSubject(
   const named = kindName === undefined || kindName === '' ? undefined : kinds.get(kindName)
   if (typeof given === 'string') {
     const isUrl = /^[a-z][a-z0-9+.-]*:/i.test(given) || given.startsWith('//')
-    const nothing = { id: undefined, providerIds: [], params: {} }
+    const nothing = { id: undefined, providerIds: [], params: {}, lacksPath: false }
     return {
       kind: named,
       sourceUrl: isUrl ? given : undefined,
@@ -47,12 +49,15 @@ export function readSubject(
   const kind = kindName ? named : (lookUp(kinds, entity.entity_type) ?? lookUp(kinds, entity.type))
   const first = (names: readonly string[]) =>
     names.map((name) => textOf(entity[name])).find((text) => text !== undefined)
+  const pathFields = kind?.fields.path === undefined ? PATH_FIELDS : [kind.fields.path]
+  const localPath = first(pathFields)
   return {
     kind,
     id: isId(entity.id) ? entity.id : undefined,
     providerIds: providerIdsOf(entity, kind),
     sourceUrl: first(kind?.fields.url === undefined ? URL_FIELDS : [kind.fields.url]),
-    localPath: first(kind?.fields.path === undefined ? PATH_FIELDS : [kind.fields.path]),
+    localPath,
+    lacksPath: localPath === undefined && pathFields.some((name) => name in entity),
     params: Object.fromEntries(
       Object.entries(entity).filter((field): field is [string, EntityId] => isId(field[1])),
     ),

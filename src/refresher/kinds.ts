@@ -3,7 +3,7 @@ import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promis
 import type { Images } from '../images.js'
 import { freshnessOf } from '../model/entry.js'
 import { ArtworkError, asArtworkError } from '../model/errors.js'
-import { readSubject } from '../model/subject.js'
+import { readSubject, type Subject } from '../model/subject.js'
 import type { Settings } from '../options.js'
 import type { Exporter } from '../store/export.js'
 import type { Job } from '../store/job.js'
@@ -42,11 +42,22 @@ export function createKinds({
 }: KindsContext): Readonly<Record<string, Work>> {
   const { repository, kinds, now } = settings
 
+  /** A page of the app's records. @throws ArtworkError `unavailable`, whatever the app throws */
+  const pageOf = async (kind: string, cursor: string | undefined) => {
+    try {
+      const page: { entities?: unknown; next?: unknown } | undefined = await repository?.list?.(kind, cursor)
+      return page
+    } catch (error) {
+      settings.logger.warn({ err: error, kind }, 'artwork: the repository could not be asked')
+      if (error instanceof ArtworkError) throw error
+      throw new ArtworkError('unavailable', `the repository could not list ${kind}`, { cause: error })
+    }
+  }
   /** The entities of a kind, some at a time; the process breathes in between. */
   async function* entitiesOf(kind: string): AsyncGenerator<readonly unknown[]> {
     const seen = new Set<string>()
     for (let cursor: string | undefined; ; ) {
-      const page: { entities?: unknown; next?: unknown } | undefined = await repository?.list?.(kind, cursor)
+      const page = await pageOf(kind, cursor)
       const all: readonly unknown[] = Array.isArray(page?.entities) ? page.entities : []
       for (let start = 0; start < all.length; start += PAGE) {
         yield all.slice(start, start + PAGE)
@@ -66,15 +77,18 @@ export function createKinds({
     return named
   }
   /** Queues the pictures of some entities that are missing, changed, or failed and due. */
-  const queueSome = (kind: string, entities: readonly unknown[], force: boolean, parent: number) => {
+  const queueSome = async (kind: string, entities: readonly unknown[], force: boolean, parent: number) => {
     const wanted = []
     const count = { seen: 0, unreadable: 0 }
     for (const entity of entities)
       try {
-        const { id, sourceUrl, params, kind: known } = readSubject(entity, kind, kinds)
+        const { id, sourceUrl, params, kind: known, lacksPath } = readSubject(entity, kind, kinds)
         if (id === undefined || sourceUrl === undefined || known === undefined) continue
         count.seen += 1
-        const isCurrent = images.artworks.findEntity(known, id, params)?.entry.sourceUrl === sourceUrl
+        const local = images.artworks.findEntity(known, id, params)
+        const isCurrent = local?.entry.sourceUrl === sourceUrl
+        // The record missed it: it could not be written when the picture came.
+        if (!force && isCurrent && lacksPath) await images.artworks.tellRecord(local)
         if (!force && (isCurrent || refresher().isResting(downloadKey(kind, id), sourceUrl))) continue
         const request = { sourceUrl, entityType: kind, entityId: id, params, force }
         wanted.push(refresher().prepare(request, 'low', parent))
@@ -102,7 +116,7 @@ export function createKinds({
     for (const kind of kindsIn(payload))
       for await (const some of entitiesOf(kind)) {
         if (tools.signal.aborted) return { state: 'cancelled' }
-        const found = queueSome(kind, some, payload.force === true, job.id)
+        const found = await queueSome(kind, some, payload.force === true, job.id)
         sum.seen += found.seen
         sum.unreadable += found.unreadable
         sum.queued += found.queued
@@ -154,6 +168,14 @@ export function createKinds({
     }
     return { state: 'done', result: count }
   }
+  /** What a record says of its picture; nothing, where it cannot be read. */
+  const readable = (entity: unknown, kind: string): Partial<Subject> => {
+    try {
+      return readSubject(entity, kind, kinds)
+    } catch {
+      return {}
+    }
+  }
   /** Asks whether the source URLs of entities still answer with an image. */
   const validate: Work = async (job, tools) => {
     if (repository?.list === undefined)
@@ -163,9 +185,9 @@ export function createKinds({
     for (const kind of kindsIn(job.payload))
       for await (const some of entitiesOf(kind))
         for (const entity of some) {
-          const { id, sourceUrl } = readSubject(entity, kind, kinds)
-          if (sourceUrl === undefined || id === undefined) continue
           if (tools.signal.aborted) return { state: 'cancelled' }
+          const { id, sourceUrl } = readable(entity, kind)
+          if (sourceUrl === undefined || id === undefined) continue
           const isValid = await images.validateImage(sourceUrl)
           count[isValid ? 'valid' : 'invalid'] += 1
           if (!isValid && invalid.length < 100) invalid.push(`${kind}/${id}`)

@@ -12,7 +12,9 @@ import type Database from 'better-sqlite3'
 import type { Entry, Role } from '../model/entry.js'
 import type { Failure } from '../model/errors.js'
 import { keep, openDatabase } from './database.js'
+import { createHistory } from './history.js'
 import { type Named, type Row, toBlob, toNamed, toRow, WRITTEN } from './rows.js'
+import { createSearch } from './search.js'
 import { type Bounds, EVICT_TO, type Selection } from './store.js'
 
 /** How many changed names other processes may lag behind before they drop all they remember. */
@@ -59,6 +61,16 @@ export interface Found {
   readonly slot: number
 }
 
+/** What a catalogue works with. */
+export interface CatalogueParts {
+  /**
+   * Takes the content of a digest off the disk, synchronously; called inside a transaction in which no name has it.
+   * Answers whether it was there.
+   */
+  readonly unlink: (digest: string) => boolean
+  readonly now: () => number
+}
+
 /** See the top of the file. Every verb is synchronous and throws what SQLite throws. */
 export type Catalogue = ReturnType<typeof openCatalogue>
 
@@ -66,11 +78,9 @@ const COUNTED = ['original', 'rendition', 'artwork'] as const satisfies readonly
 
 /**
  * Opens (or makes) a catalogue.
- * @param unlink takes the content of a digest off the disk, synchronously; called inside a transaction in
- *   which no name has it; answers whether it was there
  * @param damaged the inode of a file that was found damaged, and is to be replaced
  */
-export function openCatalogue(file: string, unlink: (digest: string) => boolean, damaged?: number) {
+export function openCatalogue(file: string, { unlink, now }: CatalogueParts, damaged?: number) {
   const { db, inode } = openDatabase(file, damaged)
   const sql = keep({
     get: db.prepare<[string], Row>('SELECT * FROM names WHERE name = ?'),
@@ -145,6 +155,9 @@ export function openCatalogue(file: string, unlink: (digest: string) => boolean,
     fail: db.prepare('INSERT OR REPLACE INTO failures VALUES (@name, @code, @message, @at, @until, @count)'),
     trimFailures: db.prepare(`DELETE FROM failures WHERE name IN
       (SELECT name FROM failures ORDER BY until LIMIT max(0, (SELECT count(*) FROM failures) - ${MAX_FAILURES}))`),
+    failures: db.prepare<[string, number], Failure & { name: string }>(
+      'SELECT name, code, message, at, until, count FROM failures WHERE name > ? ORDER BY name LIMIT ?',
+    ),
     unfail: db.prepare<[string]>('DELETE FROM failures WHERE name = ?'),
     place: db.prepare<[string], { value: string }>('SELECT value FROM places WHERE key = ?'),
     setPlace: db.prepare<[string, string]>('INSERT OR REPLACE INTO places VALUES (?, ?)'),
@@ -157,6 +170,8 @@ export function openCatalogue(file: string, unlink: (digest: string) => boolean,
     version: db.prepare<[], { data_version: number }>('PRAGMA data_version'),
     selections: new Map<string, Database.Statement<[object], Row>>(),
   })
+  const search = createSearch(db, keep)
+  const history = createHistory(db, keep, now)
   const total = (key: string): number => sql.total.get(key)?.value ?? 0
   const isComplete = (): boolean => total('complete') === 1
   const isMeasured = (): boolean => sql.total.get('unread') !== undefined
@@ -210,11 +225,13 @@ export function openCatalogue(file: string, unlink: (digest: string) => boolean,
     sql.add.run('indexBytes', -row.indexBytes)
     if (row.original !== null && row.original !== undefined) sql.depend.run(-1, row.original)
     noteChange(row.name)
+    if (history.isOf(row.role)) history.note(row.name, 'removed')
     return garbageOf(row)
   }
   /** Gives up bytes. Artwork keeps its row, so that it can heal, and so does what something kept was made from. */
   const giveUp = (row: Row): Pick<Row, 'digest' | 'size'> | undefined => {
     if (row.role !== 'artwork' && row.dependents === 0) return dropRow(row)
+    if (row.held === 1) history.note(row.name, 'evicted')
     sql.letGo.run(row.name)
     sql.add.run('indexBytes', -row.indexBytes)
     noteChange(row.name)
@@ -317,6 +334,8 @@ export function openCatalogue(file: string, unlink: (digest: string) => boolean,
         sql.leave.run(garbage?.digest ?? null, garbage?.size ?? 0, entry.name)
         sql.unfail.run(entry.name)
         noteChange(entry.name)
+        if (history.isOf(entry.role) && (before === undefined || replaced !== undefined))
+          history.note(entry.name, 'stored', entry.digest)
         return 'named'
       },
     ),
@@ -500,13 +519,20 @@ export function openCatalogue(file: string, unlink: (digest: string) => boolean,
       get: (key: string): Failure | undefined => sql.failure.get(key),
       set: immediately((key: string, failure: Failure): void => {
         sql.fail.run({ name: key, ...failure })
+        history.note(key, 'failed', `${failure.code}: ${failure.message}`)
         failuresSet += 1
         if (failuresSet % TRIM_FAILURES_EVERY === 1) sql.trimFailures.run()
       }),
       clear: (key: string): void => void sql.unfail.run(key),
+      /** In the order of their names. @param after only names after this one */
+      list: (after: string, limit: number): readonly (Failure & { readonly name: string })[] =>
+        sql.failures.all(after, limit),
       clearAll: (): void => void db.exec('DELETE FROM failures'),
     },
     owned: () => sql.owned.all(),
+    search,
+    /** What happened to a name, latest first. */
+    history: history.of,
     notes: {
       get: (key: string) => sql.note.get(key),
       set: immediately((key: string, value: string, at: number): void => {

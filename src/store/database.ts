@@ -1,9 +1,10 @@
 /** Database files: the schema of the catalogue, and how any of ours is opened, replaced when damaged, and kept. */
 import { rmSync, statSync } from 'node:fs'
 import Database from 'better-sqlite3'
+import { HISTORY_SCHEMA } from './history.js'
 
 /** Moves when the tables change shape; an older catalogue is rebuilt. It is part of the file's name too. */
-export const SCHEMA_VERSION = 4
+export const SCHEMA_VERSION = 5
 
 const SCHEMA = `
   -- One row a name. Digests are blobs, and secondary indexes hold row ids: a name costs half as much then.
@@ -40,6 +41,7 @@ const SCHEMA = `
   -- What sources remember: the PDS of an account.
   CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   CREATE INDEX notes_by_age ON notes (at);
+  ${HISTORY_SCHEMA}
   CREATE TABLE places (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
   PRAGMA user_version = ${SCHEMA_VERSION};
 `
@@ -83,7 +85,7 @@ export interface Shape {
   readonly timeout?: number
 }
 
-const TABLES = ['names', 'totals', 'changing', 'leases', 'failures', 'changes', 'notes', 'places']
+const TABLES = ['names', 'totals', 'changing', 'leases', 'failures', 'changes', 'notes', 'places', 'history']
 /** The catalogue: it can be rebuilt, so that a commit need not wait for the disk. */
 const CATALOGUE: Shape = {
   schema: SCHEMA,

@@ -50,14 +50,15 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
   await access(directory, constants.W_OK)
   const presence = enter(join(directory, `processes-${LAYOUT}`))
   const bytes = createBytes(contents, presence.id)
+  const parts = { unlink: bytes.unlink, now }
   const open = (damaged?: number) => {
     mkdirSync(contents, { recursive: true })
     let opened: Catalogue
     try {
-      opened = openCatalogue(file, bytes.unlink, damaged)
+      opened = openCatalogue(file, parts, damaged)
     } catch (error) {
       if (!isDamage(error)) throw error
-      opened = openCatalogue(file, bytes.unlink, inodeOf(file))
+      opened = openCatalogue(file, parts, inodeOf(file))
     }
     if (!opened.isComplete() && bytes.isEmpty()) opened.setComplete()
     return opened
@@ -272,6 +273,7 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
       set: (name, failure) =>
         safely('noting a failure', () => catalogue().failures.set(name, failure), undefined),
       clear: (name) => safely('clearing a failure', () => catalogue().failures.clear(name), undefined),
+      list: (after, limit) => safely('listing', () => catalogue().failures.list(after, limit), []),
     },
     clear: async () => {
       await tidied
@@ -300,6 +302,19 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
         paused: pause.reason(),
       }
     },
+    search: async (query) => {
+      const none = { entries: [], total: 0, next: undefined }
+      const asked = catalogue()
+      try {
+        // What waits to be noted belongs into the order of last use.
+        if (query.sort === 'used') flush()
+        return await asked.search(query, () => !closed && asked === current)
+      } catch (error) {
+        trouble('searching', error)
+        return none
+      }
+    },
+    history: (name) => safely('look-up', () => catalogue().history(name), []),
     owned: () => safely('counting', () => catalogue().owned(), []),
     notes: {
       get: (key) => safely('look-up', () => catalogue().notes.get(key), undefined),

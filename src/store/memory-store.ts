@@ -4,6 +4,7 @@ import { digestOf } from '../model/digest.js'
 import type { Entry } from '../model/entry.js'
 import type { Failure } from '../model/errors.js'
 import { ArtworkError } from '../model/errors.js'
+import type { SearchPage, SearchQuery } from './search.js'
 import { type Bounds, LARGEST_SHARE, type Store } from './store.js'
 
 interface Item {
@@ -71,7 +72,15 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
       get: (name) => failures.get(name),
       set: (name, failure) => void failures.set(name, failure),
       clear: (name) => void failures.delete(name),
+      list: (after, limit) =>
+        [...failures.entries()]
+          .map(([name, failure]) => ({ name, ...failure }))
+          .filter(({ name }) => name > after)
+          .sort((a, b) => (a.name < b.name ? -1 : 1))
+          .slice(0, limit),
     },
+    search: async (query) => searchItems([...items.values()], query),
+    history: () => [],
     clear: async () => {
       items.clear()
       failures.clear()
@@ -131,5 +140,36 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
     canWrite: () => Promise.resolve(true),
     settled: () => Promise.resolve(),
     close: () => Promise.resolve(),
+  }
+}
+
+/** As the catalogue's search, over what is in memory; a page begins after so many. */
+function searchItems(all: readonly Item[], query: SearchQuery): SearchPage {
+  const { text = '', role, kind, held, sort, after, limit } = query
+  const wanted = text.toLowerCase()
+  const key = ({ entry, usedAt }: Item) =>
+    sort === 'name'
+      ? entry.name
+      : sort === 'used'
+        ? -usedAt
+        : sort === 'stored'
+          ? -entry.storedAt
+          : -entry.size
+  const found = all
+    .filter(({ entry }) => role === undefined || entry.role === role)
+    .filter(({ entry }) => held === undefined || entry.held === held)
+    .filter(
+      ({ entry }) =>
+        kind === undefined || entry.ownerKind === kind || entry.name.startsWith(`images/${kind}/`),
+    )
+    .filter(({ entry: { name, sourceUrl, ownerId } }) =>
+      [name, sourceUrl, ownerId].some((one) => one?.toLowerCase().includes(wanted)),
+    )
+    .sort((a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0))
+  const from = Number(after ?? 0) || 0
+  return {
+    entries: found.slice(from, from + limit).map(({ entry, usedAt }) => ({ ...entry, lastUsed: usedAt })),
+    total: found.length,
+    next: from + limit < found.length ? String(from + limit) : undefined,
   }
 }

@@ -4,6 +4,8 @@
  */
 import type { Entry, Role } from '../model/entry.js'
 import type { Failure } from '../model/errors.js'
+import type { HistoryItem } from './history.js'
+import type { SearchPage, SearchQuery } from './search.js'
 
 /** Bytes that were read, and where they came from. */
 export interface Held {
@@ -105,6 +107,8 @@ export interface Failures {
   get(name: string): Failure | undefined
   set(name: string, failure: Failure): void
   clear(name: string): void
+  /** In the order of their names. @param after only names after this one */
+  list(after: string, limit: number): readonly (Failure & { readonly name: string })[]
 }
 
 /** Small texts by key, with when each was noted, ms since the epoch. */
@@ -143,6 +147,10 @@ export interface Store {
   /** Forgets a name; bytes that no name has any more are gone when this resolves. */
   remove(name: string): Promise<boolean>
   select(selection: Selection): readonly Entry[]
+  /** Looks through all names. Takes a while, and lets others go on meanwhile. */
+  search(query: SearchQuery): Promise<SearchPage>
+  /** What happened to a name, latest first; what is remembered of it. */
+  history(name: string): readonly HistoryItem[]
   /** What is kept of entities' pictures, by their kind. */
   owned(): readonly Owned[]
   /** Last use of a name, ms since the epoch; undefined for a name that is not there. */

@@ -25,7 +25,7 @@ const idOf = (index: number): string => `a${index}`
 
 /** Fills a catalogue: half are originals, a third their renditions, the rest entities' artwork. */
 function fill(file: string, names: number): void {
-  const catalogue = openCatalogue(file, () => false)
+  const catalogue = openCatalogue(file, { unlink: () => false, now: Date.now })
   const entryOf = (index: number): Entry => {
     const id = digest(String(index - (index % 6))).slice(0, 27)
     const common = {

@@ -119,6 +119,19 @@ describe('parity 39, 42, 45: streamers', () => {
     ])
       expect((await fetch(`${url}/data/images/${path}`)).status, path).toBe(404)
   })
+  test('parity 42: two names with one slug, fetched at once, are two pictures', async () => {
+    const app = await startApp({ ...IN_PROCESS, entities: { category: { path: 'categories/{slug}.jpg' } } })
+    const names = ['Just Chatting', 'just chatting!', 'JUST-CHATTING']
+    const saved = await Promise.all(
+      names.map(async (entityId, index) => {
+        app.origin.serve(`/${index}.jpg`, image(await jpeg(40, 30, index)))
+        const sourceUrl = `${app.origin.url}/${index}.jpg`
+        return app.artwork.images.downloadAndCache({ sourceUrl, entityType: 'category', entityId })
+      }),
+    )
+    expect(new Set(saved.map(({ localPath }) => localPath)).size).toBe(3)
+    expect(new Set(saved.map(({ digest }) => digest)).size).toBe(3)
+  })
   test('parity 42: names become slugs; empty, dotted, absolute and climbing ones are refused; links out lead nowhere', async () => {
     const app = await startApp(IN_PROCESS)
     app.origin.serve('/p.jpg', image(await jpeg(60, 60)))

@@ -82,7 +82,10 @@ describe('after a crash', () => {
     await before.close()
     const owner = aDeadProcess(directory)
     const bytes = bytesIn(directory, owner)
-    const catalogue = openCatalogue(join(directory, 'catalogue-v2.sqlite'), bytes.unlink)
+    const catalogue = openCatalogue(join(directory, 'catalogue-v2.sqlite'), {
+      unlink: bytes.unlink,
+      now: Date.now,
+    })
     const write = (name: string, text: string): Entry => ({
       ...entry(name),
       digest: digestOf(text),
@@ -157,7 +160,10 @@ describe('after a crash', () => {
     const store = await open(directory)
     await store.write(entry('a'), Buffer.from('old'))
     const owner = aDeadProcess(directory)
-    const catalogue = openCatalogue(join(directory, 'catalogue-v2.sqlite'), () => false)
+    const catalogue = openCatalogue(join(directory, 'catalogue-v2.sqlite'), {
+      unlink: () => false,
+      now: Date.now,
+    })
     catalogue.begin('a', owner, digestOf('new!'), 4)
     catalogue.close()
     await store.write(entry('a'), Buffer.from('next'))
@@ -193,7 +199,10 @@ describe('what goes wrong', () => {
     const written = await store.write(entry('a'), Buffer.from('old'))
     await store.write(entry('b'), Buffer.from('old'))
     const owner = aDeadProcess(directory)
-    const catalogue = openCatalogue(join(directory, 'catalogue-v2.sqlite'), () => false)
+    const catalogue = openCatalogue(join(directory, 'catalogue-v2.sqlite'), {
+      unlink: () => false,
+      now: Date.now,
+    })
     catalogue.begin('a', owner, digestOf('new!'), 4)
     catalogue.close()
     writeFileSync(bytesIn(directory).contentPath(written.digest), 'bad')
@@ -488,7 +497,10 @@ describe('several processes on a directory', () => {
     first.end()
     expect((await third).waited).toBe(true)
     const owner = aDeadProcess(directory)
-    const catalogue = openCatalogue(join(directory, 'catalogue-v2.sqlite'), () => false)
+    const catalogue = openCatalogue(join(directory, 'catalogue-v2.sqlite'), {
+      unlink: () => false,
+      now: Date.now,
+    })
     catalogue.lease('dead', owner)
     catalogue.close()
     expect((await one.turn('dead')).waited).toBe(false)

@@ -1,0 +1,141 @@
+/**
+ * Looking through all names, for who manages them: any rule, any order. No index serves that, so that names cost what
+ * they cost; instead the table is gone through a piece at a time, and the process breathes in between.
+ */
+import { setImmediate as breathe } from 'node:timers/promises'
+import type Database from 'better-sqlite3'
+import type { Entry, Role } from '../model/entry.js'
+import { type Row, toNamed } from './rows.js'
+
+/** What names can be sorted by; all but `name` begin with the largest, or latest. */
+export const SORTS = ['name', 'used', 'stored', 'size'] as const
+
+/** Which names to look for. */
+export interface SearchQuery {
+  /** Part of a name, a source URL or an entity's id; case does not count. */
+  readonly text?: string | undefined
+  readonly role?: Role | undefined
+  /** The kind of an address, or of the entity whose picture it is. */
+  readonly kind?: string | undefined
+  /** Whether the bytes are held. */
+  readonly held?: boolean | undefined
+  readonly sort: (typeof SORTS)[number]
+  /** What the page before answered as `next`. */
+  readonly after?: string | undefined
+  readonly limit: number
+}
+
+/** An entry that was found. */
+export interface FoundEntry extends Entry {
+  /** Ms since the epoch. */
+  readonly lastUsed: number
+}
+
+/** A page of what was found. */
+export interface SearchPage {
+  readonly entries: readonly FoundEntry[]
+  /** How many there are on all pages. */
+  readonly total: number
+  readonly next: string | undefined
+}
+
+/** Rows at a time: a few ms. */
+const PIECE = 20_000
+const COLUMN = { name: 'name', used: 'usedAt', stored: 'storedAt', size: 'size' } as const
+
+interface Hit {
+  readonly id: number
+  readonly value: string | number
+}
+
+/** The place after which a page begins; undefined for one that is none. */
+function cursorOf(text: string | undefined): Hit | undefined {
+  try {
+    const [value, id]: unknown[] = JSON.parse(Buffer.from(text ?? '', 'base64url').toString('utf8'))
+    return (typeof value === 'string' || typeof value === 'number') && typeof id === 'number'
+      ? { value, id }
+      : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Makes the search of a catalogue. */
+export function createSearch(db: Database.Database, keep: <T>(held: T) => T) {
+  const sql = keep({
+    end: db.prepare<[number], { id: number }>(
+      `SELECT id FROM names WHERE id > ? ORDER BY id LIMIT 1 OFFSET ${PIECE - 1}`,
+    ),
+    row: db.prepare<[number], Row>('SELECT * FROM names WHERE id = ?'),
+    hits: new Map<string, Database.Statement<[object], Hit>>(),
+    counts: new Map<string, Database.Statement<[object], { count: number }>>(),
+  })
+  const prepared = <T>(
+    known: Map<string, Database.Statement<[object], T>>,
+    text: string,
+  ): Database.Statement<[object], T> => {
+    const found = known.get(text) ?? db.prepare<[object], T>(text)
+    known.set(text, found)
+    return found
+  }
+  return async (query: SearchQuery, isCurrent: () => boolean): Promise<SearchPage> => {
+    const { text, role, kind, held, sort, limit } = query
+    const after = cursorOf(query.after)
+    const column = COLUMN[sort]
+    const isUp = sort === 'name'
+    const rules = [
+      role === undefined ? undefined : 'role = @role',
+      kind === undefined ? undefined : "(name LIKE @prefix ESCAPE '\\' OR ownerKind = @kind)",
+      held === undefined ? undefined : 'held = @held',
+      text === undefined || text === ''
+        ? undefined
+        : "(name LIKE @like ESCAPE '\\' OR sourceUrl LIKE @like ESCAPE '\\' OR ownerId LIKE @like ESCAPE '\\')",
+    ].filter((rule) => rule !== undefined)
+    const where = ['id > @from', 'id <= @to', ...rules].join(' AND ')
+    const beyond =
+      after === undefined ? '' : ` AND (${column}, id) ${isUp ? '>' : '<'} (@afterValue, @afterId)`
+    const order = isUp ? `${column}, id` : `${column} DESC, id DESC`
+    const hits = prepared(
+      sql.hits,
+      `SELECT id, ${column} AS value FROM names WHERE ${where}${beyond} ORDER BY ${order} LIMIT @limit`,
+    )
+    const counts = prepared(sql.counts, `SELECT count(*) AS count FROM names WHERE ${where}`)
+    const plain = (given: string): string => given.replace(/[\\%_]/g, '\\$&')
+    const asked = {
+      role,
+      kind,
+      held: held === undefined ? undefined : Number(held),
+      prefix: `images/${plain(kind ?? '')}/%`,
+      like: `%${plain(text ?? '')}%`,
+      afterValue: after?.value,
+      afterId: after?.id,
+      limit: limit + 1,
+    }
+    let best: Hit[] = []
+    let total = 0
+    const isBefore = (a: Hit, b: Hit): number => {
+      const order = a.value < b.value ? -1 : a.value > b.value ? 1 : a.id - b.id
+      return isUp ? order : -order
+    }
+    for (let from = 0; isCurrent(); await breathe()) {
+      const to = sql.end.get(from)?.id
+      const piece = { ...asked, from, to: to ?? Number.MAX_SAFE_INTEGER }
+      total += counts.get(piece)?.count ?? 0
+      const found = hits.all(piece)
+      if (found.length > 0) best = [...best, ...found].sort(isBefore).slice(0, limit + 1)
+      if (to === undefined) break
+      from = to
+    }
+    const shown = best.slice(0, limit)
+    const last = shown.at(-1)
+    const entries = shown.flatMap(({ id }) => {
+      const row = sql.row.get(id)
+      return row === undefined ? [] : [{ ...toNamed(row).entry, lastUsed: row.usedAt }]
+    })
+    const next =
+      best.length > limit && last !== undefined
+        ? Buffer.from(JSON.stringify([last.value, last.id])).toString('base64url')
+        : undefined
+    return { entries, total, next }
+  }
+}
