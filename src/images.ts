@@ -3,9 +3,16 @@ import type { Fetcher } from './fetch/fetcher.js'
 import type { ProxyStatus } from './fetch/proxy-pool.js'
 import { type Admitted, createAdmission } from './images/admission.js'
 import { createArtworks, type DownloadRequest, type SaveImageResult } from './images/artworks.js'
-import { expire, type OptimizeOptions, type OptimizeResult, optimize } from './images/cleanup.js'
+import {
+  expire,
+  type OptimizeOptions,
+  type OptimizeResult,
+  type OptimizeWatch,
+  optimize,
+} from './images/cleanup.js'
 import type { Asking, Context, Counts, Obtained, Told } from './images/context.js'
 import { createDisplay } from './images/display.js'
+import { type Dossier, dossier, type Kept, keptOf } from './images/dossier.js'
 import { type Explained, explain } from './images/explain.js'
 import { createFlights } from './images/flights.js'
 import { createHosting } from './images/hosting.js'
@@ -23,7 +30,8 @@ import { sniff, typeOf } from './model/media-type.js'
 import type { Settings } from './options.js'
 import type { Means } from './sources/source.js'
 import type { UploadSource } from './sources/upload.js'
-import type { Store, StoreStats, VerifyOptions, VerifyReport } from './store/store.js'
+import type { SearchQuery } from './store/search.js'
+import type { Held, Store, StoreStats, VerifyOptions, VerifyReport } from './store/store.js'
 import type { UploadShelf, UploadStats } from './store/upload-shelf.js'
 import type { Transformer } from './transform/transformer.js'
 
@@ -300,11 +308,47 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     /** Why a picture is answered as it is. @throws ArtworkError `invalid` (400), `refused` (403) */
     explain: (target: { readonly address: Address | string } | { readonly url: string }): Explained =>
       explain(context, admission, target),
+    /** Looks through everything that is kept, uploads apart. */
+    search: async (
+      query: SearchQuery,
+    ): Promise<{ images: readonly Kept[]; total: number; next: string | undefined }> => {
+      const { entries, total, next } = await store.search(query)
+      return {
+        images: entries.map(({ lastUsed, ...entry }) => keptOf(context, entry, lastUsed)),
+        total,
+        next,
+      }
+    },
+    /** Everything that is known of a kept picture, by its name in the store; undefined where there is none. */
+    dossier: (name: string): Dossier | undefined => dossier(context, admission, name),
+    /** The bytes of a kept picture: of those made from it, the smallest that is at least so wide; itself else. */
+    keptBytes: async (
+      name: string,
+      atLeast: number,
+    ): Promise<(Held & { readonly entry: Entry }) | undefined> => {
+      const entry = store.find(name)
+      if (entry === undefined) return undefined
+      const made =
+        entry.role === 'original' && entry.width > atLeast
+          ? store
+              .select({ original: name, limit: LARGEST_BATCH })
+              .filter((one) => one.held && one.width >= atLeast && one.size < entry.size)
+              .sort((a, b) => a.width - b.width)
+          : []
+      for (const one of [...made.slice(0, 1), entry]) {
+        const held = await store.read(one)
+        if (held !== undefined) return { ...held, entry: one }
+      }
+      return undefined
+    },
+    /** What was asked for since start. */
+    requests: (): Readonly<Counts> => ({ ...counts }),
     /** Takes pictures in that are files already. @throws ArtworkError `invalid` (400) for a folder that is none */
     importFolder: (folder: string, options?: ImportOptions): Promise<ImportReport> =>
       importFolder(context, admission, folder, options),
     /** Removes what was not used for long, orphans and damaged copies. */
-    optimizeCache: (options?: OptimizeOptions): Promise<OptimizeResult> => optimize(context, options),
+    optimizeCache: (options?: OptimizeOptions, watch?: OptimizeWatch): Promise<OptimizeResult> =>
+      optimize(context, options, watch),
     /** Gives up what nobody looked at for so long, ms. Answers how many names. */
     expire: (kinds: readonly string[], maxIdle: number): Promise<number> => expire(context, kinds, maxIdle),
     /** Forgets everything that can be fetched again. */

@@ -33,14 +33,18 @@ import { createMemoryStore } from './store/memory-store.js'
 import type { Store } from './store/store.js'
 import { createUploadShelf, type UploadShelf } from './store/upload-shelf.js'
 import { withUploads } from './store/with-uploads.js'
+import { createRenderer } from './templates/dashboard.js'
 import { createQuestions, installFilters, type TemplateParts } from './templates/filters.js'
 import { createInProcess } from './transform/in-process.js'
 import { createWorkerPool } from './transform/worker-pool.js'
+import { createDashboardRouter } from './web/dashboard-router.js'
 import { type Condition, createHealthRouter } from './web/health-router.js'
 import { createHotAnswers } from './web/hot-answers.js'
 import { createImagesRouter } from './web/images-router.js'
 import { createLocalRouter } from './web/local-router.js'
 import { createManageRouter } from './web/manage-router.js'
+import { createManagement } from './web/management.js'
+import { createMeters } from './web/meters.js'
 import { createMetrics } from './web/metrics.js'
 import { createPlaceholderRouter } from './web/placeholders.js'
 import { addLink, preloadLink } from './web/preload.js'
@@ -180,10 +184,12 @@ export interface Artwork {
   /** `/health`, `/ready` and `/metrics`, for whoever watches the process. */
   readonly healthRouter: Router
   /**
-   * The management API, closed unless `manage.authorize` opens it; and, open to all, the JSON API's own description:
-   * `/openapi.json`, and `/docs` to read and try it. Mount it at `/api/images`.
+   * The management API, closed unless `manage.authorize` opens it, with the dashboard below `/dashboard`; and, open to
+   * all, the API's own description: `/openapi.json`, and `/docs` to read and try it. Mount it at `/api/images`.
    */
   readonly manageRouter: Router
+  /** The dashboard alone, for another mount path; closed as the management API is. */
+  readonly dashboardRouter: Router
   /** Adds the filters to a Nunjucks environment. */
   installTemplates(environment: Environment): void
   /**
@@ -218,6 +224,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   const uploadSource = settings.sources.find(isUploadSource)
   const { layer, shelf } = await openStore(settings, uploadSource)
   const metrics = createMetrics()
+  const meters = createMeters(now)
   const fetcher = metrics.timedFetcher(
     createFetcher({
       ...settings.fetch,
@@ -243,8 +250,8 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     settings,
     {
       store: layer.store,
-      fetcher,
-      transformer,
+      fetcher: meters.watchedFetcher(fetcher),
+      transformer: meters.watchedTransformer(transformer),
       uploads: uploadSource && shelf && { source: uploadSource, shelf },
     },
     {
@@ -287,6 +294,11 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     },
   )
 
+  meters.watch(() => {
+    const { bytes, memory } = layer.store.stats()
+    const { queued, running } = jobs.counts()
+    return { requests: images.requests(), bytes, memoryBytes: memory.bytes, queued, running }
+  })
   metrics.watch({ stats: images.stats, refresher: refresher.status, decoding: transformer.load })
 
   const hot = createHotAnswers(settings, {
@@ -346,6 +358,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   }
   const close = async (): Promise<void> => {
     for (const sweep of sweeps) clearInterval(sweep)
+    meters.close()
     await within(CLOSE_WITHIN, refresher.close().then(images.landed).then(exporter.settled))
     await exporter.close()
     fetcher.close()
@@ -371,6 +384,24 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     },
   }
   const questions = createQuestions(templates)
+  let appEnvironment: Environment | undefined
+  const management = createManagement(settings, {
+    images,
+    refresher,
+    jobs,
+    store: layer.store,
+    meters,
+  })
+  const dashboardRouter = createDashboardRouter(settings, {
+    management,
+    render: createRenderer(
+      viewsPath,
+      () => appEnvironment,
+      (environment) => installFilters(environment, templates),
+    ),
+    views: viewsPath,
+    reasons: async () => (await condition()).reasons,
+  })
   return {
     images: { ...images, clearCache },
     refresher: {
@@ -401,14 +432,12 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
       if (closing !== undefined || !hot.answer(req.url ?? '', req, res)) app(req, res)
     },
     healthRouter: createHealthRouter(condition, metrics),
-    manageRouter: createManageRouter(settings, {
-      images,
-      refresher,
-      jobs,
-      store: layer.store,
-      hasUploads: uploadSource !== undefined,
-    }),
-    installTemplates: (environment) => installFilters(environment, templates),
+    manageRouter: createManageRouter(settings, management, uploadSource !== undefined, dashboardRouter),
+    dashboardRouter,
+    installTemplates: (environment) => {
+      appEnvironment = environment
+      installFilters(environment, templates)
+    },
     preload: (res, subject, { kind, widths, format, sizes = '100vw', requireLocal } = {}) => {
       const asked = { kind, widths, format, require_local: requireLocal }
       const { url, from, srcset } = questions.imageData(subject, asked)

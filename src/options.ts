@@ -78,6 +78,7 @@ const asPools = (given: unknown): unknown =>
     ? { pools: given }
     : given
 
+const template = z.string().min(1).optional()
 const RULE_DEFAULTS = { jitter: 300_000, options: {} as Record<string, unknown> }
 const rule = z.strictObject({
   cron: z.string().min(1),
@@ -197,6 +198,18 @@ export const optionsSchema = z.strictObject({
         isFunction,
         'must be a function of a request',
       ).optional(),
+      templates: z
+        .strictObject({
+          layout: template,
+          overview: template,
+          images: template,
+          image: template,
+          jobs: template,
+          job: template,
+          failures: template,
+          problem: template,
+        })
+        .prefault({}),
     })
     .prefault({}),
   export: z

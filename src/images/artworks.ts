@@ -21,6 +21,11 @@ export interface DownloadRequest {
   readonly entityId: EntityId
   /** Fetch even when the same URL is held already. @default false */
   readonly force?: boolean
+  /**
+   * An earlier attempt was cut short, perhaps between keeping the picture and telling the repository: what is held is
+   * told once more. @default false
+   */
+  readonly again?: boolean
   /** Values for the other names in the kind's path template. */
   readonly params?: Readonly<Record<string, EntityId>>
 }
@@ -137,7 +142,7 @@ export function createArtworks(
     }
   }
   const downloadTo = async (request: DownloadRequest, asker?: AbortSignal): Promise<SaveImageResult> => {
-    const { sourceUrl, entityType, entityId, force = false, params } = request
+    const { sourceUrl, entityType, entityId, force = false, again = false, params } = request
     const kind = kindOf(entityType)
     const ownerId = entityIdText(entityId)
     if (sourceUrl === null || sourceUrl === undefined || sourceUrl === '')
@@ -147,7 +152,12 @@ export function createArtworks(
     const path = pathFor(kind, entityId, params)
     const before = store.find(artworkName(path))
     if (!force && before?.held && before.sourceUrl === sourceUrl && (await store.read(before)) !== undefined)
-      return report('cached', path, before, 'none')
+      return report(
+        'cached',
+        path,
+        before,
+        again ? await save(kind.kind, ownerId, sourceUrl, path, before) : 'none',
+      )
     if (force) await originals.refresh(original, true)
     const place: Place = {
       name: artworkName(path),

@@ -21,21 +21,36 @@ export interface OptimizeResult {
   readonly corrupt: number
 }
 
+/** Why something goes. */
+export type Verdict = 'expired' | 'orphaned' | 'corrupt'
+
+/** How a clean-up is followed, and stopped. */
+export interface OptimizeWatch {
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: ((done: number, total: number) => void) | undefined
+  /** Told of everything that goes, or would. */
+  readonly onGoing?: ((name: string, why: Verdict) => void) | undefined
+}
+
 const DAY = 86_400_000
 const PAGE = 200
 
-type Verdict = 'expired' | 'orphaned' | 'corrupt' | 'kept'
-
 /** Removes what is not needed any more; an original stays while something that was made from it is kept. */
-export async function optimize(context: Context, options: OptimizeOptions = {}): Promise<OptimizeResult> {
+export async function optimize(
+  context: Context,
+  options: OptimizeOptions = {},
+  { signal, onProgress, onGoing }: OptimizeWatch = {},
+): Promise<OptimizeResult> {
   const { maxAgeDays = 90, dryRun = false } = options
   const { settings, store } = context
   const now = settings.now()
   const count = { expired: 0, orphaned: 0, corrupt: 0, kept: 0 }
-  const going: Entry[] = []
+  const going: string[] = []
+  const total = store.stats().names
+  let seen = 0
   const contents = new Map<string, { size: number; kept: boolean }>()
 
-  const judge = async (entry: Entry, orphans: ReadonlySet<string>): Promise<Verdict> => {
+  const judge = async (entry: Entry, orphans: ReadonlySet<string>): Promise<Verdict | 'kept'> => {
     if (orphans.has(entry.name)) return 'orphaned'
     if (entry.held && (await store.read(entry)) === undefined) return 'corrupt'
     const unused = now - (store.lastUsed(entry.name) ?? entry.storedAt) > maxAgeDays * DAY
@@ -47,15 +62,21 @@ export async function optimize(context: Context, options: OptimizeOptions = {}):
     for (const entry of page) {
       const verdict = await judge(entry, orphans)
       count[verdict] += 1
-      if (verdict !== 'kept') going.push(entry)
+      if (verdict !== 'kept') {
+        going.push(entry.name)
+        onGoing?.(entry.name, verdict)
+      }
       const known = contents.get(entry.digest)
       contents.set(entry.digest, { size: entry.size, kept: (known?.kept ?? false) || verdict === 'kept' })
     }
+    seen += page.length
+    onProgress?.(Math.min(seen, total), total)
     const last = page.at(-1)
-    if (last === undefined || page.length < PAGE) break
+    if (last === undefined || page.length < PAGE || signal?.aborted) break
     after = last.name
+    await breathe()
   }
-  if (!dryRun) for (const entry of going) await store.remove(entry.name)
+  if (!dryRun && !signal?.aborted) for (const name of going) await store.remove(name)
   const freedBytes = [...contents.values()].reduce((sum, { size, kept }) => sum + (kept ? 0 : size), 0)
   return { removed: going.length, freedBytes, ...count }
 }

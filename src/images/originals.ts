@@ -61,10 +61,10 @@ export function createOriginals(context: Context) {
   const { settings, store, fetcher, transformer, flights, counts, tell } = context
   const now = () => settings.now()
 
-  /** What another process learned about an original while this one waited for its turn. */
-  const learned = (name: string, held: Entry | undefined): Known | undefined => {
+  /** What another process learned about an original before this one had its turn. */
+  const learned = (name: string, before: Entry | undefined): Known | undefined => {
     const entry = store.find(name)
-    const isNews = entry?.held === true && (held === undefined || entry.checkedAt > held.checkedAt)
+    const isNews = entry?.held === true && (before === undefined || entry.checkedAt > before.checkedAt)
     return isNews ? { entry } : undefined
   }
   const ask = async (
@@ -91,12 +91,16 @@ export function createOriginals(context: Context) {
       throw error
     }
   }
-  /** Fetches, or asks whether the copy held is still right. Failures are remembered, and answered at once while they stand. */
+  /**
+   * Fetches, or asks whether the copy held is still right. Failures are remembered, and answered at once while they stand.
+   * @param before what the asker knew of it, where that is not what is asked about
+   */
   const consult = async (
     original: Original,
     held: Entry | undefined,
     insist: boolean,
     asker?: AbortSignal,
+    before = held,
   ): Promise<Known> => {
     const name = imageName(original.text)
     const key = `${name}${held === undefined ? '' : '?'}`
@@ -106,7 +110,10 @@ export function createOriginals(context: Context) {
       async (signal) => {
         const turn = await store.turn(name, signal)
         try {
-          return (turn.waited && learned(name, held)) || (await ask(original, held, insist, signal))
+          // What was missing may have been fetched since it was looked for, by who ended before a turn was asked for.
+          const mayBeThere = turn.waited || (held === undefined && !insist)
+          const news = mayBeThere ? learned(name, before) : undefined
+          return news ?? (await ask(original, held, insist, signal))
         } finally {
           turn.end()
         }
@@ -272,7 +279,7 @@ export function createOriginals(context: Context) {
       if (original.source.isHosted)
         throw new ArtworkError('unavailable', 'the image cannot be read', { retryAfter: 60 })
       if (options.onlyIfCached) return forbidAsking()
-      const again = await consult(original, undefined, false, options.signal)
+      const again = await consult(original, undefined, false, options.signal, known.entry)
       if (again.bytes !== undefined) return { ...again, bytes: again.bytes, from: 'upstream' }
       const fetched = await store.read(again.entry)
       if (fetched === undefined) throw new ArtworkError('bad_answer', 'the source sent nothing')

@@ -90,6 +90,7 @@ const RESERVED = new Set([
   'events',
   'docs',
   'dashboard',
+  'failures',
   'export',
   'import',
   'schedules',

@@ -6,7 +6,7 @@ import { ArtworkError, asArtworkError } from '../model/errors.js'
 import { readSubject, type Subject } from '../model/subject.js'
 import type { Settings } from '../options.js'
 import type { Exporter } from '../store/export.js'
-import type { Job } from '../store/job.js'
+import type { Job, NewJob } from '../store/job.js'
 import type { JobStore } from '../store/job-store.js'
 import type { Store } from '../store/store.js'
 import { downloadKey, type Refresher } from './refresher.js'
@@ -24,6 +24,8 @@ export interface KindsContext {
 }
 
 const PAGE = 200
+/** So many names are told of in what came of a job. */
+const MOST_TOLD = 200
 const LOOK_EVERY = 200
 
 const listOf = (value: unknown): readonly string[] | undefined =>
@@ -78,7 +80,8 @@ export function createKinds({
   }
   /** Queues the pictures of some entities that are missing, changed, or failed and due. */
   const queueSome = async (kind: string, entities: readonly unknown[], force: boolean, parent: number) => {
-    const wanted = []
+    const wanted: NewJob[] = []
+    const isNeeded = new Map<string, () => boolean>()
     const count = { seen: 0, unreadable: 0 }
     for (const entity of entities)
       try {
@@ -91,13 +94,20 @@ export function createKinds({
         if (!force && isCurrent && lacksPath) await images.artworks.tellRecord(local)
         if (!force && (isCurrent || refresher().isResting(downloadKey(kind, id), sourceUrl))) continue
         const request = { sourceUrl, entityType: kind, entityId: id, params, force }
-        wanted.push(refresher().prepare(request, 'low', parent))
+        const job = refresher().prepare(request, 'low', parent)
+        wanted.push(job)
+        isNeeded.set(
+          job.key,
+          () => force || images.artworks.findEntity(known, id, params)?.entry.sourceUrl !== sourceUrl,
+        )
       } catch (error) {
         // One record that cannot be read is no reason to leave the others.
         count.unreadable += 1
         settings.logger.debug({ err: error, kind }, 'artwork: an entity could not be read')
       }
-    return { ...count, queued: jobs.addMany(wanted) }
+    const queued = jobs.addMany(wanted, ({ key }) => isNeeded.get(key)?.() !== false)
+    if (queued === undefined) throw new ArtworkError('unavailable', 'the queue could not be written')
+    return { ...count, queued }
   }
   /** Waits until what a job asked for has been done, by whomever. */
   const settled = async (job: Job, total: number, { signal, progress }: Tools) => {
@@ -112,7 +122,9 @@ export function createKinds({
     const payload = fieldsOf(job.payload)
     if (repository?.list === undefined)
       return { state: 'failed', reason: 'unavailable', error: 'the repository cannot list entities' }
-    const sum = { seen: 0, unreadable: 0, queued: 0 }
+    // A process may have died at this very job: what it asked for has been asked for.
+    const before = Object.values(jobs.children(job.id)).reduce((all, count) => all + count, 0)
+    const sum = { seen: 0, unreadable: 0, queued: before }
     for (const kind of kindsIn(payload))
       for await (const some of entitiesOf(kind)) {
         if (tools.signal.aborted) return { state: 'cancelled' }
@@ -227,10 +239,19 @@ export function createKinds({
       ? { state: 'failed', error: 'nothing could be made', result }
       : { state: 'done', result }
   }
-  const cleanup: Work = async (job) => {
+  const cleanup: Work = async (job, tools) => {
     const { dryRun, maxAgeDays } = fieldsOf(job.payload)
     const days = typeof maxAgeDays === 'number' ? { maxAgeDays } : {}
-    return { state: 'done', result: await images.optimizeCache({ dryRun: dryRun === true, ...days }) }
+    const going: { readonly name: string; readonly why: string }[] = []
+    const onGoing = (name: string, why: string): void => {
+      if (going.length < MOST_TOLD) going.push({ name, why })
+    }
+    const { signal, progress: onProgress } = tools
+    const result = await images.optimizeCache(
+      { dryRun: dryRun === true, ...days },
+      { signal, onProgress, onGoing },
+    )
+    return signal.aborted ? { state: 'cancelled' } : { state: 'done', result: { ...result, going } }
   }
   const verify: Work = async (_job, tools) => {
     const total = images.stats().names

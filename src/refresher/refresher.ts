@@ -150,7 +150,7 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
   }
   const download: Work = async (job, { signal }) => {
     const payload = job.payload as DownloadPayload
-    const result = await work.download(payload, signal)
+    const result = await work.download({ ...payload, again: job.attempts > 1 }, signal)
     if (result.status !== 'failed') {
       jobs.rests.clear(job.key)
       const { status, localPath, url, width, height, bytes, digest, repository } = result

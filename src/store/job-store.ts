@@ -147,17 +147,22 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
     /** Queues a piece of work. One that is queued already is raised to a higher priority. */
     add: (job: NewJob): Added =>
       ask<Added>(() => immediately(() => addOne(job, true)), { accepted: false, reason: 'full' }),
-    /** Queues many that one piece of work asks for: its own bound is their number. Answers how many were new. */
-    addMany: (jobs: readonly NewJob[]): number =>
-      ask(
+    /**
+     * Queues many that one piece of work asks for: its own bound is their number. Answers how many were new,
+     * undefined where that could not be written down.
+     * @param isWanted asked of what is not open, while nobody can end anything: another may have done it by now
+     */
+    addMany: (jobs: readonly NewJob[], isWanted: (job: NewJob) => boolean = () => true): number | undefined =>
+      ask<number | undefined>(
         () =>
           immediately(() => {
             const parent = jobs[0]?.parent
             // Who asks was told to stop.
             if (parent !== undefined && sql.get.get(parent)?.wish === 'cancel') return 0
-            return jobs.filter((job) => addOne(job, false).accepted).length
+            const isOpenOrWanted = (job: NewJob) => sql.open.get(job.key) !== undefined || isWanted(job)
+            return jobs.filter((job) => isOpenOrWanted(job) && addOne(job, false).accepted).length
           }),
-        0,
+        undefined,
       ),
     /** Takes what is to be done next, for this process alone. @param spared hosts that have enough to do */
     take: (lane: Lane, limit: number, spared: readonly string[]): readonly Job[] =>

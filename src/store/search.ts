@@ -10,6 +10,9 @@ import { type Row, toNamed } from './rows.js'
 /** What names can be sorted by; all but `name` begin with the largest, or latest. */
 export const SORTS = ['name', 'used', 'stored', 'size'] as const
 
+/** What names may be. */
+export const ROLES = ['original', 'rendition', 'artwork'] as const satisfies readonly Role[]
+
 /** Which names to look for. */
 export interface SearchQuery {
   /** Part of a name, a source URL or an entity's id; case does not count. */

@@ -2,66 +2,38 @@
  * The management API (PARITY 40): what is kept and how it fares, pictures of entities, long jobs, and why a picture is
  * answered as it is. Closed unless the app opens it; what changes something is refused to other sites.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import express, { type Request, type Router } from 'express'
-import { z } from 'zod'
-import type { Images } from '../images.js'
+import type { z } from 'zod'
 import { pathSegments } from '../model/address.js'
-import type { EntityKind } from '../model/entity.js'
 import { ArtworkError } from '../model/errors.js'
 import { jsonReply, plainReply, type Reply, replyToMethod } from '../model/reply.js'
-import type { EntityLike } from '../model/repository.js'
-import { readSubject } from '../model/subject.js'
 import type { Settings } from '../options.js'
-import type { Refresher } from '../refresher/refresher.js'
+import type { RefresherStatus } from '../refresher/refresher.js'
 import type { Job } from '../store/job.js'
-import type { JobStore } from '../store/job-store.js'
-import type { Store } from '../store/store.js'
 import { docsPage, docsScript } from './docs-page.js'
-import { answerJson, BadBody, isCrossSite, readJson } from './json-api.js'
+import { answerJson, BadBody, readJson } from './json-api.js'
+import {
+  type AskedJob,
+  isAskedJob,
+  JOB_BODIES,
+  keptAnswer,
+  type Management,
+  searchQuery,
+} from './management.js'
 import { openApiDocument } from './openapi.js'
 import { readUrl } from './reply-router.js'
+import { problemsOf, purgeBody } from './schemas.js'
 import { goneSignal, send } from './send.js'
+import { type ServerEvent, sendEvents } from './server-events.js'
 
-/** What the API manages. */
-export interface Managed {
-  readonly images: Images
-  readonly refresher: Refresher
-  readonly jobs: Pick<JobStore, 'rests'>
-  readonly store: Pick<Store, 'owned'>
-  readonly hasUploads: boolean
-}
-
-const HOW_TO_OPEN =
-  'the management API is closed: give createArtwork({ manage: { authorize } }) a function that says who may use it, or set ARTWORK_MANAGE_TOKEN for the service'
 const LIST = { limit: 50, most: 500 }
 const TIMEOUT = 30_000
 
-const kindsBody = z.object({ kinds: z.array(z.string()).optional(), force: z.boolean().optional() })
-const BODIES = {
-  sync: kindsBody,
-  validate: kindsBody.pick({ kinds: true }),
-  cleanup: z.object({ dryRun: z.boolean().optional(), maxAgeDays: z.number().nonnegative().optional() }),
-  refresh: z.object({ perMinute: z.number().positive().optional() }),
-  verify: z.object({}),
-  export: z.object({ overwrite: z.boolean().optional() }),
-  warm: z.object({
-    addresses: z.array(z.string()).min(1).max(100_000),
-    variants: z.array(z.string()).max(100).optional(),
-  }),
-} as const
-const purgeBody = z.union([
-  z.object({ address: z.string() }),
-  z.object({ url: z.string() }),
-  z.object({ tag: z.string() }),
-  z.object({ entity: z.object({ kind: z.string(), id: z.union([z.string(), z.number()]) }) }),
-])
-type JobKind = keyof typeof BODIES
-const isJobKind = (name: string): name is JobKind => Object.hasOwn(BODIES, name)
+const time = (at: number | undefined) => (at === undefined ? undefined : new Date(at).toISOString())
 
 /** A job as the API tells of it. Times in ISO 8601. */
 export function jobAnswer(job: Job): Record<string, unknown> {
-  const time = (at: number | undefined) => (at === undefined ? undefined : new Date(at).toISOString())
   return {
     id: String(job.id),
     kind: job.kind,
@@ -83,37 +55,35 @@ export function jobAnswer(job: Job): Record<string, unknown> {
   }
 }
 
+/** How the queue stands, as the API tells of it. */
+export const statusAnswer = ({ schedules, ...status }: RefresherStatus): Record<string, unknown> => ({
+  ...status,
+  schedules: schedules.map(({ kind, cron, timezone, nextRun, lastRun, lastJob, refused }) => ({
+    kind,
+    cron,
+    ...(timezone !== undefined && { timezone }),
+    next_run: time(nextRun),
+    last_run: time(lastRun) ?? null,
+    last_job: lastJob ?? null,
+    refused,
+  })),
+})
+
 type Handler = (req: Request, res: ServerResponse) => Promise<Reply | undefined>
 
-/** Makes the router; mount it at `/api/images`. */
-export function createManageRouter(settings: Settings, managed: Managed): Router {
-  const { images, refresher, jobs, store } = managed
-  const { kinds, repository, logger, manage } = settings
-  const document = openApiDocument(settings, managed.hasUploads)
+/** Makes the router; mount it at `/api/images`. @param dashboard answers what is below `/dashboard` */
+export function createManageRouter(
+  settings: Settings,
+  management: Management,
+  hasUploads: boolean,
+  dashboard: Router,
+): Router {
+  const { kinds } = settings
+  const { missing, kindNamed } = management
 
-  const allow = async (req: IncomingMessage): Promise<void> => {
-    if (manage.authorize === undefined) throw new ArtworkError('refused', HOW_TO_OPEN)
-    let isAllowed = false
-    try {
-      isAllowed = (await manage.authorize(req)) === true
-    } catch (error) {
-      logger.error({ err: error }, 'artwork: manage.authorize failed')
-    }
-    if (!isAllowed) throw new ArtworkError('refused', 'not authorised')
-    if (req.method !== 'GET' && req.method !== 'HEAD' && isCrossSite(req, true))
-      throw new ArtworkError('refused', 'requests of other sites are not taken')
-  }
-  const missing = (what: string): never => {
-    throw new ArtworkError('unknown_image', `there is no such ${what}`)
-  }
-  const kindNamed = (name: string): EntityKind => {
-    const found = [...kinds.values()].find(({ kind, alias }) => kind === name || alias === name)
-    return found ?? missing('kind of entity')
-  }
-  const accepted = (req: Request, id: number): Reply => {
-    const job = refresher.get(id) ?? missing('job')
+  const accepted = (req: Request, job: Job): Reply => {
     const reply = jsonReply(202, { job: jobAnswer(job) })
-    return { ...reply, headers: { ...reply.headers, Location: `${req.baseUrl}/jobs/${id}` } }
+    return { ...reply, headers: { ...reply.headers, Location: `${req.baseUrl}/jobs/${job.id}` } }
   }
   const bodyOf = async <T extends z.ZodType>(req: Request, schema: T): Promise<z.output<T>> => {
     const isEmpty =
@@ -124,79 +94,28 @@ export function createManageRouter(settings: Settings, managed: Managed): Router
     }
     return readJson(req, schema, { timeout: TIMEOUT, maxBytes: 8 * 1024 ** 2 })
   }
-
-  /** The app's record of an entity, and what is held of its picture. */
-  const look = async (kind: EntityKind, id: string) => {
-    let record: EntityLike | undefined
-    let subject = readSubject({ id }, kind.kind, kinds)
-    try {
-      // What an app answers for "there is none" may be anything that is no record.
-      const found: unknown = await repository?.find?.(kind.kind, id)
-      if (isRecord(found)) {
-        record = found
-        subject = readSubject(found, kind.kind, kinds)
-      }
-    } catch (error) {
-      logger.warn({ err: error }, 'artwork: the repository could not be asked')
-    }
-    const { sourceUrl, params } = subject
-    const local = images.artworks.findEntity(kind, id, params)
-    return { record, sourceUrl, params, local }
-  }
-  const nameIn = (record: EntityLike | undefined): string | null => {
-    for (const field of ['username', 'name', 'title', 'display_name']) {
-      const value = record?.[field]
-      if (typeof value === 'string') return value
-    }
-    return null
-  }
-  const entity = async (kind: EntityKind, id: string): Promise<Reply> => {
-    const { record, sourceUrl, local } = await look(kind, id)
-    if (record === undefined && local === undefined) return missing(kind.alias ?? kind.kind)
-    const url = local === undefined ? (sourceUrl ?? null) : images.artworks.urlOf(local.path, local.entry)
-    const cached = local !== undefined
-    if (kind.kind === 'category') return jsonReply(200, { category_name: id, image_url: url, cached })
+  const entity = async (name: string, id: string): Promise<Reply> => {
+    const found = await management.entity(kindNamed(name), id)
+    const { kind, alias } = found.kind
+    const about = { image_url: found.url, cached: found.isCached }
+    if (kind === 'category') return jsonReply(200, { category_name: id, ...about })
     return jsonReply(200, {
-      [`${kind.alias ?? kind.kind}_id`]: isWhole(id) ? Number(id) : id,
-      username: nameIn(record),
-      image_url: url,
-      original_image_url: sourceUrl ?? local?.entry.sourceUrl ?? null,
-      cached,
+      [`${alias ?? kind}_id`]: isWhole(id) ? Number(id) : id,
+      username: found.name,
+      image_url: found.url,
+      original_image_url: found.sourceUrl,
+      cached: found.isCached,
     })
   }
-  const download = async (req: Request, kind: EntityKind, id: string): Promise<Reply> => {
-    const { record, sourceUrl, params, local } = await look(kind, id)
-    if (record === undefined && local === undefined) return missing(kind.alias ?? kind.kind)
-    const url = sourceUrl ?? local?.entry.sourceUrl
-    if (url === undefined)
-      throw new ArtworkError('invalid', `the ${kind.alias ?? kind.kind} has no image URL`)
-    const wanted = { sourceUrl: url, entityType: kind.kind, entityId: id, params, force: true }
-    const queued = refresher.request(wanted, 'high')
-    if (queued.accepted || queued.id !== undefined) return accepted(req, Number(queued.id))
-    throw new ArtworkError('unavailable', `nothing can be queued: ${queued.reason}`, { retryAfter: 5 })
-  }
-
   const stats = async (): Promise<Reply> => {
-    const all = images.stats()
-    const owned = new Map(store.owned().map((one) => [one.kind, one]))
-    const failed = jobs.rests.byKind()
-    const byKind = Object.fromEntries(
-      [...kinds.keys()].map((kind) => [
-        kind,
-        {
-          cached: owned.get(kind)?.count ?? 0,
-          failed: failed.get(kind) ?? 0,
-          bytes: owned.get(kind)?.bytes ?? 0,
-        },
-      ]),
-    )
-    const sum = (pick: 'cached' | 'failed') =>
-      Object.values(byKind).reduce((total, one) => total + one[pick], 0)
+    const all = management.stats()
+    const byKind = management.byKind()
+    const sum = (pick: 'cached' | 'failed') => byKind.reduce((total, one) => total + one[pick], 0)
     return jsonReply(200, {
-      kinds: byKind,
+      kinds: Object.fromEntries(byKind.map(({ kind, ...numbers }) => [kind, numbers])),
       totals: { cached: sum('cached'), failed: sum('failed'), bytes: all.bytes, names: all.names },
       store: all,
-      queue: refresher.status(),
+      queue: statusAnswer(management.status()),
     })
   }
   const listJobs = async (req: Request): Promise<Reply> => {
@@ -208,7 +127,7 @@ export function createManageRouter(settings: Settings, managed: Managed): Router
     if (state !== undefined && !['queued', 'running', 'done', 'failed', 'cancelled'].includes(state))
       throw new ArtworkError('invalid', 'state must be queued, running, done, failed or cancelled')
     const limit = Math.min(Math.max(numberIn(query.get('limit')) ?? LIST.limit, 1), LIST.most)
-    const found = refresher.list({
+    const found = management.jobs({
       limit,
       ...(state !== undefined && { state: state as Job['state'] }),
       ...(kind !== undefined && { kind }),
@@ -219,52 +138,35 @@ export function createManageRouter(settings: Settings, managed: Managed): Router
     return jsonReply(200, { jobs: found.map(jobAnswer), next: last === undefined ? null : String(last.id) })
   }
   const job = async (id: string): Promise<Reply> => {
-    const found = refresher.get(numberIn(id) ?? -1) ?? missing('job')
-    return jsonReply(200, { job: jobAnswer(found), children: refresher.children(found.id) })
+    const found = management.job(id)
+    return jsonReply(200, { job: jobAnswer(found.job), children: found.children })
   }
   const change = async (req: Request, id: string, verb: 'cancel' | 'retry'): Promise<Reply> => {
-    const number = numberIn(id) ?? -1
-    const found = refresher.get(number) ?? missing('job')
-    if (!refresher[verb](number))
-      return jsonReply(409, {
-        detail: `a job that is ${found.state} cannot be ${verb === 'cancel' ? 'cancelled' : 'tried again'}`,
-      })
-    return accepted(req, number)
+    const { job: found, isDone } = management.change(id, verb)
+    if (isDone) return accepted(req, found)
+    return jsonReply(409, {
+      detail: `a job that is ${found.state} cannot be ${verb === 'cancel' ? 'cancelled' : 'tried again'}`,
+    })
   }
   /** A job's progress as server-sent events, until it has ended. */
   const follow = async (req: Request, res: ServerResponse, id: string): Promise<undefined> => {
-    const number = numberIn(id) ?? -1
-    if (refresher.get(number) === undefined) missing('job')
-    res.writeHead(200, {
-      'Content-Type': 'text/event-stream; charset=utf-8',
-      'Cache-Control': 'no-store',
-      'X-Content-Type-Options': 'nosniff',
-      'X-Accel-Buffering': 'no',
-    })
-    if (req.method === 'HEAD') {
-      res.end()
-      return undefined
-    }
-    for await (const one of refresher.watch(number, goneSignal(res)))
-      res.write(`id: ${one.id}\nevent: job\ndata: ${JSON.stringify(jobAnswer(one))}\n\n`)
-    res.end()
-    return undefined
+    management.job(id)
+    return sendEvents(req, res, tell(management.watch(id, goneSignal(res))))
   }
-  const start = async (req: Request, kind: JobKind): Promise<Reply> => {
-    const payload = await bodyOf(req, BODIES[kind])
+  const events = async (req: Request, res: ServerResponse): Promise<undefined> =>
+    sendEvents(req, res, tellAll(management.events(goneSignal(res))))
+  const start = async (req: Request, kind: AskedJob): Promise<Reply> => {
+    const payload = await bodyOf(req, JOB_BODIES[kind])
     const named = 'kinds' in payload ? (payload.kinds ?? []) : []
     const unknown = named.filter((name) => !kinds.has(name))
     if (unknown.length > 0)
       throw new BadBody([
         { loc: ['body', 'kinds'], msg: `no kinds of entity: ${unknown.join(', ')}`, type: 'value_error' },
       ])
-    // The same work is not done twice at once; other parameters are other work.
-    const queued = refresher.run(kind, payload)
-    if (queued.accepted || queued.id !== undefined) return accepted(req, Number(queued.id))
-    throw new ArtworkError('unavailable', `nothing can be queued: ${queued.reason}`, { retryAfter: 5 })
+    return accepted(req, management.start(kind, payload))
   }
   const purge = async (req: Request): Promise<Reply> => {
-    const { removed, urls, tags } = await images.purge(await bodyOf(req, purgeBody))
+    const { removed, urls, tags } = await management.purge(await bodyOf(req, purgeBody))
     return jsonReply(200, { removed, urls, tags })
   }
   const explain = async (req: Request): Promise<Reply> => {
@@ -273,7 +175,44 @@ export function createManageRouter(settings: Settings, managed: Managed): Router
     const url = query.get('url')
     if (address === null && url === null)
       throw new ArtworkError('invalid', 'explain needs an address or a url')
-    return jsonReply(200, images.explain(address === null ? { url: url ?? '' } : { address }))
+    return jsonReply(200, management.explain(address === null ? { url: url ?? '' } : { address }))
+  }
+  const listImages = async (req: Request): Promise<Reply> => {
+    const given = Object.fromEntries(readUrl(req.url).query)
+    const parsed = searchQuery.safeParse(given)
+    if (!parsed.success) {
+      const told = problemsOf(parsed.error, given).map(({ loc, msg }) => `${loc.slice(1).join('.')}: ${msg}`)
+      throw new ArtworkError('invalid', told.join('; '))
+    }
+    const { images, total, next } = await management.search(parsed.data)
+    return jsonReply(200, { images: images.map(keptAnswer), total, next: next ?? null })
+  }
+  const image = async (name: string): Promise<Reply> => {
+    const found = management.image(name)
+    return jsonReply(200, {
+      image: keptAnswer(found.image),
+      original: found.original === undefined ? null : keptAnswer(found.original),
+      made: found.made.map(keptAnswer),
+      history: found.history.map(({ at, ...item }) => ({ at: time(at), ...item })),
+      why: found.why ?? null,
+    })
+  }
+  const failures = async (req: Request): Promise<Reply> => {
+    const { query } = readUrl(req.url)
+    const limit = Math.min(Math.max(numberIn(query.get('limit')) ?? LIST.limit, 1), LIST.most)
+    const { failures: found, next } = management.failures(query.get('after') ?? '', limit)
+    return jsonReply(200, {
+      failures: found.map(({ at, nextTry, ...failure }) => ({
+        ...failure,
+        at: time(at),
+        next_try: time(nextTry),
+      })),
+      next: next ?? null,
+    })
+  }
+  const setPaused = async (isPaused: boolean): Promise<Reply> => {
+    management.setPaused(isPaused)
+    return jsonReply(200, { queue: statusAnswer(management.status()) })
   }
 
   const page = (text: string, type: string, policy: string): Reply =>
@@ -284,23 +223,38 @@ export function createManageRouter(settings: Settings, managed: Managed): Router
   const PAGE_POLICY =
     "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; connect-src 'self'; img-src 'self' data: blob:; form-action 'none'; frame-ancestors 'self'; base-uri 'none'"
   /** What tells of the API and of nothing that is kept: open to all. */
-  const open: Readonly<Record<string, () => Reply>> = {
-    'openapi.json': () => jsonReply(200, document),
-    docs: () => page(docsPage(document), 'text/html', PAGE_POLICY),
+  const open: Readonly<Record<string, (document: ReturnType<typeof openApiDocument>) => Reply>> = {
+    'openapi.json': (document) => jsonReply(200, document),
+    docs: (document) => page(docsPage(document), 'text/html', PAGE_POLICY),
     'docs.js': () => page(docsScript, 'text/javascript', "default-src 'none'"),
   }
+  const documents = new Map<string, ReturnType<typeof openApiDocument>>()
+  const documentAt = (mount: string): ReturnType<typeof openApiDocument> => {
+    const known = documents.get(mount) ?? openApiDocument(settings, hasUploads, mount)
+    if (documents.size < 10) documents.set(mount, known)
+    return known
+  }
 
+  const single: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
+    stats: { GET: stats },
+    jobs: { GET: listJobs },
+    images: { GET: listImages },
+    failures: { GET: failures },
+    explain: { GET: explain },
+    events: { GET: events },
+    purge: { POST: purge },
+    pause: { POST: () => setPaused(true) },
+    resume: { POST: () => setPaused(false) },
+  }
   /** The verbs of a path; undefined where there is nothing. */
   const routeOf = (segments: readonly string[]): Readonly<Record<string, Handler>> | undefined => {
     const [first = '', second, third, ...rest] = segments
-    if (rest.length > 0) return undefined
     if (second === undefined) {
-      if (first === 'stats') return { GET: stats }
-      if (first === 'jobs') return { GET: listJobs }
-      if (first === 'explain') return { GET: explain }
-      if (first === 'purge') return { POST: purge }
-      return isJobKind(first) ? { POST: (req) => start(req, first) } : undefined
+      if (Object.hasOwn(single, first)) return single[first]
+      return isAskedJob(first) ? { POST: (req) => start(req, first) } : undefined
     }
+    if (first === 'images') return { GET: () => image(segments.slice(1).join('/')) }
+    if (rest.length > 0) return undefined
     if (first === 'jobs') {
       if (third === undefined) return { GET: () => job(second) }
       if (third === 'events') return { GET: (req, res) => follow(req, res, second) }
@@ -308,25 +262,25 @@ export function createManageRouter(settings: Settings, managed: Managed): Router
         ? { POST: (req) => change(req, second, third) }
         : undefined
     }
-    if (third === undefined) return { GET: () => entity(kindNamed(first), second) }
-    return third === 'download' ? { POST: (req) => download(req, kindNamed(first), second) } : undefined
+    if (third === undefined) return { GET: () => entity(first, second) }
+    return third === 'download'
+      ? { POST: async (req) => accepted(req, await management.download(kindNamed(first), second)) }
+      : undefined
   }
 
   const router = express.Router()
+  router.use('/dashboard', dashboard)
   router.use((req, res, next) => {
     const segments = pathSegments(readUrl(req.url).path.replace(/(?<=.)\/$/, ''))
     const shown = segments?.length === 1 ? segments[0] : undefined
     const method = req.method === 'HEAD' ? 'GET' : req.method
     if (shown !== undefined && Object.hasOwn(open, shown)) {
-      send(
-        req,
-        res,
-        method === 'GET' ? (open[shown]?.() ?? replyToMethod(method, '')) : replyToMethod(method, ''),
-      )
+      const reply = method === 'GET' ? open[shown]?.(documentAt(req.baseUrl)) : undefined
+      send(req, res, reply ?? replyToMethod(method, ''))
       return
     }
     answerJson(req, res, settings, async () => {
-      await allow(req)
+      await management.allow(req)
       const route = segments && routeOf(segments)
       if (route === undefined) return missing('route')
       const handler = Object.hasOwn(route, method) ? route[method] : undefined
@@ -339,8 +293,17 @@ export function createManageRouter(settings: Settings, managed: Managed): Router
   return router
 }
 
-const isRecord = (value: unknown): value is EntityLike =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
+async function* tell(jobs: AsyncIterable<Job>): AsyncGenerator<ServerEvent> {
+  for await (const job of jobs) yield { event: 'job', id: String(job.id), data: jobAnswer(job) }
+}
+/** Everything that happens in the queue, as server-sent events. */
+export async function* tellAll(happening: ReturnType<Management['events']>): AsyncGenerator<ServerEvent> {
+  for await (const one of happening)
+    yield one.type === 'job'
+      ? { event: 'job', id: String(one.job.id), data: jobAnswer(one.job) }
+      : { event: 'status', data: statusAnswer(one.status) }
+}
+
 const isWhole = (text: string): boolean => /^(?:0|[1-9]\d{0,14})$/.test(text)
 const numberIn = (text: string | null): number | undefined =>
   text !== null && isWhole(text) ? Number(text) : undefined

@@ -18,10 +18,17 @@ import type { HotAnswers } from './hot-answers.js'
 import { askedOf, send } from './send.js'
 import { replyOf, type Shown } from './shown.js'
 
-const NO_QUERY: Readonly<Pick<URLSearchParams, 'get'>> = { get: () => null }
+/** What is read of a query. */
+interface Query extends Iterable<[string, string]> {
+  get(name: string): string | null
+}
+const NO_QUERY: Query = { get: () => null, [Symbol.iterator]: () => [][Symbol.iterator]() }
 
 /** The path below the mount and the query, taken from the raw URL: segments are decoded once, each by itself. */
-export function readUrl(rawUrl: string): { path: string; query: Readonly<Pick<URLSearchParams, 'get'>> } {
+export function readUrl(rawUrl: string): {
+  path: string
+  query: Query
+} {
   // A target in absolute form is one (RFC 9112 §3.2.2); Express leaves its beginning where a router is mounted.
   const url = rawUrl.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '')
   const mark = url.indexOf('?')

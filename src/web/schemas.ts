@@ -50,6 +50,52 @@ export const listed = z.object({
   images: z.array(listedImage),
   next: z.string().nullable().describe('What to ask the next page with, as `after`.'),
 })
+/** A job as it is told of. */
+export const told = z.looseObject({
+  id: z.string(),
+  kind: z.string(),
+  state: z.enum(['queued', 'running', 'done', 'failed', 'cancelled']),
+  done: z.number().int().nonnegative(),
+  total: z.number().int().nonnegative(),
+  rate_per_second: z.number().optional(),
+  eta_seconds: z.number().optional(),
+  error: z.string().optional(),
+  attempts: z.number().int(),
+})
+/** What is queued. */
+export const accepted = z.object({ job: told })
+/** One job, and what became of what it asked for. */
+export const oneJob = z.object({ job: told, children: z.record(z.string(), z.number()) })
+/** A page of jobs. */
+export const jobPage = z.object({ jobs: z.array(told), next: z.string().nullable() })
+/** A page of what is kept. */
+export const keptPage = z.object({
+  images: z.array(
+    z.looseObject({
+      name: z.string(),
+      role: z.enum(['original', 'rendition', 'artwork']),
+      url: z.string(),
+      state: z.string(),
+      held: z.boolean(),
+      bytes: z.number().int().nonnegative(),
+    }),
+  ),
+  total: z.number().int().nonnegative(),
+  next: z.string().nullable(),
+})
+/** What to purge. */
+export const purgeBody = z.union([
+  z.object({ address: z.string() }),
+  z.object({ url: z.string() }),
+  z.object({ tag: z.string() }),
+  z.object({ entity: z.object({ kind: z.string(), id: z.union([z.string(), z.number()]) }) }),
+])
+/** What was purged. */
+export const purged = z.object({
+  removed: z.number().int().nonnegative(),
+  urls: z.array(z.string()),
+  tags: z.array(z.string()),
+})
 /** One thing that is wrong with a body. */
 export const problem = z.object({
   loc: z.array(z.union([z.string(), z.number()])),

@@ -1,0 +1,83 @@
+/** What the dashboard's buttons do. Each answers the page that shows what came of it. */
+import { ArtworkError } from '../model/errors.js'
+import type { Settings } from '../options.js'
+import { isAskedJob, JOB_BODIES, type Management } from './management.js'
+
+/** What a form sent. */
+type Form = Pick<URLSearchParams, 'get'>
+
+const textIn = (form: Form, name: string): string => (form.get(name) ?? '').trim()
+const listIn = (form: Form, name: string): readonly string[] =>
+  textIn(form, name)
+    .split(/[\s,]+/)
+    .filter((one) => one !== '')
+
+/** What a form says of a long job; what is left out is not said. */
+function payloadOf(kind: keyof typeof JOB_BODIES, form: Form): Readonly<Record<string, unknown>> {
+  const some = (name: string): Readonly<Record<string, unknown>> => {
+    const found = listIn(form, name)
+    return found.length === 0 ? {} : { [name]: found }
+  }
+  const flag = (name: string): Readonly<Record<string, unknown>> =>
+    form.get(name) === 'true' ? { [name]: true } : {}
+  if (kind === 'sync') return { ...some('kinds'), ...flag('force') }
+  if (kind === 'validate') return some('kinds')
+  if (kind === 'export') return flag('overwrite')
+  if (kind === 'warm') return { ...some('addresses'), ...some('variants') }
+  if (kind === 'cleanup') {
+    const days = textIn(form, 'maxAgeDays')
+    return { ...flag('dryRun'), ...(days !== '' && { maxAgeDays: Number(days) }) }
+  }
+  return {}
+}
+
+/**
+ * Does what a button says.
+ * @returns the path of the page to go to, below the dashboard
+ * @throws ArtworkError `invalid` (400) for what cannot be, `unknown_image` (404) for no such action
+ */
+export async function startAction(
+  management: Management,
+  settings: Pick<Settings, 'kinds'>,
+  action: string,
+  form: Form,
+): Promise<string> {
+  if (isAskedJob(action)) {
+    const parsed = JOB_BODIES[action].safeParse(payloadOf(action, form))
+    if (!parsed.success)
+      throw new ArtworkError(
+        'invalid',
+        parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '),
+      )
+    const unknown = listIn(form, 'kinds').filter((kind) => !settings.kinds.has(kind))
+    if (unknown.length > 0) throw new ArtworkError('invalid', `no kinds of entity: ${unknown.join(', ')}`)
+    return `/jobs/${management.start(action, parsed.data).id}`
+  }
+  if (action === 'pause' || action === 'resume') {
+    management.setPaused(action === 'pause')
+    return '/'
+  }
+  if (action === 'purge') {
+    const target = textIn(form, 'target')
+    if (target === '') throw new ArtworkError('invalid', 'say what to purge')
+    const isUrl = /^https?:\/\//i.test(target)
+    await management.purge(
+      isUrl ? { url: target } : target.includes('/') ? { address: target } : { tag: target },
+    )
+    return '/images'
+  }
+  if (action === 'download') {
+    const job = await management.download(management.kindNamed(textIn(form, 'kind')), textIn(form, 'id'))
+    return `/jobs/${job.id}`
+  }
+  if (action === 'retry-entity') {
+    const [kind = '', id = ''] = textIn(form, 'key').split(/:(.*)/s)
+    return `/jobs/${(await management.download(management.kindNamed(kind), id)).id}`
+  }
+  if (action === 'refresh-one') {
+    const name = textIn(form, 'name')
+    await management.askAbout(name)
+    return `/image?name=${encodeURIComponent(name)}`
+  }
+  return management.missing('action')
+}
