@@ -41,6 +41,7 @@ export function createApp(parts: AppParts): Express {
   app.disable('x-powered-by')
   app.use(artwork.router)
   app.use(artwork.healthRouter)
+  app.use('/api/images', artwork.manageRouter)
   app.use('/assets', express.static(here('./public'), { maxAge: '1h' }))
 
   const show = (req: Request, res: Response, view: string, context: object = {}): void => {

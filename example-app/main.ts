@@ -30,6 +30,8 @@ cdn.state.down = CDN === 'off'
 const { host } = new URL(cdn.base())
 const records = openRecords(join(DATA_DIR, 'evening.sqlite'), cdn.base)
 
+const isHere = (address = ''): boolean => /^(?:::ffff:)?127\.|^::1$/.test(address)
+
 const artwork = await createArtwork({
   directory: join(DATA_DIR, 'artwork'),
   sources: [tmdb({ baseUrl: `${cdn.base()}/t/p` }), remote({ hosts: ['127.0.0.1'] })],
@@ -50,6 +52,8 @@ const artwork = await createArtwork({
     },
   },
   repository: createRepository(records),
+  // Who sits at this machine may manage its pictures: a real app asks who is logged in.
+  manage: { authorize: (req) => isHere(req.socket.remoteAddress) },
   cacheTags: true,
   onPurge: async (_urls, tags) => {
     if (FRONT_CACHE === undefined) return

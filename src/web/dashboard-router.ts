@@ -248,6 +248,7 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
   const job = async (req: Request, id: string): Promise<Reply> => {
     const { job: found } = management.job(id)
     const { going = [], ...told } = recordOf(found.result)
+    const words = wordingAt(now())
     const isDry = found.kind === 'cleanup' && recordOf(found.payload).dryRun === true
     const shown = Array.isArray(going) ? going : []
     const removed = Number(told.removed ?? 0)
@@ -255,7 +256,10 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
       job: found,
       title: isDry ? `Clean-up ${found.id}, a dry run` : `${found.kind} ${found.id}`,
       isOpen: found.endedAt === undefined,
-      result: Object.entries(told).map(([name, value]) => ({ name: wordsOf(name), value: valueText(value) })),
+      result: Object.entries(told).map(([name, value]) => ({
+        name: wordsOf(name),
+        value: /bytes$/i.test(name) && typeof value === 'number' ? words.bytes(value) : valueText(value),
+      })),
       going: shown,
       goingMore: removed > shown.length ? removed : 0,
       remove:

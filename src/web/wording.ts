@@ -44,12 +44,13 @@ export function wordingAt(now: number) {
         Math.abs(past) < 1500 ? 'now' : past < 0 ? `in ${duration(-past)}` : `${duration(past)} ago`
       return `<time datetime="${new Date(at).toISOString()}" title="${html(time(at))}">${words}</time>`
     },
-    /** What a picture is called: its entity, its path, or the URL that it is from. */
-    name: ({ name, role, ownerKind, ownerId, sourceUrl }: Kept): string => {
+    /** What a picture is called: its entity, its path, or the variant and URL that it is of. */
+    name: ({ name, ownerKind, ownerId }: Pick<Kept, 'name' | 'ownerKind' | 'ownerId'>): string => {
       if (ownerKind !== undefined && ownerId !== undefined) return `${ownerKind} ${ownerId}`
-      if (role === 'original' && name.startsWith('images/remote/') && sourceUrl !== undefined)
-        return sourceUrl
-      return name.slice(name.indexOf('/') + 1)
+      const [, kind = '', variant = '', id = ''] = name.split('/')
+      if (kind !== 'remote') return name.slice(name.indexOf('/') + 1)
+      const url = Buffer.from(id, 'base64url').toString('utf8')
+      return variant === 'original' ? url : `${variant} of ${url}`
     },
     progress: ({ done, total, rate, eta, state }: Job): string =>
       [

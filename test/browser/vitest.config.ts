@@ -1,7 +1,10 @@
 import { defineConfig } from 'vitest/config'
 
 /** The suite that needs Chromium. It fails, and says how to get it, where that is missing. */
+const root = new URL('../../', import.meta.url).pathname
+
 export default defineConfig({
+  resolve: { alias: { 'express-artwork': `${root}src/index.ts` } },
   root: new URL('../../', import.meta.url).pathname,
   test: {
     name: 'browser',

@@ -120,7 +120,7 @@ if (data && window.uPlot) {
                     splits: chart.labels.map((_label, index) => index),
                     values: chart.labels,
                     rotate: -50,
-                    size: 54,
+                    size: 72,
                   }
                 : axis,
               { ...axis, size: 62, values: (_u, ticks) => ticks.map(worded) },
