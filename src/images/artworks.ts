@@ -174,11 +174,14 @@ export function createArtworks(
     return report('downloaded', path, entry, await save(kind.kind, ownerId, sourceUrl, path, entry))
   }
 
-  /** Tells of an original that has aged; the picture itself is served whatever its age. */
+  /** Tells of an original that has aged, or is another one than the picture was made from; that is served meanwhile. */
   const noticeAge = (entry: Entry): void => {
     const original = entry.original === undefined ? undefined : store.find(entry.original, 'memory')
-    if (original === undefined || freshnessOf(original, settings.freshness, settings.now()) === 'fresh')
-      return
+    if (original === undefined) return
+    // Who fetched it did not make this one again: it was killed before, or was about another entity of the same picture.
+    if (entry.madeFrom !== undefined && entry.madeFrom !== original.digest)
+      tell.lost(entry.name.slice('local/'.length))
+    if (freshnessOf(original, settings.freshness, settings.now()) === 'fresh') return
     tell.stale(original.name.slice('images/'.length))
   }
 

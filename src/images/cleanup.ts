@@ -45,29 +45,51 @@ export async function optimize(
   const { settings, store } = context
   const now = settings.now()
   const count = { expired: 0, orphaned: 0, corrupt: 0, kept: 0 }
-  const going: string[] = []
+  const going = new Set<string>()
+  const idle: Entry[] = []
   const total = store.stats().names
   let seen = 0
   const contents = new Map<string, { size: number; kept: boolean }>()
 
+  let { badCopies } = store.stats()
+  /** Whether what could not be read was damaged: what was evicted or replaced since it was listed was not. */
+  const isDamage = (): boolean => {
+    const before = badCopies
+    badCopies = store.stats().badCopies
+    return badCopies > before
+  }
   const judge = async (entry: Entry, orphans: ReadonlySet<string>): Promise<Verdict | 'kept'> => {
     if (orphans.has(entry.name)) return 'orphaned'
-    if (entry.held && (await store.read(entry)) === undefined) return 'corrupt'
+    if (entry.held && (await store.read(entry)) === undefined && isDamage()) return 'corrupt'
     const unused = now - (store.lastUsed(entry.name) ?? entry.storedAt) > maxAgeDays * DAY
     return unused ? 'expired' : 'kept'
+  }
+  const note = (entry: Entry, verdict: Verdict | 'kept'): void => {
+    count[verdict] += 1
+    if (verdict !== 'kept') onGoing?.(entry.name, verdict)
+    // Reading gave a damaged copy up already; the name of an artwork stays, so that it heals.
+    if (verdict === 'expired' || verdict === 'orphaned') going.add(entry.name)
+    const known = contents.get(entry.digest)
+    contents.set(entry.digest, { size: entry.size, kept: (known?.kept ?? false) || verdict === 'kept' })
+  }
+  /** Whether something that stays was made from an original: without it, that would never be asked about again. */
+  const isNeeded = ({ name }: Entry): boolean => {
+    for (let after = ''; ; ) {
+      const made = store.select({ original: name, after, limit: PAGE })
+      if (made.some((entry) => !going.has(entry.name))) return true
+      const last = made.at(-1)
+      if (last === undefined || made.length < PAGE) return false
+      after = last.name
+    }
   }
   for (let after: string | undefined; ; ) {
     const page = store.select({ limit: PAGE, ...(after === undefined ? {} : { after }) })
     const orphans = await findOrphans(context, page)
     for (const entry of page) {
       const verdict = await judge(entry, orphans)
-      count[verdict] += 1
-      if (verdict !== 'kept') {
-        going.push(entry.name)
-        onGoing?.(entry.name, verdict)
-      }
-      const known = contents.get(entry.digest)
-      contents.set(entry.digest, { size: entry.size, kept: (known?.kept ?? false) || verdict === 'kept' })
+      // Whether something needs an original is known when all has been judged.
+      if (verdict === 'expired' && entry.role === 'original') idle.push(entry)
+      else note(entry, verdict)
     }
     seen += page.length
     onProgress?.(Math.min(seen, total), total)
@@ -76,9 +98,10 @@ export async function optimize(
     after = last.name
     await breathe()
   }
+  for (const entry of idle) note(entry, isNeeded(entry) ? 'kept' : 'expired')
   if (!dryRun && !signal?.aborted) for (const name of going) await store.remove(name)
   const freedBytes = [...contents.values()].reduce((sum, { size, kept }) => sum + (kept ? 0 : size), 0)
-  return { removed: going.length, freedBytes, ...count }
+  return { removed: going.size + count.corrupt, freedBytes, ...count }
 }
 
 /** The artwork of a page whose entities are gone, asked of the repository kind by kind; where it fails, none is. */

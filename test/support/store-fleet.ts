@@ -1,20 +1,19 @@
-/** Processes with a store in each, for tests that kill them. */
+/** Processes that do what their parent orders, each with a store (or what another script opens), for tests that kill them. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import type { Orders } from './store-process.js'
 
-const file = fileURLToPath(new URL('./store-process.ts', import.meta.url))
 const tsx = createRequire(import.meta.url).resolve('tsx')
 
+/** What a process can be ordered to do. */
+type Verbs<O> = { readonly [K in keyof O]: (...args: never[]) => Promise<unknown> }
+
 /** One of the processes. */
-export interface StoreProcess {
+export interface OrderedProcess<O extends Verbs<O>> {
   /** Gives an order. @throws Error when it fails, or the process dies over it */
-  order<K extends keyof Orders>(
-    verb: K,
-    ...args: Parameters<Orders[K]>
-  ): Promise<Awaited<ReturnType<Orders[K]>>>
+  order<K extends keyof O>(verb: K, ...args: Parameters<O[K]>): Promise<Awaited<ReturnType<O[K]>>>
   /** Stops it where it stands, and lets it go on. */
   freeze(): void
   thaw(): void
@@ -22,8 +21,11 @@ export interface StoreProcess {
   kill(): Promise<void>
 }
 
-function start(): Promise<StoreProcess> {
-  const child: ChildProcess = fork(file, [], {
+/** One with a store. */
+export type StoreProcess = OrderedProcess<Orders>
+
+function start<O extends Verbs<O>>(script: string): Promise<OrderedProcess<O>> {
+  const child: ChildProcess = fork(fileURLToPath(new URL(script, import.meta.url)), [], {
     execArgv: ['--import', tsx],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
@@ -35,7 +37,7 @@ function start(): Promise<StoreProcess> {
     waiting.clear()
   }
   void gone.then(died)
-  const self: StoreProcess = {
+  const self: OrderedProcess<O> = {
     order: (verb, ...args) =>
       new Promise((resolve, reject) => {
         if (!child.connected) return reject(new Error('the process is gone'))
@@ -63,13 +65,16 @@ function start(): Promise<StoreProcess> {
   })
 }
 
-/** Hands out processes, and keeps some started beforehand. */
-export function createFleet(standby: number) {
-  const ready: Promise<StoreProcess>[] = []
-  const all: Promise<StoreProcess>[] = []
+/**
+ * Hands out processes, and keeps some started beforehand.
+ * @param script what they run, a file beside this one
+ */
+export function createFleet<O extends Verbs<O> = Orders>(standby: number, script = './store-process.ts') {
+  const ready: Promise<OrderedProcess<O>>[] = []
+  const all: Promise<OrderedProcess<O>>[] = []
   let ended = false
-  const begin = (): Promise<StoreProcess> => {
-    const one = start()
+  const begin = (): Promise<OrderedProcess<O>> => {
+    const one = start<O>(script)
     one.catch(() => {})
     all.push(one)
     return one
@@ -79,7 +84,7 @@ export function createFleet(standby: number) {
   }
   fill()
   return {
-    take: async (): Promise<StoreProcess> => {
+    take: async (): Promise<OrderedProcess<O>> => {
       fill()
       const one = ready.shift() ?? begin()
       fill()
