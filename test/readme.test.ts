@@ -24,6 +24,7 @@ const flatten = (value: object, prefix = ''): Record<string, unknown> =>
         'transform',
         'signing',
         'manage',
+        'export',
       ].includes(name)
       return nested ? flatten(inner, `${name}.`) : { [name]: inner }
     }),
@@ -43,6 +44,9 @@ describe('the README', () => {
       'fetch.lookup',
       'fetch.proxies',
       'manage.authorize',
+      'schedules',
+      'export.directory',
+      'export.seenAs',
       'logger',
       'now',
       'transform.concurrency',

@@ -90,6 +90,13 @@ export async function serve({ envFile, port, host }: ServeOptions): Promise<void
     }),
   )
   app.use(artwork.router)
+  if (env.ARTWORK_MANAGE_TOKEN)
+    // A browser asks for the password, which is the token.
+    app.use('/api/images/dashboard', (req, res, next) => {
+      if (req.headers.authorization !== undefined) return next()
+      res.status(401).set('WWW-Authenticate', 'Basic realm="express-artwork", charset="UTF-8"')
+      res.type('text/plain').send('the password is the token of ARTWORK_MANAGE_TOKEN\n')
+    })
   app.use('/api/images', artwork.manageRouter)
   app.use(artwork.healthRouter)
   app.use((_req, res) => {

@@ -101,7 +101,12 @@ const NO_TEXT = new Set([
   'fetch.lookup',
   'fetch.proxies',
   'manage',
+  'schedules',
+  'export',
 ])
+
+/** Jobs that a cron expression may begin. */
+const SCHEDULED = ['sync', 'refresh', 'validate', 'warm', 'cleanup', 'verify', 'export']
 
 const nameOf = (path: Path): string =>
   `ARTWORK_${path.map((part) => part.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()).join('_')}`
@@ -138,6 +143,15 @@ function optionVariables(): readonly Variable[] {
       })
   }
   walk(optionsSchema.parse({}), [])
+  for (const kind of SCHEDULED) {
+    const path = ['schedules', kind]
+    const read: Read = (text) => (/^false$/i.test(text) ? false : text)
+    found.push({ name: nameOf(path), path, read, isSecret: false })
+  }
+  for (const key of ['directory', 'seenAs']) {
+    const path = ['export', key]
+    found.push({ name: nameOf(path), path, read: plain, isSecret: false })
+  }
   return found.filter(({ path }) => path.length > 0)
 }
 
@@ -198,7 +212,8 @@ export function optionsFromEnv(env: Environment = process.env): ArtworkOptions {
   const sources = sourcesFrom(env, take(UPLOADS) as UploadsOptions, problems)
   if (problems.length > 0) throw new TypeError([...new Set(problems)].join('; '))
   const manage = env.ARTWORK_MANAGE_TOKEN
-  const opened = manage === undefined || manage === '' ? {} : { manage: { authorize: holdsToken(manage) } }
+  const opened =
+    manage === undefined || manage === '' ? {} : { manage: { authorize: holdsToken(manage, true) } }
   return { ...(options as ArtworkOptions), ...opened, sources }
 }
 
@@ -260,12 +275,22 @@ function nameBehind(why: string): string | undefined {
   return UPLOADS.find(({ path }) => path[0] === option)?.name
 }
 
-/** Whether a request bears a token (RFC 6750). The comparison takes the same time for all. */
-export function holdsToken(token: string): (req: IncomingMessage) => boolean {
+/**
+ * Whether a request bears a token (RFC 6750), or, where that will do, has it as its password (RFC 7617), as browsers
+ * ask for one. The comparison takes the same time for all.
+ */
+export function holdsToken(token: string, mayBePassword = false): (req: IncomingMessage) => boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
   const wanted = digest(token)
   return (req) => {
-    const [, given] = /^Bearer +([^\s]+)\s*$/i.exec(req.headers.authorization ?? '') ?? []
+    const { authorization = '' } = req.headers
+    const [, bearer] = /^Bearer +([^\s]+)\s*$/i.exec(authorization) ?? []
+    const [, basic] = /^Basic +([^\s]+)\s*$/i.exec(authorization) ?? []
+    const password =
+      basic === undefined || !mayBePassword
+        ? undefined
+        : /^[^:]*:(.*)$/s.exec(Buffer.from(basic, 'base64').toString('utf8'))?.[1]
+    const given = bearer ?? password
     return given !== undefined && timingSafeEqual(digest(given), wanted)
   }
 }
