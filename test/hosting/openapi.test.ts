@@ -22,11 +22,12 @@ type Document = { readonly paths: Readonly<Record<string, Readonly<Record<string
 /** Parts of paths that are sent as they are. */
 const RAW = new Set(['..', '%2e%2e', '..%2f..', '%00', 'a/b'])
 
-async function stage() {
+async function stage({ isOpen = false } = {}) {
   const app = await startApp({
     transform: { isolate: false },
     sources: [uploads({ authorize: () => true, maxBytes: 50_000 })],
     fetch: { retries: 0 },
+    manage: { authorize: () => isOpen },
   })
   const api = await listen(express().use('/api/images', app.artwork.manageRouter))
   const document = (await (await fetch(`${api.url}/api/images/openapi.json`)).json()) as Document
@@ -45,7 +46,8 @@ describe('the OpenAPI document', () => {
     const operations = Object.entries(document.paths).flatMap(([path, verbs]) =>
       Object.keys(verbs).map((verb) => [path, verb]),
     )
-    expect(operations.length).toBe(9)
+    expect(operations.filter(([path]) => !path?.startsWith('/api/images')).length).toBe(9)
+    expect(operations.length).toBe(32)
     for (const [path, verb] of operations) {
       expect(text).toContain(`data-verb="${verb?.toUpperCase()}"`)
       expect(text).toContain(`data-path="${path}"`)
@@ -151,7 +153,7 @@ describe('the OpenAPI document', () => {
     )
     const seen = new Map<string, Set<number>>()
     for (const [template, verbs] of Object.entries(app.document.paths))
-      for (const [verb, operation] of Object.entries(verbs)) {
+      for (const [verb, operation] of template.startsWith('/api/images') ? [] : Object.entries(verbs)) {
         const statuses = new Set<number>()
         seen.set(operation.operationId, statuses)
         const send = async (
@@ -229,5 +231,110 @@ describe('the OpenAPI document', () => {
       'deleteImages',
     ])
       expect(seen.get(operation), operation).toContain(200)
+  }, 120_000)
+
+  test('no operation of the management API answers with a 5xx of ours or outside its schema, whatever is sent', async () => {
+    const { artwork, origin, api, document } = await stage({ isOpen: true })
+    const ajv = formats.default(new Ajv2020({ strict: false }))
+    origin.serve('/a.jpg', image(await jpeg(60, 40)))
+    const words = fc.oneof(
+      fc.constantFrom(
+        'artist',
+        'streamer',
+        'images',
+        'local/artists/1/1.webp',
+        '../x',
+        '%',
+        '0',
+        '1',
+        '-1',
+        '9e99',
+      ),
+      fc.string({ maxLength: 20 }),
+    )
+    const bodies = fc.oneof(
+      fc.record(
+        {
+          kinds: fc.array(fc.constantFrom('artist', 'nobody', '__proto__')),
+          addresses: fc.array(words, { maxLength: 3 }),
+          variants: fc.array(words, { maxLength: 2 }),
+          dryRun: fc.boolean(),
+          maxAgeDays: fc.oneof(fc.double(), fc.constantFrom(0, -1, 1e308, 'x')),
+          perMinute: fc.oneof(fc.double(), fc.constantFrom(0, 1e-300)),
+          address: words,
+          url: words,
+          tag: words,
+          entity: fc.record({ kind: words, id: fc.oneof(words, fc.double()) }, { requiredKeys: [] }),
+        },
+        { requiredKeys: [] },
+      ),
+      fc.jsonValue(),
+    )
+    const seen = new Map<string, Set<number>>()
+    for (const [template, verbs] of Object.entries(document.paths))
+      for (const [verb, operation] of template.startsWith('/api/images') ? Object.entries(verbs) : []) {
+        const told = operation.responses['200']?.content ?? {}
+        // What never ends is not asked here.
+        if ('text/event-stream' in told) continue
+        const statuses = new Set<number>()
+        seen.set(operation.operationId, statuses)
+        const send = async (parts: Record<string, string | undefined>, body: unknown): Promise<void> => {
+          const names = (operation.parameters ?? [])
+            .filter((one) => one.in === 'query')
+            .map(({ name }) => name)
+          const query = new URLSearchParams(
+            names.flatMap((name) => (parts[name] === undefined ? [] : [[name, parts[name] ?? '']])),
+          )
+          const path = template.replace(/\{([a-z]+)\}/g, (_all, name: string) =>
+            encodeURIComponent((parts[name] || 'x').replace(/^\.{1,2}$/, '...')),
+          )
+          const answer = await fetch(`${api.url}${path}?${query}`, {
+            method: verb.toUpperCase(),
+            ...(operation.requestBody !== undefined && {
+              headers: { 'Content-Type': 'application/json' },
+              body: JSON.stringify(body),
+            }),
+          })
+          const text = await answer.text()
+          const what = `${verb} ${path}?${query} ${JSON.stringify(body)} → ${answer.status} ${text.slice(0, 300)}`
+          statuses.add(answer.status)
+          // Another name in the place of one may be another route.
+          const isOther =
+            template !== '/api/images/jobs/{id}' && /^\/api\/images\/(?:images|jobs)\b/.test(path)
+          if (isOther && !template.includes('/images/images') && !template.includes('/images/jobs')) return
+          const response = operation.responses[String(answer.status)]
+          expect(response, what).toBeDefined()
+          const json = response?.content?.['application/json']
+          if (json === undefined) return
+          const isRight = ajv.compile(json.schema)
+          expect(isRight(JSON.parse(text)), `${what} ${JSON.stringify(isRight.errors)}`).toBe(true)
+        }
+        const names = [
+          'kind',
+          'id',
+          'name',
+          'q',
+          'role',
+          'state',
+          'sort',
+          'after',
+          'limit',
+          'before',
+          'parent',
+          'address',
+          'url',
+        ]
+        const parts = fc.record(Object.fromEntries(names.map((name) => [name, words])), { requiredKeys: [] })
+        await fc.assert(
+          fc.asyncProperty(parts, bodies, (some, body) => send(some, body)),
+          { numRuns: 40 },
+        )
+        await send({}, {})
+      }
+    expect(artwork.refresher.status().queued).toBeGreaterThan(0)
+    for (const operation of ['stats', 'searchImages', 'failures', 'jobs', 'pauseQueue'])
+      expect(seen.get(operation), operation).toContain(200)
+    for (const operation of ['syncJob', 'cleanupJob', 'exportJob', 'warmJob'])
+      expect(seen.get(operation), operation).toContain(202)
   }, 120_000)
 })
