@@ -253,7 +253,6 @@ export function createManageRouter(
       if (Object.hasOwn(single, first)) return single[first]
       return isAskedJob(first) ? { POST: (req) => start(req, first) } : undefined
     }
-    if (first === 'images') return { GET: () => image(segments.slice(1).join('/')) }
     if (rest.length > 0) return undefined
     if (first === 'jobs') {
       if (third === undefined) return { GET: () => job(second) }
@@ -281,9 +280,12 @@ export function createManageRouter(
     }
     answerJson(req, res, settings, async () => {
       await management.allow(req)
-      const route = segments && routeOf(segments)
+      // A name is only looked up: its slashes may be encoded, as no other path's may.
+      const name = /^\/images\/(.+)$/.exec(readUrl(req.url).path)?.[1]
+      const route = name === undefined ? segments && routeOf(segments) : { GET: () => image(decoded(name)) }
       if (route === undefined) return missing('route')
-      const handler = Object.hasOwn(route, method) ? route[method] : undefined
+      const verbsOf: Readonly<Record<string, Handler>> = route
+      const handler = Object.hasOwn(verbsOf, method) ? verbsOf[method] : undefined
       if (handler !== undefined) return handler(req, res)
       const verbs = Object.keys(route).flatMap((verb) => (verb === 'GET' ? ['GET', 'HEAD'] : [verb]))
       const reply = replyToMethod(req.method, '')
@@ -291,6 +293,14 @@ export function createManageRouter(
     }).catch(next)
   })
   return router
+}
+
+const decoded = (text: string): string => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
 }
 
 async function* tell(jobs: AsyncIterable<Job>): AsyncGenerator<ServerEvent> {
