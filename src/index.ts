@@ -338,9 +338,18 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
         ],
   )
   let closing: Promise<void> | undefined
+  /** What is amiss that can be told without trying. */
+  const troubles = (): readonly string[] => {
+    const { rebuilding, durable, paused } = images.stats()
+    return [
+      ...(paused === undefined ? [] : [`${paused}: nothing new is kept for a minute`]),
+      ...(rebuilding ? ['the catalogue was lost and is being rebuilt'] : []),
+      ...(durable ? [] : ['the directory cannot be used: pictures are kept in memory only']),
+    ]
+  }
   const condition = async (): Promise<Condition> => {
     if (closing !== undefined) return { status: 'closing', reasons: ['shutting down'] }
-    const { rebuilding, durable, paused } = images.stats()
+    const { paused } = images.stats()
     const { keeps, keepsUploads, decodes } = await images.probe()
     const failing = [
       ...(decodes ? [] : ['pictures cannot be decoded']),
@@ -348,10 +357,8 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     ]
     const reasons = [
       ...failing,
-      ...(paused === undefined ? [] : [`${paused}: nothing new is kept for a minute`]),
       ...(keeps || paused !== undefined ? [] : ['nothing new can be kept']),
-      ...(rebuilding ? ['the catalogue was lost and is being rebuilt'] : []),
-      ...(durable ? [] : ['the directory cannot be used: pictures are kept in memory only']),
+      ...troubles(),
     ]
     const status = failing.length > 0 ? 'failing' : reasons.length > 0 ? 'degraded' : 'ready'
     return { status, reasons }
@@ -400,7 +407,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
       (environment) => installFilters(environment, templates),
     ),
     views: viewsPath,
-    reasons: async () => (await condition()).reasons,
+    reasons: () => troubles(),
   })
   return {
     images: { ...images, clearCache },

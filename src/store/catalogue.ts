@@ -170,9 +170,9 @@ export function openCatalogue(file: string, { unlink, now }: CatalogueParts, dam
     version: db.prepare<[], { data_version: number }>('PRAGMA data_version'),
     selections: new Map<string, Database.Statement<[object], Row>>(),
   })
-  const search = createSearch(db, keep)
   const history = createHistory(db, keep, now)
   const total = (key: string): number => sql.total.get(key)?.value ?? 0
+  const search = createSearch(db, keep, (role) => total(role ?? 'names'))
   const isComplete = (): boolean => total('complete') === 1
   const isMeasured = (): boolean => sql.total.get('unread') !== undefined
   const isNamed = (digest: Buffer): boolean => sql.named.get(digest) !== undefined

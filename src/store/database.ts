@@ -23,7 +23,10 @@ const SCHEMA = `
   CREATE INDEX names_held ON names (usedAt) WHERE held = 1;
   CREATE INDEX names_free ON names (usedAt) WHERE dependents = 0;
   CREATE INDEX names_by_original ON names (original) WHERE original IS NOT NULL;
-  CREATE INDEX names_by_owner ON names (ownerKind, name) WHERE ownerKind IS NOT NULL;
+  CREATE INDEX names_lost ON names (usedAt) WHERE held = 0;
+  CREATE INDEX names_by_size ON names (size);
+  CREATE INDEX names_by_age ON names (storedAt);
+  CREATE INDEX names_by_owner ON names (ownerKind, name, held, size) WHERE ownerKind IS NOT NULL;
   CREATE TABLE totals (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   -- Every change under way, one a name: a lock, a reservation of space, and what to tidy if its process dies.
   CREATE TABLE changing (

@@ -128,7 +128,10 @@ export const toJob = (row: Row): Job => {
   }
 }
 
-/** Every question that is asked of the database. */
+/**
+ * Every question that is asked of the database.
+ * @internal
+ */
 export function statements(db: Database.Database) {
   return keep({
     db,
@@ -267,7 +270,10 @@ export function statements(db: Database.Database) {
   })
 }
 
-/** The statement that lists by these rules, newest first; made when it is first asked for. */
+/**
+ * The statement that lists by these rules, newest first; made when it is first asked for.
+ * @internal
+ */
 export function listing(
   sql: ReturnType<typeof statements>,
   { state, kind, lane, parent, before }: JobSelection,

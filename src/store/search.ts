@@ -1,6 +1,6 @@
 /**
- * Looking through all names, for who manages them: any rule, any order. No index serves that, so that names cost what
- * they cost; instead the table is gone through a piece at a time, and the process breathes in between.
+ * Looking through all names, for who manages them: any rule, any order. Everything, or all of a role, comes in the
+ * order of an index. For any other rule the table is gone through a piece at a time, and the process breathes in between.
  */
 import { setImmediate as breathe } from 'node:timers/promises'
 import type Database from 'better-sqlite3'
@@ -63,8 +63,27 @@ function cursorOf(text: string | undefined): Hit | undefined {
   }
 }
 
-/** Makes the search of a catalogue. */
-export function createSearch(db: Database.Database, keep: <T>(held: T) => T) {
+/** Matches that are brought whole, a piece: after more, they are counted, and only the first are brought. */
+const FEW = 2000
+
+/** What a query says of rows, as SQL. */
+function rulesOf({ text, role, kind, held }: SearchQuery): readonly string[] {
+  return [
+    role === undefined ? undefined : 'role = @role',
+    kind === undefined ? undefined : "(name LIKE @prefix ESCAPE '\\' OR ownerKind = @kind)",
+    held === undefined ? undefined : 'held = @held',
+    text === undefined || text === ''
+      ? undefined
+      : "(name LIKE @like ESCAPE '\\' OR sourceUrl LIKE @like ESCAPE '\\' OR ownerId LIKE @like ESCAPE '\\')",
+  ].filter((rule) => rule !== undefined)
+}
+
+/** Makes the search of a catalogue. @param total how many names there are, of a role or of all */
+export function createSearch(
+  db: Database.Database,
+  keep: <T>(held: T) => T,
+  total: (role: Role | undefined) => number,
+) {
   const sql = keep({
     end: db.prepare<[number], { id: number }>(
       `SELECT id FROM names WHERE id > ? ORDER BY id LIMIT 1 OFFSET ${PIECE - 1}`,
@@ -86,23 +105,16 @@ export function createSearch(db: Database.Database, keep: <T>(held: T) => T) {
     const after = cursorOf(query.after)
     const column = COLUMN[sort]
     const isUp = sort === 'name'
-    const rules = [
-      role === undefined ? undefined : 'role = @role',
-      kind === undefined ? undefined : "(name LIKE @prefix ESCAPE '\\' OR ownerKind = @kind)",
-      held === undefined ? undefined : 'held = @held',
-      text === undefined || text === ''
-        ? undefined
-        : "(name LIKE @like ESCAPE '\\' OR sourceUrl LIKE @like ESCAPE '\\' OR ownerId LIKE @like ESCAPE '\\')",
-    ].filter((rule) => rule !== undefined)
-    const where = ['id > @from', 'id <= @to', ...rules].join(' AND ')
-    const beyond =
-      after === undefined ? '' : ` AND (${column}, id) ${isUp ? '>' : '<'} (@afterValue, @afterId)`
+    const rules = rulesOf(query)
+    const beyond = after === undefined ? '' : `(${column}, id) ${isUp ? '>' : '<'} (@afterValue, @afterId)`
     const order = isUp ? `${column}, id` : `${column} DESC, id DESC`
-    const hits = prepared(
-      sql.hits,
-      `SELECT id, ${column} AS value FROM names WHERE ${where}${beyond} ORDER BY ${order} LIMIT @limit`,
-    )
-    const counts = prepared(sql.counts, `SELECT count(*) AS count FROM names WHERE ${where}`)
+    const hitsOf = (where: readonly string[]) => {
+      const all = [...where, beyond].filter((rule) => rule !== '').join(' AND ')
+      return prepared(
+        sql.hits,
+        `SELECT id, ${column} AS value FROM names ${all && `WHERE ${all}`} ORDER BY ${order} LIMIT @limit`,
+      )
+    }
     const plain = (given: string): string => given.replace(/[\\%_]/g, '\\$&')
     const asked = {
       role,
@@ -114,21 +126,48 @@ export function createSearch(db: Database.Database, keep: <T>(held: T) => T) {
       afterId: after?.id,
       limit: limit + 1,
     }
-    let best: Hit[] = []
-    let total = 0
     const isBefore = (a: Hit, b: Hit): number => {
       const order = a.value < b.value ? -1 : a.value > b.value ? 1 : a.id - b.id
       return isUp ? order : -order
     }
-    for (let from = 0; isCurrent(); await breathe()) {
-      const to = sql.end.get(from)?.id
-      const piece = { ...asked, from, to: to ?? Number.MAX_SAFE_INTEGER }
-      total += counts.get(piece)?.count ?? 0
-      const found = hits.all(piece)
-      if (found.length > 0) best = [...best, ...found].sort(isBefore).slice(0, limit + 1)
-      if (to === undefined) break
-      from = to
+    const isBeyond = (hit: Hit): boolean => after === undefined || isBefore(after, hit) < 0
+    const first = (hits: readonly Hit[]): Hit[] => [...hits].sort(isBefore).slice(0, limit + 1)
+
+    /** In the order of an index: everything, or all of a role. */
+    const ordered = (): { best: Hit[]; count: number } => {
+      const rule = role === undefined ? [] : ['role = @role']
+      // What is held and what is not have an index each of their last use.
+      const parts = sort === 'used' ? [['held = 1'], ['held = 0']] : [[]]
+      return {
+        best: first(parts.flatMap((part) => hitsOf([...part, ...rule]).all(asked))),
+        count: total(role),
+      }
     }
+    /** By going through everything. */
+    const scanned = async (): Promise<{ best: Hit[]; count: number }> => {
+      const where = ['id > @from', 'id <= @to', ...rules]
+      const some = prepared(
+        sql.hits,
+        `SELECT id, ${column} AS value FROM names WHERE ${where.join(' AND ')} LIMIT ${FEW + 1}`,
+      )
+      const counts = prepared(sql.counts, `SELECT count(*) AS count FROM names WHERE ${where.join(' AND ')}`)
+      let best: Hit[] = []
+      let count = 0
+      for (let from = 0; isCurrent(); await breathe()) {
+        const to = sql.end.get(from)?.id
+        const piece = { ...asked, from, to: to ?? Number.MAX_SAFE_INTEGER }
+        const few = some.all(piece)
+        const isMany = few.length > FEW
+        count += isMany ? (counts.get(piece)?.count ?? 0) : few.length
+        const found = isMany ? hitsOf(where).all(piece) : few.filter(isBeyond)
+        if (found.length > 0) best = first([...best, ...found])
+        if (to === undefined) break
+        from = to
+      }
+      return { best, count }
+    }
+    const isPlain = rules.length === (role === undefined ? 0 : 1)
+    const { best, count } = isPlain ? ordered() : await scanned()
     const shown = best.slice(0, limit)
     const last = shown.at(-1)
     const entries = shown.flatMap(({ id }) => {
@@ -139,6 +178,6 @@ export function createSearch(db: Database.Database, keep: <T>(held: T) => T) {
       best.length > limit && last !== undefined
         ? Buffer.from(JSON.stringify([last.value, last.id])).toString('base64url')
         : undefined
-    return { entries, total, next }
+    return { entries, total: count, next }
   }
 }

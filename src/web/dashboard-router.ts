@@ -34,7 +34,7 @@ export interface DashboardParts {
   /** Folder of the templates, and of what pages load. */
   readonly views: string
   /** What is amiss, in words. */
-  reasons(): Promise<readonly string[]>
+  reasons(): readonly string[]
 }
 
 const FORM = { maxBytes: 1024 * 1024, timeout: 30_000 }
@@ -134,7 +134,7 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
   /** This path with other parameters. */
   const linkTo = (path: string, query: Readonly<Record<string, unknown>>): string => {
     const told = Object.entries(query).filter(([, value]) => value !== undefined && value !== '')
-    return `${path}?${new URLSearchParams(told.map(([name, value]) => [name, String(value)]))}`
+    return `${path}?${new URLSearchParams(Object.fromEntries(told.map(([name, value]) => [name, String(value)])))}`
   }
 
   const overview = async (req: Request): Promise<Reply> => {
@@ -157,7 +157,7 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
       stats,
       bounds: disk,
       status: management.status(),
-      reasons: await reasons(),
+      reasons: reasons(),
       recent: management.jobs({ lane: 'job', limit: 6 }),
       numbers: {
         hitRatio: all === 0 ? '–' : percent(hits / all),
@@ -282,7 +282,7 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
   const act = async (req: Request, action: string): Promise<Reply> => {
     const form = new URLSearchParams(
       'body' in req && typeof req.body === 'object' && req.body !== null
-        ? Object.entries(req.body).map(([name, value]) => [name, String(value)])
+        ? Object.fromEntries(Object.entries(req.body).map(([name, value]) => [name, String(value)]))
         : (await readBody(req, FORM)).toString('utf8'),
     )
     return seeOther(`${req.baseUrl}${await startAction(management, settings, action, form)}`)

@@ -2,6 +2,7 @@
 import { benchFilters } from './filters.js'
 import { benchHit } from './hit.js'
 import { benchLoad, benchSoak } from './load.js'
+import { benchManage } from './manage.js'
 import { benchStart } from './start.js'
 import { benchStore } from './store.js'
 
@@ -9,6 +10,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   filters: benchFilters,
   hit: benchHit,
   load: benchLoad,
+  manage: benchManage,
   soak: benchSoak,
   start: benchStart,
   store: benchStore,
