@@ -12,6 +12,8 @@ const source = new URL('./src/index.ts', import.meta.url).pathname
 
 export default defineConfig({
   test: {
+    // Most of the time is waiting for files, children and sockets.
+    maxWorkers: 2,
     projects: [
       {
         resolve: { alias: { 'express-artwork': source } },

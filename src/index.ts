@@ -350,6 +350,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   const condition = async (): Promise<Condition> => {
     if (closing !== undefined) return { status: 'closing', reasons: ['shutting down'] }
     const { paused } = images.stats()
+    const amiss = troubles()
     const { keeps, keepsUploads, decodes } = await images.probe()
     const failing = [
       ...(decodes ? [] : ['pictures cannot be decoded']),
@@ -358,7 +359,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     const reasons = [
       ...failing,
       ...(keeps || paused !== undefined ? [] : ['nothing new can be kept']),
-      ...troubles(),
+      ...amiss,
     ]
     const status = failing.length > 0 ? 'failing' : reasons.length > 0 ? 'degraded' : 'ready'
     return { status, reasons }

@@ -238,7 +238,7 @@ describe('over processes', () => {
     expect(new Set(all).size).toBe(10_000)
     expect(all.length).toBe(10_000)
     for (const some of [mine, ...others.map(({ done }) => done)]) expect(some.length).toBeGreaterThan(0)
-  })
+  }, 120_000)
   test('what a killed process was at is taken over', async () => {
     const directory = await temporaryFolder()
     const store = open(directory, { now: Date.now() })
