@@ -48,11 +48,16 @@ async function optionsOf({ config, envFile }: Common): Promise<ArtworkOptions> {
 }
 
 async function withArtwork<T>(common: Common, work: (artwork: Artwork) => Promise<T>): Promise<T> {
-  // What begins by itself is the servers' business.
+  // What begins by itself, and what follows the store, is the servers' business.
   const schedules = Object.fromEntries(
     JOB_KINDS.filter((kind) => kind !== 'import').map((kind) => [kind, false]),
   )
-  const artwork = await createArtwork({ logger: quiet, ...(await optionsOf(common)), schedules })
+  const artwork = await createArtwork({
+    logger: quiet,
+    ...(await optionsOf(common)),
+    schedules,
+    export: {},
+  })
   try {
     return await work(artwork)
   } finally {
@@ -128,6 +133,8 @@ export function runJob(
     if (!queued.accepted && queued.id === undefined)
       throw new Error(`the job cannot be queued: ${queued.reason}`)
     const id = queued.id ?? ''
+    if (artwork.refresher.status().paused)
+      throw new Error(`the queue is paused: job ${id} begins after express-artwork resume`)
     artwork.start()
     const shown = progressOf(common)
     let job: Job | undefined
@@ -167,6 +174,15 @@ export function runJob(
 export const stats = (common: Common): Promise<number> =>
   withArtwork(common, async (artwork) => {
     show({ ...artwork.images.stats(), queue: artwork.refresher.status() }, common)
+    return 0
+  })
+
+/** Begins nothing new, in no process of the directory, or begins it again. */
+export const setPaused = (isPaused: boolean, common: Common): Promise<number> =>
+  withArtwork(common, async ({ refresher }) => {
+    if (isPaused) refresher.pause()
+    else refresher.resume()
+    show({ paused: refresher.status().paused }, common)
     return 0
   })
 

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
-import { type Common, explain, purge, runJob, stats } from './commands.js'
+import { type Common, explain, purge, runJob, setPaused, stats } from './commands.js'
 import { serve } from './serve.js'
 
 const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
@@ -119,6 +119,12 @@ command(
   .action((directory: string, { overwrite, ...options }: Common & { overwrite?: boolean }) =>
     ends(runJob('import', { directory: resolve(directory), ...(overwrite && { overwrite }) }, options)),
   )
+for (const verb of ['pause', 'resume'] as const)
+  command(
+    verb,
+    verb === 'pause' ? 'Begin nothing new, in no process of the directory' : 'Begin new work again',
+    [verb],
+  ).action((options: Common) => ends(setPaused(verb === 'pause', options)))
 command('explain <target>', 'Say why a picture is answered as it is', [
   'explain https://image.tmdb.org/t/p/w342/abc.jpg',
   'explain poster/w342/abc.jpg --json',

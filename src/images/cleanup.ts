@@ -98,8 +98,18 @@ export async function optimize(
     after = last.name
     await breathe()
   }
-  for (const entry of idle) note(entry, isNeeded(entry) ? 'kept' : 'expired')
-  if (!dryRun && !signal?.aborted) for (const name of going) await store.remove(name)
+  let judged = 0
+  for (const entry of idle) {
+    if (signal?.aborted) break
+    note(entry, isNeeded(entry) ? 'kept' : 'expired')
+    judged += 1
+    if (judged % PAGE === 0) await breathe()
+  }
+  if (!dryRun)
+    for (const name of going) {
+      if (signal?.aborted) break
+      await store.remove(name)
+    }
   const freedBytes = [...contents.values()].reduce((sum, { size, kept }) => sum + (kept ? 0 : size), 0)
   return { removed: going.size + count.corrupt, freedBytes, ...count }
 }

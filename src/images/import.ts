@@ -3,8 +3,8 @@
  * paths. Whose picture a file is, is told by the export's list, else by the app's records, else by the path itself.
  * Nothing is taken that is not an image, is too large, or is reached through a link.
  */
-import { constants, createReadStream } from 'node:fs'
-import { lstat, open, opendir } from 'node:fs/promises'
+import { constants, createReadStream, type Dirent } from 'node:fs'
+import { lstat, open, readdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setImmediate as breathe } from 'node:timers/promises'
@@ -46,6 +46,8 @@ interface Owner {
   readonly kind: string
   readonly id: string
   readonly sourceUrl?: string | undefined
+  /** Of the bytes that this is known of. */
+  readonly digest?: string | undefined
 }
 
 const MOST_ERRORS = 100
@@ -58,13 +60,24 @@ const isDirectory = async (path: string): Promise<boolean> =>
 const isPicture = (name: string): boolean =>
   formatOfExtension(name.slice(name.lastIndexOf('.') + 1)) !== undefined
 
-/** Every file below a folder that may be an artwork, by its path; links are not followed. */
-async function* filesBelow(folder: string, prefix = ''): AsyncGenerator<string> {
-  for await (const entry of await opendir(folder)) {
+/** Every file below a folder that may be an artwork, by its path; links are not followed, what cannot be opened is passed over. */
+async function* filesBelow(
+  folder: string,
+  onSkip: (error: unknown) => void,
+  prefix = '',
+): AsyncGenerator<string> {
+  let entries: Dirent[]
+  try {
+    entries = await readdir(folder, { withFileTypes: true })
+  } catch (error) {
+    onSkip(error)
+    return
+  }
+  for (const entry of entries) {
     const path = prefix === '' ? entry.name : `${prefix}/${entry.name}`
-    if (entry.isDirectory() && readArtworkPath(path) !== undefined)
-      yield* filesBelow(join(folder, entry.name), path)
-    else if (entry.isFile() && isPicture(entry.name) && readArtworkPath(path) !== undefined) yield path
+    if (readArtworkPath(path) === undefined) continue
+    if (entry.isDirectory()) yield* filesBelow(join(folder, entry.name), onSkip, path)
+    else if (entry.isFile() && isPicture(entry.name)) yield path
   }
 }
 
@@ -83,7 +96,9 @@ export async function importFolder(
   const count = { imported: 0, unchanged: 0, kept: 0, unknown: 0, refused: 0 }
   const errors: Record<string, string> = {}
   const wanted = new Set<string>()
-  for await (const path of filesBelow(root)) wanted.add(path)
+  const onSkip = (error: unknown): void =>
+    settings.logger.warn({ err: error }, 'artwork import: a folder could not be read')
+  for await (const path of filesBelow(root, onSkip)) wanted.add(path)
   const owners = await findOwners(context, root, wanted, signal)
 
   const read = async (path: string): Promise<Buffer> => {
@@ -117,7 +132,10 @@ export async function importFolder(
         freshFor: settings.freshness.maxAge,
         ownerKind: owner.kind,
         ownerId: owner.id,
-        ...originOf(admission, owner.sourceUrl),
+        // What a list says of other bytes, it does not say of these.
+        ...(owner.digest === undefined || owner.digest === digestOf(bytes)
+          ? originOf(admission, owner.sourceUrl)
+          : {}),
       },
       bytes,
     )
@@ -165,8 +183,16 @@ async function findOwners(
     const owner = ownerByPath(path, kinds)
     if (owner !== undefined) owners.set(path, owner)
   }
-  for await (const { path, ...owner } of listed(join(root, MANIFEST)))
-    if (wanted.has(path) && kinds.has(owner.kind)) owners.set(path, owner)
+  const isListed = new Set<string>()
+  try {
+    for await (const { path, ...owner } of listed(join(root, MANIFEST)))
+      if (wanted.has(path) && kinds.has(owner.kind)) {
+        owners.set(path, owner)
+        isListed.add(path)
+      }
+  } catch (error) {
+    logger.warn({ err: error }, 'artwork import: the list of the export could not be read')
+  }
   if (repository?.list === undefined) return owners
   let seen = 0
   try {
@@ -179,7 +205,8 @@ async function findOwners(
           const { id, sourceUrl, params } = readSubject(entity, kind.kind, kinds)
           if (id === undefined) continue
           for (const path of pathsOf(kind, id, params))
-            if (wanted.has(path)) owners.set(path, { kind: kind.kind, id: String(id), sourceUrl })
+            if (wanted.has(path) && !isListed.has(path))
+              owners.set(path, { kind: kind.kind, id: String(id), sourceUrl })
         }
         if (signal?.aborted || seen > MOST_ENTITIES) return owners
         if (page.next === undefined || page.next === '' || cursors.has(page.next)) break
@@ -211,9 +238,15 @@ async function* listed(file: string): AsyncGenerator<Owner & { readonly path: st
     try {
       const told: unknown = JSON.parse(line)
       if (typeof told !== 'object' || told === null) continue
-      const { path, kind, id, sourceUrl } = told as Record<string, unknown>
+      const { path, kind, id, sourceUrl, digest } = told as Record<string, unknown>
       if (typeof path !== 'string' || typeof kind !== 'string' || typeof id !== 'string') continue
-      yield { path, kind, id, ...(typeof sourceUrl === 'string' && { sourceUrl }) }
+      yield {
+        path,
+        kind,
+        id,
+        ...(typeof sourceUrl === 'string' && { sourceUrl }),
+        ...(typeof digest === 'string' && { digest }),
+      }
     } catch {
       // A line that is cut tells nothing.
     }

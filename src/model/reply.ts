@@ -312,7 +312,10 @@ export function plainReply(
 /** JSON that nobody may keep: health, and the JSON API. */
 export function jsonReply(status: number, value: unknown): Reply {
   const text = `${JSON.stringify(value)}\n`
-  const type = { 'Content-Type': 'application/json; charset=utf-8' }
+  const type = {
+    'Content-Type': 'application/json; charset=utf-8',
+    'Cross-Origin-Resource-Policy': 'same-origin',
+  }
   return plainReply(status, text, '', status === 503 ? { ...type, 'Retry-After': '1' } : type)
 }
 

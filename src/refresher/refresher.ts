@@ -3,6 +3,7 @@
  * jobs. What is asked for is kept in the job store: it survives the process, is done once, by one of the processes that
  * share the directory, and is tried again as its failure allows.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import PQueue from 'p-queue'
 import type { DownloadRequest, SaveImageResult } from '../images/artworks.js'
 import { type EntityId, entityIdText } from '../model/artwork-path.js'
@@ -83,6 +84,8 @@ const ASKED_FOR = 30_000
 const MAX_ASKED = 20_000
 /** Long jobs whose coming on is told of: the newest. */
 const EVENTS_OF = 50
+/** Nobody reads faster, and asking costs, ms. */
+const EVENTS_EVERY = 500
 
 /** What of a job is told of when it changes. */
 const standOf = ({ state, done, total, attempts }: Job): string => `${state} ${done} ${total} ${attempts}`
@@ -180,7 +183,7 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
       concurrency: options.concurrency,
       now,
       logger,
-      onLook: () => void schedules.tick(),
+      onLook: () => void (draining || schedules.tick()),
       onEnd: (state) => {
         if (state === 'done') counts.done += 1
         if (state === 'failed') counts.failed += 1
@@ -345,6 +348,7 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
           if (known.get(job.id) !== stand) yield { type: 'job', job }
           known.set(job.id, stand)
         }
+        await sleep(EVENTS_EVERY, undefined, { signal, ref: false }).catch(() => {})
         await workers.change(signal)
       }
     },

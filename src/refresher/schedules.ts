@@ -10,7 +10,7 @@ import { JOB_KINDS, type JobKind } from './job-key.js'
 
 /** When a job is to be begun. Times in ms. */
 export interface ScheduleRule {
-  /** Five or six fields, or a name such as `@daily`. */
+  /** A cron expression of five fields (six with seconds), or a name such as `@daily`. */
   readonly cron: string
   /** IANA name. @default that of the machine */
   readonly timezone?: string | undefined
@@ -99,6 +99,7 @@ export function createSchedules({ rules, jobs, prepare, now }: SchedulesContext)
         )
         isQueued ||= added?.accepted === true
       }
+      jobs.schedules.forget()
       const all = jobs.schedules.list()
       soonest = Math.min(...plans.map((plan) => standing(plan, all)?.next ?? at))
       return isQueued

@@ -99,6 +99,8 @@ export type Exporter = ReturnType<typeof createExporter>
 /** Makes the exporter; nothing is opened before it is used. */
 export function createExporter({ store, directory, logger }: ExportParts) {
   let opened: ReturnType<typeof statements> | undefined
+  /** Files that are being put in their place: one at a time for each path. */
+  const under = new Map<string, Promise<void>>()
   const sql = (): ReturnType<typeof statements> => {
     const file = directory === undefined ? undefined : join(directory, 'export.db')
     // A database that was taken away is made anew: what was ours is not known any more, and stays.
@@ -129,10 +131,20 @@ export function createExporter({ store, directory, logger }: ExportParts) {
       else if (!stats.isDirectory()) throw new Error(`${part} in the export is no directory`)
     }
   }
+  /** @throws Error where a folder on the way is a link: what is behind it is not ours */
+  const checkFolders = async (root: string, folder: string): Promise<void> => {
+    let at = root
+    for (const part of folder.slice(root.length).split(sep).filter(Boolean)) {
+      at = join(at, part)
+      const stats = await statOf(at)
+      if (stats === undefined) return
+      if (!stats.isDirectory()) throw new Error(`${part} in the export is no directory`)
+    }
+  }
   /** The row that says that a file is ours, as it is. */
   const rowOf = (root: string, path: string, stats: BigIntStats): Row | undefined => {
     const row = sql().get.get(root, path, String(stats.ino))
-    if (row === undefined || row.isLink === 1) return row
+    if (row === undefined) return row
     return BigInt(row.size) === stats.size && BigInt(row.mtime) === stats.mtimeMs ? row : undefined
   }
   const note = (root: string, path: string, stats: BigIntStats, digest: string, isLink: boolean): void => {
@@ -186,8 +198,14 @@ export function createExporter({ store, directory, logger }: ExportParts) {
       if (!isLink) await copy(temporary, held.bytes, entry.storedAt)
       const stats = await lstat(temporary, { bigint: true })
       note(root, path, stats, entry.digest, isLink)
-      await rename(temporary, target)
-      sql().forgetOthers.run(root, path, String(stats.ino))
+      // Where nothing was, nothing is replaced: somebody may have put a file there meanwhile.
+      if (there === undefined && !(await put(temporary, target))) return 'foreign'
+      if (there !== undefined) await rename(temporary, target)
+      // Another process may have put its own there meanwhile: then its row is the one that counts.
+      if ((await statOf(target))?.ino === stats.ino) {
+        note(root, path, stats, entry.digest, isLink)
+        sql().forgetOthers.run(root, path, String(stats.ino))
+      }
       return isLink ? 'linked' : 'copied'
     } finally {
       // Renaming a link over another one of the same file leaves both.
@@ -196,6 +214,20 @@ export function createExporter({ store, directory, logger }: ExportParts) {
   }
   /** Makes the file of a path what the store has for it now. */
   const settle = async (root: string, path: string, overwrite = false): Promise<Placed> => {
+    const key = `${root}\n${path}`
+    while (under.has(key)) await under.get(key)
+    const work = settleAlone(root, path, overwrite).finally(() => under.delete(key))
+    under.set(
+      key,
+      work.then(
+        () => {},
+        () => {},
+      ),
+    )
+    return work
+  }
+  const settleAlone = async (root: string, path: string, overwrite: boolean): Promise<Placed> => {
+    await checkFolders(root, dirname(join(root, HIDDEN, path)))
     const entry = store.find(artworkName(path))
     if (!entry?.held) return removeOurs(root, path)
     const placed = await place(root, path, entry, overwrite)
@@ -204,6 +236,23 @@ export function createExporter({ store, directory, logger }: ExportParts) {
     return now?.digest === entry.digest || now === undefined ? placed : place(root, path, now, overwrite)
   }
 
+  /** Puts the list of what is exported in its place, unless somebody has a file of that name there. */
+  const finish = async (
+    root: string,
+    manifest: Awaited<ReturnType<typeof openManifest>>,
+    overwrite: boolean | undefined,
+  ): Promise<void> => {
+    const target = join(root, HIDDEN, MANIFEST)
+    const there = await statOf(target)
+    if (there !== undefined && !overwrite && rowOf(root, MANIFEST, there) === undefined) {
+      logger.warn({}, `artwork export: ${MANIFEST} is not ours and stays as it is`)
+      return
+    }
+    await manifest.finish(target)
+    const stats = await lstat(target, { bigint: true })
+    note(root, MANIFEST, stats, '', false)
+    sql().forgetOthers.run(root, MANIFEST, String(stats.ino))
+  }
   const run = async (
     to: string,
     { overwrite, signal, onProgress }: ExportRun = {},
@@ -247,14 +296,14 @@ export function createExporter({ store, directory, logger }: ExportParts) {
           .map(({ path }) => path)
         for (const path of paths) {
           if (signal?.aborted) return answer(false)
-          if (!store.find(artworkName(path))?.held) await one(path)
+          if (path !== MANIFEST && !store.find(artworkName(path))?.held) await one(path)
         }
         const last = paths.at(-1)
         if (last === undefined || paths.length < PAGE) break
         after = last
       }
       await clearTemporary(join(root, HIDDEN))
-      await manifest.finish()
+      await finish(root, manifest, overwrite)
       return answer(true)
     } finally {
       await manifest.discard()
@@ -347,6 +396,19 @@ async function linked(content: string, to: string): Promise<boolean> {
   }
 }
 
+/** Gives a file its name, unless there is one of that name. Answers whether it has it. */
+async function put(temporary: string, target: string): Promise<boolean> {
+  try {
+    await link(temporary, target)
+    return true
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false
+    if (!NO_LINK.includes(codeOf(error))) throw error
+    await rename(temporary, target)
+    return true
+  }
+}
+
 /** Writes a copy, and waits until it is on the disk. Its time is that of the picture. */
 async function copy(to: string, bytes: Buffer, at: number): Promise<void> {
   const file = await open(to, 'wx', 0o644)
@@ -375,12 +437,12 @@ async function openManifest(root: string) {
         const told = { path: entry.name.slice('local/'.length), digest, kind, id, sourceUrl, storedAt }
         return `${JSON.stringify(told)}\n`
       })
-      if (lines.length > 0) await file.write(lines.join(''))
+      if (lines.length > 0) await file.appendFile(lines.join(''))
     },
-    finish: async (): Promise<void> => {
+    finish: async (target: string): Promise<void> => {
       await file.sync()
       await close()
-      await rename(path, join(root, HIDDEN, MANIFEST))
+      await rename(path, target)
     },
     discard: async (): Promise<void> => {
       await close()

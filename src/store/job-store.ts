@@ -143,6 +143,30 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
     return count
   }
 
+  const endOne = (
+    { id, ticket }: Pick<Job, 'id' | 'ticket'>,
+    { state, error, reason, result }: Ending,
+  ): Ending['state'] | false => {
+    const text = result === undefined ? null : JSON.stringify(result)
+    // A long job that was to stop has not been done, whatever it came to before it heard of that.
+    const row = sql.get.get(id)
+    const isStopped = row?.wish === 'cancel' && row.lane === 'job' && state === 'done'
+    const ending = isStopped ? 'cancelled' : state
+    const { changes: ended } = sql.end.run(ending, error ?? null, reason ?? null, text, now(), id, ticket)
+    if (ended === 0 || row === undefined) return false
+    if (row.parent !== null) sql.advance[ending].run(row.parent)
+    if (ending === 'cancelled') cancelChildren(id)
+    if (row.next !== null) insert(JSON.parse(row.next))
+    changes += 1
+    if (changes % TRIM_EVERY === 0) {
+      for (const lane of ['task', 'job'] as const)
+        for (const kept of ['done', 'cancelled', 'failed'] as const)
+          sql.trim.run(lane, kept, ENDED_KEPT[lane][kept])
+      sql.trimRests.run(now() - 864e5)
+    }
+    return ending
+  }
+
   return {
     /** Queues a piece of work. One that is queued already is raised to a higher priority. */
     add: (job: NewJob): Added =>
@@ -188,51 +212,24 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
      * Ends a run of a piece of work.
      * @returns how it ended; false where it was not this run's to end; undefined where that could not be written down
      */
-    end: (
-      { id, ticket }: Pick<Job, 'id' | 'ticket'>,
-      { state, error, reason, result }: Ending,
-    ): Ending['state'] | false | undefined =>
-      ask<Ending['state'] | false | undefined>(
-        () =>
-          immediately(() => {
-            const text = result === undefined ? null : JSON.stringify(result)
-            // A long job that was to stop has not been done, whatever it came to before it heard of that.
-            const row = sql.get.get(id)
-            const isStopped = row?.wish === 'cancel' && row.lane === 'job' && state === 'done'
-            const ending = isStopped ? 'cancelled' : state
-            const { changes: ended } = sql.end.run(
-              ending,
-              error ?? null,
-              reason ?? null,
-              text,
-              now(),
-              id,
-              ticket,
-            )
-            if (ended === 0 || row === undefined) return false
-            if (row.parent !== null) sql.advance[ending].run(row.parent)
-            if (ending === 'cancelled') cancelChildren(id)
-            if (row.next !== null) insert(JSON.parse(row.next))
-            changes += 1
-            if (changes % TRIM_EVERY === 0) {
-              for (const lane of ['task', 'job'] as const)
-                for (const ended of ['done', 'cancelled', 'failed'] as const)
-                  sql.trim.run(lane, ended, ENDED_KEPT[lane][ended])
-              sql.trimRests.run(now() - 864e5)
-            }
-            return ending
-          }),
-        undefined,
-      ),
-    /** Puts a run of a piece of work back, to be tried again later. Answers as `end` does. */
+    end: (run: Pick<Job, 'id' | 'ticket'>, ending: Ending): Ending['state'] | false | undefined =>
+      ask<Ending['state'] | false | undefined>(() => immediately(() => endOne(run, ending)), undefined),
+    /** Puts a run of a piece of work back, to be tried again later; one that was to stop ends. Answers as `end` does. */
     again: (
-      { id, ticket }: Pick<Job, 'id' | 'ticket'>,
+      run: Pick<Job, 'id' | 'ticket'>,
       notBefore: number,
       why: { error?: string; reason?: Reason | undefined },
     ): boolean | undefined =>
       ask<boolean | undefined>(
         () =>
-          sql.again.run(Math.ceil(notBefore), why.error ?? null, why.reason ?? null, id, ticket).changes > 0,
+          immediately(() => {
+            const { id, ticket } = run
+            if (sql.get.get(id)?.wish === 'cancel') return endOne(run, { state: 'cancelled' }) !== false
+            return (
+              sql.again.run(Math.ceil(notBefore), why.error ?? null, why.reason ?? null, id, ticket).changes >
+              0
+            )
+          }),
         undefined,
       ),
     progress: ({ id, ticket }: Pick<Job, 'id' | 'ticket'>, done: number, total: number): void =>
@@ -248,7 +245,7 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
         undefined,
       ),
     get: (id: number): Job | undefined => {
-      const row = ask(() => sql.get.get(id), undefined)
+      const row = ask(() => sql.glance.get(id), undefined)
       return row && toJob(row)
     },
     list: (selection: JobSelection): readonly Job[] =>
@@ -260,7 +257,7 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
     },
     /** What became of the pieces of work that one asked for. */
     children: (id: number): Readonly<Record<JobState, number>> => {
-      const row = ask(() => sql.get.get(id), undefined)
+      const row = ask(() => sql.glance.get(id), undefined)
       const { ok: done = 0, failed = 0, cancelled = 0 } = row ?? {}
       const open = ask(() => sql.children.all(id), [])
       return Object.assign(
@@ -341,7 +338,6 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
               if (due !== undefined && due > at && due <= latest()) return undefined
               sql.setSchedule.run(job.kind, plan, Math.trunc(next()))
               if (due === undefined || due > at) return undefined
-              sql.dropSchedules.run(at - PLAN_KEPT)
               const added = addOne(job, false)
               if (added.accepted) sql.ran.run(at, added.id, job.kind, plan)
               else sql.refuse.run(job.kind, plan)
@@ -349,6 +345,8 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
             }),
           undefined,
         ),
+      /** Forgets plans that nobody has followed for long. */
+      forget: (): void => ask(() => void sql.dropSchedules.run(now() - PLAN_KEPT), undefined),
       list: (): readonly Schedule[] =>
         ask(
           () =>

@@ -95,6 +95,8 @@ interface Row
   readonly endedAt: number | null
 }
 
+/** A payload that is longer is left out of what is listed and followed, characters. */
+const LONG = 4096
 const COLUMNS =
   'ticket, ok, failed, cancelled, id, key, kind, state, priority, payload, lane, host, parent, attempts, notBefore, done, total, error, reason, result, createdAt, startedAt, endedAt, paceAt, paceDone, toldAt'
 
@@ -104,6 +106,12 @@ const rateOf = ({ done, paceAt, paceDone, toldAt }: Row): number | undefined => 
   const steps = done - (paceDone ?? done)
   return ms > 0 && steps > 0 ? (steps * 1000) / ms : undefined
 }
+
+/** The same, without a payload that is long. */
+const GLANCED = COLUMNS.replace(
+  ' payload,',
+  ` CASE WHEN length(payload) > ${LONG} THEN 'null' ELSE payload END AS payload,`,
+)
 
 /** A row as it is used. */
 export const toJob = (row: Row): Job => {
@@ -190,6 +198,7 @@ export function statements(db: Database.Database) {
     get: db.prepare<[number], Row & { wish: string | null; next: string | null }>(
       `SELECT ${COLUMNS}, wish, next FROM jobs WHERE id = ?`,
     ),
+    glance: db.prepare<[number], Row>(`SELECT ${GLANCED} FROM jobs WHERE id = ?`),
     /** By what they ask for: each combination of rules is a statement of its own, so that its index is used. */
     lists: new Map<string, Database.Statement<[object], Row>>(),
     counts: db.prepare<[], { state: JobState; count: number }>(
@@ -215,7 +224,7 @@ export function statements(db: Database.Database) {
     retry: db.prepare<[number]>(
       `UPDATE jobs SET state = 'queued', notBefore = 0, attempts = 0, endedAt = NULL, error = NULL, reason = NULL,
        result = NULL, done = 0, total = 0, ok = 0, failed = 0, cancelled = 0,
-       crashes = 0, place = (SELECT max(place) + 1 FROM jobs) WHERE id = ? AND state IN ('failed', 'cancelled')`,
+       crashes = 0, wish = NULL, place = (SELECT max(place) + 1 FROM jobs) WHERE id = ? AND state IN ('failed', 'cancelled')`,
     ),
     owners: db.prepare<[], { owner: string }>("SELECT DISTINCT owner FROM jobs WHERE state = 'running'"),
     // What was to be cancelled is, whoever was at it.
@@ -290,7 +299,7 @@ export function listing(
   const where = rules.length === 0 ? '' : `WHERE ${rules.join(' AND ')}`
   const known =
     sql.lists.get(where) ??
-    sql.db.prepare<[object], Row>(`SELECT ${COLUMNS} FROM jobs ${where} ORDER BY id DESC LIMIT @limit`)
+    sql.db.prepare<[object], Row>(`SELECT ${GLANCED} FROM jobs ${where} ORDER BY id DESC LIMIT @limit`)
   sql.lists.set(where, known)
   return known
 }

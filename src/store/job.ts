@@ -16,7 +16,7 @@ export interface Job {
   readonly state: JobState
   /** Higher first; inside, first in, first out. */
   readonly priority: number
-  /** What is to be done, as its kind reads it. */
+  /** What is to be done, as its kind reads it; null where it is long, but for who does it. */
   readonly payload: unknown
   /** `task`: one picture; `job`: a long piece of work, which asks for tasks or goes through everything. */
   readonly lane: Lane

@@ -42,6 +42,9 @@ export async function startAction(
   action: string,
   form: Form,
 ): Promise<string> {
+  // A form that came without its fields takes nothing away.
+  if (action === 'cleanup' && form.get('dryRun') === null)
+    throw new ArtworkError('invalid', 'say whether it is a dry run')
   if (isAskedJob(action)) {
     const parsed = JOB_BODIES[action].safeParse(payloadOf(action, form))
     if (!parsed.success)

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import express, { type Request, type Response, type Router } from 'express'
 import { pathSegments } from '../model/address.js'
 import { etagOf } from '../model/digest.js'
-import { type ArtworkError, asArtworkError } from '../model/errors.js'
+import { ArtworkError, asArtworkError } from '../model/errors.js'
 import { plainReply, type Reply, replyToMethod, replyWith } from '../model/reply.js'
 import type { Settings } from '../options.js'
 import { ROLES, SORTS } from '../store/search.js'
@@ -67,6 +67,7 @@ const HEADINGS: Readonly<Record<number, string>> = {
   400: 'That cannot be',
   403: 'Closed',
   404: 'There is no such thing',
+  415: 'That cannot be read',
   503: 'Not now',
 }
 
@@ -92,6 +93,12 @@ function readAssets(views: string) {
     .slice(0, 12)
   return { version, files: new Map(all) }
 }
+
+/** No other site may take it into its pages. */
+const ofOurOwn = (reply: Reply): Reply => ({
+  ...reply,
+  headers: { ...reply.headers, 'Cross-Origin-Resource-Policy': 'same-origin' },
+})
 
 /** Makes the router; mount it anywhere. */
 export function createDashboardRouter(settings: Settings, parts: DashboardParts): Router {
@@ -280,11 +287,10 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
     })
   }
   const act = async (req: Request, action: string): Promise<Reply> => {
-    const form = new URLSearchParams(
-      'body' in req && typeof req.body === 'object' && req.body !== null
-        ? Object.fromEntries(Object.entries(req.body).map(([name, value]) => [name, String(value)]))
-        : (await readBody(req, FORM)).toString('utf8'),
-    )
+    const type = (req.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+    if (type !== '' && type !== 'application/x-www-form-urlencoded')
+      throw new ArtworkError('unsupported', 'send application/x-www-form-urlencoded')
+    const form = new URLSearchParams(formIn(req) ?? (await readBody(req, FORM)).toString('utf8'))
     return seeOther(`${req.baseUrl}${await startAction(management, settings, action, form)}`)
   }
   const asset = (req: Request, name: string): Reply => {
@@ -350,17 +356,34 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
     // Who may not come in is told so without our pages.
     if (error.code === 'refused') return plainReply(error.status, `${error.message}\n`, '')
     const heading = HEADINGS[error.status] ?? 'That went wrong'
-    return page(req, 'problem', { status: error.status, heading, message: error.message }, error.status)
+    const context = { status: error.status, heading, message: error.message }
+    return page(req, 'problem', context, error.status).catch((failure) => {
+      settings.logger.error({ err: failure }, 'artwork dashboard: the page of what went wrong failed')
+      return plainReply(error.status, `${error.message}\n`, '')
+    })
   }
 
   const router = express.Router()
   router.use((req, res, next) => {
     answer(req, res)
       .catch((error) => problem(req, error))
-      .then((reply) => reply && send(req, res, reply, settings))
+      .then((reply) => reply && send(req, res, ofOurOwn(reply), settings))
       .catch(next)
   })
   return router
+}
+
+/**
+ * A form that a parser of the app has read; undefined where none has. A parser that did not read the body leaves an
+ * empty one behind (Express 4), which says nothing.
+ */
+function formIn(req: Request): string | Record<string, string> | undefined {
+  const read: unknown = req.readableEnded && 'body' in req ? req.body : undefined
+  if (typeof read === 'string') return read
+  if (Buffer.isBuffer(read)) return read.toString('utf8')
+  return typeof read === 'object' && read !== null
+    ? Object.fromEntries(Object.entries(read).map(([name, value]) => [name, String(value)]))
+    : undefined
 }
 
 async function* eventsOf(jobs: AsyncIterable<Parameters<typeof jobAnswer>[0]>) {

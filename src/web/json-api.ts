@@ -64,14 +64,17 @@ export function jsonFailure(thrown: unknown, statusOf?: (error: ArtworkError) =>
 /**
  * Whether a browser says that another site sends a request. One that bears a token of its own is not sent by a
  * browser's habit, and may come from anywhere, unless that is not asked.
+ * @param base what we are called from outside
  */
-export function isCrossSite(req: IncomingMessage, isStrict = false): boolean {
+export function isCrossSite(req: IncomingMessage, isStrict = false, base = ''): boolean {
   const { origin, host, authorization } = req.headers
   const site = req.headers['sec-fetch-site']
   if (!isStrict && authorization !== undefined && /^Bearer /i.test(authorization)) return false
   if (site !== undefined) return site !== 'same-origin' && site !== 'none'
   if (origin === undefined) return false
-  return !URL.canParse(origin) || new URL(origin).host !== host
+  if (!URL.canParse(origin)) return true
+  // A proxy may have changed the host; what the app says that it is called counts too.
+  return new URL(origin).host !== host && !(base !== '' && new URL(base).origin === origin)
 }
 
 /** Runs the work of a JSON route and sends what it comes to. Never throws. */

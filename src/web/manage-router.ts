@@ -30,7 +30,8 @@ import { type ServerEvent, sendEvents } from './server-events.js'
 const LIST = { limit: 50, most: 500 }
 const TIMEOUT = 30_000
 
-const time = (at: number | undefined) => (at === undefined ? undefined : new Date(at).toISOString())
+const time = (at: number | undefined) =>
+  at === undefined || Math.abs(at) > 8.64e15 ? undefined : new Date(at).toISOString()
 
 /** A job as the API tells of it. Times in ISO 8601. */
 export function jobAnswer(job: Job): Record<string, unknown> {
@@ -62,7 +63,7 @@ export const statusAnswer = ({ schedules, ...status }: RefresherStatus): Record<
     kind,
     cron,
     ...(timezone !== undefined && { timezone }),
-    next_run: time(nextRun),
+    next_run: time(nextRun) ?? null,
     last_run: time(lastRun) ?? null,
     last_job: lastJob ?? null,
     refused,

@@ -159,7 +159,7 @@ export function createManagement(settings: Settings, managed: Managed) {
         logger.error({ err: error }, 'artwork: manage.authorize failed')
       }
       if (!isAllowed) throw new ArtworkError('refused', 'not authorised')
-      if (req.method !== 'GET' && req.method !== 'HEAD' && isCrossSite(req, true))
+      if (req.method !== 'GET' && req.method !== 'HEAD' && isCrossSite(req, true, settings.urls.base))
         throw new ArtworkError('refused', 'requests of other sites are not taken')
     },
     missing,

@@ -190,7 +190,7 @@ export function createMeters(now: () => number) {
         }
       },
     }),
-    /** Samples, oldest first; the last one is of now. */
+    /** Samples, oldest first. */
     series: (span: 'hour' | 'day'): readonly Sample[] => {
       if (span === 'hour') return [...fine]
       const last = sumOf(pending)

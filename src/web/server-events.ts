@@ -19,7 +19,7 @@ export async function sendEvents(
 ): Promise<undefined> {
   res.writeHead(200, {
     'Content-Type': 'text/event-stream; charset=utf-8',
-    'Cache-Control': 'no-store',
+    'Cache-Control': 'no-store, no-transform',
     'X-Content-Type-Options': 'nosniff',
     'X-Accel-Buffering': 'no',
   })
@@ -30,8 +30,18 @@ export async function sendEvents(
   res.flushHeaders()
   const timer = setInterval(() => res.write(':\n\n'), KEEP_ALIVE).unref()
   try {
-    for await (const { event, id, data } of events)
-      res.write(`${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)
+    for await (const { event, id, data } of events) {
+      const text = `${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`
+      // Who does not read is not told more.
+      if (!res.write(text) && !res.destroyed)
+        await new Promise<void>((resolve) => {
+          const go = (): void => {
+            res.off('drain', go).off('close', go)
+            resolve()
+          }
+          res.on('drain', go).on('close', go)
+        })
+    }
   } finally {
     clearInterval(timer)
     res.end()
