@@ -122,3 +122,23 @@ test('what goes wrong is told, with an exit code', async () => {
     out: expect.stringMatching(/Examples:\n +\$ express-artwork cleanup --dry-run/),
   })
 }, 60_000)
+
+test('a paused queue is told of, and resumed; an export and its import, each with what came of it', async () => {
+  const { cli, directory } = await stage()
+  expect((await cli('pause', '--json')).json()).toEqual([{ paused: true }])
+  const paused = await cli('verify')
+  expect([paused.code, paused.err]).toEqual([1, expect.stringContaining('the queue is paused')])
+  expect((await cli('resume', '--json')).json()).toEqual([{ paused: false }])
+  expect((await cli('sync')).code).toBe(0)
+  const media = join(directory, 'media')
+  const exported = await cli('export', media, '--json')
+  expect([exported.code, exported.json().at(-1)]).toEqual([
+    0,
+    { state: 'done', result: expect.objectContaining({ linked: 6, failed: 0, complete: true }) },
+  ])
+  expect((await cli('import', media, '--json')).json().at(-1).result).toMatchObject({
+    unchanged: 6,
+    refused: 0,
+  })
+  expect((await cli('import', join(directory, 'nowhere'))).code).toBe(1)
+})

@@ -154,6 +154,35 @@ describe('parity 46: the export', () => {
     await app.run('export')
     expect(await files(app.hidden)).toEqual(['categories/kept.jpg', 'profiles/profile_avatar_1.jpg'])
   })
+  test('parity 46: two exports at once leave no file that neither knows; what is edited in place is not ours any more', async () => {
+    const shm = `/dev/shm/artwork-${process.pid}-${Math.random().toString(36).slice(2)}`
+    atEnd(() => rm(shm, { recursive: true, force: true }))
+    const app = await stage(existsSync('/dev/shm') ? shm : undefined)
+    for (let id = 1; id <= 40; id += 1) await app.download('profile', String(id), id)
+    app.artwork.start()
+    await Promise.all([app.run('export'), app.run('export', { overwrite: true })])
+    expect((await app.run('export'))?.result).toMatchObject({ current: 40, foreign: 0 })
+    const edited = join(app.hidden, 'profiles/profile_avatar_7.jpg')
+    await writeFile(edited, 'edited in place')
+    await app.artwork.images.clearCache()
+    await app.run('export')
+    expect(await files(app.hidden)).toEqual(['profiles/profile_avatar_7.jpg'])
+    expect(await readFile(edited, 'utf8')).toBe('edited in place')
+  })
+  test('parity 46: nothing is taken away behind a link, and no list of somebody else’s is replaced', async () => {
+    const app = await stage()
+    await mkdir(app.hidden, { recursive: true })
+    await writeFile(join(app.hidden, 'manifest.jsonl'), 'a list of somebody else')
+    await app.download('profile', '1')
+    await app.run('export')
+    expect(await readFile(join(app.hidden, 'manifest.jsonl'), 'utf8')).toBe('a list of somebody else')
+    const moved = join(await temporaryFolder(), 'profiles')
+    await rename(join(app.hidden, 'profiles'), moved)
+    await symlink(moved, join(app.hidden, 'profiles'))
+    await app.artwork.images.clearCache()
+    expect(await app.run('export')).toMatchObject({ state: 'failed', result: { removed: 0, failed: 1 } })
+    expect(await readdir(moved)).toEqual(['profile_avatar_1.jpg'])
+  })
   test('parity 46: nothing is written through a link that stands in the way', async () => {
     const app = await stage()
     const outside = await temporaryFolder()
@@ -267,6 +296,21 @@ describe('parity 46: taking files in', () => {
     expect(await images.downloadAndCache({ ...cached, force: true })).toMatchObject({ status: 'downloaded' })
     expect(await job()).toMatchObject({ imported: 0, unchanged: 2, kept: 1 })
     expect(await job({ overwrite: true })).toMatchObject({ imported: 1, unchanged: 2, kept: 0 })
+  })
+  test('what a list says of other bytes is not said of a file that was changed since', async () => {
+    const app = await stage()
+    await app.download('profile', '1')
+    await app.run('export')
+    const file = join(app.hidden, 'profiles/profile_avatar_1.jpg')
+    await writeFile(`${file}.new`, await jpeg(33, 44, 8))
+    await rename(`${file}.new`, file)
+    const other = await startApp({ ...IN_PROCESS, entities: KINDS }, { origin: app.origin })
+    expect(await other.artwork.images.importFolder(app.media)).toMatchObject({ imported: 1 })
+    const request = { sourceUrl: `${app.origin.url}/profile-1-1.jpg`, entityType: 'profile', entityId: '1' }
+    expect(await other.artwork.images.downloadAndCache(request)).toMatchObject({
+      status: 'downloaded',
+      width: 80,
+    })
   })
   test('what a service before this one kept: whose it is, is told by records and paths; bad files are refused', async () => {
     const media = await temporaryFolder()

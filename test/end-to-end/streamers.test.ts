@@ -36,6 +36,62 @@ describe('parity 15: validateImage', () => {
 })
 
 describe('parity 16: optimizeCache', () => {
+  test('parity 16: the original of a picture that is looked at stays, so that a change at the source is seen', async () => {
+    const app = await startApp({ ...IN_PROCESS, freshness: { maxAge: '7 d' } })
+    app.origin.serve('/a.jpg', image(await jpeg(40, 30, 1)))
+    const entity = { sourceUrl: `${app.origin.url}/a.jpg`, entityType: 'artist', entityId: 'a' }
+    await app.artwork.images.downloadAndCache(entity)
+    const look = async () => (await app.get('/artwork/local/artists/a/a.webp')).arrayBuffer()
+    for (let day = 0; day < 100; day += 10) {
+      app.clock.now += 10 * DAY
+      await look()
+      await app.artwork.refresher.idle()
+      expect(await app.artwork.images.optimizeCache()).toMatchObject({ removed: 0 })
+    }
+    const before = await look()
+    app.origin.serve('/a.jpg', image(await jpeg(44, 33, 2)))
+    app.clock.now += 8 * DAY
+    await look()
+    await app.artwork.refresher.idle()
+    expect(Buffer.from(await look()).equals(Buffer.from(before))).toBe(false)
+  })
+  test('parity 16: a clean-up that is stopped takes nothing more', async () => {
+    const app = await startApp(IN_PROCESS)
+    for (let id = 1; id <= 60; id += 1) {
+      app.origin.serve(`/${id}.jpg`, image(await jpeg(40, 30 + id, id)))
+      const entityId = String(id)
+      await app.artwork.images.downloadAndCache({
+        sourceUrl: `${app.origin.url}/${id}.jpg`,
+        entityType: 'artist',
+        entityId,
+      })
+    }
+    const { images } = app.artwork
+    const before = images.stats().byRole.artwork
+    const controller = new AbortController()
+    const watch = { signal: controller.signal, onProgress: () => controller.abort() }
+    await images.optimizeCache({ maxAgeDays: 0 }, watch)
+    expect(images.stats().byRole.artwork).toBe(before)
+  })
+  test('parity 45: a picture whose original came anew for somebody else is made again when it is shown', async () => {
+    const app = await startApp(IN_PROCESS)
+    const sourceUrl = `${app.origin.url}/a.jpg`
+    app.origin.serve('/a.jpg', image(await jpeg(40, 30, 1)))
+    const fetchFor = (entityId: string, force = false) =>
+      app.artwork.images.downloadAndCache({ sourceUrl, entityType: 'artist', entityId, force })
+    await fetchFor('aa')
+    await fetchFor('bb')
+    app.origin.serve('/a.jpg', image(await jpeg(50, 50, 2)))
+    await fetchFor('aa', true)
+    await app.get('/artwork/local/artists/bb/bb.webp')
+    await app.artwork.refresher.idle()
+    const [one, other] = await Promise.all(
+      ['aa', 'bb'].map(async (id) =>
+        (await app.get(`/artwork/local/artists/${id}/${id}.webp`)).headers.get('etag'),
+      ),
+    )
+    expect(other).toBe(one)
+  })
   test('parity 16: by last use and not by age; orphans asked for in batches; a dry run says the same and takes nothing', async () => {
     const living = new Set(['a', 'b', 'c'])
     const asked: number[] = []

@@ -252,4 +252,23 @@ describe('what is told of work under way', () => {
     expect(ask('late').accepted).toBe(true)
     await refresher.idle()
   })
+  test('who is drained begins nothing by itself; a plan that is over is no trouble', async () => {
+    const once = new Date(Date.now() + 30 * DAY).toISOString().slice(0, 19)
+    const { refresher, clock } = setUp(
+      { sync: daily(once), cleanup: daily('0 3 * * *') },
+      { sync: async () => ({ state: 'done' }), cleanup: async () => ({ state: 'done' }) },
+      { clock: { now: Date.now() } },
+    )
+    refresher.start()
+    await refresher.drain()
+    clock.now += 2 * DAY
+    await new Promise((resolve) => setTimeout(resolve, 600))
+    expect(refresher.list({ lane: 'job', limit: 9 })).toEqual([])
+    refresher.resume()
+    clock.now += 29 * DAY
+    // Both were due while nothing ran: neither is forgotten for the other.
+    await eventually(() => expect(refresher.list({ lane: 'job', limit: 9 })).toHaveLength(2))
+    await refresher.idle()
+    expect(refresher.status().schedules[0]).toMatchObject({ kind: 'sync', lastRun: clock.now })
+  })
 })

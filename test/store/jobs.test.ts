@@ -46,6 +46,22 @@ function work(
 
 describe.each(['on disk', 'in memory'])('the job store %s', (where) => {
   const folder = async () => (where === 'on disk' ? temporaryFolder() : undefined)
+  test('what was to stop does not wait once more; a long payload is for who does the work alone', async () => {
+    const store = open(await folder())
+    store.add(step('a'))
+    const [job] = store.take('task', 1, [])
+    if (job === undefined) throw new Error('nothing was taken')
+    expect(store.cancel(job.id)).toBe(true)
+    expect(store.again(job, 0, {})).toBe(true)
+    expect(store.get(job.id)).toMatchObject({ state: 'cancelled' })
+    expect(store.retry(job.id)).toBe(true)
+    expect(store.wished()).toEqual([])
+    expect(keys(store)).toEqual(['a'])
+    const payload = { text: 'x'.repeat(10_000) }
+    store.add({ ...step('b'), payload })
+    expect(store.list({ limit: 1 })[0]?.payload).toBeNull()
+    expect(store.take('task', 1, [])[0]?.payload).toEqual(payload)
+  })
   test('gives by priority, first in first out inside; the same key once; a raised one goes behind those of its new rank', async () => {
     const store = open(await folder())
     for (const [key, priority] of [

@@ -1,6 +1,9 @@
 /** The dashboard without a browser: who may come in, what is refused, and the lists of the management API behind it. */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import express from 'express'
-import { type ArtworkOptions, createArtwork, type Repository } from 'express-artwork'
+import { type ArtworkOptions, createArtwork, type Repository, viewsPath } from 'express-artwork'
+import nunjucks from 'nunjucks'
 import { describe, expect, test } from 'vitest'
 import { listen, quietLogger, startApp, temporaryFolder } from '../support/app.js'
 import { image } from '../support/origin.js'
@@ -126,6 +129,67 @@ describe('the dashboard', () => {
       expect((await app.api('/dashboard/images', { method: 'DELETE' })).status).toBe(405)
     },
   )
+
+  test.each([
+    ['express.json()', () => express.json()],
+    ['express.raw() of everything', () => express.raw({ type: '*/*' })],
+    ['express.text() of everything', () => express.text({ type: '*/*' })],
+    ['none', () => (_req: unknown, _res: unknown, next: () => void) => next()],
+  ] as const)('a dry run stays one, whatever reads bodies before (%s)', async (_name, parser) => {
+    const app = await stage()
+    await app.sync()
+    app.records.delete('1')
+    const { url } = await listen(express().use(parser()).use('/pictures', app.artwork.dashboardRouter))
+    const press = (body: BodyInit, headers: Record<string, string> = {}) =>
+      fetch(`${url}/pictures/actions/cleanup`, {
+        method: 'POST',
+        redirect: 'manual',
+        headers: { 'X-Admin': 'yes', ...headers },
+        body,
+      })
+    expect((await press(new URLSearchParams({ dryRun: 'true', maxAgeDays: '90' }))).status).toBe(303)
+    await app.artwork.refresher.idle()
+    expect(app.artwork.refresher.jobs({ kind: 'cleanup' })).toMatchObject([
+      { payload: { dryRun: true }, result: { orphaned: 1 } },
+    ])
+    const form = new FormData()
+    form.set('dryRun', 'true')
+    expect((await press(form)).status).toBe(415)
+    expect((await press(new URLSearchParams({ maxAgeDays: '0' }))).status).toBe(400)
+    expect((await press('')).status).toBeGreaterThanOrEqual(400)
+    await app.artwork.refresher.idle()
+    expect(app.artwork.images.stats().byRole.artwork).toBe(3)
+  })
+
+  test('an app’s own environment stays its own: what it escapes, its globals, its filters that take their time', async () => {
+    const views = await temporaryFolder()
+    await writeFile(join(views, 'greeting.njk'), '<p>{{ user }} {{ html }}</p>')
+    await writeFile(
+      join(views, 'frame.njk'),
+      '<!doctype html><title>{% block title %}{% endblock %}</title>{% include "greeting.njk" %}{{ "later" | slowly }}{% block content %}{% endblock %}',
+    )
+    const app = await stage({ manage: { authorize: () => true, templates: { layout: 'frame.njk' } } })
+    const environment = nunjucks.configure([views, viewsPath], { autoescape: false })
+    environment.addGlobal('user', 'alice').addGlobal('html', '<i>')
+    const slowly = (text: string, done: (error: Error | null, text: string) => void) =>
+      setTimeout(() => done(null, `${text}!`), 10)
+    environment.addFilter('slowly', slowly as never, true)
+    app.artwork.installTemplates(environment)
+    const page = await (await app.api('/dashboard/jobs')).text()
+    expect(page).toContain('<p>alice &lt;i&gt;</p>later!')
+    environment.addGlobal('user', 'bob')
+    expect(environment.render('greeting.njk', {})).toBe('<p>bob <i></p>')
+    expect(await (await app.api('/dashboard/failures')).text()).toContain('&lt;i&gt;')
+  })
+
+  test('a frame that fails takes no page of what went wrong with it', async () => {
+    const views = await temporaryFolder()
+    await writeFile(join(views, 'broken.njk'), '{{ nobody.has.this() }}')
+    const app = await stage({ manage: { authorize: () => true, templates: { layout: 'broken.njk' } } })
+    app.artwork.installTemplates(nunjucks.configure([views, viewsPath], { autoescape: true }))
+    const answer = await app.api('/dashboard/jobs')
+    expect([answer.status, await answer.text()]).toEqual([500, 'internal error\n'])
+  })
 
   test('pages answer HEAD, are 404 with a page of ours for what is not there, and load nothing from elsewhere', async () => {
     const app = await stage()
