@@ -18,7 +18,7 @@ if (verb === 'failed') {
         if (status === 'failed') console.log(`\n${what}: ${name}: ${fullName}\n${failureMessages.join('\n')}`)
     }
   }
-  const files = readdirSync(where)
+  const files = readdirSync(where).filter((one) => one.endsWith('.json'))
   for (const file of files.filter((one) => !one.endsWith('.again.json'))) {
     const first = read(`${where}/${file}`)
     const again = file.replace(/\.json$/, '.again.json')

@@ -13,6 +13,7 @@ import {
 import type { Asking, Context, Counts, Obtained, Told } from './images/context.js'
 import { createDisplay } from './images/display.js'
 import { type Dossier, dossier, type Kept, keptOf } from './images/dossier.js'
+import { examine } from './images/examine.js'
 import { type Explained, explain } from './images/explain.js'
 import { createFlights } from './images/flights.js'
 import { createHosting } from './images/hosting.js'
@@ -26,7 +27,6 @@ import { type Address, formatAddress, toAddress } from './model/address.js'
 import { etagOf } from './model/digest.js'
 import { type Entry, imageName } from './model/entry.js'
 import { ArtworkError, asArtworkError } from './model/errors.js'
-import { sniff, typeOf } from './model/media-type.js'
 import type { Settings } from './options.js'
 import type { Means } from './sources/source.js'
 import type { UploadSource } from './sources/upload.js'
@@ -262,18 +262,14 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     put: async (address: Address | string, bytes: Uint8Array): Promise<Image> => {
       const { original } = admission.admit(toAddress(address), true)
       if (original.source.isHosted) throw new ArtworkError('invalid', 'an upload has its id from its bytes')
-      if (bytes.length > settings.fetch.maxBytes)
-        throw new ArtworkError('too_large', 'the image has too many bytes')
       const content = Buffer.from(bytes)
-      const kind = sniff(content)
-      if (kind === undefined) throw new ArtworkError('unsupported', 'this is not an image of a known format')
-      const { width, height } = await transformer.inspect(content, kind)
+      const { type, width, height } = await examine(context, content)
       const at = settings.now()
       const entry = await store.write(
         {
           name: imageName(original.text),
           role: 'original',
-          type: typeOf(kind),
+          type,
           width,
           height,
           storedAt: at,

@@ -1,32 +1,20 @@
-/** express-artwork: the composition root, read from top to bottom, and every public name. */
-import type { RequestListener, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import express, { type Router } from 'express'
+import express from 'express'
 import type { Environment } from 'nunjucks'
+import type { Artwork, ArtworkUploads } from './artwork.js'
 import { createFetcher } from './fetch/fetcher.js'
 import { ANY_POOL } from './fetch/proxy-pool.js'
-import type { FetchedImage, FetchOptions, Hosting, ProxiedImages } from './images/hosting.js'
-import type { NfoOptions } from './images/nfo.js'
+import type { Hosting } from './images/hosting.js'
 import { createImages, type Images } from './images.js'
-import type { EntityLike } from './model/repository.js'
 import { readSubject } from './model/subject.js'
 import { type ArtworkOptions, ownVia, type Settings, settleOptions } from './options.js'
-import type { JobKind } from './refresher/job-key.js'
 import { createKinds } from './refresher/kinds.js'
-import {
-  createRefresher,
-  type Enqueued,
-  type Priority,
-  type Refresher,
-  type RefresherEvent,
-  type RefresherStatus,
-} from './refresher/refresher.js'
+import { createRefresher, type Enqueued, type Priority, type Refresher } from './refresher/refresher.js'
 import { checkSchedules } from './refresher/schedules.js'
 import { isUploadSource, type UploadSource } from './sources/upload.js'
 import { createDiskStore } from './store/disk-store.js'
 import { createExporter } from './store/export.js'
-import type { Job, JobSelection } from './store/job.js'
 import { createJobStore } from './store/job-store.js'
 import { createMemoryLayer, type MemoryLayer } from './store/memory-layer.js'
 import { createMemoryStore } from './store/memory-store.js'
@@ -50,6 +38,13 @@ import { createPlaceholderRouter } from './web/placeholders.js'
 import { addLink, preloadLink } from './web/preload.js'
 import { createUploadRouter } from './web/upload-router.js'
 
+export type {
+  Artwork,
+  ArtworkImages,
+  ArtworkRefresher,
+  ArtworkUploads,
+  PreloadOptions,
+} from './artwork.js'
 export type { ProxyStatus } from './fetch/proxy-pool.js'
 export type { DownloadRequest, SaveImageResult } from './images/artworks.js'
 export type { OptimizeOptions, OptimizeResult } from './images/cleanup.js'
@@ -83,130 +78,6 @@ export type { VerifyOptions, VerifyReport } from './store/store.js'
 
 /** Directory of the Nunjucks macros: give it to your loader beside your own views. */
 export const viewsPath: string = fileURLToPath(new URL('../views', import.meta.url))
-
-/** The public verbs of the pipeline; each is described where it is made, in `images.ts`. */
-export type ArtworkImages = Pick<
-  Images,
-  | 'getImage'
-  | 'getDisplayUrl'
-  | 'downloadAndCache'
-  | 'validateImage'
-  | 'put'
-  | 'refresh'
-  | 'remove'
-  | 'purge'
-  | 'explain'
-  | 'optimizeCache'
-  | 'clearCache'
-  | 'importFolder'
-  | 'verify'
-  | 'stats'
->
-
-/** The background worker. */
-export interface ArtworkRefresher {
-  /**
-   * Queues an entity's picture: its URL is read from its fields. Works after `artwork.start()`.
-   * @returns whether it was taken, and why not
-   */
-  enqueue(kind: string, entity: EntityLike, options?: { priority?: Priority }): Enqueued
-  /**
-   * Queues a long job: `sync`, `refresh`, `validate`, `warm`, `cleanup` or `verify`. One that is queued already with
-   * the same options is not queued again.
-   */
-  run(kind: JobKind, options?: Readonly<Record<string, unknown>>): Enqueued
-  /** A piece of work, undefined where it is not known (any more). */
-  job(id: string): Job | undefined
-  /** Pieces of work, newest first. */
-  jobs(selection?: Partial<JobSelection>): readonly Job[]
-  /** Follows a piece of work until it has ended: each time it has come on, what it is then. */
-  watch(id: string, signal?: AbortSignal): AsyncIterable<Job>
-  /** Cancels what waits, and asks what runs to stop. Answers whether there was something. */
-  cancel(id: string): boolean
-  /** Queues once more what failed or was cancelled. Answers whether it was that. */
-  retry(id: string): boolean
-  /** What happens in the queue, from now on: long jobs as they come on, and its numbers; first how it stands. */
-  events(signal?: AbortSignal): AsyncIterable<RefresherEvent>
-  /** Begins nothing new, in no process of the directory, until `resume`. Survives a restart. */
-  pause(): void
-  /** Takes and begins new work again, after `pause` or `drain`. */
-  resume(): void
-  /**
-   * Takes nothing new in this process until `resume`, and waits until what is queued has been done.
-   * @returns how much is left: 0, unless the queue is paused or was not started
-   */
-  drain(): Promise<number>
-  status(): RefresherStatus
-  /** Resolves when nothing that may run is queued or running. */
-  idle(): Promise<void>
-}
-
-/** The verbs of uploads for the app's own code; each is described where it is made, in `images/hosting.ts`. */
-export interface ArtworkUploads extends Pick<Hosting, 'save' | 'remove' | 'removeAll' | 'list'> {
-  /** Fetches an image from any public host, fitted into the box of fetched images. @throws ArtworkError */
-  fetch(url: string, options?: FetchOptions): Promise<FetchedImage>
-  /** Fetches images and keeps them in a namespace. @throws ArtworkError for no namespace or an unknown pool */
-  proxy(namespace: string, urls: readonly string[], options?: FetchOptions): Promise<ProxiedImages>
-}
-
-/** How a picture will be printed that is to be preloaded. */
-export interface PreloadOptions {
-  /** Kind of the subject, where it does not say itself. */
-  readonly kind?: string
-  /** Pixel widths of the `srcset`, or true for all that are offered. @default none */
-  readonly widths?: readonly number[] | true
-  /** `auto`, as `img` prints, or `webp`, as `picture` does. @default 'auto' */
-  readonly format?: string
-  /** The `sizes` that belong to it. @default '100vw' */
-  readonly sizes?: string
-  /** Never the source's own URL. @default false */
-  readonly requireLocal?: boolean
-}
-
-/** A toolkit in operation. */
-export interface Artwork {
-  readonly images: ArtworkImages
-  readonly refresher: ArtworkRefresher
-  /** Uploads; there where `uploads()` is among the sources. */
-  readonly uploads?: ArtworkUploads
-  /** Everything under its configured paths: `/artwork/local`, `/images`, `/static/images/placeholder*.svg`. */
-  readonly router: Router
-  /** `/{path}`: local artwork alone, for another mount path. */
-  readonly localRouter: Router
-  /** `/{kind}/{variant}/{id}` alone, for another mount path. */
-  readonly imagesRouter: Router
-  /**
-   * The fast lane: a request listener for `http.createServer` that answers what memory has (GET, HEAD, 304, 206,
-   * negotiated) before Express is entered, and gives everything else to the app. It answers only what `router`
-   * answered before, with the same bytes and fields; the app's own middleware does not see those requests.
-   */
-  listener(app: RequestListener): RequestListener
-  /** `/health`, `/ready` and `/metrics`, for whoever watches the process. */
-  readonly healthRouter: Router
-  /**
-   * The management API, closed unless `manage.authorize` opens it, with the dashboard below `/dashboard`; and, open to
-   * all, the API's own description: `/openapi.json`, and `/docs` to read and try it. Mount it at `/api/images`.
-   */
-  readonly manageRouter: Router
-  /** The dashboard alone, for another mount path; closed as the management API is. */
-  readonly dashboardRouter: Router
-  /** Adds the filters to a Nunjucks environment. */
-  installTemplates(environment: Environment): void
-  /**
-   * Adds `Link: rel=preload; as=image` for a picture above the fold, with what `img` and `picture` print for it.
-   * @param subject an entity, a URL or an artwork path, as in templates
-   */
-  preload(res: ServerResponse, subject: unknown, options?: PreloadOptions): void
-  /**
-   * The element of an NFO file for a picture: `<thumb aspect="poster">…</thumb>` or `<fanart><thumb>…</thumb></fanart>`,
-   * with the path of its exported file; '' where there is none, and no URL either.
-   */
-  nfo(subject: unknown, options?: NfoOptions): string
-  /** Lets the background work begin: entities that were queued, and those that templates show without a local picture. */
-  start(): void
-  /** Finishes what runs, writes what is to be written, and lets go of everything. The process can end after it. */
-  close(): Promise<void>
-}
 
 const CLOSE_WITHIN = 20_000
 /** Longest time that a timer takes, ms. */

@@ -13,11 +13,12 @@ import { digestOf } from '../model/digest.js'
 import type { EntityKind } from '../model/entity.js'
 import { artworkName, imageName } from '../model/entry.js'
 import { ArtworkError, asArtworkError } from '../model/errors.js'
-import { formatOfExtension, sniff, typeOf } from '../model/media-type.js'
+import { formatOfExtension } from '../model/media-type.js'
 import { readSubject } from '../model/subject.js'
 import { HIDDEN, MANIFEST } from '../store/export.js'
 import type { Admission } from './admission.js'
 import type { Context } from './context.js'
+import { examine } from './examine.js'
 
 /** How to take files in. */
 export interface ImportOptions {
@@ -88,7 +89,7 @@ export async function importFolder(
   folder: string,
   options: ImportOptions = {},
 ): Promise<ImportReport> {
-  const { settings, store, transformer } = context
+  const { settings, store } = context
   const { overwrite = false, signal, onProgress } = options
   const hidden = join(resolve(folder), HIDDEN)
   const root = (await isDirectory(hidden)) ? hidden : resolve(folder)
@@ -116,15 +117,13 @@ export async function importFolder(
     const before = store.find(artworkName(path))
     if (before?.held && before.digest === digestOf(bytes)) return 'unchanged'
     if (before?.held && !overwrite) return 'kept'
-    const kind = sniff(bytes)
-    if (kind === undefined) throw new ArtworkError('unsupported', 'this is not an image of a known format')
-    const { width, height } = await transformer.inspect(bytes, kind)
+    const { type, width, height } = await examine(context, bytes)
     const at = settings.now()
     await store.write(
       {
         name: artworkName(path),
         role: 'artwork',
-        type: typeOf(kind),
+        type,
         width,
         height,
         storedAt: at,

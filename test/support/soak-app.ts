@@ -1,4 +1,5 @@
 /** An app with a toolkit for the soak, in a process of its own that its parent orders about, tells the time, and kills. */
+
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -17,6 +18,7 @@ import {
   type Repository,
   remote,
 } from '../../src/index.js'
+import { obey } from './obey.js'
 
 /** Opens the toolkit. */
 export interface Opening {
@@ -232,15 +234,4 @@ const orders: SoakOrders = {
   },
 }
 
-type Order = {
-  readonly [K in keyof SoakOrders]: { id: number; verb: K; args: Parameters<SoakOrders[K]> }
-}[keyof SoakOrders]
-process.on('message', (order: Order) => {
-  const run: (...args: never[]) => Promise<unknown> = orders[order.verb]
-  run(...(order.args as never[])).then(
-    (result) => process.send?.({ id: order.id, result }),
-    (error) => process.send?.({ id: order.id, error: String(error?.stack ?? error) }),
-  )
-})
-process.on('disconnect', () => process.exit())
-process.send?.({ id: 0 })
+obey<SoakOrders>(orders)

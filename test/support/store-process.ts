@@ -2,9 +2,11 @@
  * A process of its own with a store open in it, ordered about over IPC (see {@link ./store-fleet}), so that tests
  * can have several on one directory and kill them at any moment. Contents say themselves whose they are.
  */
+
 import { openSync, writeSync } from 'node:fs'
 import { createDiskStore } from '../../src/store/disk-store.js'
 import type { NewEntry, Store } from '../../src/store/store.js'
+import { obey } from './obey.js'
 import { bytesOf, contentIn } from './store-contents.js'
 
 /** How to open the store. */
@@ -157,15 +159,4 @@ const orders: Orders = {
   },
 }
 
-type Order = {
-  readonly [K in keyof Orders]: { id: number; verb: K; args: Parameters<Orders[K]> }
-}[keyof Orders]
-process.on('message', (order: Order) => {
-  const run: (...args: never[]) => Promise<unknown> = orders[order.verb]
-  run(...(order.args as never[])).then(
-    (result) => process.send?.({ id: order.id, result }),
-    (error) => process.send?.({ id: order.id, error: String(error?.stack ?? error) }),
-  )
-})
-process.on('disconnect', () => process.exit())
-process.send?.({ id: 0 })
+obey<Orders>(orders)

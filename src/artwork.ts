@@ -1,0 +1,135 @@
+/** What an app has in hand: the toolkit's own interfaces. */
+import type { RequestListener, ServerResponse } from 'node:http'
+import type { Router } from 'express'
+import type { Environment } from 'nunjucks'
+import type { FetchedImage, FetchOptions, Hosting, ProxiedImages } from './images/hosting.js'
+import type { NfoOptions } from './images/nfo.js'
+import type { Images } from './images.js'
+import type { EntityLike } from './model/repository.js'
+import type { JobKind } from './refresher/job-key.js'
+import type { Enqueued, Priority, RefresherEvent, RefresherStatus } from './refresher/refresher.js'
+import type { Job, JobSelection } from './store/job.js'
+
+/** The public verbs of the pipeline; each is described where it is made, in `images.ts`. */
+export type ArtworkImages = Pick<
+  Images,
+  | 'getImage'
+  | 'getDisplayUrl'
+  | 'downloadAndCache'
+  | 'validateImage'
+  | 'put'
+  | 'refresh'
+  | 'remove'
+  | 'purge'
+  | 'explain'
+  | 'optimizeCache'
+  | 'clearCache'
+  | 'importFolder'
+  | 'verify'
+  | 'stats'
+>
+
+/** The background worker. */
+export interface ArtworkRefresher {
+  /**
+   * Queues an entity's picture: its URL is read from its fields. Works after `artwork.start()`.
+   * @returns whether it was taken, and why not
+   */
+  enqueue(kind: string, entity: EntityLike, options?: { priority?: Priority }): Enqueued
+  /**
+   * Queues a long job: `sync`, `refresh`, `validate`, `warm`, `cleanup` or `verify`. One that is queued already with
+   * the same options is not queued again.
+   */
+  run(kind: JobKind, options?: Readonly<Record<string, unknown>>): Enqueued
+  /** A piece of work, undefined where it is not known (any more). */
+  job(id: string): Job | undefined
+  /** Pieces of work, newest first. */
+  jobs(selection?: Partial<JobSelection>): readonly Job[]
+  /** Follows a piece of work until it has ended: each time it has come on, what it is then. */
+  watch(id: string, signal?: AbortSignal): AsyncIterable<Job>
+  /** Cancels what waits, and asks what runs to stop. Answers whether there was something. */
+  cancel(id: string): boolean
+  /** Queues once more what failed or was cancelled. Answers whether it was that. */
+  retry(id: string): boolean
+  /** What happens in the queue, from now on: long jobs as they come on, and its numbers; first how it stands. */
+  events(signal?: AbortSignal): AsyncIterable<RefresherEvent>
+  /** Begins nothing new, in no process of the directory, until `resume`. Survives a restart. */
+  pause(): void
+  /** Takes and begins new work again, after `pause` or `drain`. */
+  resume(): void
+  /**
+   * Takes nothing new in this process until `resume`, and waits until what is queued has been done.
+   * @returns how much is left: 0, unless the queue is paused or was not started
+   */
+  drain(): Promise<number>
+  status(): RefresherStatus
+  /** Resolves when nothing that may run is queued or running. */
+  idle(): Promise<void>
+}
+
+/** The verbs of uploads for the app's own code; each is described where it is made, in `images/hosting.ts`. */
+export interface ArtworkUploads extends Pick<Hosting, 'save' | 'remove' | 'removeAll' | 'list'> {
+  /** Fetches an image from any public host, fitted into the box of fetched images. @throws ArtworkError */
+  fetch(url: string, options?: FetchOptions): Promise<FetchedImage>
+  /** Fetches images and keeps them in a namespace. @throws ArtworkError for no namespace or an unknown pool */
+  proxy(namespace: string, urls: readonly string[], options?: FetchOptions): Promise<ProxiedImages>
+}
+
+/** How a picture will be printed that is to be preloaded. */
+export interface PreloadOptions {
+  /** Kind of the subject, where it does not say itself. */
+  readonly kind?: string
+  /** Pixel widths of the `srcset`, or true for all that are offered. @default none */
+  readonly widths?: readonly number[] | true
+  /** `auto`, as `img` prints, or `webp`, as `picture` does. @default 'auto' */
+  readonly format?: string
+  /** The `sizes` that belong to it. @default '100vw' */
+  readonly sizes?: string
+  /** Never the source's own URL. @default false */
+  readonly requireLocal?: boolean
+}
+
+/** A toolkit in operation. */
+export interface Artwork {
+  readonly images: ArtworkImages
+  readonly refresher: ArtworkRefresher
+  /** Uploads; there where `uploads()` is among the sources. */
+  readonly uploads?: ArtworkUploads
+  /** Everything under its configured paths: `/artwork/local`, `/images`, `/static/images/placeholder*.svg`. */
+  readonly router: Router
+  /** `/{path}`: local artwork alone, for another mount path. */
+  readonly localRouter: Router
+  /** `/{kind}/{variant}/{id}` alone, for another mount path. */
+  readonly imagesRouter: Router
+  /**
+   * The fast lane: a request listener for `http.createServer` that answers what memory has (GET, HEAD, 304, 206,
+   * negotiated) before Express is entered, and gives everything else to the app. It answers only what `router`
+   * answered before, with the same bytes and fields; the app's own middleware does not see those requests.
+   */
+  listener(app: RequestListener): RequestListener
+  /** `/health`, `/ready` and `/metrics`, for whoever watches the process. */
+  readonly healthRouter: Router
+  /**
+   * The management API, closed unless `manage.authorize` opens it, with the dashboard below `/dashboard`; and, open to
+   * all, the API's own description: `/openapi.json`, and `/docs` to read and try it. Mount it at `/api/images`.
+   */
+  readonly manageRouter: Router
+  /** The dashboard alone, for another mount path; closed as the management API is. */
+  readonly dashboardRouter: Router
+  /** Adds the filters to a Nunjucks environment. */
+  installTemplates(environment: Environment): void
+  /**
+   * Adds `Link: rel=preload; as=image` for a picture above the fold, with what `img` and `picture` print for it.
+   * @param subject an entity, a URL or an artwork path, as in templates
+   */
+  preload(res: ServerResponse, subject: unknown, options?: PreloadOptions): void
+  /**
+   * The element of an NFO file for a picture: `<thumb aspect="poster">…</thumb>` or `<fanart><thumb>…</thumb></fanart>`,
+   * with the path of its exported file; '' where there is none, and no URL either.
+   */
+  nfo(subject: unknown, options?: NfoOptions): string
+  /** Lets the background work begin: entities that were queued, and those that templates show without a local picture. */
+  start(): void
+  /** Finishes what runs, writes what is to be written, and lets go of everything. The process can end after it. */
+  close(): Promise<void>
+}
