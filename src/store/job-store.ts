@@ -143,6 +143,17 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
     return count
   }
 
+  /** Puts back what a process was at; what is to be cancelled, or has ended too many, ends, and who asked for it is told. */
+  const release = (of: string, crashed: 0 | 1): void => {
+    const doomed = sql.doomed.all({ owner: of, crashed })
+    sql.release.run({ owner: of, at: now(), crashed })
+    for (const { id, parent, wish, next } of doomed) {
+      const ending = wish === 'cancel' ? 'cancelled' : 'failed'
+      if (parent !== null) sql.advance[ending].run(parent)
+      if (ending === 'cancelled') cancelChildren(id)
+      if (next !== null) insert(JSON.parse(next))
+    }
+  }
   const endOne = (
     { id, ticket }: Pick<Job, 'id' | 'ticket'>,
     { state, error, reason, result }: Ending,
@@ -290,7 +301,11 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
             const row = sql.get.get(id)
             if (row === undefined || sql.open.get(row.key) !== undefined) return false
             sql.unrest.run(row.key)
-            return sql.retry.run(id).changes > 0
+            const isQueued = sql.retry.run(id).changes > 0
+            const { parent, state } = row
+            if (isQueued && parent !== null && (state === 'failed' || state === 'cancelled'))
+              sql.recall[state].run(parent)
+            return isQueued
           }),
         false,
       ),
@@ -305,7 +320,7 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
             const gone = sql.owners
               .all()
               .filter(({ owner: other }) => other !== owner() && presence?.isAlive(other) !== true)
-            for (const { owner: other } of gone) sql.release.run({ owner: other, at: now(), crashed: 1 })
+            for (const { owner: other } of gone) release(other, 1)
             return gone.length
           }),
         0,
@@ -363,7 +378,7 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
     /** Puts back what this process was at, and lets go. */
     close: (): void => {
       if (closed) return
-      ask(() => void sql.release.run({ owner: owner(), at: now(), crashed: 0 }), undefined)
+      ask(() => immediately(() => release(owner(), 0)), undefined)
       closed = true
       try {
         sql.db.close()

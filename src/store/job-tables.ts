@@ -39,6 +39,7 @@ export const SHAPE: Shape = {
     CREATE INDEX jobs_long ON jobs (id) WHERE lane = 'job';
     CREATE INDEX jobs_ended ON jobs (lane, state, endedAt) WHERE endedAt IS NOT NULL;
     CREATE INDEX jobs_by_parent ON jobs (parent, state) WHERE parent IS NOT NULL;
+    CREATE INDEX jobs_family ON jobs (parent, id) WHERE parent IS NOT NULL;
     CREATE INDEX jobs_by_state ON jobs (state, id);
     -- Ids go on where a lost database ended, or later.
     INSERT INTO sqlite_sequence (name, seq) VALUES ('jobs', CAST(strftime('%s', 'now') AS INTEGER));
@@ -194,6 +195,11 @@ export function statements(db: Database.Database) {
       failed: db.prepare<[number]>('UPDATE jobs SET failed = failed + 1 WHERE id = ?'),
       cancelled: db.prepare<[number]>('UPDATE jobs SET cancelled = cancelled + 1 WHERE id = ?'),
     },
+    /** What failed, or was cancelled, is tried once more: it counts as neither. */
+    recall: {
+      failed: db.prepare<[number]>('UPDATE jobs SET failed = max(0, failed - 1) WHERE id = ?'),
+      cancelled: db.prepare<[number]>('UPDATE jobs SET cancelled = max(0, cancelled - 1) WHERE id = ?'),
+    },
     cancelledMany: db.prepare<[number, number]>('UPDATE jobs SET cancelled = cancelled + ? WHERE id = ?'),
     get: db.prepare<[number], Row & { wish: string | null; next: string | null }>(
       `SELECT ${COLUMNS}, wish, next FROM jobs WHERE id = ?`,
@@ -227,6 +233,12 @@ export function statements(db: Database.Database) {
        crashes = 0, wish = NULL, place = (SELECT max(place) + 1 FROM jobs) WHERE id = ? AND state IN ('failed', 'cancelled')`,
     ),
     owners: db.prepare<[], { owner: string }>("SELECT DISTINCT owner FROM jobs WHERE state = 'running'"),
+    /** What of a dead process will not be begun again. */
+    doomed: db.prepare<
+      [{ owner: string; crashed: 0 | 1 }],
+      { id: number; parent: number | null; wish: string | null; next: string | null }
+    >(`SELECT id, parent, wish, next FROM jobs WHERE state = 'running' AND owner = @owner
+       AND (wish = 'cancel' OR crashes + @crashed >= ${MOST_CRASHES})`),
     // What was to be cancelled is, whoever was at it.
     release: db.prepare<[{ owner: string; at: number; crashed: 0 | 1 }]>(
       `UPDATE jobs SET crashes = crashes + @crashed,
@@ -236,7 +248,8 @@ export function statements(db: Database.Database) {
        reason = CASE WHEN wish IS NULL AND crashes + @crashed >= ${MOST_CRASHES} THEN 'processing' END,
        error = CASE WHEN wish IS NULL AND crashes + @crashed >= ${MOST_CRASHES}
          THEN 'the process ended each time it was at this' END,
-       owner = NULL, ticket = NULL, wish = NULL WHERE state = 'running' AND owner = @owner`,
+       owner = NULL, ticket = NULL, next = CASE WHEN wish IS NULL AND crashes + @crashed < ${MOST_CRASHES} THEN next END,
+       wish = NULL WHERE state = 'running' AND owner = @owner`,
     ),
     rename: db.prepare<[string, string]>("UPDATE jobs SET owner = ? WHERE state = 'running' AND owner = ?"),
     trim: db.prepare<[Lane, JobState, number]>(

@@ -283,7 +283,8 @@ export function createManageRouter(
       await management.allow(req)
       // A name is only looked up: its slashes may be encoded, as no other path's may.
       const name = /^\/images\/(.+)$/.exec(readUrl(req.url).path)?.[1]
-      const route = name === undefined ? segments && routeOf(segments) : { GET: () => image(decoded(name)) }
+      const route =
+        name === undefined ? routeOf(segments ?? partsOf(req.url)) : { GET: () => image(decoded(name)) }
       if (route === undefined) return missing('route')
       const verbsOf: Readonly<Record<string, Handler>> = route
       const handler = Object.hasOwn(verbsOf, method) ? verbsOf[method] : undefined
@@ -295,6 +296,9 @@ export function createManageRouter(
   })
   return router
 }
+
+/** The parts of a path whose ids have encoded slashes, which no path of a file may have. */
+const partsOf = (url: string): readonly string[] => readUrl(url).path.split('/').slice(1).map(decoded)
 
 const decoded = (text: string): string => {
   try {

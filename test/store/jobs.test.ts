@@ -179,18 +179,25 @@ describe('what goes wrong', () => {
     await one.ended
     store.recover()
     expect(store.get(id)).toMatchObject({ state: 'cancelled' })
-    const poison = store.add(step('poison'))
+    const asker = store.add({ ...step('asker'), lane: 'job' })
+    const parent = asker.accepted ? asker.id : 0
+    store.take('job', 1, [])
+    store.addMany([{ ...step('poison'), parent }])
+    const poison = store.list({ parent, limit: 1 })[0]?.id ?? 0
     for (let time = 0; time < 3; time += 1) {
       const victim = work(directory, 'hang')
-      await expect.poll(() => store.counts().running, { timeout: 10_000 }).toBe(1)
+      await expect.poll(() => store.get(poison)?.state, { timeout: 10_000 }).toBe('running')
       victim.child.kill('SIGKILL')
       await victim.ended
       store.recover()
     }
-    expect(store.get(poison.accepted ? poison.id : 0)).toMatchObject({
-      state: 'failed',
-      reason: 'processing',
-    })
+    expect(store.get(poison)).toMatchObject({ state: 'failed', reason: 'processing' })
+    // Who asked for it is told, and told anew when it is tried once more.
+    expect(store.children(parent)).toMatchObject({ failed: 1, queued: 0, running: 0 })
+    expect(store.retry(poison)).toBe(true)
+    const [again] = store.take('task', 1, [])
+    expect(again && store.end(again, { state: 'done' })).toBe('done')
+    expect(store.children(parent)).toMatchObject({ failed: 0, done: 1 })
   })
   test('the children of what is cancelled go with it, those too that it asks for afterwards', async () => {
     const store = open(undefined)

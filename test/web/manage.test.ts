@@ -68,6 +68,11 @@ describe('parity 40: the management API', () => {
     const app = await managed()
     await addStreamers(app, 1)
     const source = `${app.origin.url}/s1.jpg`
+    app.records
+      .get('profile')
+      ?.set('AC/DC', { id: 'AC/DC', username: 'slash', image_url: `${app.origin.url}/s1.jpg` })
+    expect(await (await app.api('/streamer/AC%2FDC')).json()).toMatchObject({ username: 'slash' })
+    expect((await app.api('/streamer/..%2Fx')).status).toBe(400)
     const before = await app.api('/streamer/1')
     expect(await before.json()).toEqual({
       streamer_id: 1,
