@@ -28,6 +28,11 @@ export interface Explained {
   readonly renditions: readonly ExplainedName[]
   /** Whether the answer would be `held`, `stale` (held, and asked about behind), `fetched`, or a remembered `failure`. */
   readonly answer: 'held' | 'stale' | 'fetched' | 'failure'
+  /**
+   * Which layer that comes from: `memory`, `disk`, `made` anew from the original that is held, `upstream`, or `none` of
+   * them while a failure stands.
+   */
+  readonly layer: 'memory' | 'disk' | 'made' | 'upstream' | 'none'
   readonly checkedAt: number | undefined
   readonly freshUntil: number | undefined
   readonly sourceUrl: string | undefined
@@ -72,11 +77,15 @@ export function explain(
   const stands = failure !== undefined && failureStands(failure, now)
   const freshness = entry && freshnessOf(entry, settings.freshness, now)
   const isUsable = entry !== undefined && freshness !== 'dead'
+  const asked = store.find(imageName(address))
+  const isCurrent = asked?.held === true && (asked.madeFrom === undefined || asked.madeFrom === entry?.digest)
+  const held = isCurrent ? (store.inMemory(asked.digest) ? 'memory' : 'disk') : 'made'
   return {
     address,
     original: entry && tell(entry),
     renditions: store.select({ original: name, limit: MOST }).map(tell),
     answer: isUsable ? (freshness === 'fresh' ? 'held' : 'stale') : stands ? 'failure' : 'fetched',
+    layer: isUsable && (isCurrent || entry.held) ? held : stands ? 'none' : 'upstream',
     checkedAt: entry?.checkedAt,
     freshUntil: entry !== undefined && ages(entry) ? freshUntil(entry, settings.freshness) : undefined,
     sourceUrl: entry?.sourceUrl,

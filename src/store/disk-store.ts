@@ -227,6 +227,7 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
         return undefined
       }
     },
+    inMemory: () => false,
     fileOf: ({ digest, held }) => (held ? bytes.contentPath(digest) : undefined),
     write: async (fresh: NewEntry, content) => {
       const entry: Entry = Object.freeze({

@@ -78,6 +78,7 @@ export function createMemoryLayer(inner: Store, options: MemoryOptions): MemoryL
       if (entry !== undefined) facts.set(name, entry)
       return entry
     },
+    inMemory: (digest) => contents?.has(digest) === true || inner.inMemory(digest),
     turn: async (key, signal) => {
       const turn = await inner.turn(key, signal)
       // What another process did for us is not in this memory yet.

@@ -42,6 +42,7 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
       const item = items.peek(entry.name)
       return item?.entry.digest === entry.digest ? { bytes: item.bytes, from: 'memory' } : undefined
     },
+    inMemory: (digest) => [...items.values()].some(({ entry }) => entry.digest === digest),
     fileOf: () => undefined,
     write: async (fresh, bytes) => {
       if (bytes.length > maxBytes * LARGEST_SHARE)

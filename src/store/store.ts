@@ -135,6 +135,8 @@ export interface Store {
   use(name: string): void
   /** The bytes of an entry, verified against its digest; undefined where they are gone or damaged. */
   read(entry: Entry): Promise<Held | undefined>
+  /** Whether the bytes of a content are in memory. */
+  inMemory(digest: string): boolean
   /** The file that holds the bytes of an entry, which nobody may change; undefined where there is none. */
   fileOf(entry: Entry): string | undefined
   /**

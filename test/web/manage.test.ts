@@ -305,6 +305,36 @@ describe('parity 43: jobs', () => {
     const state = (await (await app.api(`/jobs/${job.id}`)).json()) as { job: { state: string } }
     expect(state.job.state).toBe('done')
   })
+  test('parity 40: explaining tells which layer answers: memory, disk, made anew, the upstream, or none', async () => {
+    const app = await managed({ widths: [40], memory: { maxBytes: 100_000 } })
+    app.origin.serve('/a.jpg', image(await jpeg(90, 60)))
+    const id = Buffer.from(`${app.origin.url}/a.jpg`).toString('base64url')
+    const why = async (variant: string) => {
+      const answer = await app.api(`/explain?address=remote/${variant}/${id}`)
+      const { answer: kind, layer } = (await answer.json()) as { answer: string; layer: string }
+      return [kind, layer]
+    }
+    expect(await why('w40')).toEqual(['fetched', 'upstream'])
+    await app.artwork.images.getImage(`remote/original/${id}`)
+    expect(await why('original')).toEqual(['held', 'memory'])
+    expect(await why('w40')).toEqual(['held', 'made'])
+    await app.artwork.images.getImage(`remote/w40/${id}`)
+    expect(await why('w40')).toEqual(['held', 'memory'])
+    await app.stop()
+    const later = await startApp(
+      { manage: { authorize: () => true }, widths: [40] },
+      { directory: app.directory, origin: app.origin },
+    )
+    expect(later.artwork.images.explain({ address: `remote/w40/${id}` })).toMatchObject({ layer: 'disk' })
+    await later.artwork.images.purge({ url: `${app.origin.url}/a.jpg` })
+    app.origin.serve('/a.jpg', { status: 404 })
+    await later.artwork.images.getImage(`remote/w40/${id}`).catch(() => {})
+    expect(later.artwork.images.explain({ address: `remote/w40/${id}` })).toMatchObject({
+      answer: 'failure',
+      layer: 'none',
+      failure: { code: 'not_found' },
+    })
+  })
   test('warming, verifying, validating, refreshing, purging and explaining', async () => {
     const app = await managed({ widths: [40] })
     await addStreamers(app, 2)
