@@ -64,7 +64,9 @@ const warmer = createWarmer({ artwork, records, delay: Number(WARM_DELAY), isUp:
 
 const server = createServer(artwork.listener(createApp({ artwork, records, cdn, warmer })))
 server.listen(port, () => {
-  console.log(`An evening in: http://localhost:${(server.address() as AddressInfo).port}`)
+  const url = `http://localhost:${(server.address() as AddressInfo).port}`
+  console.log(`An evening in: ${url}`)
+  console.log(`Its pictures:  ${url}/api/images/dashboard`)
   warmer.later()
 })
 artwork.start()

@@ -9,6 +9,7 @@ import type { EntityLike } from './model/repository.js'
 import type { JobKind } from './refresher/job-key.js'
 import type { Enqueued, Priority, RefresherEvent, RefresherStatus } from './refresher/refresher.js'
 import type { Job, JobSelection } from './store/job.js'
+import type { KnownFailure } from './web/management.js'
 
 /** The public verbs of the pipeline; each is described where it is made, in `images.ts`. */
 export type ArtworkImages = Pick<
@@ -62,6 +63,12 @@ export interface ArtworkRefresher {
    * @returns how much is left: 0, unless the queue is paused or was not started
    */
   drain(): Promise<number>
+  /** What could not be had, why, and when it is tried again: some of pictures, some of entities. */
+  failures(options?: { readonly after?: string; readonly limit?: number }): {
+    readonly failures: readonly KnownFailure[]
+    /** What to ask the next page with, as `after`. */
+    readonly next: string | undefined
+  }
   status(): RefresherStatus
   /** Resolves when nothing that may run is queued or running. */
   idle(): Promise<void>
@@ -128,8 +135,11 @@ export interface Artwork {
    * with the path of its exported file; '' where there is none, and no URL either.
    */
   nfo(subject: unknown, options?: NfoOptions): string
-  /** Lets the background work begin: entities that were queued, and those that templates show without a local picture. */
-  start(): void
+  /**
+   * Lets the background work begin: entities that were queued, and those that templates show without a local picture.
+   * @param options.job the only long job that this process works on; left out: any
+   */
+  start(options?: { readonly job?: string }): void
   /** Finishes what runs, writes what is to be written, and lets go of everything. The process can end after it. */
   close(): Promise<void>
 }

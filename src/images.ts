@@ -20,8 +20,9 @@ import { createHosting } from './images/hosting.js'
 import { type ImportOptions, type ImportReport, importFolder } from './images/import.js'
 import { remembered } from './images/notes.js'
 import { createOriginals, type Known } from './images/originals.js'
+import { readPrinted } from './images/printed.js'
 import { createProbe } from './images/probe.js'
-import { createPurge } from './images/purge.js'
+import { createPurge, type Purged, type PurgeTarget } from './images/purge.js'
 import { createRenditions } from './images/renditions.js'
 import { type Address, formatAddress, toAddress } from './model/address.js'
 import { etagOf } from './model/digest.js'
@@ -300,10 +301,31 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
       const { address: canonical } = admission.admit(toAddress(address), true)
       return (await removeTree(imageName(formatAddress(canonical)))).length > 0
     },
-    purge,
-    /** Why a picture is answered as it is. @throws ArtworkError `invalid` (400), `refused` (403) */
-    explain: (target: { readonly address: Address | string } | { readonly url: string }): Explained =>
-      explain(context, admission, target),
+    /**
+     * Takes images away with every rendition, memory included, and tells `onPurge`. An address may be a URL that we
+     * printed, or an artwork path.
+     * @throws ArtworkError `invalid` (400), `refused` (403) or `unknown_image` (404) for a target that nothing has
+     */
+    purge: async (target: PurgeTarget): Promise<Purged> => {
+      if (!('address' in target)) return purge(target)
+      const printed = readPrinted(context, target.address)
+      if ('address' in printed) return purge(printed)
+      const { ownerKind: kind, ownerId: id } = printed.local
+      return purge(kind === undefined || id === undefined ? target : { entity: { kind, id } })
+    },
+    /**
+     * Why a picture is answered as it is. An address may be a URL that we printed, or an artwork path: then it is its
+     * original that is told of.
+     * @throws ArtworkError `invalid` (400), `refused` (403), `unknown_image` (404)
+     */
+    explain: (target: { readonly address: Address | string } | { readonly url: string }): Explained => {
+      if ('url' in target) return explain(context, admission, target)
+      const printed = readPrinted(context, target.address)
+      if ('address' in printed) return explain(context, admission, printed)
+      const { original } = printed.local
+      if (original === undefined) throw new ArtworkError('unknown_image', 'nothing is known of its original')
+      return explain(context, admission, { address: original.slice('images/'.length) })
+    },
     /** Looks through everything that is kept, uploads apart. */
     search: async (
       query: SearchQuery,

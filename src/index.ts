@@ -75,6 +75,7 @@ export { type NamespaceOptions, type UploadAction, type UploadsOptions, uploads 
 export type { ExportReport } from './store/export.js'
 export type { Job, JobSelection, JobState, Lane, Schedule } from './store/job.js'
 export type { VerifyOptions, VerifyReport } from './store/store.js'
+export type { KnownFailure } from './web/management.js'
 
 /** Directory of the Nunjucks macros: give it to your loader beside your own views. */
 export const viewsPath: string = fileURLToPath(new URL('../views', import.meta.url))
@@ -295,6 +296,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
       retry: (id) => refresher.retry(Number(id)),
       pause: refresher.pause,
       resume: refresher.resume,
+      failures: ({ after = '', limit = 50 } = {}) => management.failures(after, limit),
       status: refresher.status,
       idle: refresher.idle,
     },
@@ -324,8 +326,8 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
       const type = format === undefined || format === 'auto' || srcset === '' ? undefined : `image/${format}`
       addLink(res, preloadLink({ url, srcset, sizes, type }))
     },
-    start: () => {
-      refresher.start()
+    start: ({ job } = {}) => {
+      refresher.start(job === undefined ? undefined : Number(job))
       // What changed while nobody followed is caught up with.
       const { directory } = settings.export
       const exportAll = () => void refresher.run('export', {})

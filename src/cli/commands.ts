@@ -135,7 +135,8 @@ export function runJob(
     const id = queued.id ?? ''
     if (artwork.refresher.status().paused)
       throw new Error(`the queue is paused: job ${id} begins after express-artwork resume`)
-    artwork.start()
+    // Other long jobs are the servers' business; of single pictures, each takes its share.
+    artwork.start({ job: id })
     const shown = progressOf(common)
     let job: Job | undefined
     // Who is told to stop cancels the job, and lets what runs of it finish.
@@ -183,6 +184,46 @@ export const setPaused = (isPaused: boolean, common: Common): Promise<number> =>
     if (isPaused) refresher.pause()
     else refresher.resume()
     show({ paused: refresher.status().paused }, common)
+    return 0
+  })
+
+/** Prints what could not be had, why, and when it is tried again. */
+export const failures = (common: Common): Promise<number> =>
+  withArtwork(common, async ({ refresher }) => {
+    for (let after: string | undefined; ; ) {
+      const { failures: some, next } = refresher.failures({
+        limit: 200,
+        ...(after !== undefined && { after }),
+      })
+      for (const { of, name, reason, times, nextTry, url } of some) {
+        const told = {
+          of,
+          name,
+          reason,
+          times,
+          nextTry: new Date(nextTry).toISOString(),
+          ...(url !== undefined && { url }),
+        }
+        print(
+          common.json ? JSON.stringify(told) : `${name}: ${reason}, ${times} times, next try ${told.nextTry}`,
+        )
+      }
+      if (next === undefined) return 0
+      after = next
+    }
+  })
+
+/** Prints long jobs, the newest first. */
+export const jobs = (common: Common): Promise<number> =>
+  withArtwork(common, async ({ refresher }) => {
+    for (const { id, kind, state, done, total, error } of refresher.jobs({ lane: 'job', limit: 50 })) {
+      const told = { id: String(id), kind, state, done, total, ...(error !== undefined && { error }) }
+      print(
+        common.json
+          ? JSON.stringify(told)
+          : `${id} ${kind} ${state} ${done}/${total}${error === undefined ? '' : `: ${error}`}`,
+      )
+    }
     return 0
   })
 

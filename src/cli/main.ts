@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
-import { type Common, explain, purge, runJob, setPaused, stats } from './commands.js'
+import { type Common, explain, failures, jobs, purge, runJob, setPaused, stats } from './commands.js'
 import { serve } from './serve.js'
 
 const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
@@ -68,6 +68,7 @@ command(
   )
 command('warm <addresses...>', 'Make variants of pictures before anybody asks', [
   'warm poster/abc.jpg --variant w342-webp w780-webp',
+  'warm https://cdn.example.com/abc.jpg --variant w320-webp --config artwork.config.mjs',
 ])
   .option('--variant <variants...>', 'variants of each; without, the addresses are whole')
   .action((addresses: string[], { variant, ...options }: Common & { variant?: string[] }) =>
@@ -119,6 +120,10 @@ command(
   .action((directory: string, { overwrite, ...options }: Common & { overwrite?: boolean }) =>
     ends(runJob('import', { directory: resolve(directory), ...(overwrite && { overwrite }) }, options)),
   )
+command('failures', 'Say what could not be had, why, and when it is tried again', ['failures --json']).action(
+  (options: Common) => ends(failures(options)),
+)
+command('jobs', 'List long jobs, the newest first', ['jobs']).action((options: Common) => ends(jobs(options)))
 for (const verb of ['pause', 'resume'] as const)
   command(
     verb,

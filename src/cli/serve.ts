@@ -10,6 +10,7 @@ import { pino } from 'pino'
 import { pinoHttp } from 'pino-http'
 import { createArtwork, optionsFromEnv } from '../index.js'
 import { requestId } from '../model/request-id.js'
+import { holdsToken } from '../options/env.js'
 
 /** Where the environment comes from, and where to listen. */
 export interface ServeOptions {
@@ -90,10 +91,11 @@ export async function serve({ envFile, port, host }: ServeOptions): Promise<void
     }),
   )
   app.use(artwork.router)
-  if (env.ARTWORK_MANAGE_TOKEN)
+  const { ARTWORK_MANAGE_TOKEN: token } = env
+  if (token)
     // A browser asks for the password, which is the token.
     app.use('/api/images/dashboard', (req, res, next) => {
-      if (req.headers.authorization !== undefined) return next()
+      if (holdsToken(token, true)(req)) return next()
       res.status(401).set('WWW-Authenticate', 'Basic realm="express-artwork", charset="UTF-8"')
       res.type('text/plain').send('the password is the token of ARTWORK_MANAGE_TOKEN\n')
     })

@@ -68,7 +68,8 @@ const table = {
 /** The name of a row in the table of errors. */
 export type ErrorCode = keyof typeof table
 
-const isCode = (text: string): text is ErrorCode => Object.hasOwn(table, text)
+/** Whether a text names a row. */
+export const isErrorCode = (text: string): text is ErrorCode => Object.hasOwn(table, text)
 
 /**
  * The one error class of the toolkit. `message` is safe to show to a client: it never holds a path, a
@@ -148,5 +149,5 @@ export function asArtworkError(thrown: unknown): ArtworkError {
 
 /** An error from its code as text, as a child process or a database hands it over. */
 export function errorFromCode(code: string, message: string): ArtworkError {
-  return isCode(code) ? new ArtworkError(code, message) : new ArtworkError('unknown', 'internal error')
+  return isErrorCode(code) ? new ArtworkError(code, message) : new ArtworkError('unknown', 'internal error')
 }

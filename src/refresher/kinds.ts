@@ -15,7 +15,7 @@ import type { Tools, Work } from './workers.js'
 /** What the long jobs work with. */
 export interface KindsContext {
   readonly settings: Settings
-  readonly store: Pick<Store, 'select' | 'lastUsed'>
+  readonly store: Pick<Store, 'select' | 'lastUsed' | 'find'>
   readonly images: Images
   readonly jobs: JobStore
   readonly exporter: Pick<Exporter, 'run'>
@@ -32,6 +32,8 @@ const listOf = (value: unknown): readonly string[] | undefined =>
   Array.isArray(value) ? value.filter((one) => typeof one === 'string') : undefined
 const fieldsOf = (value: unknown): Record<string, unknown> =>
   typeof value === 'object' && value !== null ? { ...value } : {}
+
+const isUrl = (text: string): boolean => /^https?:\/\//i.test(text)
 
 /** Makes the long jobs. */
 export function createKinds({
@@ -79,7 +81,10 @@ export function createKinds({
     return named
   }
   /** Queues the pictures of some entities that are missing, changed, or failed and due. */
-  const queueSome = async (kind: string, entities: readonly unknown[], force: boolean, parent: number) => {
+  const queueSome = async (kind: string, entities: readonly unknown[], force: boolean, job: Job) => {
+    /** Whether an original was asked about for this very job, by a process that was at it before. */
+    const isAsked = (name: string | undefined): boolean =>
+      job.attempts > 1 && name !== undefined && (store.find(name)?.checkedAt ?? 0) >= job.createdAt
     const wanted: NewJob[] = []
     const isNeeded = new Map<string, () => boolean>()
     const count = { seen: 0, unreadable: 0 }
@@ -92,12 +97,13 @@ export function createKinds({
         const isCurrent = local?.entry.sourceUrl === sourceUrl
         // The record missed it: it could not be written when the picture came.
         if (!force && isCurrent && lacksPath) await images.artworks.tellRecord(local)
+        if (force && isCurrent && isAsked(local?.entry.original)) continue
         if (!force && (isCurrent || refresher().isResting(downloadKey(kind, id), sourceUrl))) continue
         const request = { sourceUrl, entityType: kind, entityId: id, params, force }
-        const job = refresher().prepare(request, 'low', parent)
-        wanted.push(job)
+        const task = refresher().prepare(request, 'low', job.id)
+        wanted.push(task)
         isNeeded.set(
-          job.key,
+          task.key,
           () => force || images.artworks.findEntity(known, id, params)?.entry.sourceUrl !== sourceUrl,
         )
       } catch (error) {
@@ -128,7 +134,7 @@ export function createKinds({
     for (const kind of kindsIn(payload))
       for await (const some of entitiesOf(kind)) {
         if (tools.signal.aborted) return { state: 'cancelled' }
-        const found = await queueSome(kind, some, payload.force === true, job.id)
+        const found = await queueSome(kind, some, payload.force === true, job)
         sum.seen += found.seen
         sum.unreadable += found.unreadable
         sum.queued += found.queued
@@ -136,7 +142,13 @@ export function createKinds({
     const outcome = await settled(job, sum.queued, tools)
     if (tools.signal.aborted) return { state: 'cancelled' }
     const { unreadable, ...rest } = sum
-    return { state: 'done', result: { ...rest, ...(unreadable > 0 && { unreadable }), ...outcome } }
+    const errors = Object.fromEntries(
+      jobs
+        .list({ parent: job.id, state: 'failed', limit: 100 })
+        .map(({ key, reason }) => [key, reason ?? 'unknown']),
+    )
+    const told = { ...(unreadable > 0 && { unreadable }), ...(outcome.failed > 0 && { errors }) }
+    return { state: 'done', result: { ...rest, ...outcome, ...told } }
   }
 
   /** Every original, page by page, with how many there are. */
@@ -213,23 +225,36 @@ export function createKinds({
     const addresses = listOf(payload.addresses) ?? []
     const variants = listOf(payload.variants) ?? []
     const total = addresses.length * Math.max(1, variants.length)
-    function* wanted(): Generator<string> {
-      for (const address of addresses) {
-        const [kind = '', ...id] = address.split('/')
-        if (variants.length === 0) yield address
-        for (const variant of variants) yield `${kind}/${variant}/${id.join('/')}`
+    /** An address without its variant, or the source URL of one. */
+    const partsOf = (address: string): readonly string[] => {
+      if (!isUrl(address)) return address.split('/')
+      const [kind = '', , ...id] = images.admission.claim(address).text.split('/')
+      return [kind, ...id]
+    }
+    /** What is asked for, by the name it was given, and how to come to its address. */
+    function* wanted(): Generator<readonly [name: string, addressOf: () => string]> {
+      for (const given of addresses) {
+        const whole = () => (isUrl(given) ? images.admission.claim(given).text : given)
+        if (variants.length === 0) yield [given, whole]
+        for (const variant of variants) {
+          const addressOf = (): string => {
+            const [kind = '', ...id] = partsOf(given)
+            return `${kind}/${variant}/${id.join('/')}`
+          }
+          yield [isUrl(given) ? `${variant} of ${given}` : addressOf(), addressOf]
+        }
       }
     }
     const count = { made: 0, failed: 0 }
     const errors: Record<string, string> = {}
-    for (const address of wanted()) {
+    for (const [name, addressOf] of wanted()) {
       if (tools.signal.aborted) return { state: 'cancelled' }
       try {
-        await images.getImage(address, { signal: tools.signal, isBackground: true })
+        await images.getImage(addressOf(), { signal: tools.signal, isBackground: true })
         count.made += 1
       } catch (error) {
         count.failed += 1
-        if (Object.keys(errors).length < 100) errors[address] = asArtworkError(error).reason
+        if (Object.keys(errors).length < 100) errors[name] = asArtworkError(error).reason
       }
       tools.progress(count.made + count.failed, total)
       if ((count.made + count.failed) % 50 === 0) await breathe()

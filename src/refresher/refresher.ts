@@ -280,10 +280,10 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
       jobs.rests.clearAll()
       asked.clear()
     },
-    /** Lets what is queued run. */
-    start: (): void => {
+    /** Lets what is queued run. @param job the only long job that this process works on; left out: any */
+    start: (job?: number): void => {
       if (closed) return
-      workers.start()
+      workers.start(job)
       schedules.tick()
     },
     isStarted: workers.isStarted,

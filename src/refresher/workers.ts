@@ -55,6 +55,7 @@ export function createWorkers(
   const waiting = new Set<() => void>()
   const limits: Readonly<Record<Lane, number>> = { task: options.concurrency, job: JOBS_AT_ONCE }
   let started = false
+  let only: number | undefined
   let closed = false
   let looks = 0
   let isAwake = false
@@ -123,7 +124,7 @@ export function createWorkers(
       for (let place = 0; place < free; place += 1) {
         const hosts = [...running.values()].flatMap(({ job }) => (job.host === undefined ? [] : [job.host]))
         const spared = hosts.filter((host) => hosts.filter((other) => other === host).length >= PER_HOST)
-        const [job] = jobs.take(lane, 1, [...new Set(spared)])
+        const [job] = jobs.take(lane, 1, [...new Set(spared)], lane === 'job' ? only : undefined)
         if (job === undefined) break
         begin(job)
       }
@@ -147,7 +148,9 @@ export function createWorkers(
   }, LOOK_EVERY).unref()
 
   return {
-    start: (): void => {
+    /** @param job the only long job to work on; left out: any */
+    start: (job?: number): void => {
+      only = job
       started = true
       wake()
     },

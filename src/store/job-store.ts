@@ -199,15 +199,15 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
           }),
         undefined,
       ),
-    /** Takes what is to be done next, for this process alone. @param spared hosts that have enough to do */
-    take: (lane: Lane, limit: number, spared: readonly string[]): readonly Job[] =>
+    /** Takes what is to be done next, for this process alone. @param spared hosts that have enough to do @param only no other */
+    take: (lane: Lane, limit: number, spared: readonly string[], only?: number): readonly Job[] =>
       ask(
         () =>
           immediately(() => {
             const at = now()
             const taken: Job[] = []
             while (taken.length < limit) {
-              const row = sql.next.get({ lane, at, spared: JSON.stringify(spared) })
+              const row = sql.next.get({ lane, at, spared: JSON.stringify(spared), only: only ?? null })
               if (row === undefined) break
               const ticket = randomUUID()
               sql.claim.run(owner(), ticket, at, row.id)

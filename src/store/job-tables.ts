@@ -162,7 +162,7 @@ export function statements(db: Database.Database) {
       "SELECT count(*) AS count FROM jobs WHERE state = 'queued' AND parent IS NULL",
     ),
     // The first of each host that is not spared: hosts are few, and what waits for one may be a lot.
-    next: db.prepare<[{ lane: Lane; at: number; spared: string }], Row>(
+    next: db.prepare<[{ lane: Lane; at: number; spared: string; only: number | null }], Row>(
       `WITH RECURSIVE hosts (host) AS (
          SELECT min(host) FROM jobs WHERE state = 'queued' AND lane = @lane
          UNION ALL
@@ -170,6 +170,7 @@ export function statements(db: Database.Database) {
          FROM hosts WHERE hosts.host IS NOT NULL)
        SELECT ${COLUMNS} FROM jobs WHERE id IN (
          SELECT (SELECT id FROM jobs WHERE state = 'queued' AND lane = @lane AND jobs.host = hosts.host
+                 AND (@only IS NULL OR id = @only)
                  AND (notBefore <= @at OR notBefore > @at + ${LONGEST_WAIT}) ORDER BY priority DESC, place LIMIT 1)
          FROM hosts WHERE host IS NOT NULL AND (host = '' OR host NOT IN (SELECT value FROM json_each(@spared))))
        ORDER BY priority DESC, place LIMIT 1`,

@@ -1,5 +1,6 @@
 /** What the dashboard's buttons do. Each answers the page that shows what came of it. */
-import { ArtworkError } from '../model/errors.js'
+import type { PurgeTarget } from '../images/purge.js'
+import { ArtworkError, asArtworkError } from '../model/errors.js'
 import type { Settings } from '../options.js'
 import { isAskedJob, JOB_BODIES, type Management } from './management.js'
 
@@ -29,6 +30,17 @@ function payloadOf(kind: keyof typeof JOB_BODIES, form: Form): Readonly<Record<s
     return { ...flag('dryRun'), ...(days !== '' && { maxAgeDays: Number(days) }) }
   }
   return {}
+}
+
+/** What somebody typed: a URL, an address, or a tag. @throws ArtworkError `invalid` (400) for what can be none */
+function targetOf(text: string): PurgeTarget {
+  if (/^https?:\/\//i.test(text)) return { url: text }
+  if (text.includes('/')) return { address: text }
+  if (/^(?:kind|host|entity|image)-./.test(text)) return { tag: text }
+  throw new ArtworkError(
+    'invalid',
+    'give a URL, an address such as poster/w342/abc.jpg, or a tag such as kind-poster',
+  )
 }
 
 /**
@@ -63,11 +75,8 @@ export async function startAction(
   if (action === 'purge') {
     const target = textIn(form, 'target')
     if (target === '') throw new ArtworkError('invalid', 'say what to purge')
-    const isUrl = /^https?:\/\//i.test(target)
-    await management.purge(
-      isUrl ? { url: target } : target.includes('/') ? { address: target } : { tag: target },
-    )
-    return '/images'
+    const { removed } = await management.purge(targetOf(target))
+    return `/images?told=purged&n=${removed}`
   }
   if (action === 'download') {
     const job = await management.download(management.kindNamed(textIn(form, 'kind')), textIn(form, 'id'))
@@ -79,8 +88,15 @@ export async function startAction(
   }
   if (action === 'refresh-one') {
     const name = textIn(form, 'name')
-    await management.askAbout(name)
-    return `/image?name=${encodeURIComponent(name)}`
+    try {
+      await management.askAbout(name)
+    } catch (error) {
+      const { code, reason } = asArtworkError(error)
+      // What is no picture of ours is told as that; a source that fails is what was asked about.
+      if (code === 'unknown_image' || code === 'invalid') throw error
+      return `/failures?told=failed&why=${reason}`
+    }
+    return `/image?name=${encodeURIComponent(name)}&told=asked`
   }
   return management.missing('action')
 }

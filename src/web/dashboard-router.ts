@@ -71,6 +71,18 @@ const HEADINGS: Readonly<Record<number, string>> = {
   503: 'Not now',
 }
 
+/** What a button came to, told on the page that it leads to. */
+function noticeOf(query: { get(name: string): string | null }): string | undefined {
+  const count = /^\d{1,9}$/.test(query.get('n') ?? '') ? Number(query.get('n')) : 0
+  const why = /^[a-z0-9_]{1,40}$/.test(query.get('why') ?? '') ? query.get('why') : 'unknown'
+  const told: Readonly<Record<string, string>> = {
+    purged: count === 0 ? 'Nothing was there to purge.' : `Purged: ${count} names are gone.`,
+    asked: 'Asked about it just now.',
+    failed: `Asked again just now: it failed (${why}).`,
+  }
+  return told[query.get('told') ?? '']
+}
+
 /** Files that pages load, by their name. */
 function readAssets(views: string) {
   const uplot = join(createRequire(import.meta.url).resolve('uplot'), '..')
@@ -118,6 +130,7 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
   ): Promise<Reply> => {
     assets ??= readAssets(views)
     const text = await render(templateOf(name), {
+      notice: noticeOf(readUrl(req.url).query),
       ...context,
       layout: templateOf('layout'),
       base: req.baseUrl,
@@ -182,6 +195,7 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
       charts: figures,
       chartData: json,
       hasExport: settings.export.directory !== undefined,
+      hasRecords: settings.repository?.list !== undefined,
     })
   }
   const images = async (req: Request): Promise<Reply> => {
@@ -196,7 +210,7 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
     return page(req, 'images', {
       ...found,
       query: asked,
-      notice: parsed.success ? undefined : 'What was asked for makes no sense: everything is shown.',
+      ...(!parsed.success && { notice: 'What was asked for makes no sense: everything is shown.' }),
       next: found.next === undefined ? undefined : linkTo(path, { ...asked, after: found.next }),
       first: linkTo(path, first),
       roles: ROLES,

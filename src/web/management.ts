@@ -5,7 +5,7 @@ import type { Dossier, Kept } from '../images/dossier.js'
 import type { Purged, PurgeTarget } from '../images/purge.js'
 import type { Images, ImagesStats } from '../images.js'
 import type { EntityKind } from '../model/entity.js'
-import { ArtworkError } from '../model/errors.js'
+import { ArtworkError, isErrorCode } from '../model/errors.js'
 import type { EntityLike } from '../model/repository.js'
 import { readSubject } from '../model/subject.js'
 import type { Settings } from '../options.js'
@@ -29,7 +29,7 @@ export interface Managed {
 const HOW_TO_OPEN =
   'the management API is closed: give createArtwork({ manage: { authorize } }) a function that says who may use it, or set ARTWORK_MANAGE_TOKEN for the service'
 
-const kindsBody = z.object({
+const kindsBody = z.strictObject({
   kinds: z.array(z.string()).optional().describe('Kinds of entity; left out: all.'),
   force: z.boolean().optional().describe('Also what is held and unchanged.'),
 })
@@ -37,16 +37,16 @@ const kindsBody = z.object({
 export const JOB_BODIES = {
   sync: kindsBody,
   validate: kindsBody.pick({ kinds: true }),
-  cleanup: z.object({
+  cleanup: z.strictObject({
     dryRun: z.boolean().optional().describe('Remove nothing, and say the same.'),
     maxAgeDays: z.number().nonnegative().optional().describe('Days without use. 90 where left out.'),
   }),
-  refresh: z.object({ perMinute: z.number().positive().optional().describe('How many at most.') }),
-  verify: z.object({}),
-  export: z.object({
+  refresh: z.strictObject({ perMinute: z.number().positive().optional().describe('How many at most.') }),
+  verify: z.strictObject({}),
+  export: z.strictObject({
     overwrite: z.boolean().optional().describe('Replace files of the same name that are not ours.'),
   }),
-  warm: z.object({
+  warm: z.strictObject({
     addresses: z
       .array(z.string())
       .min(1)
@@ -249,7 +249,7 @@ export function createManagement(settings: Settings, managed: Managed) {
           : store.failures.list(from, limit).map(({ name, code, message, at, until, count }) => ({
               of: 'image',
               name,
-              reason: code,
+              reason: reasonOf(code),
               message,
               at,
               nextTry: until,
@@ -281,6 +281,9 @@ export function createManagement(settings: Settings, managed: Managed) {
     },
   }
 }
+
+/** The reason of a remembered failure, in the words of the table of errors. */
+const reasonOf = (code: string): string => (isErrorCode(code) ? new ArtworkError(code, '').reason : 'unknown')
 
 const isRecord = (value: unknown): value is EntityLike =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -125,12 +125,12 @@ export function createMeters(now: () => number) {
             },
       undefined,
     )
-  const take = (): void => {
+  /** What has happened since the last sample, and how things stand. */
+  const look = (): { readonly reading: Reading; readonly sample: Sample } | undefined => {
     const reading = read?.()
-    if (reading === undefined) return
+    if (reading === undefined) return undefined
     const then = before?.requests ?? reading.requests
     const { requests, ...standing } = reading
-    before = reading
     const sample: Sample = {
       at: now(),
       ...standing,
@@ -140,6 +140,13 @@ export function createMeters(now: () => number) {
       failures: requests.failures - then.failures,
       encodes: requests.encodes - then.encodes,
     }
+    return { reading, sample }
+  }
+  const take = (): void => {
+    const looked = look()
+    if (looked === undefined) return
+    const { reading, sample } = looked
+    before = reading
     fine.push(sample)
     if (fine.length > FINE) fine.shift()
     pending.push(sample)
@@ -190,10 +197,12 @@ export function createMeters(now: () => number) {
         }
       },
     }),
-    /** Samples, oldest first. */
+    /** Samples, oldest first; the last one is of now. */
     series: (span: 'hour' | 'day'): readonly Sample[] => {
-      if (span === 'hour') return [...fine]
-      const last = sumOf(pending)
+      const current = look()?.sample
+      const upToNow = current === undefined ? [] : [current]
+      if (span === 'hour') return [...fine, ...upToNow]
+      const last = sumOf([...pending, ...upToNow])
       return [...coarse, ...(last === undefined ? [] : [last])]
     },
     /** The busiest first. */

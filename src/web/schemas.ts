@@ -84,12 +84,17 @@ export const keptPage = z.object({
   next: z.string().nullable(),
 })
 /** What to purge. */
-export const purgeBody = z.union([
-  z.object({ address: z.string() }),
-  z.object({ url: z.string() }),
-  z.object({ tag: z.string() }),
-  z.object({ entity: z.object({ kind: z.string(), id: z.union([z.string(), z.number()]) }) }),
-])
+export const purgeBody = z.union(
+  [
+    z.strictObject({ address: z.string() }),
+    z.strictObject({ url: z.string() }),
+    z.strictObject({ tag: z.string() }),
+    z.strictObject({
+      entity: z.strictObject({ kind: z.string(), id: z.union([z.string(), z.number()]) }),
+    }),
+  ],
+  { error: 'give one of address, url, tag, and entity: { kind, id }' },
+)
 /** What was purged. */
 export const purged = z.object({
   removed: z.number().int().nonnegative(),

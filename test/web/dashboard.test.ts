@@ -303,7 +303,7 @@ describe('parity 40: the lists of the management API', () => {
     expect(failures).toContainEqual(
       expect.objectContaining({ of: 'entity', name: 'artist:2', reason: 'http_404', times: 1 }),
     )
-    expect(failures).toContainEqual(expect.objectContaining({ of: 'image', reason: 'not_found' }))
+    expect(failures).toContainEqual(expect.objectContaining({ of: 'image', reason: 'http_404' }))
     const first = (await app.json('/failures?limit=1')) as { failures: object[]; next: string }
     const second = (await app.json(
       `/failures?limit=1&after=${encodeURIComponent(first.next)}`,

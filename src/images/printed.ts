@@ -1,0 +1,35 @@
+/** What somebody has in hand: a URL that we printed, or an artwork path, brought down to what it stands for. */
+import type { Address } from '../model/address.js'
+import { readArtworkPath } from '../model/artwork-path.js'
+import { artworkName, type Entry } from '../model/entry.js'
+import { ArtworkError } from '../model/errors.js'
+import type { Context } from './context.js'
+
+/** What a text stands for: an address, or a local picture. */
+export type Printed = { readonly address: Address | string } | { readonly local: Entry }
+
+/**
+ * Reads an address, a URL of ours (with or without its origin and version), or an artwork path.
+ * @throws ArtworkError `unknown_image` (404) for a local picture that there is none of
+ */
+export function readPrinted({ settings, store }: Context, given: Address | string): Printed {
+  if (typeof given !== 'string') return { address: given }
+  const { urls } = settings
+  const own = urls.base !== '' && given.startsWith(urls.base) ? given.slice(urls.base.length) : given
+  const bare = own.split(/[?#]/, 1)[0] ?? ''
+  if (bare.startsWith(`${urls.images}/`)) return { address: decoded(bare.slice(urls.images.length + 1)) }
+  const isLocal = bare.startsWith(`${urls.local}/`)
+  const path = readArtworkPath(isLocal ? bare.slice(urls.local.length + 1) : bare)
+  const local = path === undefined ? undefined : store.find(artworkName(path))
+  if (local !== undefined) return { local }
+  if (isLocal) throw new ArtworkError('unknown_image', 'there is no such image')
+  return { address: given }
+}
+
+const decoded = (text: string): string => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
