@@ -38,7 +38,7 @@ export interface ArtworkRefresher {
    */
   enqueue(kind: string, entity: EntityLike, options?: { priority?: Priority }): Enqueued
   /**
-   * Queues a long job: `sync`, `refresh`, `validate`, `warm`, `cleanup` or `verify`. One that is queued already with
+   * Queues a long job: `sync`, `refresh`, `validate`, `warm`, `cleanup`, `verify`, `export` or `import`. One that is queued already with
    * the same options is not queued again.
    */
   run(kind: JobKind, options?: Readonly<Record<string, unknown>>): Enqueued
@@ -137,7 +137,9 @@ export interface Artwork {
   nfo(subject: unknown, options?: NfoOptions): string
   /**
    * Lets the background work begin: entities that were queued, and those that templates show without a local picture.
-   * @param options.job the only long job that this process works on; left out: any
+   * @param options.job the only long job that this process works on; left out: any. `idle` and `drain` wait for the
+   *   others too, which other processes do
+   * @throws TypeError for an id that can be none
    */
   start(options?: { readonly job?: string }): void
   /** Finishes what runs, writes what is to be written, and lets go of everything. The process can end after it. */

@@ -20,7 +20,7 @@ import { createHosting } from './images/hosting.js'
 import { type ImportOptions, type ImportReport, importFolder } from './images/import.js'
 import { remembered } from './images/notes.js'
 import { createOriginals, type Known } from './images/originals.js'
-import { readPrinted } from './images/printed.js'
+import { isPrinted, readPrinted } from './images/printed.js'
 import { createProbe } from './images/probe.js'
 import { createPurge, type Purged, type PurgeTarget } from './images/purge.js'
 import { createRenditions } from './images/renditions.js'
@@ -303,15 +303,18 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     },
     /**
      * Takes images away with every rendition, memory included, and tells `onPurge`. An address may be a URL that we
-     * printed, or an artwork path.
+     * printed, or an artwork path: then every picture of its entity goes, originals included.
      * @throws ArtworkError `invalid` (400), `refused` (403) or `unknown_image` (404) for a target that nothing has
      */
     purge: async (target: PurgeTarget): Promise<Purged> => {
-      if (!('address' in target)) return purge(target)
-      const printed = readPrinted(context, target.address)
+      const text = 'url' in target && isPrinted(settings, target.url) ? target.url : undefined
+      if (text === undefined && !('address' in target)) return purge(target)
+      const printed = readPrinted(context, text ?? ('address' in target ? target.address : ''))
       if ('address' in printed) return purge(printed)
-      const { ownerKind: kind, ownerId: id } = printed.local
-      return purge(kind === undefined || id === undefined ? target : { entity: { kind, id } })
+      const { name, original, ownerKind: kind, ownerId: id } = printed.local
+      if (kind !== undefined && id !== undefined) return purge({ entity: { kind, id } })
+      if (original !== undefined) return purge({ address: original.slice('images/'.length) })
+      return { removed: (await removeTree(name, true)).length, urls: [], tags: [] }
     },
     /**
      * Why a picture is answered as it is. An address may be a URL that we printed, or an artwork path: then it is its
@@ -319,8 +322,8 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
      * @throws ArtworkError `invalid` (400), `refused` (403), `unknown_image` (404)
      */
     explain: (target: { readonly address: Address | string } | { readonly url: string }): Explained => {
-      if ('url' in target) return explain(context, admission, target)
-      const printed = readPrinted(context, target.address)
+      if ('url' in target && !isPrinted(settings, target.url)) return explain(context, admission, target)
+      const printed = readPrinted(context, 'url' in target ? target.url : target.address)
       if ('address' in printed) return explain(context, admission, printed)
       const { original } = printed.local
       if (original === undefined) throw new ArtworkError('unknown_image', 'nothing is known of its original')

@@ -1,3 +1,4 @@
+/** express-artwork: the composition root, read from top to bottom, and every public name. */
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import express from 'express'
@@ -327,6 +328,8 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
       addLink(res, preloadLink({ url, srcset, sizes, type }))
     },
     start: ({ job } = {}) => {
+      if (job !== undefined && !/^\d{1,15}$/.test(job))
+        throw new TypeError(`start: job must be the id of a job, got ${JSON.stringify(job)}`)
       refresher.start(job === undefined ? undefined : Number(job))
       // What changed while nobody followed is caught up with.
       const { directory } = settings.export

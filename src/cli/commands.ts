@@ -11,6 +11,7 @@ import {
   type JobKind,
   optionsFromEnv,
 } from '../index.js'
+import { isWebUrl } from '../model/web-url.js'
 import { environment } from './serve.js'
 
 /** What every command takes. */
@@ -133,8 +134,10 @@ export function runJob(
     if (!queued.accepted && queued.id === undefined)
       throw new Error(`the job cannot be queued: ${queued.reason}`)
     const id = queued.id ?? ''
-    if (artwork.refresher.status().paused)
-      throw new Error(`the queue is paused: job ${id} begins after express-artwork resume`)
+    if (artwork.refresher.status().paused && artwork.refresher.job(id)?.state !== 'running')
+      throw new Error(
+        `the queue is paused: job ${id} is queued, and begins with the next process that works after express-artwork resume`,
+      )
     // Other long jobs are the servers' business; of single pictures, each takes its share.
     artwork.start({ job: id })
     const shown = progressOf(common)
@@ -227,12 +230,10 @@ export const jobs = (common: Common): Promise<number> =>
     return 0
   })
 
-const isUrl = (text: string): boolean => /^https?:\/\//i.test(text)
-
 /** Prints why a picture is answered as it is. */
 export const explain = (target: string, common: Common): Promise<number> =>
   withArtwork(common, async (artwork) => {
-    show(artwork.images.explain(isUrl(target) ? { url: target } : { address: target }), common)
+    show(artwork.images.explain(isWebUrl(target) ? { url: target } : { address: target }), common)
     return 0
   })
 
@@ -252,7 +253,7 @@ export const purge = (
         ? { tag: target }
         : entity
           ? { entity: { kind, id } }
-          : isUrl(target)
+          : isWebUrl(target)
             ? { url: target }
             : { address: target },
     )

@@ -5,6 +5,7 @@ import { versionOf } from '../model/digest.js'
 import { type EntityKind, placeholderFile } from '../model/entity.js'
 import { type Entry, imageName } from '../model/entry.js'
 import { signAddress } from '../model/signature.js'
+import { isWebUrl } from '../model/web-url.js'
 import type { Admission } from './admission.js'
 import type { Artworks } from './artworks.js'
 import type { Context } from './context.js'
@@ -34,7 +35,7 @@ export interface Displayed {
 /** See the top of the file. */
 export type Display = ReturnType<typeof createDisplay>
 
-const isWebUrl = (text: string): boolean => /^https?:\/\//i.test(text) && URL.canParse(text)
+const isSound = (text: string): boolean => isWebUrl(text) && URL.canParse(text)
 
 /** Makes the part of the pipeline that templates ask. None of its verbs throws for missing data. */
 export function createDisplay(context: Context, admission: Admission, artworks: Artworks) {
@@ -71,7 +72,7 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
 
   const display = (question: DisplayQuestion): Displayed => {
     const { kind, sourceUrl, requireLocal = false } = question
-    const usable = sourceUrl !== undefined && isWebUrl(sourceUrl) ? sourceUrl : undefined
+    const usable = sourceUrl !== undefined && isSound(sourceUrl) ? sourceUrl : undefined
     const local = findLocal(question)
     if (local !== undefined) {
       const { path, entry } = local
@@ -118,7 +119,7 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
   const imageUrl = (of: string, variant?: string): string | undefined =>
     quietly(() => {
       const [kind = '', ...rest] = of.split('/')
-      const subject = isWebUrl(of) ? admission.claim(of).address : { kind, id: rest.join('/') }
+      const subject = isSound(of) ? admission.claim(of).address : { kind, id: rest.join('/') }
       const special = ownPrint(subject.kind, subject.id)
       if (special !== undefined && 'url' in special) return special.url
       const chosen = variant ?? admission.sourceOf(subject.kind).defaultVariant(subject.kind)
@@ -144,7 +145,7 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
       if (settings.widths.length > 0) return settings.widths
       return (
         quietly(() => {
-          const address = isWebUrl(of) ? admission.claim(of).address : { kind: of.split('/', 1)[0] ?? '' }
+          const address = isSound(of) ? admission.claim(of).address : { kind: of.split('/', 1)[0] ?? '' }
           return admission.sourceOf(address.kind).nativeWidths(address.kind)
         }) ?? []
       )

@@ -48,6 +48,8 @@ export interface Explained {
 }
 
 const MOST = 200
+/** What askers of a negotiated picture may accept. */
+const FORMS = ['image/avif,image/webp', 'image/webp', undefined]
 
 /** Explains an address or a source URL. @throws ArtworkError `invalid` (400), `refused` (403) */
 export function explain(
@@ -76,16 +78,25 @@ export function explain(
   const failure = store.failures.get(name)
   const stands = failure !== undefined && failureStands(failure, now)
   const freshness = entry && freshnessOf(entry, settings.freshness, now)
-  const isUsable = entry !== undefined && freshness !== 'dead'
-  const asked = store.find(imageName(address))
+  // What is negotiated is kept under the forms that it may come down to.
+  const names =
+    'url' in target
+      ? [name]
+      : FORMS.map((accept) => {
+          const admitted = admission.admit(toAddress(target.address), true)
+          const plain = admission.plainTypeOf(admitted, entry?.type ?? 'image/jpeg')
+          return imageName(formatAddress(admission.settle(admitted, accept, plain).address))
+        })
+  const asked = names.map((one) => store.find(one)).find((one) => one?.held)
   const isCurrent = asked?.held === true && (asked.madeFrom === undefined || asked.madeFrom === entry?.digest)
+  const isUsable = entry !== undefined && freshness !== 'dead' && (isCurrent || entry.held)
   const held = isCurrent ? (store.inMemory(asked.digest) ? 'memory' : 'disk') : 'made'
   return {
     address,
     original: entry && tell(entry),
     renditions: store.select({ original: name, limit: MOST }).map(tell),
     answer: isUsable ? (freshness === 'fresh' ? 'held' : 'stale') : stands ? 'failure' : 'fetched',
-    layer: isUsable && (isCurrent || entry.held) ? held : stands ? 'none' : 'upstream',
+    layer: isUsable ? held : stands ? 'none' : 'upstream',
     checkedAt: entry?.checkedAt,
     freshUntil: entry !== undefined && ages(entry) ? freshUntil(entry, settings.freshness) : undefined,
     sourceUrl: entry?.sourceUrl,

@@ -6,10 +6,14 @@ import { ArtworkError } from '../model/errors.js'
 import type { Context } from './context.js'
 
 /** What a text stands for: an address, or a local picture. */
-export type Printed = { readonly address: Address | string } | { readonly local: Entry }
+type Printed = { readonly address: Address | string } | { readonly local: Entry }
+
+/** Whether a URL is one of ours, by what we are called from outside; without `urls.base` none is known to be. */
+export const isPrinted = ({ urls }: Context['settings'], url: string): boolean =>
+  urls.base !== '' && [urls.images, urls.local].some((path) => url.startsWith(`${urls.base}${path}/`))
 
 /**
- * Reads an address, a URL of ours (with or without its origin and version), or an artwork path.
+ * Reads an address, a URL of ours (with `urls.base` before it or not, with its version or not), or an artwork path.
  * @throws ArtworkError `unknown_image` (404) for a local picture that there is none of
  */
 export function readPrinted({ settings, store }: Context, given: Address | string): Printed {
@@ -19,6 +23,9 @@ export function readPrinted({ settings, store }: Context, given: Address | strin
   const bare = own.split(/[?#]/, 1)[0] ?? ''
   if (bare.startsWith(`${urls.images}/`)) return { address: decoded(bare.slice(urls.images.length + 1)) }
   const isLocal = bare.startsWith(`${urls.local}/`)
+  // The kinds of a source come first; other addresses are told from paths by what is there.
+  const kind = bare.split('/', 1)[0] ?? ''
+  if (!isLocal && settings.sources.some((source) => source.kinds.includes(kind))) return { address: given }
   const path = readArtworkPath(isLocal ? bare.slice(urls.local.length + 1) : bare)
   const local = path === undefined ? undefined : store.find(artworkName(path))
   if (local !== undefined) return { local }

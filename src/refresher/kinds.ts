@@ -4,6 +4,7 @@ import type { Images } from '../images.js'
 import { freshnessOf } from '../model/entry.js'
 import { ArtworkError, asArtworkError } from '../model/errors.js'
 import { readSubject, type Subject } from '../model/subject.js'
+import { isWebUrl } from '../model/web-url.js'
 import type { Settings } from '../options.js'
 import type { Exporter } from '../store/export.js'
 import type { Job, NewJob } from '../store/job.js'
@@ -32,8 +33,6 @@ const listOf = (value: unknown): readonly string[] | undefined =>
   Array.isArray(value) ? value.filter((one) => typeof one === 'string') : undefined
 const fieldsOf = (value: unknown): Record<string, unknown> =>
   typeof value === 'object' && value !== null ? { ...value } : {}
-
-const isUrl = (text: string): boolean => /^https?:\/\//i.test(text)
 
 /** Makes the long jobs. */
 export function createKinds({
@@ -227,21 +226,21 @@ export function createKinds({
     const total = addresses.length * Math.max(1, variants.length)
     /** An address without its variant, or the source URL of one. */
     const partsOf = (address: string): readonly string[] => {
-      if (!isUrl(address)) return address.split('/')
+      if (!isWebUrl(address)) return address.split('/')
       const [kind = '', , ...id] = images.admission.claim(address).text.split('/')
       return [kind, ...id]
     }
     /** What is asked for, by the name it was given, and how to come to its address. */
     function* wanted(): Generator<readonly [name: string, addressOf: () => string]> {
       for (const given of addresses) {
-        const whole = () => (isUrl(given) ? images.admission.claim(given).text : given)
+        const whole = () => (isWebUrl(given) ? images.admission.claim(given).text : given)
         if (variants.length === 0) yield [given, whole]
         for (const variant of variants) {
           const addressOf = (): string => {
             const [kind = '', ...id] = partsOf(given)
             return `${kind}/${variant}/${id.join('/')}`
           }
-          yield [isUrl(given) ? `${variant} of ${given}` : addressOf(), addressOf]
+          yield [isWebUrl(given) ? `${variant} of ${given}` : addressOf(), addressOf]
         }
       }
     }

@@ -4,7 +4,7 @@ import Database from 'better-sqlite3'
 import { HISTORY_SCHEMA } from './history.js'
 
 /** Moves when the tables change shape; an older catalogue is rebuilt. It is part of the file's name too. */
-export const SCHEMA_VERSION = 5
+export const SCHEMA_VERSION = 6
 
 const SCHEMA = `
   -- One row a name. Digests are blobs, and secondary indexes hold row ids: a name costs half as much then.

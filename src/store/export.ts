@@ -199,7 +199,14 @@ export function createExporter({ store, directory, logger }: ExportParts) {
       const stats = await lstat(temporary, { bigint: true })
       note(root, path, stats, entry.digest, isLink)
       // Where nothing was, nothing is replaced: somebody may have put a file there meanwhile.
-      if (there === undefined && !(await put(temporary, target))) return 'foreign'
+      if (there === undefined && !(await put(temporary, target))) {
+        // Another process of ours may have been as quick.
+        const now = await statOf(target)
+        const isOurs =
+          now !== undefined && (now.ino === stats.ino || rowOf(root, path, now)?.digest === entry.digest)
+        if (!isOurs) sql().forgetOne.run(root, path, String(stats.ino))
+        return isOurs ? 'current' : 'foreign'
+      }
       if (there !== undefined) await rename(temporary, target)
       // Another process may have put its own there meanwhile: then its row is the one that counts.
       if ((await statOf(target))?.ino === stats.ino) {
@@ -248,9 +255,10 @@ export function createExporter({ store, directory, logger }: ExportParts) {
       logger.warn({}, `artwork export: ${MANIFEST} is not ours and stays as it is`)
       return
     }
-    await manifest.finish(target)
-    const stats = await lstat(target, { bigint: true })
+    // Written down before it is in its place: who dies in between knows it again.
+    const stats = await manifest.facts()
     note(root, MANIFEST, stats, '', false)
+    await manifest.finish(target)
     sql().forgetOthers.run(root, MANIFEST, String(stats.ino))
   }
   const run = async (
@@ -376,6 +384,9 @@ function statements(db: Database.Database, inode: number | undefined) {
       'INSERT OR REPLACE INTO files VALUES (@root, @path, @ino, @digest, @isLink, @size, @mtime)',
     ),
     forget: db.prepare<[string, string]>('DELETE FROM files WHERE root = ? AND path = ?'),
+    forgetOne: db.prepare<[string, string, string]>(
+      'DELETE FROM files WHERE root = ? AND path = ? AND ino = ?',
+    ),
     forgetOthers: db.prepare<[string, string, string]>(
       'DELETE FROM files WHERE root = ? AND path = ? AND ino <> ?',
     ),
@@ -439,8 +450,11 @@ async function openManifest(root: string) {
       })
       if (lines.length > 0) await file.appendFile(lines.join(''))
     },
-    finish: async (target: string): Promise<void> => {
+    facts: async (): Promise<BigIntStats> => {
       await file.sync()
+      return lstat(path, { bigint: true })
+    },
+    finish: async (target: string): Promise<void> => {
       await close()
       await rename(path, target)
     },

@@ -127,6 +127,8 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
       const instead = job.instead?.(JSON.parse(before.payload))
       if (instead !== undefined && before.state === 'queued')
         sql.change.run(JSON.stringify(instead), job.host ?? '', before.id)
+      // What runs is just what is asked for last: what was asked for in between is not.
+      else if (job.instead !== undefined && instead === undefined) sql.setNext.run(null, before.id)
       else if (instead !== undefined)
         sql.setNext.run(JSON.stringify({ ...job, payload: instead, instead: undefined }), before.id)
       return { accepted: false, reason: 'duplicate', id: before.id }
@@ -302,6 +304,7 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
             if (row === undefined || sql.open.get(row.key) !== undefined) return false
             sql.unrest.run(row.key)
             const isQueued = sql.retry.run(id).changes > 0
+            if (isQueued && row.lane === 'job') sql.orphan.run(id)
             const { parent, state } = row
             if (isQueued && parent !== null && (state === 'failed' || state === 'cancelled'))
               sql.recall[state].run(parent)

@@ -152,9 +152,11 @@ export function statements(db: Database.Database) {
       "SELECT id, priority, state, payload FROM jobs WHERE key = ? AND state IN ('queued', 'running')",
     ),
     change: db.prepare<[string, string, number]>(
-      "UPDATE jobs SET payload = ?, host = ?, notBefore = 0, attempts = 0 WHERE id = ? AND state = 'queued'",
+      "UPDATE jobs SET payload = ?, host = ?, next = NULL, notBefore = 0, attempts = 0 WHERE id = ? AND state = 'queued'",
     ),
-    setNext: db.prepare<[string, number]>("UPDATE jobs SET next = ? WHERE id = ? AND state = 'running'"),
+    setNext: db.prepare<[string | null, number]>(
+      "UPDATE jobs SET next = ? WHERE id = ? AND state = 'running'",
+    ),
     raise: db.prepare<[number, number]>(
       'UPDATE jobs SET priority = ?, place = (SELECT max(place) + 1 FROM jobs) WHERE id = ?',
     ),
@@ -219,10 +221,10 @@ export function statements(db: Database.Database) {
        AND (notBefore <= @at OR notBefore > @at + ${LONGEST_WAIT})) AS due`,
     ),
     cancelQueued: db.prepare<[number, number]>(
-      "UPDATE jobs SET state = 'cancelled', endedAt = ? WHERE id = ? AND state = 'queued'",
+      "UPDATE jobs SET state = 'cancelled', endedAt = ?, next = NULL WHERE id = ? AND state = 'queued'",
     ),
     cancelChildren: db.prepare<[number, number]>(
-      "UPDATE jobs SET state = 'cancelled', endedAt = ? WHERE parent = ? AND state = 'queued'",
+      "UPDATE jobs SET state = 'cancelled', endedAt = ?, next = NULL WHERE parent = ? AND state = 'queued'",
     ),
     wish: db.prepare<[number]>("UPDATE jobs SET wish = 'cancel' WHERE id = ? AND state = 'running'"),
     wished: db.prepare<[string], { id: number }>(
@@ -233,6 +235,8 @@ export function statements(db: Database.Database) {
        result = NULL, done = 0, total = 0, ok = 0, failed = 0, cancelled = 0,
        crashes = 0, wish = NULL, place = (SELECT max(place) + 1 FROM jobs) WHERE id = ? AND state IN ('failed', 'cancelled')`,
     ),
+    /** What an earlier run asked for is none of the next one's. */
+    orphan: db.prepare<[number]>('UPDATE jobs SET parent = NULL WHERE parent = ? AND endedAt IS NOT NULL'),
     owners: db.prepare<[], { owner: string }>("SELECT DISTINCT owner FROM jobs WHERE state = 'running'"),
     /** What of a dead process will not be begun again. */
     doomed: db.prepare<

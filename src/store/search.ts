@@ -42,7 +42,7 @@ export interface SearchPage {
   readonly next: string | undefined
 }
 
-/** Rows at a time: a few ms. */
+/** Ids at a time: a few ms. */
 const PIECE = 20_000
 const COLUMN = { name: 'name', used: 'usedAt', stored: 'storedAt', size: 'size' } as const
 
@@ -66,15 +66,20 @@ function cursorOf(text: string | undefined): Hit | undefined {
 /** Matches that are brought whole, a piece: after more, they are counted, and only the first are brought. */
 const FEW = 2000
 
+/** A plain id stands in its picture's name: only what can be none is looked for among ids too. Each column costs. */
+const textRule = (text: string): string =>
+  ['name', 'sourceUrl', ...(/[^a-z0-9_./-]/.test(text) ? ['ownerId'] : [])]
+    .map((column) => `${column} LIKE @like ESCAPE '\\'`)
+    .join(' OR ')
+    .replace(/^.*$/, '($&)')
+
 /** What a query says of rows, as SQL. */
 function rulesOf({ text, role, kind, held }: SearchQuery): readonly string[] {
   return [
     role === undefined ? undefined : 'role = @role',
     kind === undefined ? undefined : "(name LIKE @prefix ESCAPE '\\' OR ownerKind = @kind)",
     held === undefined ? undefined : 'held = @held',
-    text === undefined || text === ''
-      ? undefined
-      : "(name LIKE @like ESCAPE '\\' OR sourceUrl LIKE @like ESCAPE '\\' OR ownerId LIKE @like ESCAPE '\\')",
+    text === undefined || text === '' ? undefined : textRule(text),
   ].filter((rule) => rule !== undefined)
 }
 
@@ -85,9 +90,7 @@ export function createSearch(
   total: (role: Role | undefined) => number,
 ) {
   const sql = keep({
-    end: db.prepare<[number], { id: number }>(
-      `SELECT id FROM names WHERE id > ? ORDER BY id LIMIT 1 OFFSET ${PIECE - 1}`,
-    ),
+    after: db.prepare<[number], { id: number }>('SELECT id FROM names WHERE id > ? ORDER BY id LIMIT 1'),
     row: db.prepare<[number], Row>('SELECT * FROM names WHERE id = ?'),
     hits: new Map<string, Database.Statement<[object], Hit>>(),
     counts: new Map<string, Database.Statement<[object], { count: number }>>(),
@@ -153,16 +156,15 @@ export function createSearch(
       const counts = prepared(sql.counts, `SELECT count(*) AS count FROM names WHERE ${where.join(' AND ')}`)
       let best: Hit[] = []
       let count = 0
-      for (let from = 0; isCurrent(); await breathe()) {
-        const to = sql.end.get(from)?.id
-        const piece = { ...asked, from, to: to ?? Number.MAX_SAFE_INTEGER }
+      for (let from = sql.after.get(0)?.id; from !== undefined && isCurrent(); await breathe()) {
+        const to = from + PIECE
+        const piece = { ...asked, from: from - 1, to }
         const few = some.all(piece)
         const isMany = few.length > FEW
         count += isMany ? (counts.get(piece)?.count ?? 0) : few.length
         const found = isMany ? hitsOf(where).all(piece) : few.filter(isBeyond)
         if (found.length > 0) best = first([...best, ...found])
-        if (to === undefined) break
-        from = to
+        from = sql.after.get(to)?.id
       }
       return { best, count }
     }

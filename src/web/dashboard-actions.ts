@@ -1,6 +1,7 @@
 /** What the dashboard's buttons do. Each answers the page that shows what came of it. */
 import type { PurgeTarget } from '../images/purge.js'
 import { ArtworkError, asArtworkError } from '../model/errors.js'
+import { isWebUrl } from '../model/web-url.js'
 import type { Settings } from '../options.js'
 import { isAskedJob, JOB_BODIES, type Management } from './management.js'
 
@@ -34,7 +35,7 @@ function payloadOf(kind: keyof typeof JOB_BODIES, form: Form): Readonly<Record<s
 
 /** What somebody typed: a URL, an address, or a tag. @throws ArtworkError `invalid` (400) for what can be none */
 function targetOf(text: string): PurgeTarget {
-  if (/^https?:\/\//i.test(text)) return { url: text }
+  if (isWebUrl(text)) return { url: text }
   if (text.includes('/')) return { address: text }
   if (/^(?:kind|host|entity|image)-./.test(text)) return { tag: text }
   throw new ArtworkError(

@@ -76,7 +76,10 @@ function noticeOf(query: { get(name: string): string | null }): string | undefin
   const count = /^\d{1,9}$/.test(query.get('n') ?? '') ? Number(query.get('n')) : 0
   const why = /^[a-z0-9_]{1,40}$/.test(query.get('why') ?? '') ? query.get('why') : 'unknown'
   const told: Readonly<Record<string, string>> = {
-    purged: count === 0 ? 'Nothing was there to purge.' : `Purged: ${count} names are gone.`,
+    purged:
+      count === 0
+        ? 'Nothing was there to purge.'
+        : `Purged: ${count} ${count === 1 ? 'name is' : 'names are'} gone.`,
     asked: 'Asked about it just now.',
     failed: `Asked again just now: it failed (${why}).`,
   }

@@ -46,6 +46,26 @@ function work(
 
 describe.each(['on disk', 'in memory'])('the job store %s', (where) => {
   const folder = async () => (where === 'on disk' ? temporaryFolder() : undefined)
+  test('of what is asked for while it runs, the last counts', async () => {
+    const store = open(await folder())
+    const wish = (url: string) => ({
+      ...step('a'),
+      payload: { url },
+      instead: (before: unknown) => ((before as { url: string }).url === url ? undefined : { url }),
+    })
+    store.add(wish('A'))
+    const [first] = store.take('task', 1, [])
+    if (first === undefined) throw new Error('nothing was taken')
+    store.add(wish('B'))
+    store.again(first, 0, {})
+    store.add(wish('C'))
+    const [second] = store.take('task', 1, [])
+    expect(second?.payload).toEqual({ url: 'C' })
+    store.add(wish('B'))
+    store.add(wish('C'))
+    expect(second && store.end(second, { state: 'done' })).toBe('done')
+    expect(store.counts()).toMatchObject({ queued: 0, running: 0, done: 1 })
+  })
   test('what was to stop does not wait once more; a long payload is for who does the work alone', async () => {
     const store = open(await folder())
     store.add(step('a'))
@@ -252,7 +272,9 @@ describe('over processes', () => {
     while (store.isDue()) {
       for (const job of store.take('task', 5, [])) {
         mine.push(String(job.id))
-        store.end(job, { state: 'done' })
+        // What could not be written down, because others were writing, is written later.
+        while (store.end(job, { state: 'done' }) === undefined)
+          await new Promise((resolve) => setTimeout(resolve, 5))
       }
       await new Promise((resolve) => setTimeout(resolve, 1))
     }

@@ -335,6 +335,55 @@ describe('parity 43: jobs', () => {
       failure: { code: 'not_found' },
     })
   })
+  test('what pages print is understood: URLs of ours, artwork paths, negotiated variants; warm takes source URLs', async () => {
+    const base = 'https://app.example.com'
+    const app = await managed({ widths: [40], urls: { base } })
+    await addStreamers(app, 2)
+    await app.ended(await app.post('/sync'))
+    const source = `${app.origin.url}/s1.jpg`
+    const id = Buffer.from(source).toString('base64url')
+    const warmed = await app.ended(await app.post('/warm', { addresses: [source], variants: ['w40-webp'] }))
+    expect(warmed.result).toEqual({ made: 1, failed: 0, errors: {} })
+    const refused = 'https://nobody.example.com/a.jpg'
+    const failed = await app.ended(await app.post('/warm', { addresses: [refused], variants: ['w40'] }))
+    expect(failed.result).toMatchObject({ made: 0, errors: { [`w40 of ${refused}`]: 'refused' } })
+    const { images } = (await (await app.api('/images?role=artwork&sort=name')).json()) as {
+      images: { url: string; name: string }[]
+    }
+    const [{ url = '', name = '' } = {}] = images
+    expect([url.startsWith(`${base}/artwork/local/`), name]).toEqual([
+      true,
+      expect.stringContaining('local/'),
+    ])
+    const why = async (query: string) => {
+      const answer = await app.api(`/explain?${query}`)
+      return [answer.status, ((await answer.json()) as { layer?: string; sourceUrl?: string }).layer]
+    }
+    const local = name.slice('local/'.length)
+    for (const text of [url, `/artwork/local/${local}`, local])
+      expect([text, await why(`address=${encodeURIComponent(text)}`)]).toEqual([text, [200, 'memory']])
+    expect(await why(`url=${encodeURIComponent(url)}`)).toEqual([200, 'memory'])
+    expect(await why(`address=remote/w40-auto/${id}`)).toEqual([200, 'memory'])
+    expect(await why(`address=${encodeURIComponent(`${base}/images/remote/w40-webp/${id}?v=1`)}`)).toEqual([
+      200,
+      'memory',
+    ])
+    expect((await why('address=/artwork/local/nothing.webp'))[0]).toBe(404)
+    const purged = await app.post('/purge', { url })
+    expect([purged.status, ((await purged.json()) as { removed: number }).removed]).toEqual([200, 3])
+    expect(app.artwork.images.stats().byRole).toEqual({ original: 1, rendition: 0, artwork: 1 })
+  })
+  test('fields that nobody knows are told, and nothing is done', async () => {
+    const app = await managed()
+    for (const [path, body] of [
+      ['/sync', { kidns: ['artist'] }],
+      ['/cleanup', { dryrun: true }],
+      ['/purge', { url: 'https://a.example/', tag: 'x' }],
+      ['/purge', {}],
+    ] as const)
+      expect([path, (await app.post(path, body)).status]).toEqual([path, 422])
+    expect(app.artwork.refresher.jobs()).toEqual([])
+  })
   test('warming, verifying, validating, refreshing, purging and explaining', async () => {
     const app = await managed({ widths: [40] })
     await addStreamers(app, 2)
