@@ -9,7 +9,7 @@ export default defineConfig({
   test: {
     include: ['test/stress/**/*.test.ts'],
     env: { STRESS: 'full' },
-    testTimeout: 900_000,
+    testTimeout: 2_700_000,
     hookTimeout: 30_000,
     fileParallelism: false,
   },
