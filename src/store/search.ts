@@ -1,6 +1,7 @@
 /**
- * Looking through all names, for who manages them: any rule, any order. Everything, or all of a role, comes in the
- * order of an index. For any other rule the table is gone through a piece at a time, and the process breathes in between.
+ * Looking through all names, for who manages them: any rule, any order. Everything, or all of a role that is not rare,
+ * comes in the order of an index. For any other rule the table is gone through a piece at a time, and the process
+ * breathes in between.
  */
 import { setImmediate as breathe } from 'node:timers/promises'
 import type Database from 'better-sqlite3'
