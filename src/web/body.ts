@@ -62,13 +62,14 @@ export function readBody(req: IncomingMessage, { maxBytes, timeout }: BodyLimits
   })
 }
 
-/** After an answer to a body that is not read to its end, this much of it is still taken, and for so long, ms. */
+/** After an answer to a body that is not read to its end, this much of it is still taken, and it is parted after ms. */
 const LINGER_BYTES = 1024 * 1024
-const LINGER_FOR = 1000
+const LINGER_FOR = 2000
 
 /**
  * Writes a Reply and closes the connection, without reading what is still coming. A socket that is closed while
- * bytes are coming is reset, and takes the answer with it (RFC 9112 §9.6): a little is read, and thrown away.
+ * bytes are coming is reset, and takes the answer with it (RFC 9112 §9.6): a little is read, and thrown away; then
+ * the client, which can send no more, has time to see the answer.
  */
 export function sendAndClose(req: IncomingMessage, res: ServerResponse, reply: Reply): void {
   if (res.headersSent || res.destroyed) return
@@ -84,7 +85,7 @@ export function sendAndClose(req: IncomingMessage, res: ServerResponse, reply: R
   res.once('close', () => clearTimeout(timer))
   req.on('data', (chunk: Buffer) => {
     left -= chunk.length
-    if (left < 0) part()
+    if (left < 0) req.pause()
   })
   req.once('end', () => {
     clearTimeout(timer)

@@ -186,6 +186,15 @@ describe('parity 29: uploading', () => {
     expect(process.memoryUsage().rss - rss).toBeLessThan(100 * 1024 * 1024)
     expect(await filesIn(join(app.directory, 'uploads', 'coming'))).toEqual([])
   })
+  test('parity 29: a client that goes on sending and reads late has its answer, and is parted from', async () => {
+    const app = await hosting({ ...OPEN, maxBytes: '1 MiB' })
+    for (const isAnnounced of [true, false]) {
+      const options = { readsAfter: 500, stays: true }
+      const { status, sent, bytes } = await flood(app.url, 'image/jpeg', isAnnounced, 2 * 1024 ** 3, options)
+      expect([status, sent < 40 * 1024 * 1024]).toEqual([413, true])
+      expect(bytes).toMatch(/too many bytes/)
+    }
+  })
 
   test('a body that does not come in time is 408, one that is cut leaves nothing', async () => {
     const app = await hosting({ ...OPEN, bodyTimeout: 1 })
@@ -207,12 +216,17 @@ describe('parity 29: uploading', () => {
   })
 })
 
-/** Sends a body of `size` bytes until it is answered. Tells what was taken before that. */
+/**
+ * Sends a body of `size` bytes until it is answered. Tells what was taken before that.
+ * @param options.readsAfter ms before it reads anything
+ * @param options.stays whether it leaves the closing of the connection to the server
+ */
 function flood(
   url: string,
   type: string,
   isAnnounced: boolean,
   size: number,
+  { readsAfter = 0, stays = false } = {},
 ): Promise<{ status: number; sent: number; bytes: string }> {
   const { port, hostname } = new URL(url)
   return new Promise((resolve, reject) => {
@@ -232,9 +246,11 @@ function flood(
     const length = isAnnounced ? `Content-Length: ${size}` : 'Transfer-Encoding: chunked'
     socket.write(`POST /images/avatars HTTP/1.1\r\nHost: x\r\nContent-Type: ${type}\r\n${length}\r\n\r\n`)
     socket.on('drain', write)
-    socket.on('data', (data) => {
+    const read = (data: Buffer): void => {
       answer += data.toString('latin1')
-    })
+      if (!stays && answer.trimEnd().endsWith('}')) socket.destroy()
+    }
+    setTimeout(() => socket.on('data', read), readsAfter)
     socket.on('close', () => resolve({ status: Number(answer.split(' ')[1]), sent, bytes: answer }))
     socket.on('error', (error) => (answer === '' ? reject(error) : undefined))
     write()
