@@ -6,9 +6,19 @@ const common = { testTimeout: 30_000, hookTimeout: 30_000, restoreMocks: true }
 const others = ['atproto', 'browser', 'cli', 'package', 'postgres', 'proxies', 'stress'].map(
   (name) => `test/${name}/**`,
 )
-/** CI runs these once, and not again on every version of Node. */
-const heavy = process.env.WITHOUT_STRESS === undefined ? [] : ['test/conformance/faults.test.ts']
+/** What is heavy, and Express 4, is run once, and not again on every version of Node. */
+const isLight = process.env.WITHOUT_STRESS !== undefined
+const heavy = isLight ? ['test/conformance/faults.test.ts', 'test/store/upkeep.test.ts'] : []
 const source = new URL('./src/index.ts', import.meta.url).pathname
+const express4 = {
+  resolve: { alias: { 'express-artwork': source, express: 'express4' } },
+  test: {
+    ...common,
+    name: 'express 4',
+    env: { EXPRESS_MAJOR: '4' },
+    include: ['test/web/**/*.test.ts'],
+  },
+}
 
 export default defineConfig({
   test: {
@@ -24,15 +34,7 @@ export default defineConfig({
           exclude: [...others, ...heavy],
         },
       },
-      {
-        resolve: { alias: { 'express-artwork': source, express: 'express4' } },
-        test: {
-          ...common,
-          name: 'express 4',
-          env: { EXPRESS_MAJOR: '4' },
-          include: ['test/web/**/*.test.ts'],
-        },
-      },
+      ...(isLight ? [] : [express4]),
     ],
   },
 })

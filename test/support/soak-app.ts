@@ -201,19 +201,18 @@ const orders: SoakOrders = {
   },
   drain: async () => {
     const { refresher } = opened()
-    for (;;) {
+    for (let times = 0; ; times += 1) {
       const { queued, running } = await refresher.status()
       if (queued + running === 0) return now
-      const waiting = await refresher.jobs({ state: 'queued', limit: 50 })
-      const busy = (await refresher.jobs({ state: 'running', limit: 50 })).filter(
-        ({ lane }) => lane === 'task',
-      )
-      const times = waiting.map(({ notBefore }) => notBefore)
-      if (busy.length === 0 && waiting.length > 0 && Math.min(...times) > now) {
-        now = Math.max(...times)
+      const busy = (await refresher.jobs({ state: 'running', lane: 'task', limit: 1 })).length > 0
+      const waiting = busy ? [] : await refresher.jobs({ state: 'queued', limit: 50 })
+      const due = waiting.map(({ notBefore }) => notBefore)
+      if (due.length > 0 && Math.min(...due) > now) {
+        now = Math.max(...due)
         refresher.resume()
       }
-      await sleep(10)
+      // Looking is work too.
+      await sleep(Math.min(10 + times, 50))
     }
   },
   jobs: async (selection) => await opened().refresher.jobs(selection),
