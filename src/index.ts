@@ -10,6 +10,7 @@ import type { Hosting } from './images/hosting.js'
 import { createImages, type Images } from './images.js'
 import { readSubject } from './model/subject.js'
 import { type ArtworkOptions, ownVia, type Settings, settleOptions } from './options.js'
+import { needsList } from './refresher/job-key.js'
 import { createKinds } from './refresher/kinds.js'
 import { createRefresher, type Enqueued, type Priority, type Refresher } from './refresher/refresher.js'
 import { checkSchedules } from './refresher/schedules.js'
@@ -93,7 +94,7 @@ const LONGEST_TIMER = 2 ** 31 - 1
 export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwork> {
   const settings = settleOptions(options)
   const { logger, now, kinds } = settings
-  checkSchedules(settings.schedules)
+  checkSchedules(settings.schedules, (kind) => !needsList(kind) || settings.repository?.list !== undefined)
   const uploadSource = settings.sources.find(isUploadSource)
   const { layer, shelf } = await openStore(settings, uploadSource)
   const metrics = createMetrics()

@@ -134,7 +134,7 @@ export function runJob(
     if (!queued.accepted && queued.id === undefined)
       throw new Error(`the job cannot be queued: ${queued.reason}`)
     const id = queued.id ?? ''
-    if (artwork.refresher.status().paused && artwork.refresher.job(id)?.state !== 'running')
+    if (artwork.refresher.status().paused && artwork.refresher.job(id)?.state === 'queued')
       throw new Error(
         `the queue is paused: job ${id} is queued, and begins with the next process that works after express-artwork resume`,
       )

@@ -125,8 +125,6 @@ export function createKinds({
   }
   const sync: Work = async (job, tools) => {
     const payload = fieldsOf(job.payload)
-    if (repository?.list === undefined)
-      return { state: 'failed', reason: 'unavailable', error: 'the repository cannot list entities' }
     // A process may have died at this very job: what it asked for has been asked for.
     const before = Object.values(jobs.children(job.id)).reduce((all, count) => all + count, 0)
     const sum = { seen: 0, unreadable: 0, queued: before }
@@ -201,8 +199,6 @@ export function createKinds({
   }
   /** Asks whether the source URLs of entities still answer with an image. */
   const validate: Work = async (job, tools) => {
-    if (repository?.list === undefined)
-      return { state: 'failed', reason: 'unavailable', error: 'the repository cannot list entities' }
     const count = { valid: 0, invalid: 0 }
     const invalid: string[] = []
     for (const kind of kindsIn(job.payload))
@@ -321,7 +317,9 @@ export function createKinds({
     })
     return tools.signal.aborted ? { state: 'cancelled' } : { state: 'done', result }
   }
-  return { sync, refresh, validate, warm, cleanup, verify, export: exported, import: imported }
+  const work = { refresh, warm, cleanup, verify, export: exported, import: imported }
+  // Who cannot list entities leaves it to the processes that can.
+  return repository?.list === undefined ? work : { ...work, sync, validate }
 }
 
 /** Waits, but not for who was told to stop. */

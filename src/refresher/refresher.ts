@@ -11,7 +11,7 @@ import { asArtworkError, type Reason } from '../model/errors.js'
 import type { Logger } from '../model/logger.js'
 import type { Added, Job } from '../store/job.js'
 import type { JobStore } from '../store/job-store.js'
-import { jobKey } from './job-key.js'
+import { JOB_KINDS, jobKey } from './job-key.js'
 import { createSchedules, type ScheduleRules, type ScheduleStatus } from './schedules.js'
 import { createWorkers, type Work } from './workers.js'
 
@@ -86,6 +86,13 @@ const MAX_ASKED = 20_000
 const EVENTS_OF = 50
 /** Nobody reads faster, and asking costs, ms. */
 const EVENTS_EVERY = 500
+
+/** How a job ends that goes through the app's entities, where there is no way to list them. */
+const UNABLE = {
+  state: 'failed',
+  reason: 'unavailable',
+  error: 'the repository cannot list entities',
+} as const
 
 /** What of a job is told of when it changes. */
 const standOf = ({ state, done, total, attempts }: Job): string => `${state} ${done} ${total} ${attempts}`
@@ -267,11 +274,16 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
     },
     prepare,
     isResting,
-    /** Asks for a long job. One of the same kind and key is queued once. */
+    /** Asks for a long job. One of the same kind and key is queued once. @throws TypeError for no kind of job */
     run: (kind: string, payload: object): Enqueued => {
       if (closed) return { accepted: false, reason: 'closed' }
       if (draining) return { accepted: false, reason: 'draining' }
+      if (!(JOB_KINDS as readonly string[]).includes(kind))
+        throw new TypeError(`kind must be one of ${JOB_KINDS.join(', ')}, got ${JSON.stringify(kind)}`)
       const added = jobs.add(asJob(kind, payload, jobKey(kind, payload)))
+      // What cannot be done here fails here, and is not left to wait: another process might never come.
+      if (added.accepted && !workers.can(kind))
+        for (const job of jobs.take('job', 1, [], { only: added.id })) jobs.end(job, UNABLE)
       workers.wake()
       return told(added)
     },
@@ -295,17 +307,14 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
       jobs.setPaused(false)
       workers.wake()
     },
-    /** Takes nothing new in this process, until `resume`, and waits for what is queued. Answers how much is left: none, where it may run. */
+    /** Takes nothing new in this process, until `resume`, and waits for what is queued. Answers how much is left: none, where it may run, and here. */
     drain: async (): Promise<number> => {
       draining = true
-      const left = (): number => {
-        const { queued, running } = jobs.counts()
-        return queued + running
-      }
-      while (!closed && draining && workers.isStarted() && !workers.isPaused() && left() > 0)
+      while (!closed && draining && workers.isStarted() && !workers.isPaused() && workers.isWithin())
         await workers.change()
       await requested.onIdle()
-      return left()
+      const { queued, running } = jobs.counts()
+      return queued + running
     },
     cancel: (id: number): boolean => {
       const isCancelled = jobs.cancel(id)
@@ -356,7 +365,7 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
     idle: async (): Promise<void> => {
       const busy = () =>
         requested.size + requested.pending > 0 ||
-        (workers.isStarted() && !workers.isPaused() && (jobs.isDue() || workers.running() > 0))
+        (workers.isStarted() && !workers.isPaused() && (workers.isDue() || workers.running() > 0))
       while (busy()) {
         await requested.onIdle()
         if (busy()) await workers.change()

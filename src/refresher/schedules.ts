@@ -129,8 +129,18 @@ const plansOf = (rules: ScheduleRules): readonly Plan[] =>
     return rule ? [planOf(kind, rule)] : []
   })
 
-/** Reads the rules. @throws TypeError that names the option, the rule and the value */
-export const checkSchedules = (rules: ScheduleRules): void => void plansOf(rules)
+/**
+ * Reads the rules.
+ * @param can whether there is what a job of this kind needs
+ * @throws TypeError that names the option, the rule and the value
+ */
+export function checkSchedules(rules: ScheduleRules, can: (kind: JobKind) => boolean): void {
+  for (const { kind, text } of plansOf(rules))
+    if (!can(kind))
+      throw new TypeError(
+        `schedules.${kind} needs a repository that lists entities, got ${JSON.stringify(text)} without one`,
+      )
+}
 
 function planOf(kind: JobKind, rule: ScheduleRule): Plan {
   const { cron: expression, timezone } = rule

@@ -48,6 +48,8 @@ export function createWorkers(
   options: WorkersOptions,
 ) {
   const { now, logger, onEnd } = options
+  /** What this process can do: an app without a repository leaves to others what needs one. */
+  const able = Object.keys(kinds)
   const running = new Map<
     string,
     { readonly job: Job; readonly controller: AbortController; readonly end: Promise<void> }
@@ -89,7 +91,7 @@ export function createWorkers(
       notify()
     }
     try {
-      const work = Object.hasOwn(kinds, job.kind) ? kinds[job.kind] : undefined
+      const work = kinds[job.kind]
       if (work === undefined) throw new Error(`there is no work of the kind ${job.kind}`)
       const outcome = await work(job, { signal, progress })
       if (closed && outcome.state === 'cancelled') putBack(job)
@@ -124,7 +126,10 @@ export function createWorkers(
       for (let place = 0; place < free; place += 1) {
         const hosts = [...running.values()].flatMap(({ job }) => (job.host === undefined ? [] : [job.host]))
         const spared = hosts.filter((host) => hosts.filter((other) => other === host).length >= PER_HOST)
-        const [job] = jobs.take(lane, 1, [...new Set(spared)], lane === 'job' ? only : undefined)
+        const [job] = jobs.take(lane, 1, [...new Set(spared)], {
+          able,
+          ...(lane === 'job' && { only }),
+        })
         if (job === undefined) break
         begin(job)
       }
@@ -156,6 +161,10 @@ export function createWorkers(
     },
     isStarted: (): boolean => started,
     isPaused: jobs.isPaused,
+    can: (kind: string): boolean => Object.hasOwn(kinds, kind),
+    /** Whether something runs, or could be begun here now; and whether something runs, or will be begun here. */
+    isDue: (): boolean => jobs.isDue(able),
+    isWithin: (): boolean => jobs.isWithin(able),
     /** Something was queued: who is free looks at once. */
     wake,
     running: (): number => running.size,

@@ -25,6 +25,10 @@ const PLAN_KEPT = 30 * 864e5
 const FULL_FOR = 1000
 const TRIM_EVERY = 200
 
+/** Kinds of work as a statement takes them: none named, any is meant. */
+const textOf = (able: readonly string[] | undefined): string | null =>
+  able === undefined ? null : JSON.stringify(able)
+
 /** How a job store is set up. */
 export interface JobStoreOptions {
   /** Undefined: in memory. */
@@ -201,15 +205,30 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
           }),
         undefined,
       ),
-    /** Takes what is to be done next, for this process alone. @param spared hosts that have enough to do @param only no other */
-    take: (lane: Lane, limit: number, spared: readonly string[], only?: number): readonly Job[] =>
+    /**
+     * Takes what is to be done next, for this process alone.
+     * @param spared hosts that have enough to do
+     * @param options.able the kinds of work that it knows: others are left to who does @param options.only no other
+     */
+    take: (
+      lane: Lane,
+      limit: number,
+      spared: readonly string[],
+      { able, only }: { readonly able?: readonly string[]; readonly only?: number | undefined } = {},
+    ): readonly Job[] =>
       ask(
         () =>
           immediately(() => {
             const at = now()
             const taken: Job[] = []
+            const asked = {
+              lane,
+              spared: JSON.stringify(spared),
+              able: textOf(able),
+              only: only ?? null,
+            }
             while (taken.length < limit) {
-              const row = sql.next.get({ lane, at, spared: JSON.stringify(spared), only: only ?? null })
+              const row = sql.next.get({ ...asked, at })
               if (row === undefined) break
               const ticket = randomUUID()
               sql.claim.run(owner(), ticket, at, row.id)
@@ -278,8 +297,12 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
         Object.fromEntries(open.map(({ state, count }) => [state, count])),
       )
     },
-    /** Whether something runs, or could be begun now. */
-    isDue: (): boolean => ask(() => sql.due.get({ at: now() })?.due === 1, false),
+    /** Whether something runs, or could be begun now by who knows these kinds of work. */
+    isDue: (able?: readonly string[]): boolean =>
+      ask(() => sql.due.get({ at: now(), able: textOf(able) })?.due === 1, false),
+    /** Whether something runs, or waits that can be begun, now or later, by who knows these kinds of work. */
+    isWithin: (able?: readonly string[]): boolean =>
+      ask(() => sql.within.get({ able: textOf(able) })?.within === 1, false),
     /** Cancels what waits; what runs is asked to stop, whoever runs it. Answers whether there was something. */
     cancel: (id: number): boolean =>
       ask(

@@ -164,7 +164,10 @@ export function statements(db: Database.Database) {
       "SELECT count(*) AS count FROM jobs WHERE state = 'queued' AND parent IS NULL",
     ),
     // The first of each host that is not spared: hosts are few, and what waits for one may be a lot.
-    next: db.prepare<[{ lane: Lane; at: number; spared: string; only: number | null }], Row>(
+    next: db.prepare<
+      [{ lane: Lane; at: number; spared: string; able: string | null; only: number | null }],
+      Row
+    >(
       `WITH RECURSIVE hosts (host) AS (
          SELECT min(host) FROM jobs WHERE state = 'queued' AND lane = @lane
          UNION ALL
@@ -172,7 +175,7 @@ export function statements(db: Database.Database) {
          FROM hosts WHERE hosts.host IS NOT NULL)
        SELECT ${COLUMNS} FROM jobs WHERE id IN (
          SELECT (SELECT id FROM jobs WHERE state = 'queued' AND lane = @lane AND jobs.host = hosts.host
-                 AND (@only IS NULL OR id = @only)
+                 AND (@only IS NULL OR id = @only) AND (@able IS NULL OR kind IN (SELECT value FROM json_each(@able)))
                  AND (notBefore <= @at OR notBefore > @at + ${LONGEST_WAIT}) ORDER BY priority DESC, place LIMIT 1)
          FROM hosts WHERE host IS NOT NULL AND (host = '' OR host NOT IN (SELECT value FROM json_each(@spared))))
        ORDER BY priority DESC, place LIMIT 1`,
@@ -216,9 +219,13 @@ export function statements(db: Database.Database) {
     children: db.prepare<[number], { state: JobState; count: number }>(
       "SELECT state, count(*) AS count FROM jobs WHERE parent = ? AND state IN ('queued', 'running') GROUP BY state",
     ),
-    due: db.prepare<[{ at: number }], { due: 0 | 1 }>(
+    due: db.prepare<[{ at: number; able: string | null }], { due: 0 | 1 }>(
       `SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'running') OR EXISTS (SELECT 1 FROM jobs WHERE state = 'queued'
-       AND (notBefore <= @at OR notBefore > @at + ${LONGEST_WAIT})) AS due`,
+       AND (@able IS NULL OR kind IN (SELECT value FROM json_each(@able))) AND (notBefore <= @at OR notBefore > @at + ${LONGEST_WAIT})) AS due`,
+    ),
+    within: db.prepare<[{ able: string | null }], { within: 0 | 1 }>(
+      `SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'running') OR EXISTS (SELECT 1 FROM jobs WHERE state = 'queued'
+       AND (@able IS NULL OR kind IN (SELECT value FROM json_each(@able)))) AS within`,
     ),
     cancelQueued: db.prepare<[number, number]>(
       "UPDATE jobs SET state = 'cancelled', endedAt = ?, next = NULL WHERE id = ? AND state = 'queued'",

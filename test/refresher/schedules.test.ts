@@ -159,8 +159,24 @@ describe('schedules', () => {
   ])('%s is a start-up error that names it', async (cron, message) => {
     await expect(startApp({ schedules: { sync: cron } })).rejects.toThrow(message)
     expect(() =>
-      checkSchedules({ sync: { cron: '@daily', timezone: 'Moon/Base', jitter: 0, options: {} } }),
+      checkSchedules({ sync: { cron: '@daily', timezone: 'Moon/Base', jitter: 0, options: {} } }, () => true),
     ).toThrow(/Moon\/Base/)
+  })
+  test('what needs a repository is refused where there is none: as a schedule at the start; as a job it fails at once', async () => {
+    for (const kind of ['sync', 'validate'] as const) {
+      await expect(startApp({ schedules: { [kind]: '@daily' } })).rejects.toThrow(
+        `schedules.${kind} needs a repository that lists entities, got "@daily" without one`,
+      )
+      const { artwork } = await startApp()
+      const asked = artwork.refresher.run(kind)
+      expect(artwork.refresher.job(asked.accepted ? asked.id : '')).toMatchObject({
+        state: 'failed',
+        error: 'the repository cannot list entities',
+      })
+      expect(() => artwork.refresher.run('nonsense' as 'sync')).toThrow(
+        /^kind must be one of sync, .*nonsense/,
+      )
+    }
   })
   test('clean-up is scheduled by itself, and can be switched off', async () => {
     const { artwork } = await startApp()
@@ -236,6 +252,29 @@ describe('what is told of work under way', () => {
     two.resume()
     await two.idle()
     expect(runs).toEqual(['verify'])
+  })
+  test('what a process cannot do is left to one that can, and it does not wait for that', async () => {
+    const directory = await temporaryFolder()
+    const runs: string[] = []
+    const verify: Work = async () => {
+      runs.push('verify')
+      return { state: 'done' }
+    }
+    const sync: Work = async () => {
+      runs.push('sync')
+      return { state: 'done' }
+    }
+    const without = setUp({}, { verify }, { directory }).refresher
+    const able = setUp({}, { verify, sync }, { directory }).refresher
+    without.start()
+    expect(able.run('sync', {}).accepted).toBe(true)
+    expect(able.run('verify', {}).accepted).toBe(true)
+    await without.idle()
+    expect(await without.drain()).toBe(1)
+    expect(runs).toEqual(['verify'])
+    able.start()
+    await able.idle()
+    expect(runs).toEqual(['verify', 'sync'])
   })
   test('drained: what is queued is done, nothing new is taken until it is resumed', async () => {
     const { refresher } = setUp({}, {})
