@@ -39,7 +39,8 @@ export interface ArtworkRefresher {
   enqueue(kind: string, entity: EntityLike, options?: { priority?: Priority }): Enqueued
   /**
    * Queues a long job: `sync`, `refresh`, `validate`, `warm`, `cleanup`, `verify`, `export` or `import`. One that is queued already with
-   * the same options is not queued again.
+   * the same options is not queued again. `sync` and `validate` fail at once where there is no repository with `list`.
+   * @throws TypeError for no kind of job
    */
   run(kind: JobKind, options?: Readonly<Record<string, unknown>>): Enqueued
   /** A piece of work, undefined where it is not known (any more). */
