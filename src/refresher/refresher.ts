@@ -238,6 +238,12 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
     return told(added)
   }
 
+  /** What is asked for here and cannot be done here fails, and is not left to wait: another process might never come. */
+  const failUnable = (kind: string, id: number): void => {
+    if (workers.can(kind)) return
+    for (const job of jobs.take('job', 1, [], { only: id })) jobs.end(job, UNABLE)
+  }
+
   const status = (): RefresherStatus => {
     const { queued, running } = jobs.counts()
     return {
@@ -281,9 +287,7 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
       if (!(JOB_KINDS as readonly string[]).includes(kind))
         throw new TypeError(`kind must be one of ${JOB_KINDS.join(', ')}, got ${JSON.stringify(kind)}`)
       const added = jobs.add(asJob(kind, payload, jobKey(kind, payload)))
-      // What cannot be done here fails here, and is not left to wait: another process might never come.
-      if (added.accepted && !workers.can(kind))
-        for (const job of jobs.take('job', 1, [], { only: added.id })) jobs.end(job, UNABLE)
+      if (added.accepted) failUnable(kind, added.id)
       workers.wake()
       return told(added)
     },
@@ -323,6 +327,7 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
     },
     retry: (id: number): boolean => {
       const isQueued = jobs.retry(id)
+      if (isQueued) failUnable(jobs.get(id)?.kind ?? '', id)
       workers.wake()
       return isQueued
     },

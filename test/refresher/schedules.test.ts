@@ -168,11 +168,11 @@ describe('schedules', () => {
         `schedules.${kind} needs a repository that lists entities, got "@daily" without one`,
       )
       const { artwork } = await startApp()
-      const asked = artwork.refresher.run(kind)
-      expect(artwork.refresher.job(asked.accepted ? asked.id : '')).toMatchObject({
-        state: 'failed',
-        error: 'the repository cannot list entities',
-      })
+      const id = artwork.refresher.run(kind).id ?? ''
+      const failed = { state: 'failed', error: 'the repository cannot list entities' }
+      expect(artwork.refresher.job(id)).toMatchObject(failed)
+      expect(artwork.refresher.retry(id)).toBe(true)
+      expect(artwork.refresher.job(id)).toMatchObject(failed)
       expect(() => artwork.refresher.run('nonsense' as 'sync')).toThrow(
         /^kind must be one of sync, .*nonsense/,
       )
