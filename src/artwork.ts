@@ -61,7 +61,8 @@ export interface ArtworkRefresher {
   resume(): void
   /**
    * Takes nothing new in this process until `resume`, and waits until what is queued has been done.
-   * @returns how much is left: 0, unless the queue is paused or was not started
+   * @returns how much is left: 0, unless the queue is paused or was not started, or what is left needs a `repository`
+   *   and this process has none
    */
   drain(): Promise<number>
   /** What could not be had, why, and when it is tried again: some of pictures, some of entities. */

@@ -10,7 +10,7 @@ import type { Hosting } from './images/hosting.js'
 import { createImages, type Images } from './images.js'
 import { readSubject } from './model/subject.js'
 import { type ArtworkOptions, ownVia, type Settings, settleOptions } from './options.js'
-import { needsList } from './refresher/job-key.js'
+import { needsRepository } from './refresher/job-key.js'
 import { createKinds } from './refresher/kinds.js'
 import { createRefresher, type Enqueued, type Priority, type Refresher } from './refresher/refresher.js'
 import { checkSchedules } from './refresher/schedules.js'
@@ -66,7 +66,7 @@ export { signAddress } from './model/signature.js'
 export type { Preset } from './model/variant.js'
 export { type Environment as ArtworkEnvironment, optionsFromEnv } from './options/env.js'
 export type { ArtworkOptions } from './options.js'
-export { JOB_KINDS, type JobKind } from './refresher/job-key.js'
+export { JOB_KINDS, type JobKind, needsRepository } from './refresher/job-key.js'
 export type { Enqueued, Priority, RefresherEvent, RefresherStatus } from './refresher/refresher.js'
 export type { ScheduleRule, ScheduleStatus } from './refresher/schedules.js'
 export { type AtprotoOptions, atproto, type Identity } from './sources/atproto.js'
@@ -94,7 +94,10 @@ const LONGEST_TIMER = 2 ** 31 - 1
 export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwork> {
   const settings = settleOptions(options)
   const { logger, now, kinds } = settings
-  checkSchedules(settings.schedules, (kind) => !needsList(kind) || settings.repository?.list !== undefined)
+  checkSchedules(
+    settings.schedules,
+    (kind) => !needsRepository(kind) || settings.repository?.list !== undefined,
+  )
   const uploadSource = settings.sources.find(isUploadSource)
   const { layer, shelf } = await openStore(settings, uploadSource)
   const metrics = createMetrics()

@@ -9,6 +9,7 @@ import {
   JOB_KINDS,
   type Job,
   type JobKind,
+  needsRepository,
   optionsFromEnv,
 } from '../index.js'
 import { isWebUrl } from '../model/web-url.js'
@@ -48,19 +49,23 @@ async function optionsOf({ config, envFile }: Common): Promise<ArtworkOptions> {
   return options as ArtworkOptions
 }
 
-async function withArtwork<T>(common: Common, work: (artwork: Artwork) => Promise<T>): Promise<T> {
+async function withArtwork<T>(
+  common: Common,
+  work: (artwork: Artwork, options: ArtworkOptions) => Promise<T>,
+): Promise<T> {
   // What begins by itself, and what follows the store, is the servers' business.
   const schedules = Object.fromEntries(
     JOB_KINDS.filter((kind) => kind !== 'import').map((kind) => [kind, false]),
   )
+  const options = await optionsOf(common)
   const artwork = await createArtwork({
     logger: quiet,
-    ...(await optionsOf(common)),
+    ...options,
     schedules,
     export: {},
   })
   try {
-    return await work(artwork)
+    return await work(artwork, options)
   } finally {
     await artwork.close()
   }
@@ -129,11 +134,16 @@ export function runJob(
   payload: Readonly<Record<string, unknown>>,
   common: Common,
 ): Promise<number> {
-  return withArtwork(common, async (artwork) => {
+  return withArtwork(common, async (artwork, { repository }) => {
     const queued = artwork.refresher.run(kind, payload)
     if (!queued.accepted && queued.id === undefined)
       throw new Error(`the job cannot be queued: ${queued.reason}`)
     const id = queued.id ?? ''
+    const isAble = !needsRepository(kind) || repository?.list !== undefined
+    if (!isAble && artwork.refresher.job(id)?.state === 'queued')
+      throw new Error(
+        `job ${id} is queued already, and waits for a process whose repository can list entities: there is none in the options of --config`,
+      )
     if (artwork.refresher.status().paused && artwork.refresher.job(id)?.state === 'queued')
       throw new Error(
         `the queue is paused: job ${id} is queued, and begins with the next process that works after express-artwork resume`,

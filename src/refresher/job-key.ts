@@ -16,8 +16,8 @@ export const JOB_KINDS = [
 /** See `JOB_KINDS`. */
 export type JobKind = (typeof JOB_KINDS)[number]
 
-/** Whether a job goes through the app's entities. */
-export const needsList = (kind: JobKind): boolean => kind === 'sync' || kind === 'validate'
+/** Whether a job goes through the app's entities, and so needs a `repository` with `list`. */
+export const needsRepository = (kind: JobKind): boolean => kind === 'sync' || kind === 'validate'
 
 /** What a long job is known by: the same of the same is queued once. */
 export const jobKey = (kind: string, payload: object): string => {

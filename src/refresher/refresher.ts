@@ -9,7 +9,7 @@ import type { DownloadRequest, SaveImageResult } from '../images/artworks.js'
 import { type EntityId, entityIdText } from '../model/artwork-path.js'
 import { asArtworkError, type Reason } from '../model/errors.js'
 import type { Logger } from '../model/logger.js'
-import type { Added, Job } from '../store/job.js'
+import type { Added, Job, Unable } from '../store/job.js'
 import type { JobStore } from '../store/job-store.js'
 import { JOB_KINDS, jobKey } from './job-key.js'
 import { createSchedules, type ScheduleRules, type ScheduleStatus } from './schedules.js'
@@ -87,12 +87,8 @@ const EVENTS_OF = 50
 /** Nobody reads faster, and asking costs, ms. */
 const EVENTS_EVERY = 500
 
-/** How a job ends that goes through the app's entities, where there is no way to list them. */
-const UNABLE = {
-  state: 'failed',
-  reason: 'unavailable',
-  error: 'the repository cannot list entities',
-} as const
+/** Why a job fails that goes through the app's entities, where there is no way to list them. */
+const UNABLE: Unable = { reason: 'unavailable', error: 'the repository cannot list entities' }
 
 /** What of a job is told of when it changes. */
 const standOf = ({ state, done, total, attempts }: Job): string => `${state} ${done} ${total} ${attempts}`
@@ -239,10 +235,7 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
   }
 
   /** What is asked for here and cannot be done here fails, and is not left to wait: another process might never come. */
-  const failUnable = (kind: string, id: number): void => {
-    if (workers.can(kind)) return
-    for (const job of jobs.take('job', 1, [], { only: id })) jobs.end(job, UNABLE)
-  }
+  const unableTo = (kind: string): Unable | undefined => (workers.can(kind) ? undefined : UNABLE)
 
   const status = (): RefresherStatus => {
     const { queued, running } = jobs.counts()
@@ -286,8 +279,8 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
       if (draining) return { accepted: false, reason: 'draining' }
       if (!(JOB_KINDS as readonly string[]).includes(kind))
         throw new TypeError(`kind must be one of ${JOB_KINDS.join(', ')}, got ${JSON.stringify(kind)}`)
-      const added = jobs.add(asJob(kind, payload, jobKey(kind, payload)))
-      if (added.accepted) failUnable(kind, added.id)
+      const added = jobs.add(asJob(kind, payload, jobKey(kind, payload)), unableTo(kind))
+      if (added.accepted && !workers.can(kind)) counts.failed += 1
       workers.wake()
       return told(added)
     },
@@ -326,8 +319,13 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
       return isCancelled
     },
     retry: (id: number): boolean => {
-      const isQueued = jobs.retry(id)
-      if (isQueued) failUnable(jobs.get(id)?.kind ?? '', id)
+      let isUnable = false
+      const isQueued = jobs.retry(id, (kind) => {
+        const why = unableTo(kind)
+        isUnable = why !== undefined
+        return why
+      })
+      if (isQueued && isUnable) counts.failed += 1
       workers.wake()
       return isQueued
     },

@@ -162,7 +162,7 @@ export function createWorkers(
     isStarted: (): boolean => started,
     isPaused: jobs.isPaused,
     can: (kind: string): boolean => Object.hasOwn(kinds, kind),
-    /** Whether something runs, or could be begun here now; and whether something runs, or will be begun here. */
+    /** Whether something runs, or waits of the kinds that are known here: due now, or at all. */
     isDue: (): boolean => jobs.isDue(able),
     isWithin: (): boolean => jobs.isWithin(able),
     /** Something was queued: who is free looks at once. */

@@ -10,7 +10,18 @@ import Database from 'better-sqlite3'
 import type { Reason } from '../model/errors.js'
 import type { Logger } from '../model/logger.js'
 import { inodeOf, isDamage, keep, openDatabase } from './database.js'
-import type { Added, Ending, Job, JobSelection, JobState, Lane, NewJob, Rest, Schedule } from './job.js'
+import type {
+  Added,
+  Ending,
+  Job,
+  JobSelection,
+  JobState,
+  Lane,
+  NewJob,
+  Rest,
+  Schedule,
+  Unable,
+} from './job.js'
 import { listing, SHAPE, statements, toJob } from './job-tables.js'
 import { enter, type Presence } from './presence.js'
 
@@ -160,6 +171,19 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
       if (next !== null) insert(JSON.parse(next))
     }
   }
+  /** Something has ended: once in a while, what ended long ago is let go. */
+  const noteEnd = (): void => {
+    changes += 1
+    if (changes % TRIM_EVERY !== 0) return
+    for (const lane of ['task', 'job'] as const)
+      for (const kept of ['done', 'cancelled', 'failed'] as const)
+        sql.trim.run(lane, kept, ENDED_KEPT[lane][kept])
+    sql.trimRests.run(now() - 864e5)
+  }
+  /** Ends what has just been queued, and cannot be done where it was asked for. */
+  const failOne = (id: number, unable: Unable): void => {
+    if (sql.fail.run({ ...unable, at: now(), id }).changes > 0) noteEnd()
+  }
   const endOne = (
     { id, ticket }: Pick<Job, 'id' | 'ticket'>,
     { state, error, reason, result }: Ending,
@@ -174,20 +198,25 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
     if (row.parent !== null) sql.advance[ending].run(row.parent)
     if (ending === 'cancelled') cancelChildren(id)
     if (row.next !== null) insert(JSON.parse(row.next))
-    changes += 1
-    if (changes % TRIM_EVERY === 0) {
-      for (const lane of ['task', 'job'] as const)
-        for (const kept of ['done', 'cancelled', 'failed'] as const)
-          sql.trim.run(lane, kept, ENDED_KEPT[lane][kept])
-      sql.trimRests.run(now() - 864e5)
-    }
+    noteEnd()
     return ending
   }
 
   return {
-    /** Queues a piece of work. One that is queued already is raised to a higher priority. */
-    add: (job: NewJob): Added =>
-      ask<Added>(() => immediately(() => addOne(job, true)), { accepted: false, reason: 'full' }),
+    /**
+     * Queues a piece of work. One that is queued already is raised to a higher priority.
+     * @param unable why it cannot be done: then it has failed as it comes in
+     */
+    add: (job: NewJob, unable?: Unable): Added =>
+      ask<Added>(
+        () =>
+          immediately(() => {
+            const result = addOne(job, true)
+            if (result.accepted && unable !== undefined) failOne(result.id, unable)
+            return result
+          }),
+        { accepted: false, reason: 'full' },
+      ),
     /**
      * Queues many that one piece of work asks for: its own bound is their number. Answers how many were new,
      * undefined where that could not be written down.
@@ -318,8 +347,11 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
       ),
     /** Pieces of work of this process that somebody wants to stop. */
     wished: (): readonly number[] => ask(() => sql.wished.all(owner()).map(({ id }) => id), []),
-    /** Queues once more what failed or was cancelled. Answers whether it was that, and is not queued anew already. */
-    retry: (id: number): boolean =>
+    /**
+     * Queues once more what failed or was cancelled. Answers whether it was that, and is not queued anew already.
+     * @param unableTo why work of this kind cannot be done: then it fails again at once
+     */
+    retry: (id: number, unableTo: (kind: string) => Unable | undefined = () => undefined): boolean =>
       ask(
         () =>
           immediately(() => {
@@ -331,6 +363,8 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
             const { parent, state } = row
             if (isQueued && parent !== null && (state === 'failed' || state === 'cancelled'))
               sql.recall[state].run(parent)
+            const unable = unableTo(row.kind)
+            if (isQueued && unable !== undefined) failOne(id, unable)
             return isQueued
           }),
         false,

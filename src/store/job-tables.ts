@@ -188,6 +188,9 @@ export function statements(db: Database.Database) {
       `UPDATE jobs SET state = ?, error = ?, reason = ?, result = ?, endedAt = ?, owner = NULL, wish = NULL, ticket = NULL,
        next = NULL WHERE id = ? AND state = 'running' AND ticket = ?`,
     ),
+    fail: db.prepare<[{ error: string; reason: Reason; at: number; id: number }]>(
+      "UPDATE jobs SET state = 'failed', error = @error, reason = @reason, endedAt = @at WHERE id = @id AND state = 'queued'",
+    ),
     again: db.prepare<[number, string | null, string | null, number, string]>(
       `UPDATE jobs SET state = 'queued', notBefore = ?, error = ?, reason = ?, owner = NULL,
        ticket = NULL WHERE id = ? AND state = 'running' AND ticket = ?`,

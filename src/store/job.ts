@@ -85,6 +85,12 @@ export interface Ending {
   readonly result?: unknown
 }
 
+/** Why a piece of work cannot be done at all, where it is asked for. */
+export interface Unable {
+  readonly reason: Reason
+  readonly error: string
+}
+
 /** Which pieces of work to list, newest first. */
 export interface JobSelection {
   readonly state?: JobState

@@ -1,6 +1,7 @@
 /** The command line on a directory that a server uses, and on one that nobody does. */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { createArtwork } from 'express-artwork'
 import { expect, test } from 'vitest'
 import { anOrigin, startApp, temporaryFolder } from '../support/app.js'
 import { image } from '../support/origin.js'
@@ -106,6 +107,18 @@ test('what goes wrong is told, with an exit code', async () => {
   expect(await runCli(['sync'], { ARTWORK_DIRECTORY: await temporaryFolder() })).toMatchObject({
     code: 1,
     out: expect.stringMatching(/^error: the repository cannot list entities$/m),
+  })
+  // Asked for by who can do it, and has ended before it was begun.
+  const waiting = await temporaryFolder()
+  const able = await createArtwork({
+    directory: waiting,
+    repository: { list: async () => ({ entities: [] }) },
+  })
+  able.refresher.run('sync')
+  await able.close()
+  expect(await runCli(['sync'], { ARTWORK_DIRECTORY: waiting })).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/^express-artwork: job \d+ is queued already, and waits for a process/),
   })
   expect(await cli('explain', 'nonsense')).toMatchObject({
     code: 1,

@@ -173,6 +173,8 @@ describe('schedules', () => {
       expect(artwork.refresher.job(id)).toMatchObject(failed)
       expect(artwork.refresher.retry(id)).toBe(true)
       expect(artwork.refresher.job(id)).toMatchObject(failed)
+      expect(artwork.refresher.status()).toMatchObject({ failed: 2, queued: 0 })
+      await artwork.refresher.idle()
       expect(() => artwork.refresher.run('nonsense' as 'sync')).toThrow(
         /^kind must be one of sync, .*nonsense/,
       )
