@@ -164,6 +164,9 @@ export function createUpkeep(shelf: Shelf, changes: Changes, leases: Leases) {
         if (skipped === 0) await sweep(breathe, true)
         if (!goesOn()) return
         mine.setComplete()
+        // What a change let go of meanwhile stayed, for a name that was not read back yet might have had it.
+        const left = skipped === 0 ? await sweepContents(breathe, false) : 0
+        shelf.counts.leftovers += left
         await changes.trim()
       } finally {
         leases.end(REBUILD)

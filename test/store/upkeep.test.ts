@@ -18,8 +18,8 @@ import Database from 'better-sqlite3'
 import express from 'express'
 import { describe, expect, test, vi } from 'vitest'
 import type { Entry } from '../../src/model/entry.js'
-import { createBytes } from '../../src/store/cacache-store.js'
-import { openCatalogue } from '../../src/store/catalogue.js'
+import { createBytes, SLOTS } from '../../src/store/cacache-store.js'
+import { openCatalogue, type Ticket } from '../../src/store/catalogue.js'
 import { keep } from '../../src/store/database.js'
 import { createDiskStore } from '../../src/store/disk-store.js'
 import { enter } from '../../src/store/presence.js'
@@ -348,6 +348,44 @@ describe('a lost catalogue', () => {
     expect(again.stats()).toMatchObject({ rebuilding: false, names: 298 })
     expect(await textOf(again, 'n299')).toBe('newer')
     expect(again.find('n298')).toBeUndefined()
+    expect(differences(directory)).toEqual([])
+  })
+
+  test('what is let go of while what has no name is swept away leaves nothing behind', async () => {
+    const directory = await temporaryFolder()
+    const first = await open(directory)
+    const names = Array.from({ length: 300 }, (_, index) => `n${index}`)
+    for (const name of names) await first.write(entry(name), Buffer.from(`text of ${name}`))
+    await first.close()
+    loseIt(directory)
+    const presence = enter(join(directory, 'processes-v2'))
+    const bytes = bytesIn(directory, presence.id())
+    const orphans = names.map((name) => bytes.contentPath(digestOf(`orphan of ${name}`)))
+    for (const path of orphans) {
+      mkdirSync(dirname(path), { recursive: true })
+      writeFileSync(path, 'nobody’s')
+    }
+    const store = await open(directory)
+    const until = (holds: () => boolean) =>
+      vi.waitFor(() => expect(holds()).toBe(true), { timeout: 20_000, interval: 1 })
+    // All names are back, and what nobody names is looked for: another process removes some meanwhile.
+    await until(() => store.stats().names === names.length)
+    const other = openCatalogue(join(directory, 'catalogue-v2.sqlite'), {
+      unlink: bytes.unlink,
+      now: () => clock.now,
+    })
+    const removed = names.slice(0, 100)
+    for (const name of removed) {
+      expect(other.drop(other.begin(name, presence.id(), undefined, 0) as Ticket)).toBe(true)
+      for (const slot of SLOTS) await bytes.unlist(name, slot)
+    }
+    while (orphans.every((path) => existsSync(path))) await new Promise((resolve) => setImmediate(resolve))
+    expect(other.isComplete()).toBe(false)
+    for (const name of removed) other.finish(name, presence.id())
+    other.close()
+    presence.leave()
+    await store.settled()
+    expect(store.stats()).toMatchObject({ rebuilding: false, names: 200 })
     expect(differences(directory)).toEqual([])
   })
 
