@@ -164,7 +164,7 @@ export function createWorkers(
     can: (kind: string): boolean => Object.hasOwn(kinds, kind),
     /** Whether something runs, or waits of the kinds that are known here: due now, or at all. */
     isDue: (): boolean => jobs.isDue(able),
-    isWithin: (): boolean => jobs.isWithin(able),
+    isWithin: (): boolean => jobs.isDue(able, Number.MAX_SAFE_INTEGER),
     /** Something was queued: who is free looks at once. */
     wake,
     running: (): number => running.size,

@@ -326,12 +326,9 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
         Object.fromEntries(open.map(({ state, count }) => [state, count])),
       )
     },
-    /** Whether something runs, or could be begun now by who knows these kinds of work. */
-    isDue: (able?: readonly string[]): boolean =>
-      ask(() => sql.due.get({ at: now(), able: textOf(able) })?.due === 1, false),
-    /** Whether something runs, or waits that can be begun, now or later, by who knows these kinds of work. */
-    isWithin: (able?: readonly string[]): boolean =>
-      ask(() => sql.within.get({ able: textOf(able) })?.within === 1, false),
+    /** Whether something runs, or could be begun at this time by who knows these kinds of work. */
+    isDue: (able?: readonly string[], at = now()): boolean =>
+      ask(() => sql.due.get({ at, able: textOf(able) })?.due === 1, false),
     /** Cancels what waits; what runs is asked to stop, whoever runs it. Answers whether there was something. */
     cancel: (id: number): boolean =>
       ask(

@@ -226,10 +226,6 @@ export function statements(db: Database.Database) {
       `SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'running') OR EXISTS (SELECT 1 FROM jobs WHERE state = 'queued'
        AND (@able IS NULL OR kind IN (SELECT value FROM json_each(@able))) AND (notBefore <= @at OR notBefore > @at + ${LONGEST_WAIT})) AS due`,
     ),
-    within: db.prepare<[{ able: string | null }], { within: 0 | 1 }>(
-      `SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'running') OR EXISTS (SELECT 1 FROM jobs WHERE state = 'queued'
-       AND (@able IS NULL OR kind IN (SELECT value FROM json_each(@able)))) AS within`,
-    ),
     cancelQueued: db.prepare<[number, number]>(
       "UPDATE jobs SET state = 'cancelled', endedAt = ?, next = NULL WHERE id = ? AND state = 'queued'",
     ),

@@ -62,7 +62,7 @@ export function readBody(req: IncomingMessage, { maxBytes, timeout }: BodyLimits
   })
 }
 
-/** After an answer to a body that is not read to its end, this much of it is still taken, and it is parted after ms. */
+/** After an answer to a body that is not read to its end, this much of it is still taken, and so long is waited, ms. */
 const LINGER_BYTES = 1024 * 1024
 const LINGER_FOR = 2000
 
@@ -76,12 +76,10 @@ export function sendAndClose(req: IncomingMessage, res: ServerResponse, reply: R
   res.writeHead(reply.status, { ...reply.headers, Connection: 'close' })
   if (reply.body !== undefined && req.method !== 'HEAD') res.write(reply.body)
   let left = LINGER_BYTES
-  const part = (): void => {
-    clearTimeout(timer)
-    res.end(() => req.destroy())
+  const timer = setTimeout(() => {
+    res.end()
     req.destroy()
-  }
-  const timer = setTimeout(part, LINGER_FOR).unref()
+  }, LINGER_FOR).unref()
   res.once('close', () => clearTimeout(timer))
   req.on('data', (chunk: Buffer) => {
     left -= chunk.length
