@@ -3,6 +3,7 @@ import type { Fetcher } from './fetch/fetcher.js'
 import type { ProxyStatus } from './fetch/proxy-pool.js'
 import { type Admitted, createAdmission } from './images/admission.js'
 import { createArtworks, type DownloadRequest, type SaveImageResult } from './images/artworks.js'
+import { createAutoFormats } from './images/auto.js'
 import {
   expire,
   type OptimizeOptions,
@@ -24,6 +25,7 @@ import { isPrinted, readPrinted } from './images/printed.js'
 import { createProbe } from './images/probe.js'
 import { createPurge, type Purged, type PurgeTarget } from './images/purge.js'
 import { createRenditions } from './images/renditions.js'
+import type { Negotiation } from './model/accept.js'
 import { type Address, formatAddress, toAddress } from './model/address.js'
 import { etagOf } from './model/digest.js'
 import { type Entry, imageName } from './model/entry.js'
@@ -58,8 +60,8 @@ export interface ServedImage extends Image {
   readonly original?: Entry
   /** How upstream was asked, where it was. */
   readonly asking?: Asking
-  /** Of an `auto` variant: the media type that who asks for no modern format gets. */
-  readonly plainType?: string
+  /** Of an `auto` variant: what its format was chosen by. */
+  readonly negotiation?: Negotiation
   /** It stands in for a better format that is being made. */
   readonly isInterim?: boolean
   /** Nobody may keep it. */
@@ -135,9 +137,12 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
   const admission = createAdmission(settings)
   const originals = createOriginals(context)
   const renditions = createRenditions(context, originals)
+  const autoFormats = createAutoFormats(context, admission, renditions)
   const artworks = createArtworks(context, admission, originals, renditions)
   const display = createDisplay(context, admission, artworks)
   const { purge, removeTree } = createPurge(context, admission, artworks)
+
+  const explaining = { context, admission, autoFormats, renditions }
 
   const toImage = ({ entry, bytes, from }: Obtained): Image => {
     counts[from === 'memory' ? 'memoryHits' : from === 'disk' ? 'diskHits' : 'misses'] += 1
@@ -169,17 +174,25 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
   }
   /** An `auto` variant as the format that the asker likes. AVIF, that takes long, is made for the next one. */
   const obtainAuto = async (admitted: Admitted, options: GetOptions): Promise<ServedImage> => {
-    const known = await originals.obtain(admitted.original, options)
-    const plainType = admission.plainTypeOf(admitted, known.entry.type)
-    const best = admission.settle(admitted, options.accept, plainType)
-    const second = admission.settle(admitted, options.accept, plainType, 'avif')
-    const isLate =
-      best.variant.format === 'avif' && !renditions.isHeld(formatAddress(best.address), known.entry)
-    const settled = isLate ? second : best
-    if (isLate) void obtain(best, { onlyIfCached: true, isBackground: true }).catch(() => {})
-    const image = await obtain(settled, options, known)
+    const known = await originals.withTraits(
+      admitted.original,
+      await originals.obtain(admitted.original, options),
+      options,
+    )
+    await autoFormats.prepare(admitted)
+    const { admitted: chosen, negotiation, late } = autoFormats.choose(admitted, known.entry, options.accept)
+    if (late !== undefined && !known.isTransient)
+      void obtain(late.avif, { onlyIfCached: true, isBackground: true })
+        .then((avif) => autoFormats.compare(admitted, known.entry, avif.entry))
+        .catch(() => {})
+    const image = await obtain(chosen, options, known)
     const asking = known.asking ?? image.asking
-    return { ...image, ...(asking && { asking }), plainType, ...(isLate && { isInterim: true }) }
+    return {
+      ...image,
+      ...(asking && { asking }),
+      negotiation,
+      ...(late !== undefined && { isInterim: true }),
+    }
   }
   const serve = async (
     address: Address | string,
@@ -264,7 +277,7 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
       const { original } = admission.admit(toAddress(address), true)
       if (original.source.isHosted) throw new ArtworkError('invalid', 'an upload has its id from its bytes')
       const content = Buffer.from(bytes)
-      const { type, width, height } = await examine(context, content)
+      const { type, width, height, traits } = await examine(context, content)
       const at = settings.now()
       const entry = await store.write(
         {
@@ -273,6 +286,7 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
           type,
           width,
           height,
+          traits,
           storedAt: at,
           checkedAt: at,
           freshFor: settings.freshness.maxAge,
@@ -322,12 +336,12 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
      * @throws ArtworkError `invalid` (400), `refused` (403), `unknown_image` (404)
      */
     explain: (target: { readonly address: Address | string } | { readonly url: string }): Explained => {
-      if ('url' in target && !isPrinted(settings, target.url)) return explain(context, admission, target)
+      if ('url' in target && !isPrinted(settings, target.url)) return explain(explaining, target)
       const printed = readPrinted(context, 'url' in target ? target.url : target.address)
-      if ('address' in printed) return explain(context, admission, printed)
+      if ('address' in printed) return explain(explaining, printed)
       const { original } = printed.local
       if (original === undefined) throw new ArtworkError('unknown_image', 'nothing is known of its original')
-      return explain(context, admission, { address: original.slice('images/'.length) })
+      return explain(explaining, { address: original.slice('images/'.length) })
     },
     /** Looks through everything that is kept, uploads apart. */
     search: async (
@@ -341,7 +355,7 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
       }
     },
     /** Everything that is known of a kept picture, by its name in the store; undefined where there is none. */
-    dossier: (name: string): Dossier | undefined => dossier(context, admission, name),
+    dossier: (name: string): Dossier | undefined => dossier(explaining, name),
     /** The bytes of a kept picture: of those made from it, the smallest that is at least so wide; itself else. */
     keptBytes: async (
       name: string,

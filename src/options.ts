@@ -7,6 +7,7 @@ import type { LookupFunction } from 'node:net'
 import { availableParallelism, hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { EFFORTS, type EffortFormat, effortsOf, type LossyFormat, qualitiesOf } from './model/encoding.js'
 import { type EntityKind, type EntityKindOptions, PLACEHOLDERS, settleKinds } from './model/entity.js'
 import { consoleLogger, type Logger } from './model/logger.js'
 import { bounded, type Repository } from './model/repository.js'
@@ -36,6 +37,27 @@ const shaped = <T>(holds: (value: unknown) => boolean, rule: string) => z.custom
 const isFunction = (value: unknown): boolean => typeof value === 'function'
 const has = (value: unknown, ...names: readonly string[]): boolean =>
   typeof value === 'object' && value !== null && names.every((name) => isFunction(Reflect.get(value, name)))
+
+const LOSSY = ['jpeg', 'webp', 'avif'] as const satisfies readonly LossyFormat[]
+const WITH_EFFORT = ['webp', 'avif', 'gif', 'png'] as const satisfies readonly EffortFormat[]
+/** A number for all formats, or one for each; what is left out has its default. */
+function perFormat<Name extends string, Whole>(
+  names: readonly Name[],
+  number: z.ZodNumber,
+  rule: (name: Name) => z.ZodNumber,
+  settle: (given: number | Partial<Record<Name, number>>) => Whole,
+) {
+  const each = z.strictObject(
+    Object.fromEntries(names.map((name) => [name, rule(name).optional()])) as Record<
+      Name,
+      z.ZodOptional<z.ZodNumber>
+    >,
+  )
+  return z
+    .union([number, each])
+    .transform((given) => settle(given as number | Partial<Record<Name, number>>))
+    .prefault({} as never)
+}
 
 const preset = z.strictObject({
   width: positive.max(MAX_SIDE).optional(),
@@ -184,7 +206,13 @@ export const optionsSchema = z.strictObject({
       maxAvifPixels: positive.default(16e6),
       maxFrames: positive.default(100),
       formats: z.array(format).min(1).default(['jpeg', 'png', 'gif', 'webp']),
-      quality: positive.max(100).default(85),
+      quality: perFormat(LOSSY, positive.max(100), () => positive.max(100), qualitiesOf),
+      effort: perFormat(
+        WITH_EFFORT,
+        count.max(10),
+        (name) => count.min(EFFORTS[name][0]).max(EFFORTS[name][1]),
+        effortsOf,
+      ),
       concurrency: positive.default(Math.min(4, availableParallelism())),
       queue: count.default(64),
       timeout: duration.default(10_000),
@@ -275,7 +303,7 @@ export function settleOptions(given: ArtworkOptions = {}): Settings {
   }
   checkSources(settings.sources, settings.signing.keys)
   const kinds = settleKinds(entities)
-  const rules = { presets: settings.presets, quality: settings.transform.quality }
+  const rules = { presets: settings.presets, encoding: settings.transform }
   for (const { kind, variant } of kinds.values()) {
     try {
       if (parseVariant(variant, rules).format !== undefined) throw new Error('has a format')
@@ -304,7 +332,16 @@ function presetsOf(sources: readonly Source[]): Record<string, z.output<typeof p
   return found
 }
 
-function explain(issue: z.core.$ZodIssue, given: unknown): string {
+/** Of a choice between forms, what is wrong with the form that was meant. */
+function meant(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  if (issue.code !== 'invalid_union') return issue
+  const form = issue.errors.find(([first]) => first !== undefined && first.code !== 'invalid_type')
+  const [inner] = form ?? []
+  return inner === undefined ? issue : meant({ ...inner, path: [...issue.path, ...inner.path] })
+}
+
+function explain(told: z.core.$ZodIssue, given: unknown): string {
+  const issue = meant(told)
   const name = issue.path.map(String).join('.')
   const value = issue.path.reduce<unknown>(
     (inner, key) => (typeof inner === 'object' && inner !== null ? Reflect.get(inner, key) : undefined),

@@ -1,5 +1,6 @@
 import { createArtwork } from 'express-artwork'
 import { describe, expect, test } from 'vitest'
+import { DEFAULT_EFFORT, DEFAULT_QUALITY } from '../src/model/encoding.js'
 import { settleOptions } from '../src/options.js'
 import { temporaryFolder } from './support/app.js'
 
@@ -21,11 +22,29 @@ describe('options', () => {
         retries: 3,
         ports: [80, 443],
       },
-      transform: { maxPixels: 50e6, maxFrames: 100, quality: 85, queue: 64, timeout: 10_000, isolate: true },
+      transform: {
+        maxPixels: 50e6,
+        maxFrames: 100,
+        quality: { jpeg: 85, webp: 85, avif: DEFAULT_QUALITY.avif },
+        effort: DEFAULT_EFFORT,
+        queue: 64,
+        timeout: 10_000,
+        isolate: true,
+      },
       strict: true,
       heal: 'placeholder',
     })
     expect(Object.isFrozen(settings)).toBe(true)
+  })
+  test('quality and effort are one number, or one for each format', () => {
+    const of = (transform: object) => settleOptions({ transform }).transform
+    expect(of({ quality: 70 }).quality).toMatchObject({ jpeg: 70, webp: 70 })
+    // The number is meant for JPEG and WebP: AVIF gets the one that looks the same.
+    expect(of({ quality: 70 }).quality.avif).toBe(Math.round((70 * DEFAULT_QUALITY.avif) / 85))
+    expect(of({ quality: { avif: 40 } }).quality).toEqual({ ...DEFAULT_QUALITY, avif: 40 })
+    expect(of({ effort: 6 }).effort).toEqual({ webp: 6, avif: 6, gif: 6, png: 6 })
+    expect(of({ effort: 9 }).effort.webp).toBe(6)
+    expect(of({ effort: { webp: 0 } }).effort).toEqual({ ...DEFAULT_EFFORT, webp: 0 })
   })
   test('durations and sizes may carry a unit', () => {
     const settings = settleOptions({
@@ -43,6 +62,9 @@ describe('options', () => {
     [{ fetch: { totalTimeout: '5 weeks' } }, /fetch\.totalTimeout.*5 weeks/],
     [{ fetch: { allowPrivate: ['127.0.0.1'] } }, /fetch\.allowPrivate\.0.*host:port.*127\.0\.0\.1/],
     [{ transform: { quality: 101 } }, /transform\.quality.*100.*101/],
+    [{ transform: { quality: { webp: 0 } } }, /transform\.quality\.webp.*0/],
+    [{ transform: { quality: { gif: 50 } } }, /transform\.quality.*gif is no option/],
+    [{ transform: { effort: { webp: 7 } } }, /transform\.effort\.webp.*7/],
     [{ widths: [0] }, /widths\.0.*0/],
     [{ nonsense: 1 }, /nonsense is no option/],
     [{ fetch: { nonsense: 1 } }, /fetch\.nonsense is no option/],

@@ -9,7 +9,7 @@ import type { LookupFunction } from 'node:net'
 import { DelegateBackoff, handleWhen, retry } from 'cockatiel'
 import { ArtworkError, asArtworkError } from '../model/errors.js'
 import type { FetchRequest, Validators } from '../model/fetch-request.js'
-import { type Kind, mayBeImage, sniff } from '../model/media-type.js'
+import { type Kind, mayBeImage, mayBeSvg, sniff } from '../model/media-type.js'
 import { createAgents } from './agents.js'
 import { createBreakers } from './breaker.js'
 import { type Exchanged, exchange } from './exchange.js'
@@ -291,7 +291,8 @@ function judge(answer: Exchanged, conditional: boolean, now: number): Fetched {
   if (!mayBeImage(header('content-type'))) throw new ArtworkError('unsupported', 'the source sent no image')
   if (bytes.length === 0) throw new ArtworkError('bad_answer', 'the source sent nothing')
   const kind = sniff(bytes)
-  if (kind === undefined) throw new ArtworkError('unsupported', 'this is not an image of a known format')
+  if (kind === undefined || (kind === 'svg' && !mayBeSvg(header('content-type'))))
+    throw new ArtworkError('unsupported', 'this is not an image of a known format')
   return { outcome: 'image', bytes, kind, ...toldBy(header, Date.now()) }
 }
 

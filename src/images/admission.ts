@@ -1,6 +1,5 @@
 /** Which addresses are answered: the variant is known, the source accepts it, and it is one of the strict list or signed. */
 
-import { modernFormats, negotiate } from '../model/accept.js'
 import { type Address, formatAddress } from '../model/address.js'
 import { ArtworkError } from '../model/errors.js'
 import { type Format, typeOf } from '../model/media-type.js'
@@ -37,12 +36,10 @@ const LONGEST_KEY = 512
 
 /** Makes the check of addresses for these settings. */
 export function createAdmission(settings: Settings) {
-  const rules = { presets: settings.presets, quality: settings.transform.quality }
+  const rules = { presets: settings.presets, encoding: settings.transform }
   const sources = new Map(
     settings.sources.flatMap((source) => source.kinds.map((kind) => [kind, source] as const)),
   )
-
-  const modern = modernFormats(settings.transform.formats)
 
   const sourceOf = (kind: string): Source => {
     const source = sources.get(kind) ?? settings.sources.find((one) => one.owns?.(kind))
@@ -108,23 +105,8 @@ export function createAdmission(settings: Settings) {
       const { format } = recipeOf(settleAuto(admitted.variant, undefined), rules)
       return format === undefined ? originalType : typeOf(format)
     },
-    /**
-     * An `auto` address as the one that the request's `Accept` comes down to; any other as it is.
-     * @param plainType media type of the source's own family
-     * @param except a format that is not to be chosen
-     */
-    settle: (
-      admitted: Admitted,
-      accept: string | undefined,
-      plainType: string,
-      except?: Format,
-    ): Admitted => {
-      if (admitted.variant.format !== 'auto') return admitted
-      const format = negotiate(
-        accept,
-        plainType,
-        modern.filter((one) => one !== except),
-      )
+    /** An address in this format, or in the source's own family. */
+    settle: (admitted: Admitted, format: Format | undefined): Admitted => {
       const variant = settleAuto(admitted.variant, format)
       const name = formatVariant(variant, rules)
       return {
@@ -134,6 +116,16 @@ export function createAdmission(settings: Settings) {
         recipe: name === admitted.original.address.variant ? undefined : recipeOf(variant, rules),
       }
     },
+    /** What has to be done for an address in this format. */
+    recipeIn: (admitted: Admitted, format: Format | undefined): Recipe =>
+      recipeOf(settleAuto(admitted.variant, format), rules),
+    /** The original of an address, as it is. */
+    asFetched: (admitted: Admitted): Admitted => ({
+      ...admitted,
+      address: admitted.original.address,
+      variant: settleAuto(admitted.variant, undefined),
+      recipe: undefined,
+    }),
     /** The original behind a URL that an app keeps. @throws ArtworkError `invalid` (400), `refused` (403) */
     claim: (sourceUrl: string): Original => {
       if (!URL.canParse(sourceUrl)) throw new ArtworkError('invalid', 'the image URL cannot be read')

@@ -60,7 +60,7 @@ export function createArtworks(
   renditions: Renditions,
 ) {
   const { settings, store, tell } = context
-  const rules = { presets: settings.presets, quality: settings.transform.quality }
+  const rules = { presets: settings.presets, encoding: settings.transform }
   const recipes = new Map<string, Recipe>()
 
   const kindOf = (name: string): EntityKind => {
@@ -174,12 +174,30 @@ export function createArtworks(
     return report('downloaded', path, entry, await save(kind.kind, ownerId, sourceUrl, path, entry))
   }
 
+  /** What was compared lately: entries do not change. */
+  const compared = new WeakMap<Entry, { readonly original: Entry; readonly isAsNow: boolean }>()
+  /** Whether a picture is what would be made of its original now. */
+  const isAsNow = (entry: Entry, original: Entry): boolean => {
+    const before = compared.get(entry)
+    if (before?.original === original) return before.isAsNow
+    const kind = entry.ownerKind === undefined ? undefined : settings.kinds.get(entry.ownerKind)
+    // What an earlier version stored is looked at once: making it again finds out what it is.
+    const isKnown = originals.hasTraits(original) || !original.held
+    const isSame =
+      kind === undefined
+        ? entry.madeFrom === original.digest
+        : isKnown && renditions.isCurrent(entry, original, recipeFor(kind))
+    compared.set(entry, { original, isAsNow: isSame })
+    return isSame
+  }
+
   /** Tells of an original that has aged, or is another one than the picture was made from; that is served meanwhile. */
   const noticeAge = (entry: Entry): void => {
     const original = entry.original === undefined ? undefined : store.find(entry.original, 'memory')
     if (original === undefined) return
-    // Who fetched it did not make this one again: it was killed before, or was about another entity of the same picture.
-    if (entry.madeFrom !== undefined && entry.madeFrom !== original.digest)
+    // Who fetched it did not make this one again: it was killed before, or was about another entity of the same picture;
+    // or an earlier version made it, or other options did.
+    if (entry.madeFrom !== undefined && !isAsNow(entry, original))
       tell.lost(entry.name.slice('local/'.length))
     if (freshnessOf(original, settings.freshness, settings.now()) === 'fresh') return
     tell.stale(original.name.slice('images/'.length))
@@ -281,7 +299,9 @@ export function createArtworks(
         ...(sourceUrl === undefined ? {} : { sourceUrl }),
         ...(ownerId === undefined ? {} : { ownerId }),
       }
-      const known = await originals.obtain(original)
+      const known = await originals.withTraits(original, await originals.obtain(original))
+      // What is known of the original by now may tell that it is right as it is.
+      if (entry.held && isAsNow(entry, known.entry)) return entry
       const { picture: made } = await renditions.make(place, original, known, recipeFor(kindOf(ownerKind)))
       if (
         made.entry.held &&

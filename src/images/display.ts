@@ -110,30 +110,34 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
     return undefined
   }
 
-  /**
-   * The URL under `/images` of a picture in a variant, or undefined where it is not offered: an unknown
-   * host, or a size that is neither listed nor signed.
-   * @param of a source URL, or an address text without its variant (`poster/abc.jpg`)
-   * @param variant canonical text; left out: the usual size of its kind
-   */
-  const imageUrl = (of: string, variant?: string): string | undefined =>
+  /** The URL under `/images` of a picture in a variant, and its original where that is known. */
+  const printed = (of: string, variant?: string): { url: string; original?: Entry } | undefined =>
     quietly(() => {
       const [kind = '', ...rest] = of.split('/')
       const subject = isSound(of) ? admission.claim(of).address : { kind, id: rest.join('/') }
       const special = ownPrint(subject.kind, subject.id)
-      if (special !== undefined && 'url' in special) return special.url
+      if (special !== undefined && 'url' in special)
+        return special.url === undefined ? undefined : { url: special.url }
       const chosen = variant ?? admission.sourceOf(subject.kind).defaultVariant(subject.kind)
       const address = makeAddress(subject.kind, chosen, subject.id)
       const admitted = admission.admit(address, settings.signing.keys.length > 0)
       const entry = store.find(imageName(admitted.original.text), 'memory')
-      return printAddress(
+      const url = printAddress(
         address.kind,
         chosen,
         admitted.address.id,
         entry?.held ? entry : undefined,
         special?.base ?? urls.base,
       )
+      return entry === undefined ? { url } : { url, original: entry }
     })
+  /**
+   * The URL under `/images` of a picture in a variant, or undefined where it is not offered: an unknown
+   * host, or a size that is neither listed nor signed.
+   * @param of a source URL, or an address text without its variant (`poster/abc.jpg`)
+   * @param variant canonical text; left out: the usual size of its kind
+   */
+  const imageUrl = (of: string, variant?: string): string | undefined => printed(of, variant)?.url
 
   return {
     display,
@@ -151,14 +155,27 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
       )
     },
     imageUrl,
-    /** Candidates for a `srcset`, by width: `… 320w, … 640w`; widths that are not offered are left out. */
-    srcset: (of: string, widths: readonly unknown[], format: string): string =>
-      widths
-        .map(Number)
-        .filter((width) => Number.isInteger(width) && width > 0)
-        .map((width) => [imageUrl(of, `w${width}-${format}`), width] as const)
-        .filter(([url]) => url !== undefined)
-        .map(([url, width]) => `${url} ${width}w`)
-        .join(', '),
+    /**
+     * Candidates for a `srcset`, by width: `… 320w, … 640w`. Widths that are not offered are left out; where the original
+     * is known, they end at its own width. There are none of what is only given as it is: an SVG, a moving PNG or AVIF.
+     */
+    srcset: (of: string, widths: readonly unknown[], format: string): string => {
+      const wanted = widths.map(Number).filter((width) => Number.isInteger(width) && width > 0)
+      const candidates: string[] = []
+      for (const width of [...new Set(wanted)].sort((a, b) => a - b)) {
+        const candidate = printed(of, `w${width}-${format}`)
+        if (candidate === undefined) continue
+        const { url, original } = candidate
+        if (original !== undefined && isOnlyAsItIs(original)) return ''
+        const own = original?.width || Number.POSITIVE_INFINITY
+        candidates.push(`${url} ${Math.min(width, own)}w`)
+        if (width >= own) break
+      }
+      return candidates.join(', ')
+    },
   }
 }
+
+/** Whether no other size of an original can be made that shows what it shows. */
+const isOnlyAsItIs = ({ type, traits }: Entry): boolean =>
+  type === 'image/svg+xml' || ((traits?.frames ?? 1) > 1 && type !== 'image/gif' && type !== 'image/webp')

@@ -2,9 +2,8 @@
 import { versionOf } from '../model/digest.js'
 import { type Entry, type Freshness, freshnessOf, freshUntil } from '../model/entry.js'
 import type { HistoryItem } from '../store/history.js'
-import type { Admission } from './admission.js'
 import type { Context } from './context.js'
-import { type Explained, explain } from './explain.js'
+import { type Explained, type ExplainParts, explain } from './explain.js'
 
 /** A kept picture as who manages it sees it. Times in ms since the epoch. */
 export interface Kept extends Entry {
@@ -51,7 +50,8 @@ export function keptOf({ settings, store }: Context, entry: Entry, lastUsed?: nu
 }
 
 /** @returns undefined for a name that is not there */
-export function dossier(context: Context, admission: Admission, name: string): Dossier | undefined {
+export function dossier(parts: ExplainParts, name: string): Dossier | undefined {
+  const { context } = parts
   const { store } = context
   const entry = store.find(name)
   if (entry === undefined) return undefined
@@ -69,14 +69,14 @@ export function dossier(context: Context, admission: Admission, name: string): D
       .filter((one) => one.name !== entry.name || entry.role !== 'original')
       .map((one) => keptOf(context, one)),
     history,
-    why: whyOf(context, admission, root),
+    why: whyOf(parts, root),
   }
 }
 
-function whyOf(context: Context, admission: Admission, root: string | undefined): Explained | undefined {
+function whyOf(parts: ExplainParts, root: string | undefined): Explained | undefined {
   if (root === undefined || !root.startsWith('images/')) return undefined
   try {
-    return explain(context, admission, { address: root.slice('images/'.length) })
+    return explain(parts, { address: root.slice('images/'.length) })
   } catch {
     return undefined
   }

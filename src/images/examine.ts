@@ -1,6 +1,7 @@
 /** Bytes that somebody hands over: what they are, before anything is done with them. */
 import { ArtworkError } from '../model/errors.js'
 import { sniff, typeOf } from '../model/media-type.js'
+import type { Inspected } from '../transform/transformer.js'
 import type { Context } from './context.js'
 
 /**
@@ -10,7 +11,7 @@ import type { Context } from './context.js'
 export async function examine(
   { settings, transformer }: Pick<Context, 'settings' | 'transformer'>,
   bytes: Buffer,
-): Promise<{ readonly type: string; readonly width: number; readonly height: number }> {
+): Promise<Inspected & { readonly type: string }> {
   if (bytes.length > settings.fetch.maxBytes)
     throw new ArtworkError('too_large', 'the image has too many bytes')
   const kind = sniff(bytes)

@@ -3,7 +3,9 @@ import { type Address, formatAddress, toAddress } from '../model/address.js'
 import { ages, type Entry, freshnessOf, freshUntil, imageName } from '../model/entry.js'
 import { failureStands } from '../model/errors.js'
 import type { Admission } from './admission.js'
+import type { AutoFormats } from './auto.js'
 import type { Context } from './context.js'
+import type { Renditions } from './renditions.js'
 
 /** What is known of one name. Times in ms since the epoch. */
 export interface ExplainedName {
@@ -51,10 +53,17 @@ const MOST = 200
 /** What askers of a negotiated picture may accept. */
 const FORMS = ['image/avif,image/webp', 'image/webp', undefined]
 
+/** What explaining works with. */
+export interface ExplainParts {
+  readonly context: Context
+  readonly admission: Admission
+  readonly autoFormats: AutoFormats
+  readonly renditions: Renditions
+}
+
 /** Explains an address or a source URL. @throws ArtworkError `invalid` (400), `refused` (403) */
 export function explain(
-  { settings, store }: Context,
-  admission: Admission,
+  { context: { settings, store }, admission, autoFormats, renditions }: ExplainParts,
   target: { readonly address: Address | string } | { readonly url: string },
 ): Explained {
   const original =
@@ -79,16 +88,22 @@ export function explain(
   const stands = failure !== undefined && failureStands(failure, now)
   const freshness = entry && freshnessOf(entry, settings.freshness, now)
   // What is negotiated is kept under the forms that it may come down to.
-  const names =
-    'url' in target
-      ? [name]
-      : FORMS.map((accept) => {
-          const admitted = admission.admit(toAddress(target.address), true)
-          const plain = admission.plainTypeOf(admitted, entry?.type ?? 'image/jpeg')
-          return imageName(formatAddress(admission.settle(admitted, accept, plain).address))
-        })
-  const asked = names.map((one) => store.find(one)).find((one) => one?.held)
-  const isCurrent = asked?.held === true && (asked.madeFrom === undefined || asked.madeFrom === entry?.digest)
+  const admitted = 'url' in target ? undefined : admission.admit(toAddress(target.address), true)
+  const forms =
+    admitted === undefined
+      ? []
+      : admitted.variant.format === 'auto' && entry !== undefined
+        ? FORMS.map((accept) => autoFormats.choose(admitted, entry, accept).admitted)
+        : [admitted]
+  const current = forms
+    .map(({ address: form, recipe }) => {
+      const made = recipe === undefined ? entry : store.find(imageName(formatAddress(form)))
+      const isMade = recipe !== undefined && entry !== undefined && made !== undefined
+      return isMade && !renditions.isCurrent(made, entry, recipe) ? undefined : made
+    })
+    .find((one) => one?.held)
+  const asked = admitted === undefined ? entry : current
+  const isCurrent = asked?.held === true
   const isUsable = entry !== undefined && freshness !== 'dead' && (isCurrent || entry.held)
   const held = isCurrent ? (store.inMemory(asked.digest) ? 'memory' : 'disk') : 'made'
   return {

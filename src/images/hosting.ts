@@ -5,7 +5,8 @@ import { type Address, formatAddress, makeAddress, pathSegments } from '../model
 import { type Entry, FOREVER_FRESH, imageName } from '../model/entry.js'
 import { ArtworkError, asArtworkError, type Reason } from '../model/errors.js'
 import { type Format, isFormat, type Kind, sniff, typeOf } from '../model/media-type.js'
-import { PIPELINE_VERSION, type Recipe, recipeText } from '../model/variant.js'
+import { isMovingFormat } from '../model/output.js'
+import { completeRecipe, type Recipe, recipeText } from '../model/variant.js'
 import type { Namespace, UploadSource } from '../sources/upload.js'
 import type { Upload, UploadShelf, UploadStats } from '../store/upload-shelf.js'
 import type { Admission } from './admission.js'
@@ -95,8 +96,15 @@ export function createHosting(
     height: box,
     fit: 'inside',
     enlarge: false,
-    quality: settings.transform.quality,
   })
+  /**
+   * What is done to an upload, as its id is made of it: the text is the one that uploads have always had, so that the
+   * same bytes keep their id.
+   */
+  const howText = (namespace: Namespace, recipe: Recipe): string =>
+    namespace.keepOriginal
+      ? '1:as it is'
+      : recipeText(recipe, { kind: 'jpeg', isRevised: false }, settings.transform)
   /** What the bytes are. @throws ArtworkError `unsupported` (415) */
   const kindOf = (bytes: Uint8Array): Format => {
     const kind: Kind | undefined = sniff(bytes)
@@ -111,8 +119,7 @@ export function createHosting(
   const keep = async (namespace: Namespace, bytes: Buffer, box: number): Promise<StoredUpload> => {
     const kind = kindOf(bytes)
     const recipe = fitInto(box)
-    const how = namespace.keepOriginal ? `${PIPELINE_VERSION}:as it is` : recipeText(recipe)
-    const id = await shelf.idOf(namespace.name, how, bytes)
+    const id = await shelf.idOf(namespace.name, howText(namespace, recipe), bytes)
     const name = nameOf(namespace.name, id)
     const keepOnce = async (): Promise<StoredUpload> => {
       // The shelf itself is asked: what memory has may have been removed by another process just now.
@@ -132,9 +139,11 @@ export function createHosting(
     return flights.run(`upload ${name}`, keepOnce)
   }
   const make = async (namespace: Namespace, bytes: Buffer, kind: Format, recipe: Recipe) => {
-    if (!namespace.keepOriginal) return transformer.transform(bytes, kind, recipe)
-    const { width, height } = await transformer.inspect(bytes, kind)
-    return { bytes, format: kind, width, height }
+    const { width, height, traits } = await transformer.inspect(bytes, kind)
+    // What moves, and would stop if it were made anew, is kept as it came.
+    const wouldStop = traits.frames > 1 && !isMovingFormat(kind)
+    if (namespace.keepOriginal || wouldStop) return { bytes, format: kind, width, height }
+    return transformer.transform(bytes, kind, completeRecipe(recipe, kind, settings.transform))
   }
 
   /** The address that a URL of ours stands for; undefined for any other. */
@@ -256,7 +265,9 @@ export function createHosting(
       const made = await fetching.run(async () => {
         const { bytes } = await fetchAny(url, options)
         const recipe = fitInto(source.uploads.fetchFit)
-        return line.run(() => transformer.transform(bytes, kindOf(bytes), recipe, { signal: options.signal }))
+        const kind = kindOf(bytes)
+        const complete = completeRecipe(recipe, kind, settings.transform)
+        return line.run(() => transformer.transform(bytes, kind, complete, { signal: options.signal }))
       })
       return { bytes: made.bytes, contentType: typeOf(made.format) }
     },

@@ -10,7 +10,7 @@ import {
   recallFailure,
   rememberFailure,
 } from '../model/errors.js'
-import { kindOfType, typeOf } from '../model/media-type.js'
+import { type Kind, kindOfType, typeOf } from '../model/media-type.js'
 import type { NewEntry } from '../store/store.js'
 import type { Original } from './admission.js'
 import type { Asking, Context, Obtained } from './context.js'
@@ -47,6 +47,9 @@ export interface Refreshed {
 
 /** See the top of the file. */
 export type Originals = ReturnType<typeof createOriginals>
+
+/** Formats whose pictures never move, and are never transparent. */
+const SAME_TRAITS: ReadonlySet<Kind> = new Set(['jpeg', 'svg'])
 
 const UNREACHABLE: ReadonlySet<string> = new Set([
   'connection',
@@ -189,13 +192,14 @@ export function createOriginals(context: Context) {
     const isTransient = isStrict(original) && !fetched.storable
     if (!isTransient && held?.held && held.digest === digest)
       return { entry: store.amend(held, facts), bytes, ...asked(200) }
-    const { width, height } = await transformer.inspect(bytes, kind, { signal })
+    const { width, height, traits } = await transformer.inspect(bytes, kind, { signal })
     const fresh: NewEntry = {
       name,
       role: 'original',
       type: typeOf(kind),
       width,
       height,
+      traits,
       storedAt,
       ...facts,
       sourceUrl: url,
@@ -258,6 +262,34 @@ export function createOriginals(context: Context) {
     }
   }
 
+  const kindOf = (entry: Entry): Kind => {
+    const kind = kindOfType(entry.type)
+    if (kind === undefined) throw new ArtworkError('unsupported', 'this is not an image of a known format')
+    return kind
+  }
+  /** Whether all is known of an original that choices ask. */
+  const hasTraits = (entry: Entry): boolean => entry.traits !== undefined || SAME_TRAITS.has(kindOf(entry))
+  /** The bytes of an original whose facts are known; fetched again where they are gone. */
+  const bytesOf = async (
+    original: Original,
+    known: Known,
+    options: OriginalOptions = {},
+  ): Promise<OriginalBytes> => {
+    if (known.bytes !== undefined) return { ...known, bytes: known.bytes, from: 'upstream' }
+    const held = await store.read(known.entry)
+    // Only who needs its bytes uses an original; its row stays for as long as something made from it does.
+    if (held !== undefined) store.use(known.entry.name)
+    if (held !== undefined) return { ...known, ...held }
+    if (original.source.isHosted)
+      throw new ArtworkError('unavailable', 'the image cannot be read', { retryAfter: 60 })
+    if (options.onlyIfCached) return forbidAsking()
+    const again = await consult(original, undefined, false, options.signal, known.entry)
+    if (again.bytes !== undefined) return { ...again, bytes: again.bytes, from: 'upstream' }
+    const fetched = await store.read(again.entry)
+    if (fetched === undefined) throw new ArtworkError('bad_answer', 'the source sent nothing')
+    return { ...again, ...fetched }
+  }
+
   return {
     obtain,
     /** Whether what was made from an original may stand in for it, though it cannot be asked for any more. */
@@ -265,25 +297,14 @@ export function createOriginals(context: Context) {
       store.find(imageName(original.text)) === undefined &&
       !isStrict(original) &&
       UNREACHABLE.has(asArtworkError(error).code),
-    /** The bytes of an original whose facts are known; fetched again where they are gone. */
-    bytes: async (
-      original: Original,
-      known: Known,
-      options: OriginalOptions = {},
-    ): Promise<OriginalBytes> => {
-      if (known.bytes !== undefined) return { ...known, bytes: known.bytes, from: 'upstream' }
-      const held = await store.read(known.entry)
-      // Only who needs its bytes uses an original; its row stays for as long as something made from it does.
-      if (held !== undefined) store.use(known.entry.name)
-      if (held !== undefined) return { ...known, ...held }
-      if (original.source.isHosted)
-        throw new ArtworkError('unavailable', 'the image cannot be read', { retryAfter: 60 })
-      if (options.onlyIfCached) return forbidAsking()
-      const again = await consult(original, undefined, false, options.signal, known.entry)
-      if (again.bytes !== undefined) return { ...again, bytes: again.bytes, from: 'upstream' }
-      const fetched = await store.read(again.entry)
-      if (fetched === undefined) throw new ArtworkError('bad_answer', 'the source sent nothing')
-      return { ...again, ...fetched }
+    bytes: bytesOf,
+    hasTraits,
+    /** An original with its traits: they are looked for where an earlier version, or an upload, left them out. */
+    withTraits: async (original: Original, known: Known, options: OriginalOptions = {}): Promise<Known> => {
+      if (hasTraits(known.entry)) return known
+      const found = await bytesOf(original, known, options)
+      const { traits } = await transformer.inspect(found.bytes, kindOf(found.entry), options)
+      return { ...found, entry: store.amend(found.entry, { traits }) }
     },
     /**
      * Asks upstream about an original now, whatever its age.
@@ -299,10 +320,6 @@ export function createOriginals(context: Context) {
       return { entry, changed: before !== undefined && before.digest !== entry.digest }
     },
     /** The format of an entry, for the transformer. */
-    kindOf: (entry: Entry) => {
-      const kind = kindOfType(entry.type)
-      if (kind === undefined) throw new ArtworkError('unsupported', 'this is not an image of a known format')
-      return kind
-    },
+    kindOf,
   }
 }

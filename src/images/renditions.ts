@@ -9,7 +9,7 @@ import {
   rememberFailure,
 } from '../model/errors.js'
 import { typeOf } from '../model/media-type.js'
-import { type Recipe, recipeText } from '../model/variant.js'
+import { completeRecipe, isSameLook, type Recipe, recipeText } from '../model/variant.js'
 import type { NewEntry } from '../store/store.js'
 import type { Original } from './admission.js'
 import type { Asking, Context, Obtained } from './context.js'
@@ -39,6 +39,17 @@ export type Renditions = ReturnType<typeof createRenditions>
 /** Makes the part of the pipeline that has to do with renditions. */
 export function createRenditions(context: Context, originals: Originals) {
   const { settings, store, transformer, flights, counts } = context
+  const { kindOf } = originals
+  /** What a picture of these bytes is made by. */
+  const textOf = (recipe: Recipe, original: Entry): string =>
+    recipeText(
+      recipe,
+      { kind: kindOf(original), isRevised: original.traits?.isRevised ?? false },
+      settings.transform,
+    )
+  /** What a failure to make it is about: another original, or another recipe, may well come out. */
+  const subjectOf = (recipe: Recipe, original: Entry): string =>
+    `${original.digest} ${textOf(recipe, original)}`
 
   /**
    * Makes the picture and keeps it under its name. A failure to keep it does not fail the answer. Who asks for it
@@ -52,11 +63,11 @@ export function createRenditions(context: Context, originals: Originals) {
     options: OriginalOptions = {},
   ): Promise<Rendition> =>
     flights.run(
-      `${place.name} ${known.entry.digest} ${recipeText(recipe)}`,
+      `${place.name} ${subjectOf(recipe, known.entry)}`,
       async (signal) => {
         const turn = await store.turn(place.name, signal)
         try {
-          const other = turn.waited ? await held(place.name, known.entry.digest, recipe) : undefined
+          const other = turn.waited ? await held(place.name, known.entry, recipe) : undefined
           if (other !== undefined) return { picture: other, original: known.entry }
           return await encode(place, original, known, recipe, { ...options, signal })
         } finally {
@@ -73,13 +84,15 @@ export function createRenditions(context: Context, originals: Originals) {
     options: OriginalOptions,
   ): Promise<Rendition> => {
     const failure = store.failures.get(place.name)
-    if (failure !== undefined && failureStands(failure, settings.now()))
+    if (failure !== undefined && failureStands(failure, settings.now(), subjectOf(recipe, known.entry)))
       throw recallFailure(failure, settings.now())
     const epoch = store.purges()
     const source = await originals.bytes(original, known, options)
     try {
       counts.encodes += 1
-      const made = await transformer.transform(source.bytes, originals.kindOf(source.entry), recipe, options)
+      const kind = kindOf(source.entry)
+      const complete = completeRecipe(recipe, kind, settings.transform)
+      const made = await transformer.transform(source.bytes, kind, complete, options)
       const at = settings.now()
       const fresh: NewEntry = {
         ...place,
@@ -91,7 +104,7 @@ export function createRenditions(context: Context, originals: Originals) {
         freshFor: 0,
         original: source.entry.name,
         madeFrom: source.entry.digest,
-        recipe: recipeText(recipe),
+        recipe: textOf(recipe, source.entry),
       }
       // What was purged while it was under way is answered, and not kept.
       const isKept = !source.isTransient && !source.isPurged && store.purges() === epoch
@@ -104,15 +117,29 @@ export function createRenditions(context: Context, originals: Originals) {
       }
     } catch (error) {
       counts.failures += 1
-      const remembered = rememberFailure(asArtworkError(error), failure, settings.now())
+      const remembered = rememberFailure(
+        asArtworkError(error),
+        failure,
+        settings.now(),
+        subjectOf(recipe, source.entry),
+      )
       if (remembered !== undefined) store.failures.set(place.name, remembered)
       throw error
     }
   }
+  /**
+   * Whether a picture is the one that this recipe makes from these bytes. One that was made by an earlier version, or by
+   * other options, is for as long as its original would have to be fetched again to better it.
+   */
+  const isCurrent = (entry: Entry, original: Entry, recipe: Recipe): boolean => {
+    if (entry.madeFrom !== original.digest || entry.recipe === undefined) return false
+    const text = textOf(recipe, original)
+    return entry.recipe === text || (!original.held && isSameLook(entry.recipe, text))
+  }
   /** The picture under a name, if it is held and was made by this recipe from these bytes. */
-  const held = async (name: string, from: string, recipe: Recipe): Promise<Obtained | undefined> => {
+  const held = async (name: string, original: Entry, recipe: Recipe): Promise<Obtained | undefined> => {
     const entry = await store.recall(name)
-    if (entry?.madeFrom !== from || entry.recipe !== recipeText(recipe)) return undefined
+    if (entry === undefined || !isCurrent(entry, original, recipe)) return undefined
     const read = await store.read(entry)
     return read === undefined ? undefined : { entry, ...read }
   }
@@ -123,10 +150,17 @@ export function createRenditions(context: Context, originals: Originals) {
 
   return {
     make,
-    /** Whether the rendition of an address is held, made from these bytes. */
-    isHeld: (addressText: string, original: Entry): boolean => {
-      const entry = store.find(imageName(addressText))
-      return entry?.held === true && entry.madeFrom === original.digest
+    isCurrent,
+    textOf,
+    /** The rendition of an address as it stands: held and current, or not to be had while a failure stands. */
+    look: (addressText: string, original: Entry, recipe: Recipe): Entry | 'failed' | undefined => {
+      const name = imageName(addressText)
+      const entry = store.find(name)
+      if (entry?.held && isCurrent(entry, original, recipe)) return entry
+      const failure = store.failures.get(name)
+      const stands =
+        failure !== undefined && failureStands(failure, settings.now(), subjectOf(recipe, original))
+      return stands ? 'failed' : undefined
     },
     /**
      * The rendition of an address, made where it is not held or its original has changed.
@@ -144,6 +178,8 @@ export function createRenditions(context: Context, originals: Originals) {
       let known: Known
       try {
         known = given ?? (await originals.obtain(original, options))
+        // Where an earlier version stored it, it is not known yet whether that made the right picture of it.
+        if (known.entry.held) known = await originals.withTraits(original, known, options)
       } catch (error) {
         // The original's row may be gone while this picture is held: it stands in while upstream cannot be asked.
         if (entry === undefined || options.onlyIfCached || !originals.mayStandIn(original, error)) throw error
@@ -151,7 +187,7 @@ export function createRenditions(context: Context, originals: Originals) {
         if (copy === undefined) throw error
         return { picture: { entry, ...copy } }
       }
-      const picture = await held(name, known.entry.digest, recipe)
+      const picture = await held(name, known.entry, recipe)
       if (picture !== undefined) {
         store.use(name)
         return { picture, original: known.entry, ...(known.asking && { asking: known.asking }) }

@@ -28,21 +28,31 @@ const namedWeight = (ranges: readonly Range[], type: string): number =>
 export const modernFormats = (allowed: readonly Format[]): readonly Format[] =>
   (['avif', 'webp'] as const).filter((format) => allowed.includes(format))
 
+/** What an `auto` variant may be given in. */
+export interface Negotiation {
+  /** Media type of the source's own family, or of the preset's format. */
+  readonly plainType: string
+  /** The modern formats that may be chosen, the best first. */
+  readonly modern: readonly Format[]
+  /** For who does not accept the source's own family, where that is AVIF. */
+  readonly fallback: Format
+  /** The source's own family is the original as it is: it moves, and could not be made to. */
+  readonly isPassedOn: boolean
+}
+
 /**
  * The format for an `auto` variant: AVIF or WebP where the header names it and does not like the plain
  * family better, else undefined for the source's own family. A bare wildcard says nothing, so it gets that.
- * @param plain media type of the source's own family
  */
 export function negotiate(
   header: string | undefined,
-  plain: string,
-  modern: readonly Format[],
+  { plainType: plain, modern, fallback }: Omit<Negotiation, 'isPassedOn'>,
 ): Format | undefined {
   const ranges = parseAccept(header ?? '')
   const asks = (type: string): boolean => namedWeight(ranges, type) > 0
   // Nobody gets AVIF who did not ask for it, also where the source is one.
   if (plain === 'image/avif' && !asks(plain))
-    return modern.includes('webp') && asks('image/webp') ? 'webp' : 'jpeg'
+    return modern.includes('webp') && asks('image/webp') ? 'webp' : fallback
   const wildcard = Math.max(namedWeight(ranges, 'image/*'), namedWeight(ranges, '*/*'))
   const plainRange = ranges.find((range) => range.type === plain)
   const plainWeight = plainRange?.weight ?? wildcard

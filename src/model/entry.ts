@@ -3,6 +3,18 @@
 /** What a stored name is: fetched as it is, made from an original, or an entity's second name for made bytes. */
 export type Role = 'original' | 'rendition' | 'artwork'
 
+/** What the bytes of an original tell beside its sides, and every choice of a format asks. */
+export interface Traits {
+  /** Pictures that follow each other in time; 1 for a still picture. */
+  readonly frames: number
+  /** Whether some of it may be transparent. */
+  readonly alpha: boolean
+  /** Whether its encoding loses nothing: a palette, a PNG, a lossless WebP. */
+  readonly lossless: boolean
+  /** Whether the first version of the pipeline made another picture of it, so that what that made is made anew. */
+  readonly isRevised: boolean
+}
+
 /** The facts of a stored image. Times in ms since the epoch, sizes in bytes, sides in pixels (upright). */
 export interface Entry {
   /** Key in the store: `images/{address}` or `local/{artwork path}`. */
@@ -42,6 +54,10 @@ export interface Entry {
   /** Artwork: the entity it belongs to. */
   readonly ownerKind?: string | undefined
   readonly ownerId?: string | undefined
+  /** Originals: unknown where an earlier version stored it. */
+  readonly traits?: Traits | undefined
+  /** Renditions: the recipe of the AVIF of the same picture that came out no smaller than this. */
+  readonly smallerThan?: string | undefined
 }
 
 /** How long originals are good for, ms. */

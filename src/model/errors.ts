@@ -109,24 +109,30 @@ export interface Failure {
   readonly until: number
   /** How many times in a row it has happened. */
   readonly count: number
+  /** Of a rendition: what could not be made of which bytes. The failure says nothing of others. */
+  readonly about?: string
 }
 
 /**
  * The failure to remember for `error`, or undefined where the table says it is not remembered.
  * @param before what was remembered so far, for the doubling
+ * @param about what it is about, where the name alone does not say so
  */
 export function rememberFailure(
   error: ArtworkError,
   before: Failure | undefined,
   now: number,
+  about?: string,
 ): Failure | undefined {
   const [first, ceiling] = table[error.code].remember
   if (first === 0) return undefined
-  const count = (before?.code === error.code ? before.count : 0) + 1
+  const isSame = before?.code === error.code && before.about === about
+  const count = (isSame ? before.count : 0) + 1
   const told =
     error.retryAfter === undefined ? undefined : Math.min(Math.max(error.retryAfter, 1), 300) * SECOND
   const lasts = told ?? Math.min(first * 2 ** Math.min(count - 1, 16), ceiling)
-  return { code: error.code, message: error.message, at: now, until: now + lasts, count }
+  const failure = { code: error.code, message: error.message, at: now, until: now + lasts, count }
+  return about === undefined ? failure : { ...failure, about }
 }
 
 /** The error that a remembered failure stands for, with the seconds that are left of it. */
@@ -136,9 +142,12 @@ export function recallFailure(failure: Failure, now: number): ArtworkError {
   })
 }
 
-/** Whether a remembered failure still stands. One from the future (the clock was set back) does not. */
-export function failureStands(failure: Failure, now: number): boolean {
-  return now < failure.until && now >= failure.at - MINUTE
+/**
+ * Whether a remembered failure still stands. One from the future (the clock was set back) does not.
+ * @param about what is asked about, as it was remembered
+ */
+export function failureStands(failure: Failure, now: number, about?: string): boolean {
+  return failure.about === about && now < failure.until && now >= failure.at - MINUTE
 }
 
 /** Any thrown thing as an ArtworkError: what is not one already becomes `unknown`, its text kept to the logs. */

@@ -1,5 +1,6 @@
 /** The image formats the toolkit knows, told apart by their first bytes and never by what anybody says. */
 import mime from 'mime-types'
+import { isSvg } from './svg-prolog.js'
 
 /** A raster format that can be decoded and encoded. */
 export type Format = 'jpeg' | 'png' | 'gif' | 'webp' | 'avif'
@@ -32,11 +33,32 @@ export function formatOfExtension(extension: string): Format | undefined {
   return isFormat(name) ? name : undefined
 }
 
-/** What an upstream may declare for an image: `image/*`, octet-stream, or nothing. The bytes decide the rest. */
-export function mayBeImage(declared: string | null): boolean {
-  if (declared === null || declared.trim() === '') return true
-  const type = declared.split(';', 1)[0]?.trim().toLowerCase() ?? ''
-  return type.startsWith('image/') || type === 'application/octet-stream' || type === 'binary/octet-stream'
+const essenceOf = (declared: string | null): string => declared?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
+
+/** Types of documents that stand in an image's place: a page that says why there is none. */
+const isDocument = (type: string): boolean =>
+  type === 'text/html' ||
+  type === 'application/xhtml+xml' ||
+  /^(?:application|text)\/json$/.test(type) ||
+  type.endsWith('+json')
+
+/**
+ * What an upstream may declare for an image: anything but HTML and JSON, for its magic bytes decide. Storage services
+ * know no better than `application/octet-stream`, `text/plain`, `image` or the type of the form that it came by.
+ */
+export const mayBeImage = (declared: string | null): boolean => !isDocument(essenceOf(declared))
+
+/** What may be declared for an SVG, which has no magic bytes: an image, XML, or nothing that says what it is. */
+export function mayBeSvg(declared: string | null): boolean {
+  const type = essenceOf(declared)
+  return (
+    type === '' ||
+    type === 'image' ||
+    type.startsWith('image/') ||
+    /^(?:application|text)\/xml$/.test(type) ||
+    type.endsWith('+xml') ||
+    /^(?:application|binary)\/octet-stream$/.test(type)
+  )
 }
 
 const AVIF_BRANDS = new Set(['avif', 'avis'])
@@ -55,7 +77,7 @@ export function sniff(bytes: Uint8Array): Kind | undefined {
   if (at(0, 'GIF87a') || at(0, 'GIF89a')) return 'gif'
   if (at(0, 'RIFF') && at(8, 'WEBP')) return 'webp'
   if (at(4, 'ftyp')) return hasAvifBrand(bytes) ? 'avif' : undefined
-  return looksLikeSvg(bytes) ? 'svg' : undefined
+  return isSvg(bytes) ? 'svg' : undefined
 }
 
 function hasAvifBrand(bytes: Uint8Array): boolean {
@@ -65,29 +87,4 @@ function hasAvifBrand(bytes: Uint8Array): boolean {
   if (AVIF_BRANDS.has(brand(8))) return true
   for (let offset = 16; offset + 4 <= end; offset += 4) if (AVIF_BRANDS.has(brand(offset))) return true
   return false
-}
-
-/** An SVG document: after a byte order mark, XML declaration, comments and doctype, the first element is `<svg`. */
-function looksLikeSvg(bytes: Uint8Array): boolean {
-  const head = new TextDecoder('utf-8', { fatal: false })
-    .decode(bytes.subarray(0, 4096))
-    .replace(/^\uFEFF/, '')
-  let rest = head.trimStart()
-  for (;;) {
-    const skipped = rest.startsWith('<!--')
-      ? after(rest, '-->')
-      : rest.startsWith('<?')
-        ? after(rest, '?>')
-        : /^<!doctype\s/i.test(rest)
-          ? after(rest, rest.slice(0, Math.max(0, rest.indexOf('>'))).includes('[') ? ']>' : '>')
-          : undefined
-    if (skipped === undefined) break
-    rest = skipped.trimStart()
-  }
-  return /^<(?:[a-z]+:)?svg[\s>/]/i.test(rest)
-}
-
-function after(text: string, mark: string): string {
-  const found = text.indexOf(mark)
-  return found < 0 ? '' : text.slice(found + mark.length)
 }

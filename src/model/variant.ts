@@ -3,8 +3,10 @@
  * by `-`, defaults left out (`w300-h300-cover-webp-q80`, `w342`, `original`, `avatar-webp`). Text that is
  * not canonical is refused, so that one look has one name.
  */
+
+import { type Encoding, effortIn, equalQuality, qualityFor } from './encoding.js'
 import { ArtworkError } from './errors.js'
-import { type Format, isFormat } from './media-type.js'
+import { type Format, isFormat, type Kind } from './media-type.js'
 
 /** How a picture meets its box: whole inside it, or filling it with the overhang cut. */
 export type Fit = 'inside' | 'cover'
@@ -19,7 +21,7 @@ export interface Preset {
   readonly enlarge?: boolean | undefined
   /** @default the source's own family */
   readonly format?: Format | undefined
-  /** @default `transform.quality` */
+  /** Meant for JPEG and WebP; AVIF gets the one that looks the same. @default `transform.quality` */
   readonly quality?: number | undefined
 }
 
@@ -36,11 +38,11 @@ export interface Variant {
 /** What the text of a variant is read against. */
 export interface VariantRules {
   readonly presets: Readonly<Record<string, Preset>>
-  /** The quality that is left out of the text, 1–100. */
-  readonly quality: number
+  /** Its qualities are left out of the text. */
+  readonly encoding: Encoding
 }
 
-/** What a transformer is told: nothing in it depends on names or options any more. */
+/** What is to be done for a variant, whatever the source is. */
 export interface Recipe {
   readonly width?: number
   readonly height?: number
@@ -48,11 +50,25 @@ export interface Recipe {
   readonly enlarge: boolean
   /** Undefined: the family of the source. */
   readonly format?: Format
-  readonly quality: number
+  /** As the text of the variant asks for it, in the scale of its format; undefined: the usual one. */
+  readonly quality?: number
+  /** The usual one of a preset, meant for JPEG and WebP. */
+  readonly presetQuality?: number
 }
 
-/** Moves whenever the same recipe would come out as other pixels, so that old renditions are made anew. */
-export const PIPELINE_VERSION = 1
+/** What a transformer is told: nothing in it depends on names, options or the source any more. */
+export interface FullRecipe extends Omit<Recipe, 'presetQuality'> {
+  readonly format: Format
+  readonly quality: number
+  /** The most that is to be spent; undefined where the format has none. */
+  readonly effort: number | undefined
+}
+
+/**
+ * Moves whenever the same recipe would come out as other pixels, so that old renditions are made anew: the second version
+ * made other pictures of some sources only, whose facts say so.
+ */
+const PIPELINE_VERSION = { first: 1, revised: 2 } as const
 
 /** The longest side that can be asked for, pixels: what WebP can hold (RFC 9649 §2.7.1.2). */
 export const MAX_SIDE = 16383
@@ -126,8 +142,17 @@ export function formatVariant(variant: Variant, rules: VariantRules): string {
 }
 
 function defaultQuality(variant: Variant, rules: VariantRules): number {
-  return presetOf(variant, rules)?.quality ?? rules.quality
+  const format = variant.format === 'auto' ? undefined : variant.format
+  return usualQuality(presetOf(variant, rules)?.quality, format, rules.encoding)
 }
+
+/** The quality that is meant where none is asked for. */
+const usualQuality = (
+  presetQuality: number | undefined,
+  format: Format | undefined,
+  encoding: Encoding,
+): number =>
+  presetQuality === undefined ? qualityFor(encoding, format) : equalQuality(presetQuality, format ?? 'jpeg')
 
 function presetOf(variant: Variant, rules: VariantRules): Preset | undefined {
   return Object.hasOwn(rules.presets, variant.base) ? rules.presets[variant.base] : undefined
@@ -145,15 +170,38 @@ export function recipeOf(variant: Variant, rules: VariantRules): Recipe {
     fit: preset ? (preset.fit ?? 'inside') : variant.cover ? 'cover' : 'inside',
     enlarge: preset?.enlarge ?? false,
     ...(format === undefined ? {} : { format }),
-    quality: variant.quality ?? defaultQuality(variant, rules),
+    ...(variant.quality === undefined ? {} : { quality: variant.quality }),
+    ...(preset?.quality === undefined ? {} : { presetQuality: preset.quality }),
   }
 }
 
-/** A recipe as text: what a rendition was made by, compared when it is looked up again. */
-export function recipeText(recipe: Recipe): string {
-  const { width = 0, height = 0, fit, enlarge, format = 'same', quality } = recipe
-  return `${PIPELINE_VERSION}:${width}x${height}:${fit}${enlarge ? '+' : ''}:${format}:${quality}`
+/** The recipe for a source of this family: format, quality and effort settled. */
+export function completeRecipe(recipe: Recipe, source: Kind, encoding: Encoding): FullRecipe {
+  const { presetQuality, ...rest } = recipe
+  const format = recipe.format ?? (source === 'svg' ? 'png' : source)
+  const quality = recipe.quality ?? usualQuality(presetQuality, format, encoding)
+  return { ...rest, format, quality, effort: effortIn(encoding, format) }
 }
+
+/** Efforts that are left out of the text: what was spent before there was a choice. */
+const EFFORT_LEFT_OUT: Readonly<Partial<Record<Format, number>>> = { webp: 4, avif: 4, gif: 7, png: 4 }
+
+/** A recipe as text: what a rendition of a source of this family was made by, compared when it is looked up again. */
+export function recipeText(
+  recipe: Recipe,
+  { kind, isRevised }: { readonly kind: Kind; readonly isRevised: boolean },
+  encoding: Encoding,
+): string {
+  const { width = 0, height = 0, fit, enlarge } = recipe
+  const { format, quality, effort } = completeRecipe(recipe, kind, encoding)
+  const version = PIPELINE_VERSION[isRevised ? 'revised' : 'first']
+  const spent = effort === EFFORT_LEFT_OUT[format] ? '' : `:e${effort}`
+  return `${version}:${width}x${height}:${fit}${enlarge ? '+' : ''}:${recipe.format ?? 'same'}:${quality}${spent}`
+}
+
+/** Whether two recipes come to the same picture but for how well it is encoded: version, quality and effort. */
+export const isSameLook = (one: string, other: string): boolean =>
+  one.split(':').slice(1, 4).join(':') === other.split(':').slice(1, 4).join(':')
 
 /** Whether the variant is the picture as it was fetched. */
 export const isAsFetched = (variant: Variant): boolean =>

@@ -10,8 +10,9 @@ import { lstat, open, opendir, readdir, readFile, rmdir, unlink } from 'node:fs/
 import { join, sep } from 'node:path'
 import cacache from 'cacache'
 import { digestOf } from '../model/digest.js'
-import type { Entry, Role } from '../model/entry.js'
+import type { Entry } from '../model/entry.js'
 import type { Found } from './catalogue.js'
+import { fromIndex, toIndex } from './disk-names.js'
 
 /** The keys of a name. */
 export const SLOTS = [0, 1] as const
@@ -30,31 +31,7 @@ const isCode = (error: unknown, ...codes: readonly string[]): boolean =>
 /** Whether a read failed because the content itself is bad, and not only because it could not be read now. */
 export class BadContent extends Error {}
 
-const ROLES: ReadonlySet<unknown> = new Set<Role>(['original', 'rendition', 'artwork'])
-const isText = (value: unknown): boolean => typeof value === 'string' && value !== ''
-const isDigest = (value: unknown): boolean => typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)
-
-/** Whether metadata of an index entry has all the facts that a row needs. */
-const isFound = (value: unknown): value is Omit<Found, 'slot'> => {
-  if (typeof value !== 'object' || value === null || !('entry' in value) || !('generation' in value))
-    return false
-  const { entry, generation } = value
-  if (!Number.isSafeInteger(generation) || typeof entry !== 'object' || entry === null) return false
-  const facts = new Map<string, unknown>(Object.entries(entry))
-  const numbers = ['size', 'width', 'height', 'storedAt', 'checkedAt', 'freshFor']
-  const optional = ['etag', 'lastModified', 'sourceUrl', 'original', 'recipe', 'ownerKind', 'ownerId']
-  const graces = ['staleWhileRevalidate', 'staleIfError']
-  return (
-    isText(facts.get('name')) &&
-    isText(facts.get('type')) &&
-    ROLES.has(facts.get('role')) &&
-    isDigest(facts.get('digest')) &&
-    numbers.every((key) => Number.isSafeInteger(facts.get(key))) &&
-    optional.every((key) => facts.get(key) === undefined || typeof facts.get(key) === 'string') &&
-    graces.every((key) => facts.get(key) === undefined || Number.isSafeInteger(facts.get(key))) &&
-    (facts.get('madeFrom') === undefined || isDigest(facts.get('madeFrom')))
-  )
-}
+const isDigest = (value: string): boolean => /^[0-9a-f]{64}$/.test(value)
 
 /**
  * Opens a cacache directory; nothing is read or made before the first verb.
@@ -108,10 +85,14 @@ export function createBytes(directory: string, owner: () => string) {
   }
   const readLine = (text: string): Found | undefined => {
     try {
-      const { key, metadata }: { key?: unknown; metadata?: unknown } = JSON.parse(text)
-      if (!isFound(metadata)) return undefined
-      const slot = SLOTS.find((one) => key === keyOf(metadata.entry.name, one))
-      return slot === undefined ? undefined : { entry: metadata.entry, generation: metadata.generation, slot }
+      const { key, metadata }: { key?: unknown; metadata?: { entry?: unknown; generation?: unknown } } =
+        JSON.parse(text)
+      const entry = fromIndex(metadata?.entry)
+      const generation = metadata?.generation
+      if (entry === undefined || typeof generation !== 'number' || !Number.isSafeInteger(generation))
+        return undefined
+      const slot = SLOTS.find((one) => key === keyOf(entry.name, one))
+      return slot === undefined ? undefined : { entry, generation, slot }
     } catch {
       return undefined
     }
@@ -133,7 +114,7 @@ export function createBytes(directory: string, owner: () => string) {
   }
   const insert = (entry: Entry, generation: number) => ({
     size: entry.size,
-    metadata: { entry, generation },
+    metadata: { entry: toIndex(entry), generation },
   })
 
   return {

@@ -12,6 +12,7 @@ import type Database from 'better-sqlite3'
 import type { Entry, Role } from '../model/entry.js'
 import type { Failure } from '../model/errors.js'
 import { keep, openDatabase } from './database.js'
+import { factsText } from './disk-names.js'
 import { createHistory } from './history.js'
 import { type Named, type Row, toBlob, toNamed, toRow, WRITTEN } from './rows.js'
 import { createSearch } from './search.js'
@@ -71,6 +72,17 @@ export interface CatalogueParts {
   readonly now: () => number
 }
 
+interface FailureRow extends Omit<Failure, 'about'> {
+  readonly about: string | null
+}
+/** A failure belongs to its subject for as long as it is the same failure: an earlier version knows of no subjects. */
+const FAILURES = `SELECT f.name, code, message, f.at, until, count, about FROM failures AS f
+  LEFT JOIN failure_subjects AS s ON s.name = f.name AND s.at = f.at`
+const toFailure = ({ about, name: _name, ...failure }: FailureRow & { name: string }): Failure => ({
+  ...failure,
+  ...(about !== null && { about }),
+})
+
 /** See the top of the file. Every verb is synchronous and throws what SQLite throws. */
 export type Catalogue = ReturnType<typeof openCatalogue>
 
@@ -89,7 +101,8 @@ export function openCatalogue(file: string, { unlink, now }: CatalogueParts, dam
         (SELECT count(*) FROM names WHERE original = @name))
       ON CONFLICT (name) DO UPDATE SET ${WRITTEN.map((column) => `${column} = excluded.${column}`).join(', ')}`),
     amend: db.prepare(`UPDATE names SET checkedAt = @checkedAt, freshFor = @freshFor, etag = @etag,
-      lastModified = @lastModified, staleWhileRevalidate = @staleWhileRevalidate, staleIfError = @staleIfError WHERE name = @name AND digest = @digest`),
+      lastModified = @lastModified, staleWhileRevalidate = @staleWhileRevalidate, staleIfError = @staleIfError, facts = @facts
+      WHERE name = @name AND digest = @digest`),
     remove: db.prepare<[string]>('DELETE FROM names WHERE name = ?'),
     letGo: db.prepare<[string]>('UPDATE names SET held = 0, indexBytes = 0 WHERE name = ?'),
     relist: db.prepare<[number, string]>('UPDATE names SET indexBytes = ? WHERE name = ?'),
@@ -149,15 +162,17 @@ export function openCatalogue(file: string, { unlink, now }: CatalogueParts, dam
     lastChange: db.prepare<[], { seq: number | null }>('SELECT max(seq) AS seq FROM changes'),
     firstChange: db.prepare<[], { seq: number | null }>('SELECT min(seq) AS seq FROM changes'),
     changes: db.prepare<[number], { name: string }>('SELECT DISTINCT name FROM changes WHERE seq > ?'),
-    failure: db.prepare<[string], Failure>(
-      'SELECT code, message, at, until, count FROM failures WHERE name = ?',
-    ),
+    failure: db.prepare<[string], FailureRow & { name: string }>(`${FAILURES} WHERE f.name = ?`),
     fail: db.prepare('INSERT OR REPLACE INTO failures VALUES (@name, @code, @message, @at, @until, @count)'),
     trimFailures: db.prepare(`DELETE FROM failures WHERE name IN
       (SELECT name FROM failures ORDER BY until LIMIT max(0, (SELECT count(*) FROM failures) - ${MAX_FAILURES}))`),
-    failures: db.prepare<[string, number], Failure & { name: string }>(
-      'SELECT name, code, message, at, until, count FROM failures WHERE name > ? ORDER BY name LIMIT ?',
+    failures: db.prepare<[string, number], FailureRow & { name: string }>(
+      `${FAILURES} WHERE f.name > ? ORDER BY f.name LIMIT ?`,
     ),
+    setSubject: db.prepare<[string, string, number]>(
+      'INSERT OR REPLACE INTO failure_subjects VALUES (?, ?, ?)',
+    ),
+    trimSubjects: db.prepare('DELETE FROM failure_subjects WHERE name NOT IN (SELECT name FROM failures)'),
     unfail: db.prepare<[string]>('DELETE FROM failures WHERE name = ?'),
     place: db.prepare<[string], { value: string }>('SELECT value FROM places WHERE key = ?'),
     setPlace: db.prepare<[string, string]>('INSERT OR REPLACE INTO places VALUES (?, ?)'),
@@ -486,6 +501,7 @@ export function openCatalogue(file: string, { unlink, now }: CatalogueParts, dam
         lastModified: entry.lastModified ?? null,
         staleWhileRevalidate: entry.staleWhileRevalidate ?? null,
         staleIfError: entry.staleIfError ?? null,
+        facts: factsText(entry) ?? null,
       }
       sql.amend.run({ name, digest: toBlob(entry.digest), ...facts })
       noteChange(name)
@@ -516,17 +532,25 @@ export function openCatalogue(file: string, { unlink, now }: CatalogueParts, dam
       byRole: Object.fromEntries(COUNTED.map((role) => [role, total(role)])) as Record<Role, number>,
     }),
     failures: {
-      get: (key: string): Failure | undefined => sql.failure.get(key),
+      get: (key: string): Failure | undefined => {
+        const row = sql.failure.get(key)
+        return row && toFailure(row)
+      },
       set: immediately((key: string, failure: Failure): void => {
-        sql.fail.run({ name: key, ...failure })
+        const { about, ...row } = failure
+        sql.fail.run({ name: key, ...row })
+        if (about !== undefined) sql.setSubject.run(key, about, failure.at)
         history.note(key, 'failed', `${failure.code}: ${failure.message}`)
         failuresSet += 1
-        if (failuresSet % TRIM_FAILURES_EVERY === 1) sql.trimFailures.run()
+        if (failuresSet % TRIM_FAILURES_EVERY === 1) {
+          sql.trimFailures.run()
+          sql.trimSubjects.run()
+        }
       }),
       clear: (key: string): void => void sql.unfail.run(key),
       /** In the order of their names. @param after only names after this one */
       list: (after: string, limit: number): readonly (Failure & { readonly name: string })[] =>
-        sql.failures.all(after, limit),
+        sql.failures.all(after, limit).map((row) => ({ ...toFailure(row), name: row.name })),
       clearAll: (): void => void db.exec('DELETE FROM failures'),
     },
     owned: () => sql.owned.all(),

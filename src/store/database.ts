@@ -1,10 +1,14 @@
 /** Database files: the schema of the catalogue, and how any of ours is opened, replaced when damaged, and kept. */
-import { rmSync, statSync } from 'node:fs'
+import { existsSync, renameSync, rmSync, statSync } from 'node:fs'
 import Database from 'better-sqlite3'
+import { FACTS } from './disk-names.js'
 import { HISTORY_SCHEMA } from './history.js'
 
-/** Moves when the tables change shape; an older catalogue is rebuilt. It is part of the file's name too. */
-export const SCHEMA_VERSION = 6
+/**
+ * The number in `user_version`: it moves when a process that knows an earlier one could not go on with the file. What is
+ * only added (a column that may be null, a table) is in `ADDITIONS`, and the number stays.
+ */
+const SCHEMA_VERSION = 6
 
 const SCHEMA = `
   -- One row a name. Digests are blobs, and secondary indexes hold row ids: a name costs half as much then.
@@ -79,7 +83,16 @@ function removeDatabase(file: string): void {
 /** What a database file of ours must be. */
 export interface Shape {
   readonly schema: string
+  /** A process that knows another number leaves the file alone. */
   readonly version: number
+  /** How a file of an earlier number becomes one of the next: what is run, in one transaction with all steps after it. */
+  readonly migrations?: Readonly<Record<number, string>>
+  /** What came later, and a process that does not know it can go on without: added where it is missing. */
+  readonly additions?: {
+    readonly columns: readonly { readonly table: string; readonly column: string; readonly type: string }[]
+    /** Statements that do nothing where it is there. */
+    readonly tables: string
+  }
   /** Questions that a sound file answers. */
   readonly checks: readonly string[]
   /** Whether a commit waits for the disk. */
@@ -93,6 +106,13 @@ const TABLES = ['names', 'totals', 'changing', 'leases', 'failures', 'changes', 
 const CATALOGUE: Shape = {
   schema: SCHEMA,
   version: SCHEMA_VERSION,
+  additions: {
+    columns: [{ table: 'names', column: FACTS, type: 'TEXT' }],
+    // What a remembered failure is about, where its name does not say so.
+    tables: `CREATE TABLE IF NOT EXISTS failure_subjects (
+      name TEXT PRIMARY KEY, about TEXT NOT NULL, at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID`,
+  },
   checks: [
     ...TABLES.map((table) => `SELECT * FROM ${table} LIMIT 1`),
     'SELECT sum(value) FROM totals; SELECT min(seq), max(seq) FROM changes',
@@ -103,7 +123,20 @@ const CATALOGUE: Shape = {
 const PASSING = ['SQLITE_BUSY', 'SQLITE_IOERR_DELETE_NOENT', 'SQLITE_PROTOCOL', 'SQLITE_LOCKED']
 const TRIES = 5
 
-class OtherSchema extends Error {}
+/** A database file that a later version of the toolkit has written. It is left alone. */
+export class NewerSchema extends Error {
+  constructor(file: string, found: number, known: number) {
+    super(
+      `${file} has schema ${found}, and this version knows ${known}: it is left as it is; use a version that knows it, or another directory`,
+    )
+  }
+}
+/** A database file of a schema that there is no way on from. */
+class UnknownSchema extends Error {
+  constructor(readonly found: number) {
+    super(`a database of schema ${found}`)
+  }
+}
 
 /** The inode of a file, undefined where there is none. */
 export const inodeOf = (file: string): number | undefined => statSync(file, { throwIfNoEntry: false })?.ino
@@ -119,16 +152,36 @@ function alone<T>(file: string, work: () => T): T {
   }
 }
 
+/** Brings the schema of an open file to what it must be: all of it or nothing. */
+function migrate(db: Database.Database, file: string, shape: Shape): void {
+  const version = keep(db.prepare<[], { user_version: number }>('PRAGMA user_version'))
+  const bring = db.transaction(() => {
+    let found = version.get()?.user_version ?? 0
+    if (found > shape.version) throw new NewerSchema(file, found, shape.version)
+    if (found === 0) db.exec(shape.schema)
+    for (; found > 0 && found < shape.version; found += 1) {
+      const step = shape.migrations?.[found]
+      if (step === undefined) throw new UnknownSchema(found)
+      db.exec(`${step}; PRAGMA user_version = ${found + 1}`)
+    }
+    for (const { table, column, type } of shape.additions?.columns ?? []) {
+      const columns = keep(db.prepare<[string], { name: string }>('SELECT name FROM pragma_table_info(?)'))
+      if (!columns.all(table).some(({ name }) => name === column))
+        db.exec(`ALTER TABLE ${table} ADD COLUMN ${column} ${type}`)
+    }
+    db.exec(shape.additions?.tables ?? '')
+  })
+  bring.immediate()
+}
+
 function openOnce(file: string, shape: Shape): Database.Database {
   const db = keep(new Database(file, { timeout: shape.timeout ?? 5000 }))
   try {
+    // Nothing is changed in a file of a later version, its journal mode included.
+    const found = keep(db.prepare<[], { user_version: number }>('PRAGMA user_version')).get()?.user_version
+    if (found !== undefined && found > shape.version) throw new NewerSchema(file, found, shape.version)
     db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${shape.synchronous}`)
-    const version = keep(db.prepare<[], { user_version: number }>('PRAGMA user_version'))
-    const create = db.transaction(() => {
-      if (version.get()?.user_version === 0) db.exec(shape.schema)
-    })
-    create.immediate()
-    if (version.get()?.user_version !== shape.version) throw new OtherSchema('a database of another schema')
+    migrate(db, file, shape)
     for (const check of shape.checks) db.exec(check)
     return db
   } catch (error) {
@@ -137,10 +190,20 @@ function openOnce(file: string, shape: Shape): Database.Database {
   }
 }
 
+/** Puts a file of an unknown schema aside, under a name that says so: it may hold what somebody wants back. */
+function putAside(file: string, found: number): void {
+  for (const suffix of ['', '-wal', '-shm']) {
+    const aside = `${file}.schema-${found}${suffix}`
+    if (existsSync(file + suffix)) renameSync(file + suffix, aside)
+  }
+}
+
 /**
- * Opens the database file, replacing one that is damaged or of another schema.
+ * Opens the database file. One of an earlier schema is brought on; one that is damaged is replaced; one of an unknown
+ * earlier schema is put aside.
  * @param damaged the inode of a file that was found damaged: it is replaced, if it is still there
- * @throws what SQLite throws when the file cannot be used, though it may be sound
+ * @throws NewerSchema for a file of a later version, which is left alone; else what SQLite throws when the file cannot
+ * be used, though it may be sound
  */
 export function openDatabase(
   file: string,
@@ -155,8 +218,10 @@ export function openDatabase(
         return opened()
       } catch (error) {
         const isPassing = PASSING.some((start) => codeOf(error).startsWith(start))
-        if (attempt >= TRIES || !(isPassing || isDamage(error) || error instanceof OtherSchema)) throw error
-        if (!isPassing) removeDatabase(file)
+        const isUnknown = error instanceof UnknownSchema
+        if (attempt >= TRIES || !(isPassing || isUnknown || isDamage(error))) throw error
+        if (isUnknown) putAside(file, error.found)
+        else if (!isPassing) removeDatabase(file)
       }
     }
   })

@@ -1,11 +1,31 @@
 /** Entries as rows of the catalogue: SQLite knows null where we have undefined, and blobs where we have hex. */
-import type { Entry } from '../model/entry.js'
+import type { Entry, Role } from '../model/entry.js'
+import { DISK_NAMES, FACTS, factsText, type PlacedFact, readFacts } from './disk-names.js'
 
-/** A row of the table `names`. */
-export interface Row extends Omit<Entry, 'held' | 'digest' | 'madeFrom'>, Standing {
-  readonly held: number
+/** A row of the table `names`, its columns called as `disk-names` says. */
+export interface Row extends Standing {
+  readonly name: string
+  readonly role: Role
   readonly digest: Buffer
+  readonly size: number
+  readonly type: string
+  readonly width: number
+  readonly height: number
+  readonly storedAt: number
+  readonly checkedAt: number
+  readonly freshFor: number
+  readonly staleWhileRevalidate: number | null
+  readonly staleIfError: number | null
+  readonly held: number
+  readonly etag: string | null
+  readonly lastModified: string | null
+  readonly sourceUrl: string | null
+  readonly original: string | null
   readonly madeFrom: Buffer | null
+  readonly recipe: string | null
+  readonly ownerKind: string | null
+  readonly ownerId: string | null
+  readonly facts: string | null
 }
 
 /** What the store alone knows of a name. */
@@ -27,38 +47,17 @@ export interface Named extends Standing {
   readonly entry: Entry
 }
 
-const OPTIONAL = [
-  'staleWhileRevalidate',
-  'staleIfError',
-  'etag',
-  'lastModified',
-  'sourceUrl',
-  'original',
-  'recipe',
-  'ownerKind',
-  'ownerId',
-] as const satisfies readonly (keyof Entry)[]
+const PLACED = Object.keys(DISK_NAMES) as PlacedFact[]
 
 /** The columns that a change of a name writes. */
-export const WRITTEN = [
-  'name',
-  'role',
-  'digest',
-  'size',
-  'type',
-  'width',
-  'height',
-  'storedAt',
-  'checkedAt',
-  'freshFor',
-  'held',
-  'madeFrom',
-  ...OPTIONAL,
+export const WRITTEN: readonly string[] = [
+  ...PLACED.map((fact) => DISK_NAMES[fact]),
+  FACTS,
   'generation',
   'slot',
   'indexBytes',
   'usedAt',
-] as const
+]
 
 /** A digest as SQLite keeps it. */
 export const toBlob = (digest: string): Buffer => Buffer.from(digest, 'hex')
@@ -88,6 +87,7 @@ export function toNamed(row: Row): Named {
     recipe: row.recipe ?? undefined,
     ownerKind: row.ownerKind ?? undefined,
     ownerId: row.ownerId ?? undefined,
+    ...(row.facts === null ? {} : readFacts(row.facts, digest.toString('hex'))),
   })
   return { entry, generation, slot, indexBytes, usedAt, dependents }
 }
@@ -97,20 +97,18 @@ export function toRow(
   entry: Entry,
   standing: Omit<Standing, 'dependents'>,
 ): Record<string, string | number | Buffer | null> {
+  const placed = PLACED.map((fact) => {
+    const value = entry[fact]
+    if (typeof value === 'boolean') return [DISK_NAMES[fact], Number(value)] as const
+    const isBlob = fact === 'digest' || fact === 'madeFrom'
+    return [
+      DISK_NAMES[fact],
+      isBlob && value !== undefined ? toBlob(String(value)) : (value ?? null),
+    ] as const
+  })
   return {
-    name: entry.name,
-    role: entry.role,
-    digest: toBlob(entry.digest),
-    size: entry.size,
-    type: entry.type,
-    width: entry.width,
-    height: entry.height,
-    storedAt: entry.storedAt,
-    checkedAt: entry.checkedAt,
-    freshFor: entry.freshFor,
-    held: entry.held ? 1 : 0,
-    madeFrom: entry.madeFrom === undefined ? null : toBlob(entry.madeFrom),
-    ...Object.fromEntries(OPTIONAL.map((key) => [key, entry[key] ?? null])),
+    ...Object.fromEntries(placed),
+    [FACTS]: factsText(entry) ?? null,
     generation: standing.generation,
     slot: standing.slot,
     indexBytes: standing.indexBytes,

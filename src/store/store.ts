@@ -16,9 +16,19 @@ export interface Held {
 /** What is to be kept of new bytes: an entry without what the store finds out itself. */
 export type NewEntry = Omit<Entry, 'digest' | 'size' | 'held'>
 
-/** What may change about an original whose bytes stay the same (a 304). */
+/** What may change about an image whose bytes stay the same: by a 304, or since more is known of it. */
 export type Amendment = Partial<
-  Pick<Entry, 'checkedAt' | 'freshFor' | 'staleWhileRevalidate' | 'staleIfError' | 'etag' | 'lastModified'>
+  Pick<
+    Entry,
+    | 'checkedAt'
+    | 'freshFor'
+    | 'staleWhileRevalidate'
+    | 'staleIfError'
+    | 'etag'
+    | 'lastModified'
+    | 'traits'
+    | 'smallerThan'
+  >
 >
 
 /** Which entries to list; in the order of their names. */

@@ -3,11 +3,15 @@
  * needed (libvips chooses the loader by the bytes), orientation applied, colours turned into sRGB, metadata
  * left behind, alpha and animation kept.
  */
-import sharp, { type Metadata, type Sharp } from 'sharp'
+import sharp, { type Sharp } from 'sharp'
 import { ArtworkError } from '../model/errors.js'
-import { type Format, isFormat, type Kind } from '../model/media-type.js'
-import { MAX_SIDE, type Recipe } from '../model/variant.js'
-import type { DecodeLimits, Inspected, Made } from './transformer.js'
+import type { Format, Kind } from '../model/media-type.js'
+import { isMovingFormat, longestSide, outputSize } from '../model/output.js'
+import type { FullRecipe } from '../model/variant.js'
+import { type OwnColour, toSrgb } from './colour.js'
+import { encode } from './encode.js'
+import { decoding, readSource, type SourceImage } from './source.js'
+import { type DecodeLimits, type Inspected, type Made, SVG_INSPECTED } from './transformer.js'
 
 const LOADERS: Readonly<Record<Format, readonly string[]>> = {
   jpeg: ['VipsForeignLoadJpegBuffer'],
@@ -25,92 +29,111 @@ export function hardenSharp(formats: readonly Format[]): void {
   sharp.unblock({ operation: formats.flatMap((format) => LOADERS[format]) })
 }
 
+/** Side of the picture that is made to see whether all of a file can be decoded, pixels. */
+const PROBE_SIDE = 16
+
 /** Decodes to the end and tells the size. See the port for its errors. */
 export async function inspect(bytes: Buffer, kind: Kind, limits: DecodeLimits): Promise<Inspected> {
-  if (kind === 'svg') return { width: 0, height: 0, frames: 1 }
-  const facts = await readHeader(bytes, kind, limits)
+  if (kind === 'svg') return SVG_INSPECTED
+  const source = await readSource(bytes, kind, limits)
+  const probe = sharp(source.bytes, source.options(movesWithin(source, limits)))
   await decoding(() =>
-    open(bytes, facts, limits, movesWithin(facts, limits)).resize({ width: 16 }).raw().toBuffer(),
+    probe
+      .resize({ width: PROBE_SIDE, height: PROBE_SIDE, fit: 'inside', withoutEnlargement: true })
+      .raw()
+      .toBuffer(),
   )
-  return { width: facts.width, height: facts.height, frames: facts.frames }
+  return { width: source.width, height: source.height, traits: source.traits }
 }
 
 /** Makes a rendition by a recipe. See the port for its errors. */
 export async function transform(
   bytes: Buffer,
   kind: Kind,
-  recipe: Recipe,
+  recipe: FullRecipe,
   limits: DecodeLimits,
 ): Promise<Made> {
   if (kind === 'svg') throw new ArtworkError('unsupported', 'an SVG image is only given as it is')
-  const format = recipe.format ?? kind
+  const { format } = recipe
   if (!limits.formats.includes(format))
     throw new ArtworkError('unsupported', 'this image format is not allowed')
-  const facts = await readHeader(bytes, kind, limits)
-  const moving = (format === 'webp' || format === 'gif') && movesWithin(facts, limits)
-  if (format === 'avif' && outputPixels(facts, recipe) > limits.maxAvifPixels)
+  const source = await readSource(bytes, kind, limits)
+  if (isMovingFormat(format) && source.canMove && source.frames > limits.maxFrames)
+    throw new ArtworkError('too_large', 'the image has too many frames')
+  const isMoving = isMovingFormat(format) && movesWithin(source, limits)
+  const size = outputSize(source, recipe)
+  const pixels = size.width * size.height * (isMoving ? source.frames : 1)
+  if (format === 'avif' && pixels > limits.maxAvifPixels)
     throw new ArtworkError('too_large', 'the image has too many pixels for this format')
-  const sized = fitInto(open(bytes, facts, limits, moving), facts, recipe, format)
-  const { data, info } = await decoding(() =>
-    encode(sized, format, recipe.quality).toBuffer({ resolveWithObject: true }),
+  const pixelsOf = await decoder(source, isMoving)
+  const isWhole = source.frames === 1 || isMoving
+  const { data, width, height } = await encode(
+    {
+      open: () => fitInto(pixelsOf(), source, recipe),
+      source,
+      isMoving,
+      pixels,
+      isUnchanged:
+        isWhole && !source.isTurned && size.width === source.width && size.height === source.height,
+    },
+    recipe,
   )
-  return { bytes: data, format, width: info.width, height: info.pageHeight ?? info.height }
-}
-
-interface Facts extends Inspected {
-  readonly metadata: Metadata
-}
-
-/** The header, held against the bounds before a pixel is decoded. */
-async function readHeader(bytes: Buffer, kind: Kind, limits: DecodeLimits): Promise<Facts> {
-  if (!isFormat(kind) || !limits.formats.includes(kind))
-    throw new ArtworkError('unsupported', 'this image format is not allowed')
-  const metadata = await decoding(() => sharp(bytes, { limitInputPixels: false }).metadata())
-  const { width, height } = metadata.autoOrient
-  const frames = metadata.pages ?? 1
-  if (width * height > limits.maxPixels || (kind === 'avif' && width * height > limits.maxAvifPixels))
-    throw new ArtworkError('too_large', 'the image has too many pixels')
-  if (frames > limits.maxFrames) throw new ArtworkError('too_large', 'the image has too many frames')
-  return { width, height, frames, metadata }
+  return { bytes: data, format, width, height }
 }
 
 /** Whether the image moves and all its frames together are small enough to keep moving. */
-const movesWithin = (facts: Facts, limits: DecodeLimits): boolean =>
-  facts.frames > 1 && facts.frames * facts.width * facts.height <= limits.maxPixels
+const movesWithin = ({ canMove, frames, width, height }: SourceImage, limits: DecodeLimits): boolean =>
+  canMove && frames <= limits.maxFrames && frames * width * height <= limits.maxPixels
 
-const open = (bytes: Buffer, facts: Facts, limits: DecodeLimits, moving: boolean): Sharp =>
-  sharp(bytes, {
-    failOn: 'error',
-    limitInputPixels: limits.maxPixels,
-    autoOrient: true,
-    pages: moving ? facts.frames : 1,
-  })
+/** The decoder of a source, its colours in sRGB before anything else is done. May be asked for more than once. */
+async function decoder(source: SourceImage, isMoving: boolean): Promise<() => Sharp> {
+  const options = source.options(isMoving)
+  const { colour, depth } = source
+  if (colour.by === 'own') {
+    const raw = await inSrgb(source, colour)
+    return () => sharp(raw.data, { raw: raw.info, limitInputPixels: false })
+  }
+  if (colour.by === 'none') return () => sharp(source.bytes, { ...options, ignoreIcc: true })
+  const open = (): Sharp => sharp(source.bytes, options)
+  // libvips works on 16 bits in Display P3: it has to be told to come back.
+  return depth > 8 ? () => open().withIccProfile('srgb', { attach: false }) : open
+}
 
-/** How many pixels a rendition has, at most. */
-function outputPixels(facts: Facts, { width, height, enlarge }: Recipe): number {
-  const fit = Math.min((width ?? MAX_SIDE) / facts.width, (height ?? MAX_SIDE) / facts.height)
-  const scale = enlarge ? fit : Math.min(1, fit)
-  return Math.min(
-    facts.width * facts.height * Math.max(scale * scale, 0),
-    (width ?? MAX_SIDE) * (height ?? MAX_SIDE),
+/** What a sample of a depth is at most, after libvips has moved it up to 16 bits. */
+const mostOf = (depth: number): number =>
+  depth > 8 && depth < 16 ? ((1 << depth) - 1) << (16 - depth) : 65_535
+
+/** Pixels whose colours were turned by our own rule, 8 bits a sample. */
+async function inSrgb(source: SourceImage, colour: OwnColour) {
+  const isWide = source.depth > 8
+  const image = sharp(source.bytes, { ...source.options(false), ignoreIcc: true })
+  const { data, info } = await decoding(() =>
+    (isWide
+      ? image.toColourspace('rgb16').raw({ depth: 'ushort' })
+      : image.toColourspace('srgb').raw()
+    ).toBuffer({
+      resolveWithObject: true,
+    }),
   )
+  const { width, height, channels } = info
+  const most = isWide ? mostOf(source.depth) : 255
+  return { data: toSrgb({ data, channels, isWide, most }, colour), info: { width, height, channels } }
 }
 
 /** Meets the box. Nothing is enlarged unless the recipe says so: a cover of a small image is its largest crop of that shape. */
-function fitInto(image: Sharp, facts: Facts, recipe: Recipe, format: Format): Sharp {
-  const { width, height, fit, enlarge } = recipe
+function fitInto(image: Sharp, source: SourceImage, recipe: FullRecipe): Sharp {
+  const { width, height, fit, enlarge, format } = recipe
   if (fit === 'cover' && width !== undefined && height !== undefined) {
-    const scale = enlarge ? 1 : Math.min(1, facts.width / width, facts.height / height)
-    const side = (length: number) => Math.max(1, Math.round(length * scale))
-    return image.resize({ width: side(width), height: side(height), fit: 'cover' })
+    const size = outputSize(source, recipe)
+    return image.resize({ ...size, fit: 'cover' })
   }
-  const most = format === 'webp' ? MAX_SIDE : undefined
-  const overLong = most !== undefined && Math.max(facts.width, facts.height) > most
-  if (width === undefined && height === undefined && !overLong) return image
+  const most = longestSide(format)
+  const isOverLong = Math.max(source.width, source.height) > most
   const box = {
-    width: width ?? (overLong ? most : undefined),
-    height: height ?? (overLong ? most : undefined),
+    width: width ?? (isOverLong ? most : undefined),
+    height: height ?? (isOverLong ? most : undefined),
   }
+  if (box.width === undefined && box.height === undefined) return image
   return image.resize({ ...definedOnly(box), fit: 'inside', withoutEnlargement: !enlarge })
 }
 
@@ -118,30 +141,3 @@ const definedOnly = (box: { width: number | undefined; height: number | undefine
   ...(box.width === undefined ? {} : { width: box.width }),
   ...(box.height === undefined ? {} : { height: box.height }),
 })
-
-function encode(image: Sharp, format: Format, quality: number): Sharp {
-  switch (format) {
-    case 'jpeg':
-      return image.flatten({ background: '#ffffff' }).jpeg({ quality, progressive: true })
-    case 'png':
-      return image.png({ compressionLevel: 9 })
-    case 'gif':
-      return image.gif()
-    case 'webp':
-      return image.webp({ quality })
-    case 'avif':
-      return image.avif({ quality })
-  }
-}
-
-/** Runs sharp and says of its errors what a client may know. */
-async function decoding<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    const text = error instanceof Error ? error.message : ''
-    if (/exceeds pixel limit/i.test(text))
-      throw new ArtworkError('too_large', 'the image has too many pixels', { cause: error })
-    throw new ArtworkError('invalid_image', 'the image cannot be decoded', { cause: error })
-  }
-}

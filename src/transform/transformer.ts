@@ -1,12 +1,20 @@
 /** The port of the transformer: bytes in, bytes out, nothing known of names, stores or the network. */
+import type { Traits } from '../model/entry.js'
 import type { Format, Kind } from '../model/media-type.js'
-import type { Recipe } from '../model/variant.js'
+import type { FullRecipe } from '../model/variant.js'
 
 /** What decoding told of an image. Sides in pixels as it is seen (orientation applied). */
 export interface Inspected {
   readonly width: number
   readonly height: number
-  readonly frames: number
+  readonly traits: Traits
+}
+
+/** Of an SVG nothing is known: it is not decoded. */
+export const SVG_INSPECTED: Inspected = {
+  width: 0,
+  height: 0,
+  traits: { frames: 1, alpha: true, lossless: true, isRevised: false },
 }
 
 /** A picture that was made. */
@@ -23,6 +31,7 @@ export interface DecodeLimits {
   readonly maxPixels: number
   /** Pixels of an AVIF, read or made: it costs many times what other formats do. */
   readonly maxAvifPixels: number
+  /** Frames of a rendition that moves. */
   readonly maxFrames: number
   readonly formats: readonly Format[]
 }
@@ -49,7 +58,7 @@ export interface Transformer {
    */
   inspect(bytes: Buffer, kind: Kind, about?: JobOptions): Promise<Inspected>
   /** Makes a rendition. @throws the same */
-  transform(bytes: Buffer, kind: Kind, recipe: Recipe, about?: JobOptions): Promise<Made>
+  transform(bytes: Buffer, kind: Kind, recipe: FullRecipe, about?: JobOptions): Promise<Made>
   load(): Load
   close(): Promise<void>
 }

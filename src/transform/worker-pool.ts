@@ -11,7 +11,14 @@ import { createRequire } from 'node:module'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { ArtworkError, errorFromCode } from '../model/errors.js'
 import { type Answer, GROWN, type Order } from './orders.js'
-import type { DecodeLimits, Inspected, JobOptions, Made, Transformer } from './transformer.js'
+import {
+  type DecodeLimits,
+  type Inspected,
+  type JobOptions,
+  type Made,
+  SVG_INSPECTED,
+  type Transformer,
+} from './transformer.js'
 
 /** How the pool works. */
 export interface PoolOptions extends DecodeLimits {
@@ -219,9 +226,7 @@ export function createWorkerPool(options: PoolOptions): Transformer {
 
   return {
     inspect: (bytes, kind, about) =>
-      kind === 'svg'
-        ? Promise.resolve({ width: 0, height: 0, frames: 1 })
-        : run<Inspected>('inspect', [bytes, kind], about),
+      kind === 'svg' ? Promise.resolve(SVG_INSPECTED) : run<Inspected>('inspect', [bytes, kind], about),
     transform: async (bytes, kind, recipe, about) => {
       const made = await run<Made>('transform', [bytes, kind, recipe], about)
       return { ...made, bytes: Buffer.from(made.bytes.buffer, made.bytes.byteOffset, made.bytes.byteLength) }

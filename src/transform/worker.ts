@@ -2,7 +2,7 @@
 import { setPriority } from 'node:os'
 import { asArtworkError } from '../model/errors.js'
 import type { Kind } from '../model/media-type.js'
-import type { Recipe } from '../model/variant.js'
+import type { FullRecipe } from '../model/variant.js'
 import { type Answer, GROWN, type Order } from './orders.js'
 import { hardenSharp, inspect, transform } from './pipeline.js'
 import type { DecodeLimits } from './transformer.js'
@@ -17,7 +17,7 @@ const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.
 
 const jobs = {
   inspect: (bytes: Uint8Array, kind: Kind, limits: DecodeLimits) => inspect(bufferOf(bytes), kind, limits),
-  transform: (bytes: Uint8Array, kind: Kind, recipe: Recipe, limits: DecodeLimits) =>
+  transform: (bytes: Uint8Array, kind: Kind, recipe: FullRecipe, limits: DecodeLimits) =>
     transform(bufferOf(bytes), kind, recipe, limits),
 }
 

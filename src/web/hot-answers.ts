@@ -4,7 +4,7 @@
  * `artwork.router` answered before is here, and only for as long as every name that it rests on stays as it is.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { modernFormats, negotiate } from '../model/accept.js'
+import { type Negotiation, negotiate } from '../model/accept.js'
 import type { Entry } from '../model/entry.js'
 import { passingHeaders, pictureHeaders, replyWithHeaders } from '../model/reply.js'
 import type { Settings } from '../options.js'
@@ -42,19 +42,19 @@ const MAX_ACCEPTS = 256
 /** Makes the table; it is empty, and stays so where answers are private or nothing is kept in memory. */
 export function createHotAnswers(settings: Settings, grounds: Grounds) {
   const answers = new Map<string, Hot>()
-  /** Of negotiated URLs: the type that stands for all that is not modern. */
-  const plainTypes = new Map<string, string>()
+  /** Of negotiated URLs: what their format is chosen by. */
+  const negotiations = new Map<string, Negotiation>()
   /** Which answers rest on a name or a digest. */
   const resting = new Map<string, Set<string>>()
   const choices = new Map<string, string>()
-  const modern = modernFormats(settings.transform.formats)
 
   /** The format that an Accept comes down to. Few texts make up most requests, so they are remembered. */
-  const choose = (accept: string | undefined, plainType: string): string => {
-    const text = `${plainType} ${accept ?? ''}`
+  const choose = (accept: string | undefined, negotiation: Negotiation): string => {
+    const { plainType, modern, fallback } = negotiation
+    const text = `${plainType} ${modern} ${fallback} ${accept ?? ''}`
     const known = choices.get(text)
     if (known !== undefined) return known
-    const format = negotiate(accept, plainType, modern)
+    const format = negotiate(accept, negotiation)
     const type = format === undefined ? plainType : `image/${format}`
     if (choices.size >= MAX_ACCEPTS) choices.clear()
     if (text.length < 512) choices.set(text, type)
@@ -76,7 +76,7 @@ export function createHotAnswers(settings: Settings, grounds: Grounds) {
   }
   const dropAll = (): void => {
     answers.clear()
-    plainTypes.clear()
+    negotiations.clear()
     resting.clear()
   }
   const dropOn = (ground: string): void => {
@@ -97,8 +97,8 @@ export function createHotAnswers(settings: Settings, grounds: Grounds) {
     return true
   }
   const find = (url: string, req: IncomingMessage): readonly [string, Hot] | undefined => {
-    const plainType = plainTypes.get(url)
-    const key = plainType === undefined ? url : `${url} ${choose(req.headers.accept, plainType)}`
+    const negotiation = negotiations.get(url)
+    const key = negotiation === undefined ? url : `${url} ${choose(req.headers.accept, negotiation)}`
     const hot = answers.get(key)
     return hot === undefined ? undefined : [key, hot]
   }
@@ -141,8 +141,8 @@ export function createHotAnswers(settings: Settings, grounds: Grounds) {
           break
         }
       if (negotiated !== undefined) {
-        if (plainTypes.size >= MAX_ANSWERS) dropAll()
-        plainTypes.set(url, negotiated.plainType)
+        if (negotiations.size >= MAX_ANSWERS) dropAll()
+        negotiations.set(url, negotiated.negotiation)
       }
       const hot: Hot = {
         shown,

@@ -60,7 +60,7 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Hot
     signedUntil: number | undefined,
   ): Shown => {
     const { cache = ENTITY } = images.admission.sourceOf(address.kind)
-    const { entry, original, plainType, asking, contentType: type } = image
+    const { entry, original, negotiation, asking, contentType: type } = image
     const { isInterim = false, isTransient = false } = image
     return {
       picture: { ...image, type, fileName: fileNameOf(address, image) },
@@ -68,7 +68,7 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Hot
         cache: isInterim ? INTERIM : policyFor(version, image.originalDigest, cache),
         isPrivate: settings.private,
         cors,
-        vary: plainType === undefined ? undefined : 'Accept',
+        vary: negotiation === undefined ? undefined : 'Accept',
         extra: tagFields(settings, entry, original),
       },
       entries: original === undefined || original === entry ? [entry] : [entry, original],
@@ -80,7 +80,7 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Hot
           freshUntil: freshUntil(original, settings.freshness),
         }),
       ...(signedUntil !== undefined && { signedUntil }),
-      ...(plainType !== undefined && { negotiated: { plainType, type } }),
+      ...(negotiation !== undefined && { negotiated: { negotiation, type } }),
       isHot: image.from === 'memory' && original !== undefined && !isInterim && !isTransient,
     }
   }

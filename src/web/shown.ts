@@ -1,5 +1,6 @@
 /** A picture as it is shown: what the routers decide of it, and the Reply that it comes to at a moment. */
 import type { Asking } from '../images/context.js'
+import type { Negotiation } from '../model/accept.js'
 import type { Entry } from '../model/entry.js'
 import {
   type Asked,
@@ -28,8 +29,8 @@ export interface Shown {
   readonly isTransient?: boolean
   /** Until when its signature holds. */
   readonly signedUntil?: number
-  /** Of a negotiated picture: the type that who asks for nothing modern gets, and the one that was chosen. */
-  readonly negotiated?: { readonly plainType: string; readonly type: string }
+  /** Of a negotiated picture: what its format was chosen by, and the type that was chosen. */
+  readonly negotiated?: { readonly negotiation: Negotiation; readonly type: string }
   /** Whether it came from memory, and is the answer that the next asker should have too. */
   readonly isHot: boolean
 }

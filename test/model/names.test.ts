@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { formatAddress, makeAddress, parseAddress, pathSegments } from '../../src/model/address.js'
 import { artworkPaths, entityIdText, readArtworkPath, slugOf } from '../../src/model/artwork-path.js'
+import { DEFAULT_EFFORT, DEFAULT_QUALITY, equalQuality } from '../../src/model/encoding.js'
 import { settleKinds } from '../../src/model/entity.js'
 import {
   formatVariant,
@@ -12,12 +13,13 @@ import {
   type Variant,
 } from '../../src/model/variant.js'
 
+const encoding = { quality: DEFAULT_QUALITY, effort: DEFAULT_EFFORT }
 const rules = {
   presets: {
     avatar: { width: 1000, height: 1000, fit: 'cover' as const, enlarge: true },
     card_small: { width: 320, quality: 80 },
   },
-  quality: 85,
+  encoding,
 }
 const kinds = settleKinds({})
 const kindNamed = (name: string) => {
@@ -72,7 +74,8 @@ describe('variants', () => {
     .filter(({ base, width, height }) => base !== 'box' || width !== undefined || height !== undefined)
     .map(({ base, width, height, cover, format, quality }) => {
       const box = base === 'box'
-      const usual = base === 'card_small' ? 80 : 85
+      const named = base === 'card_small' ? 80 : 85
+      const usual = format === 'avif' ? equalQuality(named, 'avif') : named
       return {
         base,
         ...(box && width !== undefined ? { width } : {}),
@@ -172,15 +175,18 @@ describe('variants', () => {
     )
   })
   test('the definition of a preset is in the recipe, and so is the version of the pipeline', () => {
-    const text = (width: number) =>
+    const text = (width: number, isRevised = false) =>
       recipeText(
-        recipeOf(parseVariant('a', { presets: { a: { width } }, quality: 85 }), {
+        recipeOf(parseVariant('a', { presets: { a: { width } }, encoding }), {
           presets: { a: { width } },
-          quality: 85,
+          encoding,
         }),
+        { kind: 'jpeg', isRevised },
+        encoding,
       )
     expect(text(100)).not.toBe(text(101))
     expect(text(100)).toBe('1:100x0:inside:same:85')
+    expect(text(100, true)).toBe('2:100x0:inside:same:85')
   })
   test.each(['w', 'q', 'original', 'webp', 'cover', 'Auto', 'a-b', '1a', ''])(
     'a preset may not be called %j',

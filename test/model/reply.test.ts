@@ -131,10 +131,13 @@ describe('Accept', () => {
     ['image/webp;q=0.1, image/jpeg', undefined],
     ['text/html', undefined],
     ['image/webp;q=nonsense', undefined],
-  ])('%j → %s', (header, format) => expect(negotiate(header, 'image/jpeg', ['webp'])).toBe(format))
+  ])('%j → %s', (header, format) =>
+    expect(negotiate(header, { plainType: 'image/jpeg', modern: ['webp'], fallback: 'jpeg' })).toBe(format),
+  )
   test('AVIF only to who asks for it, and where it is allowed', () => {
-    expect(negotiate('image/avif,image/webp', 'image/jpeg', ['avif', 'webp'])).toBe('avif')
-    expect(negotiate('image/webp,*/*', 'image/jpeg', ['avif', 'webp'])).toBe('webp')
+    const both = { plainType: 'image/jpeg', modern: ['avif', 'webp'], fallback: 'jpeg' } as const
+    expect(negotiate('image/avif,image/webp', both)).toBe('avif')
+    expect(negotiate('image/webp,*/*', both)).toBe('webp')
   })
 })
 

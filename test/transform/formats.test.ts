@@ -1,8 +1,9 @@
 import sharp, { type Sharp } from 'sharp'
 import { afterAll, describe, expect, test } from 'vitest'
+import { DEFAULT_EFFORT, DEFAULT_QUALITY } from '../../src/model/encoding.js'
 import type { Kind } from '../../src/model/media-type.js'
 import { sniff } from '../../src/model/media-type.js'
-import type { Recipe } from '../../src/model/variant.js'
+import { completeRecipe, type FullRecipe, type Recipe } from '../../src/model/variant.js'
 import { createInProcess } from '../../src/transform/in-process.js'
 import type { Transformer } from '../../src/transform/transformer.js'
 import { createWorkerPool } from '../../src/transform/worker-pool.js'
@@ -18,19 +19,16 @@ const bounds = { ...limits, concurrency: 2, queue: 64, timeout: 10_000, maxMemor
 const pool = createWorkerPool(bounds)
 afterAll(() => pool.close())
 
-const recipe = (changes: Partial<Recipe> = {}): Recipe => ({
-  fit: 'inside',
-  enlarge: false,
-  quality: 85,
-  ...changes,
-})
+const encoding = { quality: DEFAULT_QUALITY, effort: DEFAULT_EFFORT }
+const recipe = (source: Kind, changes: Partial<Recipe> = {}): FullRecipe =>
+  completeRecipe({ fit: 'inside', enlarge: false, quality: 85, ...changes }, source, encoding)
 const kindOf = (bytes: Buffer): Kind => {
   const kind = sniff(bytes)
   if (kind === undefined) throw new Error('not an image')
   return kind
 }
 const make = (bytes: Buffer, changes: Partial<Recipe>, by: Transformer = pool) =>
-  by.transform(bytes, kindOf(bytes), recipe(changes))
+  by.transform(bytes, kindOf(bytes), recipe(kindOf(bytes), changes))
 
 const expectQuarters = async (bytes: Buffer, slack = 14, colours: Quarters = QUARTERS) => {
   const seen = await quartersOf(bytes)
@@ -74,7 +72,11 @@ describe('JPEG', () => {
 
   test('the oriented size is what inspecting tells', async () => {
     const jpeg = await quarters(160, 120).withMetadata({ orientation: 6 }).jpeg().toBuffer()
-    expect(await pool.inspect(jpeg, 'jpeg')).toEqual({ width: 120, height: 160, frames: 1 })
+    expect(await pool.inspect(jpeg, 'jpeg')).toEqual({
+      width: 120,
+      height: 160,
+      traits: { frames: 1, alpha: false, lossless: false, isRevised: false },
+    })
   })
 
   test.each(['webp', 'jpeg', 'png'] as const)('CMYK comes out right in colour as %s', async (format) => {
@@ -272,7 +274,9 @@ describe('what is refused', () => {
         .toBuffer()
       const half = noise.subarray(0, noise.length / 2)
       await expect(pool.inspect(half, format)).rejects.toMatchObject({ status: 422, reason: 'invalid_image' })
-      await expect(pool.transform(half, format, recipe({ width: 50 }))).rejects.toMatchObject({ status: 422 })
+      await expect(pool.transform(half, format, recipe(format, { width: 50 }))).rejects.toMatchObject({
+        status: 422,
+      })
     },
   )
 
@@ -281,7 +285,9 @@ describe('what is refused', () => {
     expect(sniff(avif)).toBe('avif')
     await expect(pool.inspect(avif, 'avif')).rejects.toMatchObject({ status: 415 })
     const svg = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')
-    await expect(pool.transform(svg, 'svg', recipe({ width: 5 }))).rejects.toMatchObject({ status: 415 })
+    await expect(pool.transform(svg, 'svg', recipe('svg', { width: 5 }))).rejects.toMatchObject({
+      status: 415,
+    })
     // Bytes that say PNG to us and TIFF to nobody: the loader of anything else is closed in the child.
     const tiff = await quarters(40, 40).tiff().toBuffer()
     await expect(pool.inspect(tiff, 'png')).rejects.toMatchObject({ status: 422 })

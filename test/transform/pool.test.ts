@@ -38,8 +38,15 @@ const children = (of: number | undefined = process.pid): number[] =>
     .filter((name) => /^\d+$/.test(name) && Number(statOf(name)?.[1]) === of)
     .filter((name) => readFileSync(`/proc/${name}/cmdline`, 'utf8').includes('/transform/worker'))
     .map(Number)
-const slowRecipe = { width: 1500, fit: 'inside', enlarge: false, quality: 85, format: 'avif' } as const
-const quick = { width: 20, fit: 'inside', enlarge: false, quality: 85, format: 'webp' } as const
+const slowRecipe = {
+  width: 1500,
+  fit: 'inside',
+  enlarge: false,
+  quality: 85,
+  effort: 4,
+  format: 'avif',
+} as const
+const quick = { width: 20, fit: 'inside', enlarge: false, quality: 85, effort: 4, format: 'webp' } as const
 const large = () => quarters(1600, 1600).jpeg().toBuffer()
 
 describe('the pool', () => {
@@ -78,7 +85,14 @@ describe('the pool', () => {
   test('a child that grows over its bound ends with its job: 413', async () => {
     const one = pool({ maxMemory: 150 * 1024 ** 2 })
     const bytes = await quarters(7000, 7000).png().toBuffer()
-    const recipe = { width: 6900, fit: 'inside', enlarge: false, quality: 85, format: 'webp' } as const
+    const recipe = {
+      width: 6900,
+      fit: 'inside',
+      enlarge: false,
+      quality: 85,
+      effort: 4,
+      format: 'webp',
+    } as const
     await expect(one.transform(bytes, 'png', recipe)).rejects.toMatchObject({
       status: 413,
       reason: 'too_large',
