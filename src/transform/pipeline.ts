@@ -74,7 +74,11 @@ export async function transform(
       isMoving,
       pixels,
       isUnchanged:
-        isWhole && !source.isTurned && size.width === source.width && size.height === source.height,
+        isWhole &&
+        !source.isTurned &&
+        source.colour.by !== 'own' &&
+        size.width === source.width &&
+        size.height === source.height,
     },
     recipe,
   )

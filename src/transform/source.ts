@@ -4,7 +4,7 @@ import type { Traits } from '../model/entry.js'
 import { ArtworkError } from '../model/errors.js'
 import { type Format, isFormat, type Kind } from '../model/media-type.js'
 import { type Colour, colourOfAvif, colourOfPng } from './colour.js'
-import { readAvif } from './formats/avif.js'
+import { asStill, readAvif } from './formats/avif.js'
 import { readGif, withCanvas } from './formats/gif.js'
 import { isShowable, readJpeg, withEnd } from './formats/jpeg.js'
 import { readPng } from './formats/png.js'
@@ -85,7 +85,7 @@ const READERS: Readonly<Record<Format, (bytes: Buffer) => Facts>> = {
   avif: (bytes) => {
     const header = readAvif(bytes)
     const { frames, hasAlpha, depth } = header
-    return { frames, hasAlpha, isLossless: false, depth, colour: colourOfAvif(header) }
+    return { bytes: asStill(bytes), frames, hasAlpha, isLossless: false, depth, colour: colourOfAvif(header) }
   },
 }
 /** Formats whose moving pictures libvips decodes as such. */

@@ -169,13 +169,14 @@ function itemOf(avif: Buffer) {
  */
 export function avifCollection(pictures: readonly Buffer[], primary = 0): Buffer {
   const items = pictures.map(itemOf)
-  const boxes = items.flatMap((item) => item.boxes)
-  let property = 0
+  // Seven bits tell a property: those that are alike are one.
+  const boxes: Buffer[] = []
+  const placeOf = (property: Buffer): number => {
+    const known = boxes.findIndex((one) => one.equals(property))
+    return (known < 0 ? boxes.push(property) - 1 : known) + 1
+  }
   const associations = items.map((item, index) => {
-    const own = item.boxes.map(() => {
-      property += 1
-      return property
-    })
+    const own = item.boxes.map(placeOf)
     return Buffer.concat([u16(index + 1), Buffer.from([own.length, ...own])])
   })
   const make = (offset: number): Buffer => {

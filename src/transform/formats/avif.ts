@@ -17,6 +17,7 @@ export interface AvifHeader {
 
 interface Box {
   readonly type: string
+  readonly start: number
   readonly content: number
   readonly end: number
 }
@@ -30,7 +31,7 @@ function* boxesOf(bytes: Buffer, from: number, to: number): Generator<Box> {
     const content = at + (isLarge ? 16 : 8)
     if (length < content - at) return
     const end = Math.min(to, at + length)
-    yield { type, content, end }
+    yield { type, start: at, content, end }
     at = end
   }
 }
@@ -127,6 +128,22 @@ const UNKNOWN: AvifHeader = {
 }
 /** Types of items that say nothing of how the picture looks. */
 const METADATA_ITEMS = ['Exif', 'mime', 'uri ']
+
+const MAJOR_BRAND = 8
+
+/**
+ * A sequence as the still picture that its primary item is: libvips knows no sequences. Its brand is that of a still
+ * picture, and its tracks are free space.
+ */
+export function asStill(bytes: Buffer): Buffer {
+  if (!isSequence(bytes)) return bytes
+  const changed = Buffer.from(bytes)
+  if (bytes.toString('latin1', MAJOR_BRAND, MAJOR_BRAND + 4) === 'avis')
+    changed.write('avif', MAJOR_BRAND, 'latin1')
+  const moov = find(bytes, 'moov', 0, bytes.length)
+  if (moov !== undefined) changed.write('free', moov.start + 4, 'latin1')
+  return changed
+}
 
 /** Reads the boxes; what they do not tell is undefined. Damaged ones tell nothing: the decoder finds what is wrong. */
 export function readAvif(bytes: Buffer): AvifHeader {
