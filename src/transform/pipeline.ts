@@ -6,7 +6,7 @@
 import sharp, { type Sharp } from 'sharp'
 import { ArtworkError } from '../model/errors.js'
 import type { Format, Kind } from '../model/media-type.js'
-import { isMovingFormat, longestSide, outputSize } from '../model/output.js'
+import { isMovingFormat, outputSize } from '../model/output.js'
 import type { FullRecipe } from '../model/variant.js'
 import { type OwnColour, toSrgb } from './colour.js'
 import { encode } from './encode.js'
@@ -124,24 +124,11 @@ async function inSrgb(source: SourceImage, colour: OwnColour) {
   return { data: toSrgb({ data, channels, isWide, most }, colour), info: { width, height, channels } }
 }
 
-/** Meets the box. Nothing is enlarged unless the recipe says so: a cover of a small image is its largest crop of that shape. */
+/** Meets the box, to the pixel: a decoder that shrinks while it loads would round the sides in its own way. */
 function fitInto(image: Sharp, source: SourceImage, recipe: FullRecipe): Sharp {
-  const { width, height, fit, enlarge, format } = recipe
-  if (fit === 'cover' && width !== undefined && height !== undefined) {
-    const size = outputSize(source, recipe)
+  const size = outputSize(source, recipe)
+  if (recipe.fit === 'cover' && recipe.width !== undefined && recipe.height !== undefined)
     return image.resize({ ...size, fit: 'cover' })
-  }
-  const most = longestSide(format)
-  const isOverLong = Math.max(source.width, source.height) > most
-  const box = {
-    width: width ?? (isOverLong ? most : undefined),
-    height: height ?? (isOverLong ? most : undefined),
-  }
-  if (box.width === undefined && box.height === undefined) return image
-  return image.resize({ ...definedOnly(box), fit: 'inside', withoutEnlargement: !enlarge })
+  const isSame = size.width === source.width && size.height === source.height
+  return isSame ? image : image.resize({ ...size, fit: 'fill' })
 }
-
-const definedOnly = (box: { width: number | undefined; height: number | undefined }) => ({
-  ...(box.width === undefined ? {} : { width: box.width }),
-  ...(box.height === undefined ? {} : { height: box.height }),
-})

@@ -8,7 +8,7 @@ import { asStill, readAvif } from './formats/avif.js'
 import { readGif, withCanvas } from './formats/gif.js'
 import { isShowable, readJpeg, withEnd } from './formats/jpeg.js'
 import { readPng } from './formats/png.js'
-import { readWebp } from './formats/webp.js'
+import { readWebp, stripWebp } from './formats/webp.js'
 import type { DecodeLimits } from './transformer.js'
 
 /** The longest side of a picture that is decoded, pixels: longer ones cost memory out of proportion to their bytes. */
@@ -98,8 +98,11 @@ export async function readSource(original: Buffer, kind: Kind, limits: DecodeLim
   if (!isFormat(kind) || !limits.formats.includes(kind))
     throw new ArtworkError('unsupported', 'this image format is not allowed')
   const facts = READERS[kind](original)
-  const { bytes = original, frames, skipped = 0 } = facts
-  const metadata = await metadataOf(bytes, kind, skipped)
+  const { frames, skipped = 0 } = facts
+  const metadata = await metadataOf(facts.bytes ?? original, kind, skipped)
+  // A tag that does not count must not be there for an encoder that writes it on.
+  const isTagged = kind === 'webp' && (metadata.orientation ?? 1) > 1
+  const bytes = isTagged ? stripWebp(original) : (facts.bytes ?? original)
   const autoOrient = ORIENTED.has(kind)
   const { width, height } = autoOrient
     ? metadata.autoOrient
