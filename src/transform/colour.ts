@@ -80,7 +80,8 @@ const power =
   (exponent: number): Curve =>
   (v) =>
     v ** exponent
-const bt709: Curve = (v) => (v < 0.081 ? v / 4.5 : ((v + 0.099) / 1.099) ** (1 / 0.45))
+/** The display that a camera's curve is meant for (ITU-R BT.1886): browsers show PNGs of BT.709 and its kin so. */
+const bt1886 = power(2.4)
 const smpte240: Curve = (v) => (v < 0.0913 ? v / 4 : ((v + 0.1115) / 1.1115) ** (1 / 0.45))
 /** Luminance that is shown as white, cd/m² (BT.2408 §2.1). */
 const WHITE = 203
@@ -104,16 +105,16 @@ const PQ_TRANSFER = 16
 const HLG_TRANSFER = 18
 /** ITU-T H.273, table 3; what is not in it is taken for sRGB's. */
 const TRANSFERS: Readonly<Record<number, Curve>> = {
-  1: bt709,
+  1: bt1886,
   4: power(2.2),
   5: power(2.8),
-  6: bt709,
+  6: bt1886,
   7: smpte240,
   8: (v) => v,
-  11: bt709,
+  11: bt1886,
   [SRGB_TRANSFER]: srgbToLinear,
-  14: bt709,
-  15: bt709,
+  14: bt1886,
+  15: bt1886,
   [PQ_TRANSFER]: pq,
   17: (v) => (v ** 2.6 * 52.37) / 48,
   [HLG_TRANSFER]: hlg,

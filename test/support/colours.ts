@@ -36,7 +36,8 @@ const power =
     value ** exponent
 const fromSrgb: Curve = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
 const toSrgb: Curve = (v) => (v <= 0.0031308 ? 12.92 * v : 1.055 * v ** (1 / 2.4) - 0.055)
-const bt709: Curve = (v) => (v < 0.081 ? v / 4.5 : ((v + 0.099) / 1.099) ** (1 / 0.45))
+/** What a camera's curve is shown with (ITU-R BT.1886). */
+const bt1886 = power(2.4)
 
 /** Linear Display P3, Adobe RGB and BT.2020 to linear sRGB, as they are published (CSS Color 4 §18; W3C's sample code). */
 const MATRICES = {
@@ -107,7 +108,7 @@ const MEANINGS: readonly Meaning[] = [
   },
   { name: 'cICP of P3', chunks: [colourChunk.cICP(12, 13)], curve: fromSrgb, matrix: 'p3' },
   { name: 'cICP of linear light', chunks: [colourChunk.cICP(1, 8)], curve: power(1) },
-  { name: 'cICP of BT.2020', chunks: [colourChunk.cICP(9, 14)], curve: bt709, matrix: 'rec2020' },
+  { name: 'cICP of BT.2020', chunks: [colourChunk.cICP(9, 14)], curve: bt1886, matrix: 'rec2020' },
   {
     name: 'cICP of sRGB before iCCP of P3',
     chunks: [colourChunk.cICP(1, 13), colourChunk.iCCP(rgbProfile(ICC_PRIMARIES.p3))],
