@@ -159,7 +159,7 @@ describe('GIF, frame by frame', () => {
       { left: 1500, top: 100, width: 400, height: 100, draw: only(1) },
     ]),
     'a still GIF in a corner': handmadeGif({ width: 640, height: 480 }, palette, [
-      { left: 300, top: 200, width: 100, height: 100, draw: only(1) },
+      { left: 280, top: 200, width: 140, height: 100, draw: only(1) },
     ]),
     'frames beyond the screen': handmadeGif(screen, palette, [
       full(1),

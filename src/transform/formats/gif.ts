@@ -106,20 +106,29 @@ function parse(bytes: Buffer): Gif {
 const covers = (frame: GifFrame, { width, height }: Pick<Gif, 'width' | 'height'>): boolean =>
   frame.left === 0 && frame.top === 0 && frame.width >= width && frame.height >= height
 
+/** Whether at some time a part of the screen has nothing on it: no frame came there, or the last one was taken away. */
+function showsClear(gif: Gif): boolean {
+  let isFilled = false
+  for (const frame of gif.frames) {
+    if (!isFilled && !covers(frame, gif)) return true
+    if (frame.disposal === 2) isFilled = false
+    else if (frame.disposal < 2) isFilled = true
+  }
+  return false
+}
+
 /** Reads the blocks. */
 export function readGif(bytes: Buffer): GifHeader {
   const gif = parse(bytes)
   const { width, height, frames } = gif
   const [first] = frames
-  const isCovered = first !== undefined && covers(first, gif)
-  const clears = frames.slice(0, -1).some(({ disposal }) => disposal === 2)
-  const isTransparent = frames.some((frame) => frame.isTransparent)
+  const isOpen = showsClear(gif)
   return {
     width: width || (first?.width ?? 0),
     height: height || (first?.height ?? 0),
     frames: Math.max(1, frames.length),
-    hasAlpha: !isCovered || clears || isTransparent,
-    needsCanvas: width > 0 && height > 0 && frames.length > 0 && (!isCovered || clears),
+    hasAlpha: isOpen || frames.some((frame) => frame.isTransparent),
+    needsCanvas: width > 0 && height > 0 && isOpen,
   }
 }
 
