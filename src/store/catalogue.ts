@@ -70,6 +70,8 @@ export interface CatalogueParts {
    */
   readonly unlink: (digest: string) => boolean
   readonly now: () => number
+  /** Told of a file that was put aside. */
+  readonly tell?: (message: string) => void
 }
 
 interface FailureRow extends Omit<Failure, 'about'> {
@@ -92,8 +94,8 @@ const COUNTED = ['original', 'rendition', 'artwork'] as const satisfies readonly
  * Opens (or makes) a catalogue.
  * @param damaged the inode of a file that was found damaged, and is to be replaced
  */
-export function openCatalogue(file: string, { unlink, now }: CatalogueParts, damaged?: number) {
-  const { db, inode } = openDatabase(file, damaged)
+export function openCatalogue(file: string, { unlink, now, tell }: CatalogueParts, damaged?: number) {
+  const { db, inode } = openDatabase(file, damaged, undefined, tell)
   const sql = keep({
     get: db.prepare<[string], Row>('SELECT * FROM names WHERE name = ?'),
     put: db.prepare(`INSERT INTO names (${WRITTEN.join(', ')}, dependents)

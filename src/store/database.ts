@@ -191,17 +191,20 @@ function openOnce(file: string, shape: Shape): Database.Database {
 }
 
 /** Puts a file of an unknown schema aside, under a name that says so: it may hold what somebody wants back. */
-function putAside(file: string, found: number): void {
-  for (const suffix of ['', '-wal', '-shm']) {
-    const aside = `${file}.schema-${found}${suffix}`
-    if (existsSync(file + suffix)) renameSync(file + suffix, aside)
-  }
+function putAside(file: string, found: number): string {
+  const free = ['', ...Array.from({ length: 99 }, (_, index) => `.${index + 1}`)]
+  const name = free.map((more) => `${file}.schema-${found}${more}`).find((one) => !existsSync(one))
+  if (name === undefined) throw new Error(`${file} has been put aside a hundred times`)
+  for (const suffix of ['', '-wal', '-shm'])
+    if (existsSync(file + suffix)) renameSync(file + suffix, name + suffix)
+  return name
 }
 
 /**
  * Opens the database file. One of an earlier schema is brought on; one that is damaged is replaced; one of an unknown
  * earlier schema is put aside.
  * @param damaged the inode of a file that was found damaged: it is replaced, if it is still there
+ * @param tell told of what was put aside
  * @throws NewerSchema for a file of a later version, which is left alone; else what SQLite throws when the file cannot
  * be used, though it may be sound
  */
@@ -209,6 +212,7 @@ export function openDatabase(
   file: string,
   damaged?: number,
   shape: Shape = CATALOGUE,
+  tell: (message: string) => void = () => {},
 ): { db: Database.Database; inode: number | undefined } {
   const opened = () => ({ db: openOnce(file, shape), inode: inodeOf(file) })
   return alone(file, () => {
@@ -220,7 +224,10 @@ export function openDatabase(
         const isPassing = PASSING.some((start) => codeOf(error).startsWith(start))
         const isUnknown = error instanceof UnknownSchema
         if (attempt >= TRIES || !(isPassing || isUnknown || isDamage(error))) throw error
-        if (isUnknown) putAside(file, error.found)
+        if (isUnknown)
+          tell(
+            `${file} has the unknown schema ${error.found}: it was put aside as ${putAside(file, error.found)}`,
+          )
         else if (!isPassing) removeDatabase(file)
       }
     }

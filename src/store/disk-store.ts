@@ -50,7 +50,8 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
   await access(directory, constants.W_OK)
   const presence = enter(join(directory, `processes-${LAYOUT}`))
   const bytes = createBytes(contents, presence.id)
-  const parts = { unlink: bytes.unlink, now }
+  const tell = (message: string): void => logger.warn({}, `artwork catalogue: ${message}`)
+  const parts = { unlink: bytes.unlink, now, tell }
   const open = (damaged?: number) => {
     mkdirSync(contents, { recursive: true })
     let opened: Catalogue

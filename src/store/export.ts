@@ -111,7 +111,9 @@ export function createExporter({ store, directory, logger }: ExportParts) {
       opened = statements(db, undefined)
     } else {
       mkdirSync(directory, { recursive: true })
-      const { db, inode } = openDatabase(file, undefined, SHAPE)
+      const { db, inode } = openDatabase(file, undefined, SHAPE, (message) =>
+        logger.warn({}, `artwork export: ${message}`),
+      )
       opened = statements(db, inode)
     }
     return opened

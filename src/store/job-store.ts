@@ -75,7 +75,9 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
     try {
       mkdirSync(directory, { recursive: true })
       presence ??= enter(join(directory, 'workers'))
-      const opened = openDatabase(file, damaged, SHAPE)
+      const opened = openDatabase(file, damaged, SHAPE, (message) =>
+        logger.warn({}, `artwork jobs: ${message}`),
+      )
       inode = opened.inode
       return statements(opened.db)
     } catch (error) {

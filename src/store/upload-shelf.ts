@@ -183,7 +183,9 @@ export function createUploadShelf({ directory, owns, logger, now, onChange }: Sh
 
   const start = (damaged?: number): void => {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
-    const { db, inode } = openDatabase(file, damaged, SHAPE)
+    const { db, inode } = openDatabase(file, damaged, SHAPE, (message) =>
+      logger.warn({}, `artwork uploads: ${message}`),
+    )
     const sql = statements(db, files)
     open = { sql, inode, seen: sql.last.get()?.seq ?? 0 }
     tidied = tidied.then(tidy).catch((error) => {

@@ -317,33 +317,35 @@ export function toSrgb({ data, channels, isWide, most }: Samples, colour: OwnCol
     Math.round(linearToSrgb(step / STEPS) * 255),
   )
   const code = (light: number): number =>
-    encoded[light <= 0 ? 0 : light >= 1 ? STEPS : Math.round(light * STEPS)] ?? 0
+    encoded[light <= 0 ? 0 : light >= 1 ? STEPS : (light * STEPS + 0.5) | 0] ?? 0
   const input = isWide ? wide(data) : data
   const output = Buffer.from(data.buffer, data.byteOffset, input.length)
-  const alphaDivisor = isWide ? most / 255 : 1
+  const divisor = isWide ? most / 255 : 1
+  const alphaOf = (sample: number): number => Math.min(255, Math.round(sample / divisor))
   const { matrix, luminance } = colour
   const hasAlpha = channels === 4
-  const toPixel = luminance === undefined ? identity : systemGamma(luminance)
   if (matrix === undefined && luminance === undefined) {
     const table = Uint8Array.from(linear, code)
     for (let at = 0; at < input.length; at += 1) {
       const sample = input[at] ?? 0
-      output[at] =
-        hasAlpha && at % 4 === 3 ? Math.min(255, Math.round(sample / alphaDivisor)) : (table[sample] ?? 0)
+      output[at] = hasAlpha && at % 4 === 3 ? alphaOf(sample) : (table[sample] ?? 0)
     }
     return output
   }
   const [m0 = 1, m1 = 0, m2 = 0, m3 = 0, m4 = 1, m5 = 0, m6 = 0, m7 = 0, m8 = 1] = matrix ?? []
+  const gainOf = luminance === undefined ? undefined : systemGamma(luminance)
   for (let at = 0; at + 2 < input.length; at += channels) {
-    const r0 = linear[input[at] ?? 0] ?? 0
-    const g0 = linear[input[at + 1] ?? 0] ?? 0
-    const b0 = linear[input[at + 2] ?? 0] ?? 0
-    const gain = toPixel(r0, g0, b0)
-    const [r, g, b] = [r0 * gain, g0 * gain, b0 * gain]
-    const alpha = hasAlpha ? Math.min(255, Math.round((input[at + 3] ?? 0) / alphaDivisor)) : 0
-    output[at] = code(m0 * r + m1 * g + m2 * b)
-    output[at + 1] = code(m3 * r + m4 * g + m5 * b)
-    output[at + 2] = code(m6 * r + m7 * g + m8 * b)
+    const red = input[at] ?? 0
+    const green = input[at + 1] ?? 0
+    const blue = input[at + 2] ?? 0
+    const alpha = hasAlpha ? alphaOf(input[at + 3] ?? 0) : 0
+    const r = linear[red] ?? 0
+    const g = linear[green] ?? 0
+    const b = linear[blue] ?? 0
+    const gain = gainOf === undefined ? 1 : gainOf(r, g, b)
+    output[at] = code((m0 * r + m1 * g + m2 * b) * gain)
+    output[at + 1] = code((m3 * r + m4 * g + m5 * b) * gain)
+    output[at + 2] = code((m6 * r + m7 * g + m8 * b) * gain)
     if (hasAlpha) output[at + 3] = alpha
   }
   return output
@@ -355,7 +357,6 @@ const wide = (data: Buffer): Uint16Array => {
 }
 
 type Gain = (r: number, g: number, b: number) => number
-const identity: Gain = () => 1
 /** HLG's opto-optical transfer function: light of the scene to that of the display, in shares of white. */
 const systemGamma = ([red, green, blue]: readonly [number, number, number]): Gain => {
   const gains = Float32Array.from({ length: STEPS + 1 }, (_, step) =>

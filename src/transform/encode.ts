@@ -1,6 +1,6 @@
 /** Pixels as a file: each format with what it can hold, what it may cost, and no larger than the picture deserves. */
 import type { Sharp } from 'sharp'
-import { type EncodeJob, effortFor } from '../model/encode-budget.js'
+import { type EncodeJob, effortFor, MOST_WORK, workOf } from '../model/encode-budget.js'
 import { ArtworkError } from '../model/errors.js'
 import type { Format } from '../model/media-type.js'
 import type { FullRecipe } from '../model/variant.js'
@@ -36,6 +36,9 @@ interface Choice {
   readonly isLossless?: boolean
 }
 
+/** Pixels from which on a PNG is deflated with less effort. */
+const LARGE = 16e6
+
 const tooLarge = (): ArtworkError =>
   new ArtworkError('too_large', 'the image has too many pixels for this format')
 
@@ -57,11 +60,16 @@ export async function encode(ready: Ready, recipe: FullRecipe): Promise<Encoded>
 /** For a picture that came out larger than the whole original: what its own kind of encoding would be. */
 function otherChoice({ source, pixels, isMoving }: Ready, recipe: FullRecipe): Choice | undefined {
   const { format, quality, effort = 0 } = recipe
-  if (format === 'webp' && source.traits.lossless) {
-    const job = { format, pixels, frames: isMoving ? source.frames : 1, isLossless: true }
-    return effortFor(job, effort) === undefined ? undefined : { quality, isLossless: true }
-  }
+  const frames = isMoving ? source.frames : 1
+  const isLossless = format === 'webp' && source.traits.lossless
   if (format !== 'webp' && format !== 'jpeg') return undefined
+  const first: EncodeJob = { format, pixels, frames }
+  const second: EncodeJob = { ...first, isLossless }
+  // Both have to be done in the time of one.
+  const spent = workOf(first, effortFor(first, effort) ?? 0)
+  const wanted = workOf(second, effortFor(second, effort) ?? 0)
+  if (spent + wanted > MOST_WORK) return undefined
+  if (isLossless) return { quality, isLossless }
   // More quality than the source has is bytes for its own faults.
   const lower = source.quality ?? (source.format === 'webp' ? quality - 15 : quality)
   return lower < quality ? { quality: Math.max(lower, 1) } : undefined
@@ -84,7 +92,11 @@ async function encodeAs(ready: Ready, recipe: FullRecipe, choice: Choice): Promi
       case 'jpeg':
         return image.flatten({ background: '#ffffff' }).jpeg({ quality: choice.quality, progressive: true })
       case 'png':
-        return image.png(isPalette ? { palette: true, effort, compressionLevel: 9 } : { compressionLevel: 9 })
+        return image.png(
+          isPalette
+            ? { palette: true, effort, compressionLevel: 9 }
+            : { compressionLevel: pixels > LARGE ? 4 : 9 },
+        )
       case 'gif':
         return image.gif({ effort, ...timing })
       case 'webp':

@@ -1,5 +1,6 @@
 /** The benches: `npm run bench`, or `npm run bench NAME`. The only place for timings; ratios hold, seconds do not. */
 import { benchFilters } from './filters.js'
+import { benchHard } from './hard.js'
 import { benchHit } from './hit.js'
 import { benchLoad, benchSoak } from './load.js'
 import { benchManage } from './manage.js'
@@ -8,6 +9,7 @@ import { benchStore } from './store.js'
 
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   filters: benchFilters,
+  hard: benchHard,
   hit: benchHit,
   load: benchLoad,
   manage: benchManage,
