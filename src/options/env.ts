@@ -113,10 +113,13 @@ const nameOf = (path: Path): string =>
 
 /** Options that take a word or a flag. */
 const EITHER = new Set(['cors', 'cacheTags'])
+/** Options that take a number, or one for each format as JSON. */
+const PER_FORMAT = new Set(['transform.quality', 'transform.effort'])
 
 /** How a text is read for an option whose default is this. */
 function reader(sample: unknown, path: string): Read {
   if (EITHER.has(path)) return (text) => (/^(?:true|false)$/i.test(text) ? flag(text) : text)
+  if (PER_FORMAT.has(path)) return (text) => (/^\d+$/.test(text) ? Number(text) : json(text))
   if (typeof sample === 'boolean') return flag
   if (typeof sample === 'number') return numberOrText
   if (Array.isArray(sample)) {
@@ -132,7 +135,11 @@ function optionVariables(): readonly Variable[] {
   const walk = (value: unknown, path: Path): void => {
     if (NO_TEXT.has(path.join('.'))) return
     const isGroup =
-      typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length > 0
+      typeof value === 'object' &&
+      value !== null &&
+      !Array.isArray(value) &&
+      !PER_FORMAT.has(path.join('.')) &&
+      Object.keys(value).length > 0
     if (isGroup) for (const [key, inner] of Object.entries(value)) walk(inner, [...path, key])
     else if (typeof value !== 'function')
       found.push({
