@@ -4,6 +4,7 @@ import { benchHard } from './hard.js'
 import { benchHit } from './hit.js'
 import { benchLoad, benchSoak } from './load.js'
 import { benchManage } from './manage.js'
+import { benchQuality } from './quality.js'
 import { benchStart } from './start.js'
 import { benchStore } from './store.js'
 
@@ -13,6 +14,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   hit: benchHit,
   load: benchLoad,
   manage: benchManage,
+  quality: benchQuality,
   soak: benchSoak,
   start: benchStart,
   store: benchStore,
