@@ -92,14 +92,25 @@ command('cleanup', 'Remove what was not used for long, orphans and damaged copie
 ])
   .option('--dry-run', 'remove nothing, and say the same')
   .option('--max-age-days <number>', 'days without use (90)', number)
-  .action(({ dryRun, maxAgeDays, ...options }: Common & { dryRun?: boolean; maxAgeDays?: number }) =>
-    ends(
-      runJob(
-        'cleanup',
-        { ...(dryRun && { dryRun }), ...(maxAgeDays !== undefined && { maxAgeDays }) },
-        options,
+  .option('--force', 'also the pictures of a kind of which no entity is left')
+  .action(
+    ({
+      dryRun,
+      maxAgeDays,
+      force,
+      ...options
+    }: Common & { dryRun?: boolean; maxAgeDays?: number; force?: boolean }) =>
+      ends(
+        runJob(
+          'cleanup',
+          {
+            ...(dryRun && { dryRun }),
+            ...(force && { force }),
+            ...(maxAgeDays !== undefined && { maxAgeDays }),
+          },
+          options,
+        ),
       ),
-    ),
   )
 command('verify', 'Read everything that is kept against its digest, and mend what is found', [
   'verify',

@@ -151,7 +151,7 @@ export function createArtworks(
     for (const one of artworkPaths(kind, entityId, params)) await store.recall(artworkName(one))
     const path = pathFor(kind, entityId, params)
     const before = store.find(artworkName(path))
-    if (!force && before?.held && before.sourceUrl === sourceUrl && (await store.read(before)) !== undefined)
+    if (!force && before?.held && before.sourceUrl === sourceUrl && (await store.check(before)) === 'whole')
       return report(
         'cached',
         path,

@@ -1,7 +1,10 @@
 /** Cleaning up: what was not used, whose entity is gone, or whose bytes are bad. Pages through names, never all at once. */
 import { setImmediate as breathe } from 'node:timers/promises'
-import type { Entry } from '../model/entry.js'
+import { artworkName, type Entry } from '../model/entry.js'
+import { entitiesIn, existingOf } from '../model/repository.js'
+import { readSubject } from '../model/subject.js'
 import type { Context } from './context.js'
+import { pathOfPrinted } from './printed.js'
 
 /** What to remove. */
 export interface OptimizeOptions {
@@ -9,6 +12,8 @@ export interface OptimizeOptions {
   readonly maxAgeDays?: number
   /** Remove nothing, report the same numbers. @default false */
   readonly dryRun?: boolean
+  /** Remove the pictures of a kind of entity also where all of them, over twenty, are said to be gone. @default false */
+  readonly force?: boolean
 }
 
 /** What was (or would be) removed. `freedBytes` counts each content once. */
@@ -19,6 +24,8 @@ export interface OptimizeResult {
   readonly expired: number
   readonly orphaned: number
   readonly corrupt: number
+  /** Pictures of kinds that were said to be gone altogether: they were kept, and go in a run with `force`. */
+  readonly unconfirmed?: Readonly<Record<string, number>>
 }
 
 /** Why something goes. */
@@ -34,6 +41,8 @@ export interface OptimizeWatch {
 
 const DAY = 86_400_000
 const PAGE = 200
+/** A kind of which more pictures than this are said to be gone at once, all that there are, waits for a confirmed run. */
+const MOST_UNCONFIRMED = 20
 
 /** Removes what is not needed any more; an original stays while something that was made from it is kept. */
 export async function optimize(
@@ -41,7 +50,7 @@ export async function optimize(
   options: OptimizeOptions = {},
   { signal, onProgress, onGoing }: OptimizeWatch = {},
 ): Promise<OptimizeResult> {
-  const { maxAgeDays = 90, dryRun = false } = options
+  const { maxAgeDays = 90, dryRun = false, force = false } = options
   const { settings, store } = context
   const now = settings.now()
   const count = { expired: 0, orphaned: 0, corrupt: 0, kept: 0 }
@@ -51,23 +60,15 @@ export async function optimize(
   let seen = 0
   const contents = new Map<string, { size: number; kept: boolean }>()
 
-  let { badCopies } = store.stats()
-  /** Whether what could not be read was damaged: what was evicted or replaced since it was listed was not. */
-  const isDamage = (): boolean => {
-    const before = badCopies
-    badCopies = store.stats().badCopies
-    return badCopies > before
-  }
-  const judge = async (entry: Entry, orphans: ReadonlySet<string>): Promise<Verdict | 'kept'> => {
-    if (orphans.has(entry.name)) return 'orphaned'
-    if (entry.held && (await store.read(entry)) === undefined && isDamage()) return 'corrupt'
+  const judge = async (entry: Entry): Promise<Verdict | 'kept'> => {
+    if (entry.held && (await store.check(entry, { isDryRun: dryRun })) === 'damaged') return 'corrupt'
     const unused = now - (store.lastUsed(entry.name) ?? entry.storedAt) > maxAgeDays * DAY
     return unused ? 'expired' : 'kept'
   }
   const note = (entry: Entry, verdict: Verdict | 'kept'): void => {
     count[verdict] += 1
     if (verdict !== 'kept') onGoing?.(entry.name, verdict)
-    // Reading gave a damaged copy up already; the name of an artwork stays, so that it heals.
+    // A damaged copy was given up when it was found; the name of an artwork stays, so that it heals.
     if (verdict === 'expired' || verdict === 'orphaned') going.add(entry.name)
     const known = contents.get(entry.digest)
     contents.set(entry.digest, { size: entry.size, kept: (known?.kept ?? false) || verdict === 'kept' })
@@ -82,11 +83,13 @@ export async function optimize(
       after = last.name
     }
   }
+  const orphans = createOrphans(context, force)
   for (let after: string | undefined; ; ) {
     const page = store.select({ limit: PAGE, ...(after === undefined ? {} : { after }) })
-    const orphans = await findOrphans(context, page)
+    const suspected = await orphans.suspect(page)
     for (const entry of page) {
-      const verdict = await judge(entry, orphans)
+      if (suspected.has(entry.name)) continue
+      const verdict = await judge(entry)
       // Whether something needs an original is known when all has been judged.
       if (verdict === 'expired' && entry.role === 'original') idle.push(entry)
       else note(entry, verdict)
@@ -98,6 +101,9 @@ export async function optimize(
     after = last.name
     await breathe()
   }
+  const { gone, spared, unconfirmed } = await orphans.decide(signal)
+  for (const entry of gone) note(entry, 'orphaned')
+  for (const entry of spared) note(entry, await judge(entry))
   let judged = 0
   for (const entry of idle) {
     if (signal?.aborted) break
@@ -111,28 +117,105 @@ export async function optimize(
       await store.remove(name)
     }
   const freedBytes = [...contents.values()].reduce((sum, { size, kept }) => sum + (kept ? 0 : size), 0)
-  return { removed: going.size + count.corrupt, freedBytes, ...count }
+  const held = Object.keys(unconfirmed).length > 0 ? { unconfirmed } : {}
+  return { removed: going.size + count.corrupt, freedBytes, ...count, ...held }
 }
 
-/** The artwork of a page whose entities are gone, asked of the repository kind by kind; where it fails, none is. */
-async function findOrphans({ settings }: Context, page: readonly Entry[]): Promise<ReadonlySet<string>> {
-  const { repository, logger } = settings
-  const owned = page.filter((entry) => entry.role === 'artwork' && entry.ownerKind !== undefined)
-  const orphans = new Set<string>()
-  if (repository?.exists === undefined) return orphans
-  for (const kind of new Set(owned.map((entry) => entry.ownerKind ?? ''))) {
-    const entries = owned.filter((entry) => entry.ownerKind === kind)
+/**
+ * Pictures whose entities are gone, by what the app says. An answer that is wrong, or none, takes nothing away; neither
+ * does one by which a whole kind is gone, unless that is confirmed. What a record names by its path is alive, whosever
+ * it was taken for.
+ */
+function createOrphans({ settings }: Context, isConfirmed: boolean) {
+  const { repository, logger, kinds } = settings
+  const owned = new Map<string, number>()
+  const suspects = new Map<string, Map<string, Entry>>()
+
+  /** What of a page is not said to exist. */
+  const suspect = async (page: readonly Entry[]): Promise<ReadonlySet<string>> => {
+    const found = new Set<string>()
+    if (repository?.exists === undefined) return found
+    const byKind = new Map<string, Entry[]>()
+    for (const entry of page)
+      if (entry.role === 'artwork' && entry.ownerKind !== undefined && entry.ownerId !== undefined)
+        byKind.set(entry.ownerKind, [...(byKind.get(entry.ownerKind) ?? []), entry])
+    for (const [kind, entries] of byKind) {
+      owned.set(kind, (owned.get(kind) ?? 0) + entries.length)
+      try {
+        const ids = [...new Set(entries.map((entry) => entry.ownerId ?? ''))]
+        const living = existingOf(await repository.exists(kind, ids), ids)
+        const missing = suspects.get(kind) ?? new Map<string, Entry>()
+        suspects.set(kind, missing)
+        for (const entry of entries)
+          if (!living.has(entry.ownerId ?? '')) {
+            missing.set(entry.name, entry)
+            found.add(entry.name)
+          }
+      } catch (error) {
+        logger.warn({ err: error, kind }, 'artwork: the repository could not be asked for orphans')
+      }
+    }
+    return found
+  }
+  /** Takes those out that a record names, or is named by. Answers whether the records could be gone through. */
+  const spareNamed = async (
+    kind: string,
+    missing: Map<string, Entry>,
+    spared: Entry[],
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> => {
+    const spare = (path: string | undefined): void => {
+      const entry = path === undefined ? undefined : missing.get(artworkName(path))
+      if (entry === undefined) return
+      missing.delete(entry.name)
+      spared.push(entry)
+    }
     try {
-      const living = await repository.exists(
-        kind,
-        entries.map((entry) => entry.ownerId ?? ''),
-      )
-      for (const entry of entries) if (!living.has(entry.ownerId ?? '')) orphans.add(entry.name)
+      for await (const some of entitiesIn(repository, kind)) {
+        for (const entity of some) {
+          const { localPath } = readSubject(entity, kind, kinds)
+          spare(localPath === undefined ? undefined : pathOfPrinted(settings.urls, localPath))
+        }
+        if (signal?.aborted) return false
+        await breathe()
+      }
+      return true
     } catch (error) {
-      logger.warn({ err: error }, 'artwork: the repository could not be asked for orphans')
+      logger.warn({ err: error, kind }, 'artwork: the repository could not be asked whose pictures there are')
+      return false
     }
   }
-  return orphans
+  return {
+    suspect,
+    /** What goes, and what was suspected and stays. */
+    decide: async (signal?: AbortSignal) => {
+      const gone: Entry[] = []
+      const spared: Entry[] = []
+      const unconfirmed: Record<string, number> = {}
+      for (const [kind, missing] of suspects) {
+        if (missing.size === 0) continue
+        const isListed = repository?.list !== undefined
+        const isSure = isListed ? await spareNamed(kind, missing, spared, signal) : true
+        for (const entry of missing.values()) {
+          // Whose picture an imported file is was told by its path, unless the records could be gone through.
+          const isGuess = entry.recipe === undefined && entry.original === undefined
+          if (isSure && (isListed || !isGuess)) continue
+          missing.delete(entry.name)
+          spared.push(entry)
+        }
+        const { size } = missing
+        if (size > MOST_UNCONFIRMED && size === owned.get(kind) && !isConfirmed) {
+          unconfirmed[kind] = size
+          spared.push(...missing.values())
+          logger.warn(
+            { kind, pictures: size },
+            'artwork: by the repository, every entity of a kind is gone: their pictures stay until a run with force',
+          )
+        } else gone.push(...missing.values())
+      }
+      return { gone, spared, unconfirmed }
+    },
+  }
 }
 
 /**

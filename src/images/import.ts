@@ -14,11 +14,13 @@ import type { EntityKind } from '../model/entity.js'
 import { artworkName, imageName } from '../model/entry.js'
 import { ArtworkError, asArtworkError } from '../model/errors.js'
 import { formatOfExtension } from '../model/media-type.js'
+import { entitiesIn } from '../model/repository.js'
 import { readSubject } from '../model/subject.js'
 import { HIDDEN, MANIFEST } from '../store/export.js'
 import type { Admission } from './admission.js'
 import type { Context } from './context.js'
 import { examine } from './examine.js'
+import { pathOfPrinted } from './printed.js'
 
 /** How to take files in. */
 export interface ImportOptions {
@@ -195,24 +197,21 @@ async function findOwners(
   if (repository?.list === undefined) return owners
   let seen = 0
   try {
-    for (const kind of kinds.values()) {
-      const cursors = new Set<string>()
-      for (let cursor: string | undefined; ; await breathe()) {
-        const page = await repository.list(kind.kind, cursor)
-        for (const entity of page.entities) {
+    for (const kind of kinds.values())
+      for await (const some of entitiesIn(repository, kind.kind)) {
+        for (const entity of some) {
           seen += 1
-          const { id, sourceUrl, params } = readSubject(entity, kind.kind, kinds)
+          const { id, sourceUrl, params, localPath } = readSubject(entity, kind.kind, kinds)
           if (id === undefined) continue
-          for (const path of pathsOf(kind, id, params))
+          // A record that names the file says whose it is, whatever the path looks like.
+          const named = localPath === undefined ? undefined : pathOfPrinted(settings.urls, localPath)
+          for (const path of [...pathsOf(kind, id, params), ...(named === undefined ? [] : [named])])
             if (wanted.has(path) && !isListed.has(path))
               owners.set(path, { kind: kind.kind, id: String(id), sourceUrl })
         }
         if (signal?.aborted || seen > MOST_ENTITIES) return owners
-        if (page.next === undefined || page.next === '' || cursors.has(page.next)) break
-        cursor = page.next
-        cursors.add(cursor)
+        await breathe()
       }
-    }
   } catch (error) {
     logger.warn({ err: error }, 'artwork import: the repository could not be asked whose pictures there are')
   }
@@ -254,11 +253,12 @@ async function* listed(file: string): AsyncGenerator<Owner & { readonly path: st
 /** Whose picture a path says it is: where a kind's template has the id in it. */
 function ownerByPath(path: string, kinds: ReadonlyMap<string, EntityKind>): Owner | undefined {
   for (const kind of kinds.values()) {
-    if (!kind.path.includes('{id}')) continue
+    const idName = ['id', 'slug'].find((name) => kind.path.includes(`{${name}}`))
+    if (idName === undefined) continue
     const pattern = kind.path
       .replaceAll(/[.*+?^$()|[\]\\]/g, '\\$&')
       .replaceAll('{plural}', kind.plural)
-      .replace('{id}', '(?<id>[A-Za-z0-9_-]+)')
+      .replace(`{${idName}}`, '(?<id>[A-Za-z0-9_-]+)')
       .replaceAll(/\{[a-z_]+\}/g, '[A-Za-z0-9_-]+')
     const id = new RegExp(`^${pattern}$`).exec(path)?.groups?.id
     // What the template makes of the id must be this very path, so that a slug is not taken for one.

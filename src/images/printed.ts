@@ -12,6 +12,16 @@ type Printed = { readonly address: Address | string } | { readonly local: Entry 
 export const isPrinted = ({ urls }: Context['settings'], url: string): boolean =>
   urls.base !== '' && [urls.images, urls.local].some((path) => url.startsWith(`${urls.base}${path}/`))
 
+/** The artwork path that a record holds: as such, or as a URL of ours, with its version or not. */
+export function pathOfPrinted(
+  { base, local }: Context['settings']['urls'],
+  given: string,
+): string | undefined {
+  const own = base !== '' && given.startsWith(base) ? given.slice(base.length) : given
+  const bare = own.split(/[?#]/, 1)[0] ?? ''
+  return readArtworkPath(bare.startsWith(`${local}/`) ? bare.slice(local.length + 1) : bare)
+}
+
 /**
  * Reads an address, a URL of ours (with `urls.base` before it or not, with its version or not), or an artwork path.
  * @throws ArtworkError `unknown_image` (404) for a local picture that there is none of

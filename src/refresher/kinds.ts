@@ -3,6 +3,7 @@ import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promis
 import type { Images } from '../images.js'
 import { freshnessOf } from '../model/entry.js'
 import { ArtworkError, asArtworkError } from '../model/errors.js'
+import { entitiesIn, WrongShape } from '../model/repository.js'
 import { readSubject, type Subject } from '../model/subject.js'
 import { isWebUrl } from '../model/web-url.js'
 import type { Settings } from '../options.js'
@@ -45,32 +46,19 @@ export function createKinds({
 }: KindsContext): Readonly<Record<string, Work>> {
   const { repository, kinds, now } = settings
 
-  /** A page of the app's records. @throws ArtworkError `unavailable`, whatever the app throws */
-  const pageOf = async (kind: string, cursor: string | undefined) => {
+  /** The entities of a kind, some at a time; the process breathes in between. @throws ArtworkError `unavailable` */
+  async function* entitiesOf(kind: string): AsyncGenerator<readonly unknown[]> {
     try {
-      const page: { entities?: unknown; next?: unknown } | undefined = await repository?.list?.(kind, cursor)
-      return page
+      for await (const some of entitiesIn(repository, kind, PAGE)) {
+        yield some
+        await breathe()
+      }
     } catch (error) {
       settings.logger.warn({ err: error, kind }, 'artwork: the repository could not be asked')
       if (error instanceof ArtworkError) throw error
-      throw new ArtworkError('unavailable', `the repository could not list ${kind}`, { cause: error })
-    }
-  }
-  /** The entities of a kind, some at a time; the process breathes in between. */
-  async function* entitiesOf(kind: string): AsyncGenerator<readonly unknown[]> {
-    const seen = new Set<string>()
-    for (let cursor: string | undefined; ; ) {
-      const page = await pageOf(kind, cursor)
-      const all: readonly unknown[] = Array.isArray(page?.entities) ? page.entities : []
-      for (let start = 0; start < all.length; start += PAGE) {
-        yield all.slice(start, start + PAGE)
-        await breathe()
-      }
-      // A cursor that comes again would go on for ever.
-      if (typeof page?.next !== 'string' || page.next === '' || seen.has(page.next)) return
-      cursor = page.next
-      seen.add(cursor)
-      await breathe()
+      // What is wrong with its shape is for who wrote it; what it throws is for the log alone.
+      const why = error instanceof WrongShape ? `: ${error.message}` : ''
+      throw new ArtworkError('unavailable', `the repository could not list ${kind}${why}`, { cause: error })
     }
   }
   const kindsIn = (payload: unknown): readonly string[] => {
@@ -260,7 +248,7 @@ export function createKinds({
       : { state: 'done', result }
   }
   const cleanup: Work = async (job, tools) => {
-    const { dryRun, maxAgeDays } = fieldsOf(job.payload)
+    const { dryRun, maxAgeDays, force } = fieldsOf(job.payload)
     const days = typeof maxAgeDays === 'number' ? { maxAgeDays } : {}
     const going: { readonly name: string; readonly why: string }[] = []
     const onGoing = (name: string, why: string): void => {
@@ -268,7 +256,7 @@ export function createKinds({
     }
     const { signal, progress: onProgress } = tools
     const result = await images.optimizeCache(
-      { dryRun: dryRun === true, ...days },
+      { dryRun: dryRun === true, force: force === true, ...days },
       { signal, onProgress, onGoing },
     )
     return signal.aborted ? { state: 'cancelled' } : { state: 'done', result: { ...result, going } }

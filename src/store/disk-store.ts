@@ -228,6 +228,21 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
         return undefined
       }
     },
+    check: async (entry, { isDryRun = false } = {}) => {
+      if (!entry.held) return 'absent'
+      try {
+        await bytes.read(entry.digest, entry.size)
+        return 'whole'
+      } catch (error) {
+        const now = safely('look-up', () => catalogue().get(entry.name)?.entry, undefined)
+        if (now?.digest !== entry.digest || !now.held) return 'absent'
+        if (!(error instanceof BadContent)) return 'unreadable'
+        if (isDryRun) return 'damaged'
+        const names = await upkeep.discard(entry.digest).catch(() => [])
+        if (names.length > 0) onChange?.(names)
+        return names.length > 0 ? 'damaged' : 'absent'
+      }
+    },
     inMemory: () => false,
     fileOf: ({ digest, held }) => (held ? bytes.contentPath(digest) : undefined),
     write: async (fresh: NewEntry, content) => {

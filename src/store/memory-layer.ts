@@ -93,6 +93,16 @@ export function createMemoryLayer(inner: Store, options: MemoryOptions): MemoryL
       else contents?.set(entry.digest, held.bytes)
       return held
     },
+    check: async (entry, options) => {
+      const state = await inner.check(entry, options)
+      // What is not there any more is not to be answered from memory either.
+      if (state !== 'whole' && options?.isDryRun !== true) {
+        facts.delete(entry.name)
+        contents?.delete(entry.digest)
+        tell([entry.name])
+      }
+      return state
+    },
     write: async (entry, bytes) => {
       facts.delete(entry.name)
       const written = await inner.write(entry, bytes)

@@ -42,6 +42,7 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
       const item = items.peek(entry.name)
       return item?.entry.digest === entry.digest ? { bytes: item.bytes, from: 'memory' } : undefined
     },
+    check: async (entry) => (items.peek(entry.name)?.entry.digest === entry.digest ? 'whole' : 'absent'),
     inMemory: (digest) => [...items.values()].some(({ entry }) => entry.digest === digest),
     fileOf: () => undefined,
     write: async (fresh, bytes) => {

@@ -145,6 +145,15 @@ export interface Store {
   use(name: string): void
   /** The bytes of an entry, verified against its digest; undefined where they are gone or damaged. */
   read(entry: Entry): Promise<Held | undefined>
+  /**
+   * Reads the bytes of an entry where they are kept for good, whatever memory has: `whole`; `damaged`, then the copy is
+   * given up, unless it is a dry run; `absent` where the name stands for other bytes by now, or has none; `unreadable`
+   * where it cannot be told now.
+   */
+  check(
+    entry: Entry,
+    options?: { readonly isDryRun?: boolean },
+  ): Promise<'whole' | 'damaged' | 'absent' | 'unreadable'>
   /** Whether the bytes of a content are in memory. */
   inMemory(digest: string): boolean
   /** The file that holds the bytes of an entry, which nobody may change; undefined where there is none. */

@@ -12,6 +12,10 @@ export function withUploads(below: Store, shelf: UploadShelf): Store {
       if (!shelf.isUpload(name)) below.use(name)
     },
     read: (entry) => (shelf.isUpload(entry.name) ? shelf.read(entry) : below.read(entry)),
+    check: async (entry, options) => {
+      if (!shelf.isUpload(entry.name)) return below.check(entry, options)
+      return (await shelf.read(entry)) === undefined ? 'damaged' : 'whole'
+    },
     fileOf: (entry) => (shelf.isUpload(entry.name) ? undefined : below.fileOf(entry)),
     write: (entry, bytes) =>
       shelf.isUpload(entry.name) ? shelf.save(entry, bytes) : below.write(entry, bytes),

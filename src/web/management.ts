@@ -40,6 +40,10 @@ export const JOB_BODIES = {
   cleanup: z.strictObject({
     dryRun: z.boolean().optional().describe('Remove nothing, and say the same.'),
     maxAgeDays: z.number().nonnegative().optional().describe('Days without use. 90 where left out.'),
+    force: z
+      .boolean()
+      .optional()
+      .describe('Also the pictures of a kind of which, by the repository, no entity is left.'),
   }),
   refresh: z.strictObject({ perMinute: z.number().positive().optional().describe('How many at most.') }),
   verify: z.strictObject({}),

@@ -1,7 +1,7 @@
 /** Records in a real PostgreSQL, through the adapter of the example app and a real toolkit. */
 
 import express from 'express'
-import type { EntityKindOptions, Repository } from 'express-artwork'
+import type { EntityKindOptions, EntityPage, Repository } from 'express-artwork'
 import nunjucks from 'nunjucks'
 import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -242,7 +242,7 @@ describe('sync', () => {
     const app = await site(({ list, ...rest }, pool) => ({
       ...rest,
       list: async (kind, cursor) => {
-        const page = await list?.(kind, cursor)
+        const page = (await list?.(kind, cursor)) as EntityPage | undefined
         // The row that the next page begins after is gone, and there is one more before it.
         if (kind === 'film_poster' && cursor === undefined) {
           await pool.query('DELETE FROM cinema.films WHERE film_id = $1', [page?.next])
