@@ -1,4 +1,5 @@
 /** The pipeline: get, put, peek, refresh, remove. Every service that the seeds had is one of these. */
+import { randomUUID } from 'node:crypto'
 import type { Fetcher } from './fetch/fetcher.js'
 import type { ProxyStatus } from './fetch/proxy-pool.js'
 import { type Admitted, createAdmission } from './images/admission.js'
@@ -133,6 +134,7 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     tell,
     means,
     isHostingOpen,
+    run: randomUUID(),
   }
   const admission = createAdmission(settings)
   const originals = createOriginals(context)
@@ -142,7 +144,7 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
   const display = createDisplay(context, admission, artworks)
   const { purge, removeTree } = createPurge(context, admission, artworks)
 
-  const explaining = { context, admission, autoFormats, renditions }
+  const explaining = { context, admission, autoFormats, originals, renditions }
 
   const toImage = ({ entry, bytes, from }: Obtained): Image => {
     counts[from === 'memory' ? 'memoryHits' : from === 'disk' ? 'diskHits' : 'misses'] += 1

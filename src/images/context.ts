@@ -38,6 +38,8 @@ export interface Context {
   readonly isHostingOpen: () => boolean
   /** What sources may ask for. */
   readonly means: Means
+  /** Names this run of the app: what its settings refused, another run judges anew. */
+  readonly run: string
 }
 
 /** How an answer came about, for `Age` and `Cache-Status` (RFC 9111 §5.1, RFC 9211). */

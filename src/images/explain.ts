@@ -1,10 +1,10 @@
 /** Why a picture is answered as it is: what is held, until when it is fresh, what failed last, and what happens next. */
 import { type Address, formatAddress, toAddress } from '../model/address.js'
 import { ages, type Entry, freshnessOf, freshUntil, imageName } from '../model/entry.js'
-import { failureStands } from '../model/errors.js'
 import type { Admission } from './admission.js'
 import type { AutoFormats } from './auto.js'
 import type { Context } from './context.js'
+import type { Originals } from './originals.js'
 import type { Renditions } from './renditions.js'
 
 /** What is known of one name. Times in ms since the epoch. */
@@ -58,12 +58,13 @@ export interface ExplainParts {
   readonly context: Context
   readonly admission: Admission
   readonly autoFormats: AutoFormats
+  readonly originals: Pick<Originals, 'stands'>
   readonly renditions: Renditions
 }
 
 /** Explains an address or a source URL. @throws ArtworkError `invalid` (400), `refused` (403) */
 export function explain(
-  { context: { settings, store }, admission, autoFormats, renditions }: ExplainParts,
+  { context: { settings, store }, admission, autoFormats, originals, renditions }: ExplainParts,
   target: { readonly address: Address | string } | { readonly url: string },
 ): Explained {
   const original =
@@ -85,7 +86,7 @@ export function explain(
   })
   const entry = store.find(name)
   const failure = store.failures.get(name)
-  const stands = failure !== undefined && failureStands(failure, now)
+  const stands = failure !== undefined && originals.stands(failure)
   const freshness = entry && freshnessOf(entry, settings.freshness, now)
   // What is negotiated is kept under the forms that it may come down to.
   const admitted = 'url' in target ? undefined : admission.admit(toAddress(target.address), true)

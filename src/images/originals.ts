@@ -6,7 +6,11 @@ import { boundedFreshness, type Entry, FOREVER_FRESH, freshnessOf, imageName } f
 import {
   ArtworkError,
   asArtworkError,
+  type ErrorCode,
+  type Failure,
   failureStands,
+  isBySettings,
+  reasonOf,
   recallFailure,
   rememberFailure,
 } from '../model/errors.js'
@@ -63,6 +67,13 @@ const UNREACHABLE: ReadonlySet<string> = new Set([
 export function createOriginals(context: Context) {
   const { settings, store, fetcher, transformer, flights, counts, tell } = context
   const now = () => settings.now()
+  /** What a failure to have an original is about: where our own rules made it, this run with its settings. */
+  const subjectOf = ({ code }: { readonly code: ErrorCode }): string | undefined =>
+    isBySettings(reasonOf(code)) ? context.run : undefined
+
+  /** Whether a remembered failure stands. An earlier version did not note what it was about. */
+  const stands = (failure: Failure): boolean =>
+    failureStands(failure, now(), failure.about === undefined ? undefined : subjectOf(failure))
 
   /** What another process learned about an original before this one had its turn. */
   const learned = (name: string, before: Entry | undefined): Known | undefined => {
@@ -78,8 +89,7 @@ export function createOriginals(context: Context) {
   ): Promise<Known> => {
     const name = imageName(original.text)
     const remembered = store.failures.get(name)
-    if (!insist && remembered !== undefined && failureStands(remembered, now()))
-      throw recallFailure(remembered, now())
+    if (!insist && remembered !== undefined && stands(remembered)) throw recallFailure(remembered, now())
     const epoch = store.purges()
     try {
       const request = await original.source.locate(original.address, context.means)
@@ -131,7 +141,8 @@ export function createOriginals(context: Context) {
     }
   }
   const remember = (name: string, error: unknown): void => {
-    const failure = rememberFailure(asArtworkError(error), store.failures.get(name), now())
+    const thrown = asArtworkError(error)
+    const failure = rememberFailure(thrown, store.failures.get(name), now(), subjectOf(thrown))
     if (failure !== undefined) store.failures.set(name, failure)
   }
 
@@ -292,6 +303,8 @@ export function createOriginals(context: Context) {
 
   return {
     obtain,
+    subjectOf,
+    stands,
     /** Whether what was made from an original may stand in for it, though it cannot be asked for any more. */
     mayStandIn: (original: Original, error: unknown): boolean =>
       store.find(imageName(original.text)) === undefined &&

@@ -4,6 +4,7 @@ import { type Entry, imageName } from '../model/entry.js'
 import {
   ArtworkError,
   asArtworkError,
+  type Failure,
   failureStands,
   recallFailure,
   rememberFailure,
@@ -50,6 +51,9 @@ export function createRenditions(context: Context, originals: Originals) {
   /** What a failure to make it is about: another original, or another recipe, may well come out. */
   const subjectOf = (recipe: Recipe, original: Entry): string =>
     `${original.digest} ${textOf(recipe, original)}`
+  /** The same of a failure: where our own rules made it, this run with its settings is part of that. */
+  const failureOf = (recipe: Recipe, original: Entry, about: Pick<Failure, 'code'>): string =>
+    [subjectOf(recipe, original), originals.subjectOf(about)].filter(Boolean).join(' ')
 
   /**
    * Makes the picture and keeps it under its name. A failure to keep it does not fail the answer. Who asks for it
@@ -84,7 +88,10 @@ export function createRenditions(context: Context, originals: Originals) {
     options: OriginalOptions,
   ): Promise<Rendition> => {
     const failure = store.failures.get(place.name)
-    if (failure !== undefined && failureStands(failure, settings.now(), subjectOf(recipe, known.entry)))
+    if (
+      failure !== undefined &&
+      failureStands(failure, settings.now(), failureOf(recipe, known.entry, failure))
+    )
       throw recallFailure(failure, settings.now())
     const epoch = store.purges()
     const source = await originals.bytes(original, known, options)
@@ -117,12 +124,9 @@ export function createRenditions(context: Context, originals: Originals) {
       }
     } catch (error) {
       counts.failures += 1
-      const remembered = rememberFailure(
-        asArtworkError(error),
-        failure,
-        settings.now(),
-        subjectOf(recipe, source.entry),
-      )
+      const thrown = asArtworkError(error)
+      const about = failureOf(recipe, source.entry, thrown)
+      const remembered = rememberFailure(thrown, failure, settings.now(), about)
       if (remembered !== undefined) store.failures.set(place.name, remembered)
       throw error
     }
@@ -159,7 +163,7 @@ export function createRenditions(context: Context, originals: Originals) {
       if (entry?.held && isCurrent(entry, original, recipe)) return entry
       const failure = store.failures.get(name)
       const stands =
-        failure !== undefined && failureStands(failure, settings.now(), subjectOf(recipe, original))
+        failure !== undefined && failureStands(failure, settings.now(), failureOf(recipe, original, failure))
       return stands ? 'failed' : undefined
     },
     /**

@@ -71,6 +71,15 @@ export type ErrorCode = keyof typeof table
 /** Whether a text names a row. */
 export const isErrorCode = (text: string): text is ErrorCode => Object.hasOwn(table, text)
 
+/** The reason that a row of the table is told with. */
+export const reasonOf = (code: ErrorCode): Reason => table[code].reason
+
+/** Reasons that settings decide: another host, bound or format in the options, and there is none. */
+const BY_SETTINGS: ReadonlySet<Reason> = new Set(['refused', 'invalid_url', 'too_large', 'unsupported'])
+
+/** Whether a failure follows from our own rules, so that it says nothing once these are other ones. */
+export const isBySettings = (reason: Reason): boolean => BY_SETTINGS.has(reason)
+
 /**
  * The one error class of the toolkit. `message` is safe to show to a client: it never holds a path, a
  * stack, an upstream's body or a resolved address. What led to it is in `cause`, for logs only.

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import PQueue from 'p-queue'
 import type { DownloadRequest, SaveImageResult } from '../images/artworks.js'
 import { type EntityId, entityIdText } from '../model/artwork-path.js'
-import { asArtworkError, type Reason } from '../model/errors.js'
+import { asArtworkError, isBySettings, type Reason } from '../model/errors.js'
 import type { Logger } from '../model/logger.js'
 import type { Added, Job, Unable } from '../store/job.js'
 import type { JobStore } from '../store/job-store.js'
@@ -145,6 +145,8 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
       }
     })
   }
+  /** What was refused by the settings of this run, and where: another run judges it anew. */
+  const refusedHere = new Map<string, string>()
   /** Leaves a URL alone that failed: for a day, or where its trouble may pass, from minutes up to that. */
   const rest = (key: string, url: string, reason: Reason): void => {
     const before = jobs.rests.get(key)
@@ -153,6 +155,9 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
       ? Math.min(RETRY_PASSING_AFTER * 2 ** Math.min(times - 1, 16), RETRY_FAILED_AFTER)
       : RETRY_FAILED_AFTER
     jobs.rests.set(key, { url, until: now() + wait, times, reason })
+    if (!isBySettings(reason)) return
+    if (refusedHere.size >= MAX_ASKED) refusedHere.clear()
+    refusedHere.set(key, url)
   }
   const download: Work = async (job, { signal }) => {
     const payload = job.payload as DownloadPayload
@@ -220,7 +225,8 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
     const resting = jobs.rests.get(key)
     const left = resting === undefined ? 0 : resting.until - now()
     // Longer than that, and the clock was ahead when it failed.
-    return resting?.url === url && left > 0 && left <= RETRY_FAILED_AFTER
+    if (resting?.url !== url || left <= 0 || left > RETRY_FAILED_AFTER) return false
+    return !isBySettings(resting.reason as Reason) || refusedHere.get(key) === url
   }
   const request = (wanted: DownloadRequest, priority: Priority = 'normal'): Enqueued => {
     const url = wanted.sourceUrl ?? ''
