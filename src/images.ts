@@ -31,6 +31,7 @@ import { type Address, formatAddress, toAddress } from './model/address.js'
 import { etagOf } from './model/digest.js'
 import { type Entry, imageName } from './model/entry.js'
 import { ArtworkError, asArtworkError } from './model/errors.js'
+import { idOf, textOf } from './model/text.js'
 import type { Settings } from './options.js'
 import type { Means } from './sources/source.js'
 import type { UploadSource } from './sources/upload.js'
@@ -253,13 +254,18 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
       options: { requireLocal?: boolean } = {},
     ): string =>
       display.display({
-        kind: settings.kinds.get(entityType),
-        sourceUrl: sourceUrl ?? undefined,
-        localPath: localPath ?? undefined,
+        kind: settings.kinds.get(textOf(entityType) ?? ''),
+        sourceUrl: textOf(sourceUrl),
+        localPath: textOf(localPath),
         requireLocal: options.requireLocal,
       }).url,
     /** Fetches an entity's picture, makes it and names it. Never throws: see `status` and `reason`. */
-    downloadAndCache: (request: DownloadRequest): Promise<SaveImageResult> => artworks.download(request),
+    downloadAndCache: (request: DownloadRequest): Promise<SaveImageResult> =>
+      artworks.download({
+        ...request,
+        sourceUrl: textOf(request.sourceUrl),
+        entityId: idOf(request.entityId) ?? '',
+      }),
     /** Whether a URL answers with an image: HEAD, and a ranged GET where HEAD is refused. Never throws. */
     validateImage: async (url: string): Promise<boolean> => {
       try {

@@ -1,4 +1,5 @@
 /** How the toolkit reaches the app's own records. Every verb is optional and may throw: we serve what we have. */
+import { idOf } from './text.js'
 
 /** An entity as an app has it: any object with an id. */
 export interface EntityLike {
@@ -61,13 +62,10 @@ const isIterable = (value: unknown): value is Iterable<unknown> => isObject(valu
 const isAsyncIterable = (value: unknown): value is AsyncIterable<unknown> =>
   isObject(value) && Symbol.asyncIterator in value
 
-/** The text of an id as an app's database has it: a number, a bigint, or an object with a text form of its own. */
-export function idText(value: unknown): string | undefined {
-  if (typeof value === 'string') return value.trim() || undefined
-  if (typeof value === 'number' || typeof value === 'bigint') return String(value)
-  if (!isObject(value) || isIterable(value)) return undefined
-  const text = Object.prototype.toString === value.toString ? '' : String(value)
-  return text.trim() || undefined
+/** The text of an id as an app's database has it. */
+const idText = (value: unknown): string | undefined => {
+  const id = idOf(value)
+  return id === undefined ? undefined : String(id)
 }
 const UUID = /^[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}$/i
 /** Ids that are the same to a database are the same here. */

@@ -1,6 +1,7 @@
 /** A subject is what a template or an app hands over as "the thing with a picture": an entity, a URL, a path, or nothing. */
 import type { EntityId } from './artwork-path.js'
 import type { EntityKind } from './entity.js'
+import { fieldOf, fieldsOf, hasField, idOf, textOf } from './text.js'
 
 /** What a subject says of its picture. */
 export interface Subject {
@@ -18,12 +19,6 @@ export interface Subject {
 const URL_FIELDS = ['image_url', 'imageUrl', 'cover_url', 'coverUrl'] as const
 const PATH_FIELDS = ['image_path', 'imagePath', 'cover_path', 'coverPath'] as const
 
-const isId = (value: unknown): value is EntityId =>
-  (typeof value === 'string' && value !== '') || typeof value === 'number' || typeof value === 'bigint'
-
-const textOf = (value: unknown): string | undefined =>
-  typeof value === 'string' && value !== '' ? value : undefined
-
 /**
  * Reads a subject. Nothing that is missing or of another shape throws.
  * @param given an entity (any object with an `id`), a source URL, an artwork path, or nothing
@@ -35,46 +30,60 @@ export function readSubject(
   kinds: ReadonlyMap<string, EntityKind>,
 ): Subject {
   const named = kindName === undefined || kindName === '' ? undefined : kinds.get(kindName)
-  if (typeof given === 'string') {
-    const isUrl = /^[a-z][a-z0-9+.-]*:/i.test(given) || given.startsWith('//')
+  const text = textOf(given)
+  if (text !== undefined) {
+    const isUrl = /^[a-z][a-z0-9+.-]*:/i.test(text) || text.startsWith('//')
     const nothing = { id: undefined, providerIds: [], params: {}, lacksPath: false }
     return {
       kind: named,
-      sourceUrl: isUrl ? given : undefined,
-      localPath: isUrl ? undefined : given,
+      sourceUrl: isUrl ? text : undefined,
+      localPath: isUrl ? undefined : text,
       ...nothing,
     }
   }
-  const entity: Record<string, unknown> = typeof given === 'object' && given !== null ? { ...given } : {}
-  const kind = kindName ? named : (lookUp(kinds, entity.entity_type) ?? lookUp(kinds, entity.type))
+  // Fields are read by their names: an instance of a class has them as getters.
+  const entity: object = typeof given === 'object' && given !== null ? given : {}
+  const field = (name: string): unknown => fieldOf(entity, name)
+  const kind = kindName ? named : (lookUp(kinds, field('entity_type')) ?? lookUp(kinds, field('type')))
   const first = (names: readonly string[]) =>
-    names.map((name) => textOf(entity[name])).find((text) => text !== undefined)
+    names.map((name) => textOf(field(name))).find((one) => one !== undefined)
   const pathFields = kind?.fields.path === undefined ? PATH_FIELDS : [kind.fields.path]
   const localPath = first(pathFields)
   return {
     kind,
-    id: isId(entity.id) ? entity.id : undefined,
+    id: idOf(field('id')),
     providerIds: providerIdsOf(entity, kind),
     sourceUrl: first(kind?.fields.url === undefined ? URL_FIELDS : [kind.fields.url]),
     localPath,
-    lacksPath: localPath === undefined && pathFields.some((name) => name in entity),
-    params: Object.fromEntries(
-      Object.entries(entity).filter((field): field is [string, EntityId] => isId(field[1])),
-    ),
+    lacksPath: localPath === undefined && pathFields.some((name) => hasField(entity, name)),
+    params: paramsOf(entity, kind),
   }
 }
 
+/** The plain fields of an entity, and those that the template of its path names. */
+function paramsOf(entity: object, kind: EntityKind | undefined): Record<string, EntityId> {
+  const named = [...(kind?.path ?? '').matchAll(/\{([a-z_]+)\}/g)].map(([, name = '']) => name)
+  const found: Record<string, EntityId> = {}
+  for (const name of new Set([...fieldsOf(entity), ...named])) {
+    const value = idOf(fieldOf(entity, name))
+    if (value !== undefined) found[name] = value
+  }
+  return found
+}
+
 const lookUp = (kinds: ReadonlyMap<string, EntityKind>, name: unknown): EntityKind | undefined =>
-  typeof name === 'string' ? kinds.get(name) : undefined
+  kinds.get(textOf(name) ?? '')
 
 /** Ids at providers, by priority: from `provider_ids`, or fields such as `spotify_id`. */
-function providerIdsOf(
-  entity: Readonly<Record<string, unknown>>,
-  kind: EntityKind | undefined,
-): readonly EntityId[] {
-  const listed = entity.provider_ids ?? entity.providerIds
-  const table: Record<string, unknown> = typeof listed === 'object' && listed !== null ? { ...listed } : {}
+function providerIdsOf(entity: object, kind: EntityKind | undefined): readonly EntityId[] {
+  const listed = fieldOf(entity, 'provider_ids') ?? fieldOf(entity, 'providerIds')
+  const table = typeof listed === 'object' && listed !== null ? listed : {}
   return (kind?.providers ?? [])
-    .map((provider) => table[provider] ?? entity[`${provider}_id`] ?? entity[`${provider}Id`])
-    .filter(isId)
+    .map(
+      (provider) =>
+        idOf(fieldOf(table, provider)) ??
+        idOf(fieldOf(entity, `${provider}_id`)) ??
+        idOf(fieldOf(entity, `${provider}Id`)),
+    )
+    .filter((id) => id !== undefined)
 }

@@ -4,6 +4,7 @@ import type { Displayed } from '../images/display.js'
 import { type NfoOptions, nfoElement } from '../images/nfo.js'
 import type { Images } from '../images.js'
 import { readSubject, type Subject } from '../model/subject.js'
+import { textOf } from '../model/text.js'
 import type { Settings } from '../options.js'
 
 /** What `image_data` gives to the macros. */
@@ -36,9 +37,6 @@ function readArguments(given: readonly unknown[], names: readonly string[]): Key
   }
 }
 
-const text = (value: unknown): string | undefined =>
-  typeof value === 'string' && value !== '' ? value : undefined
-
 /** What templates, and who sends `Link` fields, ask of a picture. */
 export function createQuestions({ images, settings, onWanted }: TemplateParts) {
   const { display } = images
@@ -48,15 +46,15 @@ export function createQuestions({ images, settings, onWanted }: TemplateParts) {
     kind: unknown,
     requireLocal: unknown,
   ): { subject: Subject; shown: Displayed } => {
-    const subject = readSubject(given, text(kind), kinds)
+    const subject = readSubject(given, textOf(kind), kinds)
     const shown = display.display({ ...subject, requireLocal: requireLocal === true })
     if (shown.wanted && subject.id !== undefined) onWanted(subject)
     return { subject, shown }
   }
   /** What `/images` knows the subject by: its source URL, or the text itself (`poster/abc.jpg`). */
   const nameOf = (given: unknown, kind: unknown): string | undefined => {
-    const { sourceUrl, localPath } = readSubject(given, text(kind), kinds)
-    return sourceUrl ?? (typeof given === 'string' ? localPath : undefined)
+    const { sourceUrl, localPath } = readSubject(given, textOf(kind), kinds)
+    return sourceUrl ?? (textOf(given) === undefined ? undefined : localPath)
   }
   const srcset = (name: string | undefined, widths: readonly unknown[], format: string): string =>
     name === undefined ? '' : display.srcset(name, widths, format)
@@ -70,7 +68,7 @@ export function createQuestions({ images, settings, onWanted }: TemplateParts) {
     const candidates =
       widths === undefined || widths === ''
         ? ''
-        : srcset(name, widthsOf(name, widths), text(format) ?? 'auto')
+        : srcset(name, widthsOf(name, widths), textOf(format) ?? 'auto')
     return { ...shown, placeholder: display.placeholder(subject.kind), srcset: candidates }
   }
   /** What an NFO file says of a picture. */
@@ -92,19 +90,19 @@ export function installFilters(environment: Environment, parts: TemplateParts): 
     const { variant, kind } = readArguments(rest, ['variant', 'kind'])
     const name = nameOf(given, kind)
     return (
-      (name === undefined ? undefined : display.imageUrl(name, text(variant))) ??
+      (name === undefined ? undefined : display.imageUrl(name, textOf(variant))) ??
       show(given, kind, false).shown.url
     )
   })
   environment.addFilter('image_srcset', (given: unknown, ...rest: unknown[]) => {
     const { widths, kind, format } = readArguments(rest, ['widths', 'kind', 'format'])
     const name = nameOf(given, kind)
-    return srcset(name, widthsOf(name, widths), text(format) ?? 'auto')
+    return srcset(name, widthsOf(name, widths), textOf(format) ?? 'auto')
   })
   environment.addFilter('image_placeholder', (given: unknown, ...rest: unknown[]) => {
     const { kind } = readArguments(rest, ['kind'])
-    const named = typeof given === 'string' ? kinds.get(given) : undefined
-    return display.placeholder(named ?? readSubject(given, text(kind), kinds).kind)
+    const named = kinds.get(textOf(given) ?? '')
+    return display.placeholder(named ?? readSubject(given, textOf(kind), kinds).kind)
   })
   environment.addFilter('image_data', (given: unknown, ...rest: unknown[]): ImageData => {
     const names = ['kind', 'require_local', 'widths', 'format']
@@ -118,15 +116,15 @@ export function installFilters(environment: Environment, parts: TemplateParts): 
       'require_local',
     ])
     const options = {
-      aspect: text(aspect),
-      from: text(from),
-      kind: text(kind),
+      aspect: textOf(aspect),
+      from: textOf(from),
+      kind: textOf(kind),
       requireLocal: require_local === true,
     }
     return environment.getFilter('safe')(nfo(given, options))
   })
   environment.addFilter('image_alt', (given: unknown) => {
-    if (typeof given === 'string' || typeof given === 'number') return given
+    if (typeof given === 'string' || given instanceof String || typeof given === 'number') return given
     throw new TypeError(
       'artwork macros need an alt text: describe the picture, or pass "" for one that only decorates',
     )

@@ -1,0 +1,43 @@
+/** Texts and ids as apps and template engines hand them over, by one rule for every door they come in by. */
+import type { EntityId } from './artwork-path.js'
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
+
+/**
+ * A text: a string, a `String` (what Nunjucks marks as safe is one), or a `URL`. White space at its ends is no part of
+ * it. Undefined for anything else, and for the empty text.
+ */
+export function textOf(value: unknown): string | undefined {
+  const text =
+    typeof value === 'string' ? value : value instanceof String || value instanceof URL ? String(value) : ''
+  return text.trim() || undefined
+}
+
+/**
+ * An id: a text, an integer, or an object of a database driver that has a text form of its own. Undefined for anything
+ * else.
+ */
+export function idOf(value: unknown): EntityId | undefined {
+  if (typeof value === 'number' || typeof value === 'bigint') return value
+  const text = textOf(value)
+  if (text !== undefined || !isObject(value)) return text
+  const isPlain = value.toString === Object.prototype.toString || value.toString === undefined
+  if (isPlain || value instanceof Date || Symbol.iterator in value) return undefined
+  return textOf(String(value))
+}
+
+/** What a record answers, or this where it throws: it is somebody else's code. */
+const orElse = <T>(ask: () => T, otherwise: T): T => {
+  try {
+    return ask()
+  } catch {
+    return otherwise
+  }
+}
+/** A field of a record, by its name: a getter of a class too. One that throws is not there. */
+export const fieldOf = (record: object, name: string): unknown =>
+  orElse<unknown>(() => Reflect.get(record, name), undefined)
+/** Whether a record has a field. */
+export const hasField = (record: object, name: string): boolean => orElse(() => name in record, false)
+/** The names of a record's own fields. */
+export const fieldsOf = (record: object): readonly string[] => orElse(() => Object.keys(record), [])
