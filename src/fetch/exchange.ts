@@ -34,6 +34,8 @@ export interface Exchange {
   readonly wantsBody: (status: number) => boolean
   /** Whether the first words of an answer with this status are read; what is wrong with them is no failure. */
   readonly wantsWords?: (status: number) => boolean
+  /** So many bytes of the body are enough: the rest is not waited for. */
+  readonly enough?: number | undefined
 }
 
 /** Asks once. @throws ArtworkError `connection`, `timeout`, `too_large`, `bad_answer`, `cancelled`, `refused` */
@@ -61,7 +63,7 @@ export async function exchange(asked: Exchange, limits: ExchangeLimits): Promise
       })
       return { status: response.status, header: (name) => response.headers.get(name), bytes: words }
     }
-    const bytes = wanted ? await readBody(response, limits, clock) : Buffer.alloc(0)
+    const bytes = wanted ? await readBody(response, limits, clock, asked.enough) : Buffer.alloc(0)
     if (!wanted) discard(response, asked, own, limits.idleTimeout)
     return { status: response.status, header: (name) => response.headers.get(name), bytes }
   } catch (error) {
@@ -122,12 +124,13 @@ async function readBody(
   response: Response,
   limits: ExchangeLimits,
   clock: ReturnType<typeof watchdog>,
+  enough = Number.POSITIVE_INFINITY,
 ): Promise<Buffer> {
   const coding = response.headers.get('content-encoding')
   if (coding !== null && coding.trim().toLowerCase() !== 'identity')
     throw new ArtworkError('bad_answer', 'the source sent an encoding that was not asked for')
   const announced = announcedLength(response)
-  if (announced !== undefined && announced > limits.maxBytes) throw tooLarge()
+  if (announced !== undefined && announced > limits.maxBytes && enough > limits.maxBytes) throw tooLarge()
   const chunks: Buffer[] = []
   let received = 0
   const startedAt = performance.now()
@@ -143,6 +146,8 @@ async function readBody(
       if (received > limits.maxBytes) throw tooLarge()
       if (isTooSlow()) throw new ArtworkError('timeout', 'the source sends too slowly')
       chunks.push(piece)
+      // Leaving the loop cuts the body.
+      if (received >= enough) return Buffer.concat(chunks, received)
       clock.wind(limits.idleTimeout, 'the source stopped sending')
     }
   }

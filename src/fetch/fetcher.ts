@@ -68,7 +68,8 @@ const LARGEST_DOCUMENT = 64 * 1024
 const WHOLE = new Set([200, 203])
 const REDIRECTS = new Set([301, 302, 303, 307, 308])
 const FIRST_BACKOFF = 150
-const HEAD_REFUSED = new Set([403, 405, 501])
+/** Bytes that tell what a file is: the prolog of an SVG may be long. */
+const PROBED_BYTES = 64 * 1024
 
 /** Makes a fetcher; no socket is opened before the first fetch. */
 export function createFetcher(options: FetcherOptions): Fetcher {
@@ -94,6 +95,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     extra: Readonly<Record<string, string>>,
     signal: AbortSignal,
     watch: Watch,
+    enough?: number,
   ): Promise<Exchanged> => {
     const turn = pools.next(request.pool, watch.tried)
     let isTunnelled = false
@@ -102,10 +104,10 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       isTunnelled = turn?.isTunnelled(url) ?? false
       return turn?.agentFor(url, isException) ?? (isException ? excepted : guarded).agentFor(url)
     }
-    if (turn === undefined) return follow(request, method, extra, signal, agentOf)
+    if (turn === undefined) return follow(request, method, extra, signal, agentOf, enough)
     let answer: Exchanged
     try {
-      answer = await follow(request, method, extra, signal, agentOf)
+      answer = await follow(request, method, extra, signal, agentOf, enough)
     } catch (error) {
       watch.failed(turn, error)
       throw error
@@ -120,6 +122,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     extra: Readonly<Record<string, string>>,
     signal: AbortSignal,
     agentOf: (url: URL) => Agent,
+    enough?: number,
   ): Promise<Exchanged> => {
     let url = checkUrl(request.url, options, request.admits)
     for (let hop = 0; ; hop += 1) {
@@ -132,6 +135,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
           signal,
           wantsBody: (status) => WHOLE.has(status) || status === 206,
           wantsWords: (status) => status === 400 && request.isMissing !== undefined,
+          enough,
         },
         { ...options, maxBytes: request.maxBytes ?? options.maxBytes },
       )
@@ -246,13 +250,24 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     },
     probe: async (request) => {
       const url = checkUrl(request.url, options, request.admits)
-      const isImage = (answer: Exchanged) =>
-        (WHOLE.has(answer.status) || answer.status === 206) &&
-        /^image\//i.test(answer.header('content-type') ?? '')
-      const ask = (method: 'GET' | 'HEAD', extra: Record<string, string>) =>
-        insist(url, undefined, (signal, watch) => attempt(request, method, extra, signal, watch))
-      const head = await ask('HEAD', {})
-      return isImage(HEAD_REFUSED.has(head.status) ? await ask('GET', { Range: 'bytes=0-0' }) : head)
+      const isThere = ({ status }: Exchanged) => WHOLE.has(status) || status === 206
+      const saysImage = (answer: Exchanged) =>
+        isThere(answer) && /^image\//i.test(answer.header('content-type') ?? '')
+      const ask = (method: 'GET' | 'HEAD', extra: Record<string, string>, enough?: number) =>
+        insist(url, undefined, (signal, watch) => attempt(request, method, extra, signal, watch, enough))
+      // Storage services answer HEAD in their own ways: what does not affirm is asked for, a byte first.
+      const head = await ask('HEAD', {}).catch((error) => {
+        // Only an answer that makes no sense is asked again in another way.
+        if (asArtworkError(error).code !== 'bad_answer') throw error
+        return undefined
+      })
+      if (head !== undefined && saysImage(head)) return true
+      const first = await ask('GET', { Range: 'bytes=0-0' }, PROBED_BYTES)
+      if (saysImage(first)) return true
+      if (!isThere(first) || !mayBeImage(first.header('content-type'))) return false
+      // Nobody says what it is: its own first bytes do.
+      const start = await ask('GET', { Range: `bytes=0-${PROBED_BYTES - 1}` }, PROBED_BYTES)
+      return isThere(start) && isImage(start)
     },
     resting: () => breakers.open(),
     pools: pools.names,
@@ -290,11 +305,18 @@ function judge(answer: Exchanged, conditional: boolean, now: number): Fetched {
   if (!WHOLE.has(status) && status !== 206) throw failureOf(status, header('retry-after'), now)
   if (!mayBeImage(header('content-type'))) throw new ArtworkError('unsupported', 'the source sent no image')
   if (bytes.length === 0) throw new ArtworkError('bad_answer', 'the source sent nothing')
-  const kind = sniff(bytes)
-  if (kind === undefined || (kind === 'svg' && !mayBeSvg(header('content-type'))))
-    throw new ArtworkError('unsupported', 'this is not an image of a known format')
+  const kind = kindOf(answer)
+  if (kind === undefined) throw new ArtworkError('unsupported', 'this is not an image of a known format')
   return { outcome: 'image', bytes, kind, ...toldBy(header, Date.now()) }
 }
+
+/** What a body is by its bytes; an SVG, which has no magic ones, by what was declared too. */
+function kindOf({ header, bytes }: Exchanged): Kind | undefined {
+  const kind = sniff(bytes)
+  return kind === 'svg' && !mayBeSvg(header('content-type')) ? undefined : kind
+}
+const isImage = (answer: Exchanged): boolean =>
+  mayBeImage(answer.header('content-type')) && kindOf(answer) !== undefined
 
 function isWhole(contentRange: string | null, length: number): boolean {
   return contentRange === `bytes 0-${length - 1}/${length}`

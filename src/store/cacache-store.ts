@@ -4,9 +4,20 @@
  * not in use, and the other goes when the new one counts. So no bucket grows, and a name can be looked up
  * without the catalogue. Files are told from anything else before they are opened; only regular ones are read.
  */
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { constants, existsSync, lstatSync, readFileSync, statfsSync, unlinkSync } from 'node:fs'
-import { lstat, open, opendir, readdir, readFile, rmdir, unlink } from 'node:fs/promises'
+import {
+  lstat,
+  mkdir,
+  open,
+  opendir,
+  readdir,
+  readFile,
+  rename,
+  rmdir,
+  unlink,
+  writeFile,
+} from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import cacache from 'cacache'
 import { digestOf } from '../model/digest.js'
@@ -237,6 +248,21 @@ export function createBytes(directory: string, owner: () => string) {
       for await (const path of filesBelow(temporary, 0)) {
         const [, by] = made.exec(path.slice(temporary.length + 1)) ?? []
         if (by !== undefined) yield { path, owner: by }
+      }
+    },
+    /** Writes a file where contents are written, and takes it away. @throws what the file system throws */
+    probe: async (): Promise<void> => {
+      await mkdir(contents, { recursive: true })
+      await mkdir(temporary, { recursive: true })
+      const name = `${owner()}-${randomUUID()}`
+      const made = join(temporary, name)
+      const moved = join(contents, `.${name}`)
+      try {
+        await writeFile(made, 'x', { flag: 'wx' })
+        await rename(made, moved)
+      } finally {
+        await unlink(made).catch(() => {})
+        await unlink(moved).catch(() => {})
       }
     },
     discardFile,

@@ -129,6 +129,7 @@ export function openCatalogue(file: string, { unlink, now, tell }: CataloguePart
     add: db.prepare<[string, number]>(`INSERT INTO totals VALUES (?, ?)
       ON CONFLICT (key) DO UPDATE SET value = value + excluded.value`),
     setTotal: db.prepare<[string, number]>('INSERT OR REPLACE INTO totals VALUES (?, ?)'),
+    dropTotal: db.prepare<[string]>('DELETE FROM totals WHERE key = ?'),
     change: db.prepare<[string], { owner: string; ticket: number; digest: Buffer | null; size: number }>(
       'SELECT owner, ticket, digest, size FROM changing WHERE name = ?',
     ),
@@ -287,6 +288,11 @@ export function openCatalogue(file: string, { unlink, now, tell }: CataloguePart
   return {
     /** Which file this is. */
     inode,
+    /** Writes something, and takes it back: the log has to take it. @throws what SQLite throws when it cannot */
+    probe: immediately((): void => {
+      sql.setTotal.run('probe', 1)
+      sql.dropTotal.run('probe')
+    }),
     get: (name: string): Named | undefined => {
       const row = sql.get.get(name)
       return row === undefined ? undefined : toNamed(row)

@@ -1,6 +1,6 @@
 /** The durable store: bytes in cacache, names and facts in the catalogue, both in one directory. */
 import { mkdirSync } from 'node:fs'
-import { access, constants, mkdir, unlink, writeFile } from 'node:fs/promises'
+import { access, constants, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { digestOf } from '../model/digest.js'
 import type { Entry } from '../model/entry.js'
@@ -74,6 +74,8 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
   let isTidying = false
   let tidied: Promise<void> = Promise.resolve()
   let recovering: Promise<unknown> | undefined
+  /** The last write failed: that is shown until one succeeds. */
+  let isWriteFailing = false
 
   /** Opens the catalogue anew: its file was lost, or is damaged. */
   const reopen = (isDamaged: boolean): void => {
@@ -257,8 +259,10 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
       if (pause.reason() !== undefined) throw new ArtworkError('disk_write', 'nothing is kept at the moment')
       try {
         await keep(entry, content)
+        isWriteFailing = false
         return entry
       } catch (error) {
+        isWriteFailing = true
         pause.notice(error)
         shelf.counts.writeFailures += 1
         logger.error({ err: error, image: entry.name }, 'artwork store: an image could not be kept')
@@ -341,11 +345,10 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
     notePurge: () => safely('purging', () => catalogue().notePurge(), undefined),
     verify: upkeep.verify,
     canWrite: async () => {
-      const file = join(directory, `.probe-${process.pid}`)
       try {
-        await writeFile(file, 'x')
-        await unlink(file)
-        return pause.reason() === undefined
+        await bytes.probe()
+        catalogue().probe()
+        return pause.reason() === undefined && !isWriteFailing
       } catch {
         return false
       }

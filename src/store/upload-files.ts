@@ -3,8 +3,20 @@
  * names alone: `{namespace}/{shard}/{id}.{digest}.{width}x{height}.{extension}`. A file is there whole or not at all.
  */
 import { randomBytes } from 'node:crypto'
-import { existsSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
-import { link, lstat, mkdir, open, opendir, readdir, readFile, rename, rm, unlink } from 'node:fs/promises'
+import { existsSync, unlinkSync } from 'node:fs'
+import {
+  link,
+  lstat,
+  mkdir,
+  open,
+  opendir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  unlink,
+  writeFile,
+} from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { digestOf } from '../model/digest.js'
 import { extensionOf, formatOfExtension, kindOfType, typeOf } from '../model/media-type.js'
@@ -181,12 +193,15 @@ export function createUploadFiles(directory: string) {
         await unlink(path).catch(() => {})
       }
     },
-    /** Whether the directory can be written to now. @throws what writing throws */
-    probe: (): void => {
-      const file = join(directory, `.probe-${process.pid}`)
-      writeFileSync(file, 'x')
-      readFileSync(file)
-      void unlink(file).catch(() => {})
+    /** Writes a file where uploads are written, and takes it away. @throws what writing throws */
+    probe: async (): Promise<void> => {
+      await make(coming)
+      const file = join(coming, `.probe-${randomBytes(8).toString('hex')}`)
+      try {
+        await writeFile(file, 'x', { flag: 'wx' })
+      } finally {
+        await unlink(file).catch(() => {})
+      }
     },
   }
 }

@@ -178,6 +178,8 @@ export function createUploadShelf({ directory, owns, logger, now, onChange }: Sh
   let open: { sql: ReturnType<typeof statements>; inode: number | undefined; seen: number } | undefined
   let closed = false
   let badCopies = 0
+  /** The last write failed: that is shown until one succeeds. */
+  let isWriteFailing = false
   let key: Promise<Buffer> | undefined
   let tidied: Promise<void> = Promise.resolve()
 
@@ -368,7 +370,9 @@ export function createUploadShelf({ directory, owns, logger, now, onChange }: Sh
           if (isNamed) break
           if (attempt === NAMING_TRIES) throw new Error('the file vanished while it was named')
         }
+        isWriteFailing = false
       } catch (error) {
+        isWriteFailing = true
         if (isDamage(error)) trouble(error)
         refuse(error)
       }
@@ -410,8 +414,8 @@ export function createUploadShelf({ directory, owns, logger, now, onChange }: Sh
     canWrite: async (): Promise<boolean> => {
       try {
         await ready()
-        files.probe()
-        return true
+        await files.probe()
+        return !isWriteFailing
       } catch {
         return false
       }
