@@ -8,6 +8,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { ArtworkError, errorFromCode } from '../model/errors.js'
 import { type Answer, GROWN, type Order } from './orders.js'
@@ -51,6 +52,16 @@ const BURST = 24
 const STARTS_PER_SECOND = 4
 /** A child makes way for a new one after so many jobs: what leaks, leaks no further. */
 const JOBS_PER_CHILD = 5000
+
+/**
+ * All that a child knows of its surroundings: nothing of the app's environment, in which there are tokens, keys and
+ * passwords. Systems need a few names to start a process at all.
+ */
+const ENVIRONMENT: NodeJS.ProcessEnv = Object.fromEntries(
+  ['SystemRoot', 'LD_LIBRARY_PATH', 'DYLD_LIBRARY_PATH', 'FONTCONFIG_PATH', 'TZ']
+    .map((name) => [name, process.env[name]] as const)
+    .filter(([, value]) => value !== undefined),
+)
 
 /** From sources (tests, the example) the worker is TypeScript and needs the loader; built, it is JavaScript. */
 function workerScript(): { path: string; execArgv: string[] } {
@@ -134,6 +145,9 @@ export function createWorkerPool(options: PoolOptions): Transformer {
     const child: Child = {
       process: fork(path, [String(maxMemory)], {
         execArgv,
+        env: ENVIRONMENT,
+        // Relative paths lead to nothing of the app's.
+        cwd: tmpdir(),
         serialization: 'advanced',
         stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       }),

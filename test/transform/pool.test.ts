@@ -1,6 +1,6 @@
 /** The pool of child processes: what a killed, hung, grown or crashing child costs, and whom. */
 import { execFileSync, spawn } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test, vi } from 'vitest'
 import { createWorkerPool, type PoolOptions } from '../../src/transform/worker-pool.js'
@@ -196,6 +196,22 @@ describe('the pool', () => {
     parent.kill('SIGKILL')
     await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow(), { timeout: 5000 })
   })
+})
+
+test('mended 15: a child has nothing of the app’s environment, and is in a folder of nobody', async () => {
+  process.env.ARTWORK_TEST_SECRET = 'a-token-of-the-app'
+  const pool = createWorkerPool({ ...bounds, concurrency: 1 })
+  await pool.inspect(await jpeg(20, 20), 'jpeg')
+  const [pid = 0] = children()
+  const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
+  const names = environment.map((one) => one.split('=')[0] ?? '').filter((name) => name !== '')
+  // What Node itself adds for the channel.
+  const allowed = ['NODE_CHANNEL_FD', 'NODE_CHANNEL_SERIALIZATION_MODE', 'LD_LIBRARY_PATH', 'TZ']
+  expect(names.filter((name) => !allowed.includes(name))).toEqual([])
+  expect(environment.join()).not.toContain('a-token-of-the-app')
+  expect(readlinkSync(`/proc/${pid}/cwd`)).not.toBe(process.cwd())
+  delete process.env.ARTWORK_TEST_SECRET
+  await pool.close()
 })
 
 test('over HTTP: a killed decoder and a hanging one cost their own requests a clear status, and no others', async () => {
