@@ -124,13 +124,18 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     agentOf: (url: URL) => Agent,
     enough?: number,
   ): Promise<Exchanged> => {
-    let url = checkUrl(request.url, options, request.admits)
+    const first = checkUrl(request.url, options, request.admits)
+    let url = first
     for (let hop = 0; ; hop += 1) {
       const answer = await exchange(
         {
           url,
           method,
-          headers: { ...request.headersFor?.(url), ...fixedHeaders(options), ...extra },
+          headers: headersOf(
+            fixedHeaders(options),
+            url.origin === first.origin ? request.headersFor?.(url, isExcepted(url, options)) : undefined,
+            extra,
+          ),
           agent: agentOf(url),
           signal,
           wantsBody: (status) => WHOLE.has(status) || status === 206,
@@ -287,6 +292,16 @@ const fixedHeaders = ({ userAgent, via }: FetcherOptions): Record<string, string
   'User-Agent': userAgent,
   Via: via,
 })
+
+/** Headers of one request, by name without regard to case; the later ones count. */
+function headersOf(
+  ...given: readonly (Readonly<Record<string, string>> | undefined)[]
+): Record<string, string> {
+  const found = new Map<string, readonly [name: string, value: string]>()
+  for (const fields of given)
+    for (const [name, value] of Object.entries(fields ?? {})) found.set(name.toLowerCase(), [name, value])
+  return Object.fromEntries(found.values())
+}
 
 const crowded = () => new ArtworkError('unavailable', 'too many images are being fetched', { retryAfter: 2 })
 

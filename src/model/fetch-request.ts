@@ -10,8 +10,12 @@ export interface FetchRequest {
   readonly maxBytes?: number
   /** Whether an answer that is a failure says that there is no such image. */
   readonly isMissing?: ((status: number, text: string) => boolean) | undefined
-  /** Fixed request headers for the hosts of this source; never a client's. */
-  readonly headersFor?: ((url: URL) => Readonly<Record<string, string>>) | undefined
+  /**
+   * Fixed request headers for the hosts of this source; never a client's. They hold secrets: asked for URLs of the
+   * request's own origin only.
+   * @param isPrivate whether the app has excepted the URL's host and port from the rules for private addresses
+   */
+  readonly headersFor?: ((url: URL, isPrivate: boolean) => Readonly<Record<string, string>>) | undefined
   /** Whether the source allows this URL; asked for the first hop and for each redirect. */
   readonly admits: (url: URL) => boolean
 }

@@ -1,4 +1,5 @@
 /** Pictures by their URL, from hosts that the app lists: the id is the unpadded base64url of an absolute URL. */
+import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { type Address, makeAddress } from '../model/address.js'
 import { ArtworkError } from '../model/errors.js'
 import { hostRule } from './host-rules.js'
@@ -8,7 +9,11 @@ import type { Source } from './source.js'
 export interface RemoteOptions {
   /** Host patterns: exact, `*.` for one label, `**.` for any depth; `*` alone only with signing keys. */
   readonly hosts: readonly string[]
-  /** Fixed request headers by host pattern (a media server's token). They never reach a browser. */
+  /**
+   * Fixed request headers by host pattern (a media server's token). They never reach a browser, another origin, or a host
+   * by plain http, unless the pattern begins with `http://` or the host and port are in `fetch.allowPrivate`. `User-Agent`,
+   * `Accept` and `Referer` take the place of our own.
+   */
   readonly headers?: Readonly<Record<string, Readonly<Record<string, string>>>>
   /** Name of the proxy pool that the hosts are asked through, `*` for every pool. @default none */
   readonly pool?: string
@@ -20,6 +25,49 @@ export interface RemoteSource extends Source {
 }
 
 const LONGEST_URL = 2048
+
+/** What the fetcher itself decides of a request: the transport, the coding, and what is asked again. */
+const NOT_TO_BE_SET = new Set([
+  'accept-encoding',
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'if-match',
+  'if-modified-since',
+  'if-none-match',
+  'if-range',
+  'if-unmodified-since',
+  'keep-alive',
+  'range',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'via',
+])
+
+/** Fixed headers of a pattern. @throws TypeError that names the header and the rule */
+function headerRule(pattern: string, fields: Readonly<Record<string, string>>) {
+  const [, scheme, host = ''] = /^(https?:\/\/)?(.*)$/i.exec(pattern) ?? []
+  for (const [name, value] of Object.entries(fields)) {
+    const where = `remote.headers[${JSON.stringify(pattern)}]`
+    if (NOT_TO_BE_SET.has(name.toLowerCase())) throw new TypeError(`${where}: ${name} cannot be set`)
+    try {
+      validateHeaderName(name)
+      validateHeaderValue(name, value)
+    } catch {
+      throw new TypeError(`${where}: ${JSON.stringify(name)} is no header, or its value is none`)
+    }
+  }
+  const matches = hostRule(host)
+  const isPlain = scheme?.toLowerCase() === 'http://'
+  const isTls = scheme?.toLowerCase() === 'https://'
+  return (url: URL, isPrivate: boolean): Readonly<Record<string, string>> => {
+    const isAllowed = url.protocol === 'https:' ? !isPlain : isPlain || (isPrivate && !isTls)
+    return isAllowed && matches(url) ? fields : {}
+  }
+}
 
 /** The id of a URL: its canonical form in base64url without padding. */
 export const remoteId = (url: URL): string => Buffer.from(canonical(url)).toString('base64url')
@@ -46,7 +94,7 @@ function readId(id: string): URL {
  */
 export function remote({ hosts, headers = {}, pool }: RemoteOptions): RemoteSource {
   const rules = hosts.map(hostRule)
-  const extra = Object.entries(headers).map(([pattern, fields]) => ({ rule: hostRule(pattern), fields }))
+  const extra = Object.entries(headers).map(([pattern, fields]) => headerRule(pattern, fields))
   const admits = (url: URL) => rules.some((rule) => rule(url))
   const original = (url: URL): Address => makeAddress('remote', 'original', remoteId(url))
   const admitted = (url: URL): URL => {
@@ -71,8 +119,8 @@ export function remote({ hosts, headers = {}, pool }: RemoteOptions): RemoteSour
       url: readId(address.id).href,
       admits,
       pool,
-      headersFor: (url) =>
-        Object.assign({}, ...extra.filter(({ rule }) => rule(url)).map(({ fields }) => fields)),
+      headersFor: (url, isPrivate) =>
+        Object.assign({}, ...extra.map((fieldsFor) => fieldsFor(url, isPrivate))),
     }),
     claim: (url) => (/^https?:$/.test(url.protocol) ? original(admitted(url)) : undefined),
     pool,
