@@ -1,9 +1,11 @@
 /**
  * One exchange with an upstream: a single hop, bounded in bytes and time. Knows node-fetch and its traps:
  * `size` is ignored for a streamed body, truncated gzip passes, `data:` URLs are fetched, a body longer than
- * announced can come out short. So: identity only, no redirects of its own, bytes counted here.
+ * announced can come out short. So: nothing is decoded there, no redirects of its own, bytes counted here.
  */
 import type { Agent } from 'node:http'
+import { promisify } from 'node:util'
+import { brotliDecompress, gunzip, inflate, inflateRaw, type ZlibOptions } from 'node:zlib'
 import fetch, { type Response } from 'node-fetch'
 import { ArtworkError } from '../model/errors.js'
 
@@ -63,7 +65,8 @@ export async function exchange(asked: Exchange, limits: ExchangeLimits): Promise
       })
       return { status: response.status, header: (name) => response.headers.get(name), bytes: words }
     }
-    const bytes = wanted ? await readBody(response, limits, clock, asked.enough) : Buffer.alloc(0)
+    const body = wanted ? await readBody(response, limits, clock, asked.enough) : Buffer.alloc(0)
+    const bytes = await decoded(body, response.headers.get('content-encoding'), limits.maxBytes)
     if (!wanted) discard(response, asked, own, limits.idleTimeout)
     return { status: response.status, header: (name) => response.headers.get(name), bytes }
   } catch (error) {
@@ -126,9 +129,6 @@ async function readBody(
   clock: ReturnType<typeof watchdog>,
   enough = Number.POSITIVE_INFINITY,
 ): Promise<Buffer> {
-  const coding = response.headers.get('content-encoding')
-  if (coding !== null && coding.trim().toLowerCase() !== 'identity')
-    throw new ArtworkError('bad_answer', 'the source sent an encoding that was not asked for')
   const announced = announcedLength(response)
   if (announced !== undefined && announced > limits.maxBytes && enough > limits.maxBytes) throw tooLarge()
   const chunks: Buffer[] = []
@@ -154,6 +154,45 @@ async function readBody(
   if (announced !== undefined && announced !== received)
     throw new ArtworkError('bad_answer', 'the source sent another length than it announced')
   return Buffer.concat(chunks, received)
+}
+
+type Decode = (bytes: Buffer, options: ZlibOptions) => Promise<Buffer>
+const inflated = promisify<Buffer, ZlibOptions, Buffer>(inflate)
+const rawInflated = promisify<Buffer, ZlibOptions, Buffer>(inflateRaw)
+const gunzipped = promisify<Buffer, ZlibOptions, Buffer>(gunzip)
+/** Codings that a server may send though nobody asked for them (RFC 9110 §8.4.1). */
+const DECODERS: Readonly<Record<string, Decode>> = {
+  gzip: gunzipped,
+  'x-gzip': gunzipped,
+  br: promisify<Buffer, ZlibOptions, Buffer>(brotliDecompress as never),
+  // Some send it without its frame.
+  deflate: (bytes, options) =>
+    inflated(bytes, options).catch((error) => {
+      if (isOverBound(error)) throw error
+      return rawInflated(bytes, options)
+    }),
+}
+const isOverBound = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE'
+
+/**
+ * A body without its codings. Empty members are none (RFC 9110 §5.6.1), and names that nobody knows say nothing: the
+ * magic bytes decide then. @throws ArtworkError `too_large`, `bad_answer`
+ */
+async function decoded(body: Buffer, coding: string | null, maxBytes: number): Promise<Buffer> {
+  const names = (coding ?? '').split(',').map((name) => name.trim().toLowerCase())
+  let bytes = body
+  for (const name of names.reverse()) {
+    const decode = Object.hasOwn(DECODERS, name) ? DECODERS[name] : undefined
+    if (decode === undefined || bytes.length === 0) continue
+    try {
+      bytes = await decode(bytes, { maxOutputLength: maxBytes })
+    } catch (error) {
+      if (isOverBound(error)) throw tooLarge()
+      throw new ArtworkError('bad_answer', 'the source sent a body that cannot be decoded', { cause: error })
+    }
+  }
+  return bytes
 }
 
 const tooLarge = (): ArtworkError => new ArtworkError('too_large', 'the image has too many bytes')

@@ -145,7 +145,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
         { ...options, maxBytes: request.maxBytes ?? options.maxBytes },
       )
       if (!REDIRECTS.has(answer.status)) return answer
-      const location = answer.header('location')
+      const location = asText(answer.header('location'))
       if (location === null) throw new ArtworkError('bad_answer', 'the source redirected to nowhere')
       if (hop >= options.maxRedirects) throw new ArtworkError('bad_answer', 'the source redirects too often')
       url = nextHop(location, url, request)
@@ -292,6 +292,18 @@ const fixedHeaders = ({ userAgent, via }: FetcherOptions): Record<string, string
   'User-Agent': userAgent,
   Via: via,
 })
+
+/**
+ * A header's value as text. Node reads bytes as Latin-1; what is valid UTF-8 is taken for that, as browsers and curl do.
+ */
+function asText(value: string | null): string | null {
+  if (value === null || !/[\x80-\xff]/.test(value)) return value
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(value, 'latin1'))
+  } catch {
+    return value
+  }
+}
 
 /** Headers of one request, by name without regard to case; the later ones count. */
 function headersOf(

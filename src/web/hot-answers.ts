@@ -31,12 +31,19 @@ interface Hot {
   /** The second that the passing fields are right for. */
   second: number
   readonly until: number
+  /** What it is counted at, bytes. */
+  readonly size: number
 }
 
 /** See the top of the file. */
 export type HotAnswers = ReturnType<typeof createHotAnswers>
 
 const MAX_ANSWERS = 8192
+/** Share of the memory for pictures that keys and fields may take beside it, and the least that they may. */
+const MAX_SHARE = 0.25
+const LEAST_BYTES = 256 * 1024
+/** Bytes of what holds an answer together, in the mean. */
+const OVERHEAD = 500
 const MAX_ACCEPTS = 256
 
 /** Makes the table; it is empty, and stays so where answers are private or nothing is kept in memory. */
@@ -47,6 +54,11 @@ export function createHotAnswers(settings: Settings, grounds: Grounds) {
   /** Which answers rest on a name or a digest. */
   const resting = new Map<string, Set<string>>()
   const choices = new Map<string, string>()
+  const maxBytes = Math.max(LEAST_BYTES, settings.memory.maxBytes * MAX_SHARE)
+  let bytes = 0
+  /** What an answer takes beside the bytes of its picture, which memory counts. */
+  const sizeOf = (key: string, fields: Readonly<Record<string, string>>): number =>
+    OVERHEAD + 2 * (key.length * 2 + Object.entries(fields).flat().join().length)
 
   /** The format that an Accept comes down to. Few texts make up most requests, so they are remembered. */
   const choose = (accept: string | undefined, negotiation: Negotiation): string => {
@@ -68,6 +80,7 @@ export function createHotAnswers(settings: Settings, grounds: Grounds) {
     const hot = answers.get(key)
     if (hot === undefined) return
     answers.delete(key)
+    bytes -= hot.size
     for (const ground of groundsOf(hot.shown)) {
       const keys = resting.get(ground)
       keys?.delete(key)
@@ -76,6 +89,7 @@ export function createHotAnswers(settings: Settings, grounds: Grounds) {
   }
   const dropAll = (): void => {
     answers.clear()
+    bytes = 0
     negotiations.clear()
     resting.clear()
   }
@@ -135,23 +149,18 @@ export function createHotAnswers(settings: Settings, grounds: Grounds) {
       if (until <= now) return
       const key = negotiated === undefined ? url : `${url} ${negotiated.type}`
       drop(key)
-      if (answers.size >= MAX_ANSWERS)
-        for (const oldest of answers.keys()) {
-          drop(oldest)
-          break
-        }
       if (negotiated !== undefined) {
         if (negotiations.size >= MAX_ANSWERS) dropAll()
         negotiations.set(url, negotiated.negotiation)
       }
-      const hot: Hot = {
-        shown,
-        fields: pictureHeaders(picture, { ...rules, now }),
-        flat: [],
-        second: 0,
-        until,
+      const fields = pictureHeaders(picture, { ...rules, now })
+      const hot: Hot = { shown, fields, flat: [], second: 0, until, size: sizeOf(key, fields) }
+      for (const oldest of answers.keys()) {
+        if (answers.size < MAX_ANSWERS && bytes + hot.size <= maxBytes) break
+        drop(oldest)
       }
       if (!renew(key, hot, now)) return
+      bytes += hot.size
       for (const ground of groundsOf(shown)) {
         const keys = resting.get(ground) ?? new Set()
         resting.set(ground, keys.add(key))

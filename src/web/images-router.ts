@@ -5,7 +5,7 @@ import { type Address, makeAddress, pathSegments } from '../model/address.js'
 import { ages, freshUntil } from '../model/entry.js'
 import { ArtworkError } from '../model/errors.js'
 import { extensionOf, kindOfType } from '../model/media-type.js'
-import { ENTITY, INTERIM } from '../model/reply.js'
+import { ENTITY, INTERIM, MISMATCH } from '../model/reply.js'
 import { signatureHolds } from '../model/signature.js'
 import type { Settings } from '../options.js'
 import type { HotAnswers } from './hot-answers.js'
@@ -62,10 +62,11 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Hot
     const { cache = ENTITY } = images.admission.sourceOf(address.kind)
     const { entry, original, negotiation, asking, contentType: type } = image
     const { isInterim = false, isTransient = false } = image
+    const policy = isInterim ? INTERIM : policyFor(version, image.originalDigest, cache)
     return {
       picture: { ...image, type, fileName: fileNameOf(address, image) },
       rules: {
-        cache: isInterim ? INTERIM : policyFor(version, image.originalDigest, cache),
+        cache: policy,
         isPrivate: settings.private,
         cors,
         vary: negotiation === undefined ? undefined : 'Accept',
@@ -81,7 +82,13 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Hot
         }),
       ...(signedUntil !== undefined && { signedUntil }),
       ...(negotiation !== undefined && { negotiated: { negotiation, type } }),
-      isHot: image.from === 'memory' && original !== undefined && !isInterim && !isTransient,
+      // A version that is not the right one can be any text: it would fill the table.
+      isHot:
+        image.from === 'memory' &&
+        original !== undefined &&
+        !isInterim &&
+        !isTransient &&
+        policy !== MISMATCH,
     }
   }
 

@@ -6,7 +6,7 @@ import { readArtworkPath } from '../model/artwork-path.js'
 import { etagOf } from '../model/digest.js'
 import { type Entry, freshUntil } from '../model/entry.js'
 import { ArtworkError } from '../model/errors.js'
-import { ENTITY, redirectReply } from '../model/reply.js'
+import { ENTITY, MISMATCH, redirectReply } from '../model/reply.js'
 import type { Settings } from '../options.js'
 import type { HotAnswers } from './hot-answers.js'
 import { type Answer, corsOf, createReplyRouter, policyFor, readUrl } from './reply-router.js'
@@ -46,7 +46,7 @@ export function createLocalRouter(images: Images, settings: Settings, hot?: HotA
       checkedAt: original?.checkedAt ?? entry.checkedAt,
       // An aged original is asked about again when its picture is looked at.
       ...(original && { freshUntil: freshUntil(original, settings.freshness) }),
-      isHot: from === 'memory',
+      isHot: from === 'memory' && cache !== MISMATCH,
     }
   }
 

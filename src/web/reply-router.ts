@@ -84,10 +84,18 @@ export function createReplyRouter(settings: Settings, answer: Answer, hot?: HotA
   return router
 }
 
-/** Whether a URL has no parameters but ours: any other is no part of a key, and would only fill the table. */
+const OWN_PARAMETER = /^(?:(v)=[0-9a-f]{16}|(expires)=\d{1,12}|(s)=[A-Za-z0-9_-]{43})$/
+
+/** Whether a URL has no parameters but ours, one of each: any other is no part of a key, and would only fill the table. */
 function isOwnQuery(url: string): boolean {
   const mark = url.indexOf('?')
-  return (
-    mark < 0 || /^(?:[?&](?:v=[0-9a-f]{16}|expires=\d{1,12}|s=[A-Za-z0-9_-]{43}))+$/.test(url.slice(mark))
-  )
+  if (mark < 0) return true
+  const seen = new Set<string>()
+  for (const part of url.slice(mark + 1).split('&', 4)) {
+    const [, v, expires, s] = OWN_PARAMETER.exec(part) ?? []
+    const name = v ?? expires ?? s
+    if (name === undefined || seen.has(name)) return false
+    seen.add(name)
+  }
+  return true
 }
