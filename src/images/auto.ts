@@ -1,7 +1,7 @@
 /** Which format an `auto` variant is given in: by what the asker accepts, and by what is known of the original. */
 import { modernFormats, type Negotiation, negotiate } from '../model/accept.js'
 import { formatAddress } from '../model/address.js'
-import { effortFor } from '../model/encode-budget.js'
+import { isAffordable } from '../model/encode-budget.js'
 import { type Entry, imageName } from '../model/entry.js'
 import type { Format } from '../model/media-type.js'
 import { isMovingFormat, outputSize } from '../model/output.js'
@@ -34,7 +34,7 @@ export function createAutoFormats(context: Context, admission: Admission, rendit
       isMovingFormat(format) &&
       frames <= maxFrames &&
       frames * original.width * original.height <= maxPixels &&
-      effortFor({ format, pixels: frames * size.width * size.height, frames }, 0) !== undefined
+      isAffordable({ format, pixels: frames * size.width * size.height, frames })
     )
   }
   /**
@@ -67,7 +67,10 @@ export function createAutoFormats(context: Context, admission: Admission, rendit
       const avif = lookAt(admitted, original, 'avif')
       if (avif.state === 'failed') return false
       const webp = allowed.includes('webp') ? lookAt(admitted, original, 'webp').state : undefined
-      return !(typeof webp === 'object' && webp.smallerThan === avif.recipe)
+      if (typeof webp !== 'object') return true
+      // One that was made for who asked for it by name is compared when both are there.
+      const isLarger = typeof avif.state === 'object' && avif.state.size >= webp.size
+      return !isLarger && webp.smallerThan !== avif.recipe
     }
     const modern = allowed.filter((format) => format !== 'avif' || isAvifPossible())
     return { plainType, modern, fallback, isPassedOn: false }

@@ -85,9 +85,16 @@ export function workOf(job: EncodeJob, effort: number): number {
   return (cost * job.pixels) / 1e6
 }
 
+/** The least effort that a job can have, as sharp has it. */
+const leastOf = ({ format, isPalette = false }: EncodeJob): number =>
+  format === 'gif' || (format === 'png' && isPalette) ? 1 : 0
+
+/** Whether a job can be done at all. */
+export const isAffordable = (job: EncodeJob): boolean => workOf(job, leastOf(job)) <= MOST_WORK
+
 /** The highest effort, up to the one that is wanted, that fits; undefined where none does. */
 export function effortFor(job: EncodeJob, wanted: number): number | undefined {
-  const lowest = job.format === 'gif' || (job.format === 'png' && job.isPalette) ? 1 : 0
-  for (let effort = wanted; effort >= lowest; effort -= 1) if (workOf(job, effort) <= MOST_WORK) return effort
+  for (let effort = Math.max(wanted, leastOf(job)); effort >= leastOf(job); effort -= 1)
+    if (workOf(job, effort) <= MOST_WORK) return effort
   return undefined
 }

@@ -60,7 +60,7 @@ function rootOf(text: string): string | undefined {
     } else break
   }
   const rest = text.slice(at, at + 400)
-  if (rest.length < 2 || (rest.startsWith('<!') && rest.length < 10)) throw CUT
+  if (/^<[^\s>/]*$/.test(rest) && rest.length < 400) throw CUT
   const [, name] = /^<(?:[^\s<>/:='"&!?]+:)?([A-Za-z]+)[\s>/]/.exec(rest) ?? []
   return name?.toLowerCase()
 }

@@ -210,5 +210,8 @@ export const isAsFetched = (variant: Variant): boolean =>
 /** The same variant with `auto` settled to a format, or to the source's own family. */
 export function settleAuto(variant: Variant, format: Format | undefined): Variant {
   const { format: _auto, ...rest } = variant
-  return format === undefined ? rest : { ...rest, format }
+  if (format === undefined) return rest
+  // What is asked for whatever the format will be is meant for JPEG and WebP.
+  const { quality } = variant
+  return { ...rest, format, ...(quality !== undefined && { quality: equalQuality(quality, format) }) }
 }

@@ -195,7 +195,8 @@ function putAside(file: string, found: number): string {
   const free = ['', ...Array.from({ length: 99 }, (_, index) => `.${index + 1}`)]
   const name = free.map((more) => `${file}.schema-${found}${more}`).find((one) => !existsSync(one))
   if (name === undefined) throw new Error(`${file} has been put aside a hundred times`)
-  for (const suffix of ['', '-wal', '-shm'])
+  // The log first: without its file it is none, and the file without it is a database.
+  for (const suffix of ['-wal', '-shm', ''])
     if (existsSync(file + suffix)) renameSync(file + suffix, name + suffix)
   return name
 }

@@ -9,10 +9,11 @@ import { join } from 'node:path'
 import { setImmediate as breathe } from 'node:timers/promises'
 import type Database from 'better-sqlite3'
 import { digestOf } from '../model/digest.js'
-import { type Entry, FOREVER_FRESH, imageName } from '../model/entry.js'
+import { type Entry, FOREVER_FRESH, imageName, type Traits } from '../model/entry.js'
 import { ArtworkError } from '../model/errors.js'
 import type { Logger } from '../model/logger.js'
 import { inodeOf, isDamage, keep, openDatabase, type Shape } from './database.js'
+import { FACTS, factsText, readFacts } from './disk-names.js'
 import type { Held, NewEntry } from './store.js'
 import { createUploadFiles, type UploadFacts, type UploadFiles } from './upload-files.js'
 
@@ -20,6 +21,8 @@ import { createUploadFiles, type UploadFacts, type UploadFiles } from './upload-
 export interface Upload extends UploadFacts {
   readonly size: number
   readonly storedAt: number
+  /** Unknown until somebody asked. */
+  readonly traits?: Traits | undefined
 }
 
 /** Numbers of the uploads of a directory. */
@@ -47,6 +50,7 @@ const SHAPE: Shape = {
     INSERT INTO facts VALUES ('incomplete', 1);
     PRAGMA user_version = 1;
   `,
+  additions: { columns: [{ table: 'uploads', column: FACTS, type: 'TEXT' }], tables: '' },
   checks: ['SELECT * FROM uploads LIMIT 1; SELECT max(seq) FROM removals; SELECT * FROM facts'],
 }
 
@@ -56,8 +60,9 @@ const REMOVALS_KEPT = 10_000
 const BATCH = 200
 const NAMING_TRIES = 5
 
-interface Row extends Omit<Upload, 'digest'> {
+interface Row extends Omit<Upload, 'digest' | 'traits'> {
   readonly digest: Buffer
+  readonly facts: string | null
 }
 
 const COLUMNS = 'namespace, id, digest, size, type, width, height, storedAt'
@@ -67,10 +72,10 @@ function statements(db: Database.Database, files: UploadFiles) {
   const sql = keep({
     db,
     get: db.prepare<[string, string], Row>(
-      `SELECT ${COLUMNS} FROM uploads WHERE namespace = ? AND id = ? AND going = 0`,
+      `SELECT ${COLUMNS}, facts FROM uploads WHERE namespace = ? AND id = ? AND going = 0`,
     ),
     list: db.prepare<[string, string, number], Row>(
-      `SELECT ${COLUMNS} FROM uploads WHERE namespace = ? AND id > ? AND going = 0 ORDER BY id LIMIT ?`,
+      `SELECT ${COLUMNS}, facts FROM uploads WHERE namespace = ? AND id > ? AND going = 0 ORDER BY id LIMIT ?`,
     ),
     // What was removed comes back when it is uploaded again, and what was lost is replaced, however it is encoded now.
     insert: db.prepare(
@@ -80,8 +85,13 @@ function statements(db: Database.Database, files: UploadFiles) {
     ),
     adopt: db.prepare(`INSERT OR IGNORE INTO uploads (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`),
     mark: db.prepare('UPDATE uploads SET going = 1 WHERE namespace = ? AND id = ? AND going = 0'),
-    going: db.prepare<[number], Row>(`SELECT ${COLUMNS} FROM uploads WHERE going = 1 LIMIT ?`),
-    any: db.prepare<[string, string], Row>(`SELECT ${COLUMNS} FROM uploads WHERE namespace = ? AND id = ?`),
+    going: db.prepare<[number], Row>(`SELECT ${COLUMNS}, facts FROM uploads WHERE going = 1 LIMIT ?`),
+    any: db.prepare<[string, string], Row>(
+      `SELECT ${COLUMNS}, facts FROM uploads WHERE namespace = ? AND id = ?`,
+    ),
+    amend: db.prepare<[string | null, string, string, Buffer]>(
+      'UPDATE uploads SET facts = ? WHERE namespace = ? AND id = ? AND digest = ?',
+    ),
     drop: db.prepare('DELETE FROM uploads WHERE namespace = ? AND id = ? AND digest = ? AND going = 1'),
     /** Names a file. A file is taken away under the same lock, so that what is named here is there. */
     name: db.transaction((upload: Upload): boolean => {
@@ -125,7 +135,11 @@ function statements(db: Database.Database, files: UploadFiles) {
 const nameOf = (namespace: string, id: string): string => imageName(`${namespace}/original/${id}`)
 const NAME = /^images\/([^/]+)\/original\/([^/]+)$/
 
-const toUpload = (row: Row): Upload => ({ ...row, digest: row.digest.toString('hex') })
+const toUpload = ({ facts, ...row }: Row): Upload => {
+  const digest = row.digest.toString('hex')
+  const { traits } = readFacts(facts, digest)
+  return { ...row, digest, ...(traits && { traits }) }
+}
 const toValues = (upload: Upload) =>
   [
     upload.namespace,
@@ -155,6 +169,7 @@ const toEntry = (upload: Upload): Entry =>
     checkedAt: upload.storedAt,
     freshFor: FOREVER_FRESH,
     held: true,
+    ...(upload.traits && { traits: upload.traits }),
   })
 
 /** How a shelf is set up. */
@@ -377,6 +392,15 @@ export function createUploadShelf({ directory, owns, logger, now, onChange }: Sh
         refuse(error)
       }
       return toEntry(upload)
+    },
+    /** Keeps what became known of an upload. */
+    amend: (entry: Entry): void => {
+      const [, namespace = '', id = ''] = NAME.exec(entry.name) ?? []
+      safely(
+        (sql) =>
+          void sql.amend.run(factsText(entry) ?? null, namespace, id, Buffer.from(entry.digest, 'hex')),
+        undefined,
+      )
     },
     /** Takes an upload away. Answers whether it was there. @throws ArtworkError `disk_write` (503) */
     remove: async (name: string): Promise<boolean> => {

@@ -19,7 +19,13 @@ export function withUploads(below: Store, shelf: UploadShelf): Store {
     fileOf: (entry) => (shelf.isUpload(entry.name) ? undefined : below.fileOf(entry)),
     write: (entry, bytes) =>
       shelf.isUpload(entry.name) ? shelf.save(entry, bytes) : below.write(entry, bytes),
-    amend: (entry, changes) => (shelf.isUpload(entry.name) ? entry : below.amend(entry, changes)),
+    amend: (entry, changes) => {
+      if (!shelf.isUpload(entry.name)) return below.amend(entry, changes)
+      // An upload does not age: what becomes known of it is all that changes.
+      const amended = Object.freeze({ ...entry, traits: changes.traits ?? entry.traits })
+      shelf.amend(amended)
+      return amended
+    },
     remove: (name) => (shelf.isUpload(name) ? shelf.remove(name) : below.remove(name)),
     close: async () => {
       await shelf.close()

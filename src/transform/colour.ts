@@ -280,21 +280,36 @@ function inflated(compressed: Uint8Array): Buffer | undefined {
   }
 }
 
-/** What the colours of a PNG mean. */
+/** Whether a profile can be used for pictures of this space (ICC.1 §7.2): one that cannot says nothing. */
+const isProfileOf = (profile: Buffer, space: 'RGB ' | 'GRAY'): boolean =>
+  profile.length >= 132 &&
+  profile.readUInt32BE(0) <= profile.length &&
+  profile.toString('latin1', 36, 40) === 'acsp' &&
+  profile.toString('latin1', 16, 20) === space
+
+const isKnown = ({
+  primaries,
+  transfer,
+}: {
+  readonly primaries: number
+  readonly transfer: number
+}): boolean => Object.hasOwn(PRIMARIES, primaries) && Object.hasOwn(TRANSFERS, transfer)
+
+/** What the colours of a PNG mean: by the first chunk that is there and can be used. */
 export function colourOfPng({ colour, isGrey, depth }: PngHeader): Colour {
-  if (colour.cicp !== undefined) return byCodePoints(colour.cicp, false)
-  if (colour.compressedProfile !== undefined) {
-    const profile = isGrey && depth === 16 ? inflated(colour.compressedProfile) : undefined
-    return (profile && byGreyProfile(profile)) ?? PROFILE
-  }
+  if (colour.cicp !== undefined && isKnown(colour.cicp)) return byCodePoints(colour.cicp, false)
+  const profile = colour.compressedProfile && inflated(colour.compressedProfile)
+  if (profile !== undefined && isProfileOf(profile, isGrey ? 'GRAY' : 'RGB '))
+    return (isGrey && depth === 16 ? byGreyProfile(profile) : undefined) ?? PROFILE
   if (colour.isSrgb || colour.gamma === undefined) return NONE
   return byGamma(colour.gamma, colour.chromaticities)
 }
 
 /** What the colours of an AVIF mean. */
 export function colourOfAvif({ nclx, profile }: AvifHeader): Colour {
-  if (profile !== undefined) return byGreyProfile(profile) ?? PROFILE
-  return nclx === undefined ? NONE : byCodePoints(nclx, true)
+  if (profile !== undefined && isProfileOf(profile, 'RGB ')) return PROFILE
+  const grey = profile === undefined ? undefined : byGreyProfile(profile)
+  return grey ?? (nclx === undefined ? NONE : byCodePoints(nclx, true))
 }
 
 /** Steps of linear light that are told apart on the way back to sRGB. */

@@ -1,6 +1,6 @@
 /** Pixels as a file: each format with what it can hold, what it may cost, and no larger than the picture deserves. */
 import type { Sharp } from 'sharp'
-import { type EncodeJob, effortFor, MOST_WORK, workOf } from '../model/encode-budget.js'
+import { type EncodeJob, effortFor, isAffordable, MOST_WORK, workOf } from '../model/encode-budget.js'
 import { ArtworkError } from '../model/errors.js'
 import type { Format } from '../model/media-type.js'
 import type { FullRecipe } from '../model/variant.js'
@@ -52,7 +52,7 @@ export async function encode(ready: Ready, recipe: FullRecipe): Promise<Encoded>
   const made = [first]
   const other = otherChoice(ready, recipe)
   if (other !== undefined) made.push(await encodeAs(ready, recipe, other))
-  const stripped = isUnchanged && format === source.format ? strip(source.original, format) : undefined
+  const stripped = isUnchanged && format === source.format ? strip(source, format) : undefined
   if (stripped !== undefined) made.push({ ...first, data: stripped })
   return made.reduce((best, one) => (one.data.length < best.data.length ? one : best))
 }
@@ -81,8 +81,7 @@ async function encodeAs(ready: Ready, recipe: FullRecipe, choice: Choice): Promi
   const { isLossless = false } = choice
   const job: EncodeJob = { format, pixels, frames: isMoving ? source.frames : 1, isLossless }
   // A palette that costs too much is done without, in PNG.
-  const isPalette =
-    format === 'png' && source.isPalette && effortFor({ ...job, isPalette: true }, 1) !== undefined
+  const isPalette = format === 'png' && source.isPalette && isAffordable({ ...job, isPalette: true })
   const effort = effortFor({ ...job, isPalette }, recipe.effort ?? 0)
   if (effort === undefined) throw tooLarge()
   const timing = isMoving && source.timing !== undefined ? source.timing : {}
@@ -111,14 +110,15 @@ async function encodeAs(ready: Ready, recipe: FullRecipe, choice: Choice): Promi
   return { data, width: info.width, height: info.pageHeight ?? info.height }
 }
 
-const STRIPPERS: Readonly<Record<Format, (bytes: Buffer) => Buffer | undefined>> = {
-  jpeg: stripJpeg,
-  png: stripPng,
-  gif: stripGif,
-  webp: stripWebp,
+const STRIPPERS: Readonly<Record<Format, (source: SourceImage) => Buffer | undefined>> = {
+  // With the end that it may have lacked.
+  jpeg: ({ bytes }) => stripJpeg(bytes),
+  png: ({ original }) => stripPng(original),
+  gif: ({ original }) => stripGif(original),
+  webp: ({ original }) => stripWebp(original),
   // Its boxes point into each other: what has metadata is encoded anew.
-  avif: (bytes) => (readAvif(bytes).hasMetadata ? undefined : bytes),
+  avif: ({ original }) => (readAvif(original).hasMetadata ? undefined : original),
 }
 
 /** The original without metadata, where its format lets that be done without loss. */
-const strip = (bytes: Buffer, format: Format): Buffer | undefined => STRIPPERS[format](bytes)
+const strip = (source: SourceImage, format: Format): Buffer | undefined => STRIPPERS[format](source)

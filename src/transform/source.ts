@@ -6,7 +6,7 @@ import { type Format, isFormat, type Kind } from '../model/media-type.js'
 import { type Colour, colourOfAvif, colourOfPng } from './colour.js'
 import { asStill, readAvif } from './formats/avif.js'
 import { readGif, withCanvas } from './formats/gif.js'
-import { isShowable, readJpeg, withEnd } from './formats/jpeg.js'
+import { isShowable, readJpeg, withEnd, withoutPadding } from './formats/jpeg.js'
 import { readPng } from './formats/png.js'
 import { readWebp, stripWebp } from './formats/webp.js'
 import type { DecodeLimits } from './transformer.js'
@@ -64,7 +64,7 @@ const READERS: Readonly<Record<Format, (bytes: Buffer) => Facts>> = {
     if (!isShowable(header))
       throw new ArtworkError('unsupported', 'this kind of JPEG is not shown by browsers')
     const { quality, lacksOnlyItsEnd } = header
-    const mended = lacksOnlyItsEnd ? { bytes: withEnd(bytes), isEnded: true } : {}
+    const mended = lacksOnlyItsEnd ? { isEnded: true } : {}
     return { frames: 1, hasAlpha: false, isLossless: false, quality, ...mended }
   },
   png: (bytes) => {
@@ -102,7 +102,7 @@ export async function readSource(original: Buffer, kind: Kind, limits: DecodeLim
   const metadata = await metadataOf(facts.bytes ?? original, kind, skipped)
   // A tag that does not count must not be there for an encoder that writes it on.
   const isTagged = kind === 'webp' && (metadata.orientation ?? 1) > 1
-  const bytes = isTagged ? stripWebp(original) : (facts.bytes ?? original)
+  const own = isTagged ? stripWebp(original) : (facts.bytes ?? original)
   const autoOrient = ORIENTED.has(kind)
   const { width, height } = autoOrient
     ? metadata.autoOrient
@@ -111,7 +111,7 @@ export async function readSource(original: Buffer, kind: Kind, limits: DecodeLim
     throw new ArtworkError('too_large', 'the image has a side that is too long')
   if (width * height > limits.maxPixels || (kind === 'avif' && width * height > limits.maxAvifPixels))
     throw new ArtworkError('too_large', 'the image has too many pixels')
-  if (facts.isEnded) await readWhole(bytes, metadata)
+  const bytes = facts.isEnded ? await ended(own, metadata) : own
   const canMove = MOVING.has(kind) && frames > 1
   const page = kind === 'avif' ? (metadata.pagePrimary ?? 0) : skipped
   return {
@@ -131,7 +131,7 @@ export async function readSource(original: Buffer, kind: Kind, limits: DecodeLim
     isTurned: autoOrient && (metadata.orientation ?? 1) > 1,
     isPalette: facts.isPalette ?? false,
     colour: facts.colour ?? { by: 'profile' },
-    depth: facts.depth ?? 8,
+    depth: facts.depth ?? metadata.bitsPerSample ?? 8,
     quality: facts.quality,
     timing: canMove
       ? { delay: (metadata.delay ?? []).slice(skipped, skipped + frames), loop: metadata.loop ?? 0 }
@@ -148,12 +148,26 @@ export async function readSource(original: Buffer, kind: Kind, limits: DecodeLim
 
 /** Whether the first version of the pipeline made another picture of it: other colours, another shape, another item. */
 function isRevised(format: Format, facts: Facts, metadata: Metadata): boolean {
-  const { colour, depth = 8, skipped = 0 } = facts
+  const { colour, depth = metadata.bitsPerSample ?? 8, skipped = 0 } = facts
   if (format === 'webp') return (metadata.orientation ?? 1) > 1
   if (format === 'avif' && (metadata.pages ?? 1) > 1) return true
   const isIgnored = colour?.by === 'none' && metadata.hasProfile
   const isWide = colour?.by === 'profile' && metadata.hasProfile && depth > 8
   return colour?.by === 'own' || isIgnored || isWide || skipped > 0
+}
+
+/** A JPEG with the end that it lacks. @throws ArtworkError `invalid_image` where more than that is missing */
+async function ended(bytes: Buffer, metadata: Metadata): Promise<Buffer> {
+  const whole = withEnd(bytes)
+  try {
+    await readWhole(whole, metadata)
+    return whole
+  } catch (error) {
+    const bare = withoutPadding(bytes)
+    if (bare.length === bytes.length) throw error
+    await readWhole(withEnd(bare), metadata)
+    return withEnd(bare)
+  }
 }
 
 /** Decodes to the last row, and takes a warning for a failure: what is cut elsewhere than at its very end makes one. */

@@ -6,7 +6,15 @@ import nunjucks from 'nunjucks'
 import sharp from 'sharp'
 import { describe, expect, test, vi } from 'vitest'
 import { listen, remoteAddress, startApp, type TestApp } from '../support/app.js'
-import { box, exifOf, handmadeGif, handmadePng, withWebpExif } from '../support/handmade.js'
+import {
+  avifCollection,
+  box,
+  exifOf,
+  handmadeGif,
+  handmadePng,
+  pngChunk,
+  withWebpExif,
+} from '../support/handmade.js'
 import { image } from '../support/origin.js'
 import { jpeg, quarters } from '../support/pictures.js'
 
@@ -94,16 +102,55 @@ describe('pictures 5: what moves goes on moving, with AVIF on', () => {
       }
     }
   })
+  test('a GIF for who takes no WebP is made smaller, and moves', async () => {
+    const app = await start({ widths: [30] })
+    const path = serve(app, '/moving', movingGif(3), 'image/gif', 'w30-auto')
+    const answer = await ask(app, path, 'image/png,image/*')
+    const bytes = await bodyOf(answer)
+    expect([typeOf(answer), await pagesOf(bytes)]).toEqual(['image/gif', 3])
+    expect((await sharp(bytes).metadata()).width).toBe(30)
+  })
+  test('an upload that moves goes on moving, at the second answer too', async () => {
+    const app = await start({
+      sources: [uploads({ authorize: () => true, keepOriginal: true })],
+      widths: [30],
+    })
+    const sent = await app.get('/images/photos', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/octet-stream' },
+      body: new Uint8Array(await movingWebp()),
+    })
+    const { image_id: id } = (await sent.json()) as { image_id: string }
+    for (let answers = 0; answers < 3; answers += 1) {
+      const answer = await ask(app, `/images/photos/w30-auto/${id}`, MODERN)
+      expect([typeOf(answer), await pagesOf(await bodyOf(answer))]).toEqual(['image/webp', 3])
+    }
+    // What is known of it is known after a restart.
+    await app.stop()
+    const again = await startApp(
+      { transform, widths: [30], sources: [uploads({ authorize: () => true, keepOriginal: true })] },
+      app,
+    )
+    expect(await pagesOf(await bodyOf(await ask(again, `/images/photos/w30-auto/${id}`, MODERN)))).toBe(3)
+  })
+  test('a still PNG that says it moves is a still one', async () => {
+    const app = await start({ widths: [30] })
+    const control = pngChunk('acTL', Buffer.from([0, 0, 0, 50, 0, 0, 0, 0]))
+    const lying = handmadePng({ width: 60, height: 40, chunks: [control] }, (x) => [x * 4, 0, 0])
+    const path = serve(app, '/lying.png', lying, 'image/png', 'w30-auto')
+    const answer = await ask(app, path, 'image/webp')
+    expect((await sharp(await bodyOf(answer)).metadata()).width).toBe(30)
+  })
   test('an AVIF sequence is passed on to who accepts AVIF, and still for others; its frames are facts', async () => {
     const app = await start()
     const still = await quarters(60, 40).removeAlpha().avif({ effort: 2 }).toBuffer()
-    // A track of three samples: enough to say that it moves.
+    // A track of three samples, and the brands that encoders write: enough to say that it moves.
+    const brands = ['avis', 'avif', 'avis', 'msf1', 'iso8', 'mif1', 'miaf', 'MA1A'] as const
     const stsz = box('stsz', Buffer.from([0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 3]))
     const sequence = Buffer.concat([
-      still,
+      avifCollection([still], 0, [...brands]),
       box('moov', box('trak', box('mdia', box('minf', box('stbl', stsz))))),
     ])
-    sequence.write('avis', 8, 'latin1')
     const path = serve(app, '/sequence.avif', sequence, 'image/avif', 'original-auto')
     expect((await bodyOf(await ask(app, path, MODERN))).equals(sequence)).toBe(true)
     for (const [accept, type] of [

@@ -122,6 +122,22 @@ const MEANINGS: readonly Meaning[] = [
     matrix: 'p3',
   },
   {
+    name: 'cICP of nothing known before iCCP of P3',
+    chunks: [colourChunk.cICP(2, 2), colourChunk.iCCP(rgbProfile(ICC_PRIMARIES.p3))],
+    curve: fromSrgb,
+    matrix: 'p3',
+  },
+  {
+    name: 'an iCCP that is cut before gAMA 1.0',
+    chunks: [colourChunk.iCCP(rgbProfile(ICC_PRIMARIES.p3).subarray(0, 300)), colourChunk.gAMA(1)],
+    curve: power(1),
+  },
+  {
+    name: 'an iCCP of grey',
+    chunks: [colourChunk.iCCP(greyProfile(1.8))],
+    curve: fromSrgb,
+  },
+  {
     name: 'iCCP of Adobe RGB before gAMA',
     chunks: [colourChunk.gAMA(1), colourChunk.iCCP(rgbProfile(ICC_PRIMARIES.adobe, 563 / 256))],
     curve: power(563 / 256),

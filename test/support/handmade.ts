@@ -167,7 +167,11 @@ function itemOf(avif: Buffer) {
  * An AVIF of several independent pictures (a collection of items, ISO 23008-12 §6), each an AVIF of one item without alpha.
  * @param primary which of them is the primary item, from 0
  */
-export function avifCollection(pictures: readonly Buffer[], primary = 0): Buffer {
+export function avifCollection(
+  pictures: readonly Buffer[],
+  primary = 0,
+  brands: readonly [string, ...string[]] = ['avif', 'avif', 'mif1', 'miaf'],
+): Buffer {
   const items = pictures.map(itemOf)
   // Seven bits tell a property: those that are alike are one.
   const boxes: Buffer[] = []
@@ -186,7 +190,8 @@ export function avifCollection(pictures: readonly Buffer[], primary = 0): Buffer
       at += data.length
       return entry
     })
-    const ftyp = box('ftyp', text('avif'), u32(0), text('avifmif1miaf'))
+    const [major, ...compatible] = brands
+    const ftyp = box('ftyp', text(major), u32(0), text(compatible.join('')))
     const meta = fullBox(
       'meta',
       0,

@@ -253,6 +253,10 @@ describe('pictures 8: an SVG is known by its first element, whatever comes befor
     ],
     ['UTF-16, big end first', Buffer.from(`\ufeff${svg}`, 'utf16le').swap16()],
     ['UTF-16 without a mark', Buffer.from(`<?xml version="1.0" encoding="UTF-16"?>${svg}`, 'utf16le')],
+    ...[1020, 1021, 1022, 1023, 4093, 16_381].map((before): [string, string] => [
+      `a root that begins after ${before} bytes`,
+      `<!--${'x'.repeat(before - 7)}-->${svg}`,
+    ]),
     ['a byte order mark and white space', `\ufeff\n\t ${svg}`],
   ])('%s', async (_name, document) => {
     const bytes = Buffer.from(document)
@@ -327,6 +331,53 @@ describe('pictures 11: a smaller picture is no larger file', () => {
     expect(made.bytes.includes('xmpmeta')).toBe(false)
     const raw = (bytes: Buffer) => sharp(bytes).raw().toBuffer()
     expect((await raw(made.bytes)).equals(await raw(jpeg))).toBe(true)
+  })
+})
+
+describe('pictures 11: what is passed on is a whole file, and the picture alone', () => {
+  const noise = (format: 'jpeg' | 'webp' | 'png') =>
+    sharp({
+      create: {
+        width: 160,
+        height: 120,
+        channels: 3,
+        background: '#000',
+        noise: { type: 'gaussian', mean: 128, sigma: 40 },
+      },
+    })
+      .toFormat(format, format === 'png' ? {} : { quality: 5 })
+      .toBuffer()
+  const SECRET = Buffer.from('SECRET-SECRET')
+  test('bytes behind the end of a WebP, and chunks that nobody knows', async () => {
+    const webp = await noise('webp')
+    const unknown = Buffer.concat([Buffer.from('C2PA'), Buffer.from([13, 0, 0, 0]), SECRET, Buffer.alloc(1)])
+    const more = withWebpExif(webp, 160, 120, exifOf(6))
+    for (const bytes of [
+      Buffer.concat([webp, SECRET]),
+      Buffer.concat([more, unknown]),
+      Buffer.concat([more, SECRET]),
+    ]) {
+      const made = await render(bytes, 'original-webp')
+      expect((await metadataOf(made.bytes)).width).toBe(160)
+      expect(made.bytes.includes(SECRET)).toBe(false)
+      expect(made.bytes.length).toBeLessThanOrEqual(bytes.length)
+    }
+  })
+  test('private chunks of a PNG, and segments of a JPEG', async () => {
+    const jpeg = await noise('jpeg')
+    const segment = (marker: number) =>
+      Buffer.concat([Buffer.from([0xff, marker, 0, SECRET.length + 2]), SECRET])
+    const chunk = pngChunk('prVt', SECRET)
+    const png = drawing(200, 200)
+    const files = {
+      jpeg: Buffer.concat([jpeg.subarray(0, 2), segment(0xfe), segment(0xe5), jpeg.subarray(2)]),
+      png: Buffer.concat([png.subarray(0, 33), chunk, png.subarray(33)]),
+    }
+    for (const [format, bytes] of Object.entries(files)) {
+      const made = await render(bytes, `original-${format}`)
+      expect(made.bytes.includes(SECRET), format).toBe(false)
+      expect((await metadataOf(made.bytes)).width).toBeGreaterThan(100)
+    }
   })
 })
 

@@ -42,30 +42,35 @@ const find = (bytes: Buffer, type: string, from: number, to: number): Box | unde
 /** Version and flags come before the content of a full box. */
 const FULL = 4
 
-/** The properties of an item, in the order of their associations. */
-function propertiesOf(bytes: Buffer, meta: Box, item: number): readonly Box[] {
+/** Entries of an association box that are read at most: a file of one picture has few. */
+const MOST_ENTRIES = 4096
+
+/** The properties of each item, in the order of their associations. */
+function propertiesIn(bytes: Buffer, meta: Box): ReadonlyMap<number, readonly Box[]> {
+  const found = new Map<number, Box[]>()
   const iprp = find(bytes, 'iprp', meta.content + FULL, meta.end)
   const ipco = iprp && find(bytes, 'ipco', iprp.content, iprp.end)
-  if (iprp === undefined || ipco === undefined) return []
+  if (iprp === undefined || ipco === undefined) return found
   const properties = [...boxesOf(bytes, ipco.content, ipco.end)]
-  const found: Box[] = []
   for (const ipma of boxesOf(bytes, iprp.content, iprp.end)) {
     if (ipma.type !== 'ipma') continue
     const version = bytes[ipma.content] ?? 0
     const isWide = ((bytes[ipma.content + 3] ?? 0) & 1) === 1
     let at = ipma.content + FULL
-    const count = bytes.readUInt32BE(at)
+    const count = Math.min(bytes.readUInt32BE(at), MOST_ENTRIES)
     at += 4
     for (let entry = 0; entry < count && at + 5 <= ipma.end; entry += 1) {
       const id = version < 1 ? bytes.readUInt16BE(at) : bytes.readUInt32BE(at)
       at += version < 1 ? 2 : 4
       const associations = bytes[at] ?? 0
       at += 1
+      const own = found.get(id) ?? []
+      found.set(id, own)
       for (let index = 0; index < associations && at < ipma.end; index += 1) {
         const place = isWide ? bytes.readUInt16BE(at) & 0x7fff : (bytes[at] ?? 0) & 0x7f
         at += isWide ? 2 : 1
         const property = properties[place - 1]
-        if (id === item && property !== undefined) found.push(property)
+        if (property !== undefined) own.push(property)
       }
     }
   }
@@ -80,23 +85,32 @@ function primaryOf(bytes: Buffer, meta: Box): number {
 }
 
 /** Whether another item is the alpha plane of one: an auxiliary of this type, referred to it by `auxl`. */
-function hasAlphaOf(bytes: Buffer, meta: Box, item: number): boolean {
+function hasAlphaOf(
+  bytes: Buffer,
+  meta: Box,
+  item: number,
+  properties: ReadonlyMap<number, readonly Box[]>,
+): boolean {
   const iref = find(bytes, 'iref', meta.content + FULL, meta.end)
   if (iref === undefined) return false
   const idSize = (bytes[iref.content] ?? 0) === 0 ? 2 : 4
   const readId = (at: number): number => (idSize === 2 ? bytes.readUInt16BE(at) : bytes.readUInt32BE(at))
+  let left = MOST_ENTRIES
   for (const reference of boxesOf(bytes, iref.content + FULL, iref.end)) {
     if (reference.type !== 'auxl') continue
-    const from = readId(reference.content)
-    const count = bytes.readUInt16BE(reference.content + idSize)
-    const targets = Array.from({ length: count }, (_, index) =>
+    const count = Math.min(bytes.readUInt16BE(reference.content + idSize), left)
+    left -= count + 1
+    if (left <= 0) return false
+    const isOurs = Array.from({ length: count }, (_, index) =>
       readId(reference.content + idSize + 2 + index * idSize),
-    )
-    const isAlpha = propertiesOf(bytes, meta, from).some(
+    ).includes(item)
+    if (!isOurs) continue
+    const own = properties.get(readId(reference.content)) ?? []
+    const isAlpha = own.some(
       ({ type, content, end }) =>
         type === 'auxC' && bytes.toString('latin1', content, end).includes(':alpha'),
     )
-    if (isAlpha && targets.includes(item)) return true
+    if (isAlpha) return true
   }
   return false
 }
@@ -130,19 +144,32 @@ const UNKNOWN: AvifHeader = {
 const METADATA_ITEMS = ['Exif', 'mime', 'uri ']
 
 const MAJOR_BRAND = 8
+const FIRST_COMPATIBLE_BRAND = 16
+/** Brands by which a reader looks for tracks. */
+const SEQUENCE_BRANDS = new Set(['avis', 'msf1', 'iso8'])
 
 /**
- * A sequence as the still picture that its primary item is: libvips knows no sequences. Its brand is that of a still
+ * A sequence as the still picture that its primary item is: libvips knows no sequences. Its brands are those of a still
  * picture, and its tracks are free space.
  */
 export function asStill(bytes: Buffer): Buffer {
   if (!isSequence(bytes)) return bytes
   const changed = Buffer.from(bytes)
-  if (bytes.toString('latin1', MAJOR_BRAND, MAJOR_BRAND + 4) === 'avis')
-    changed.write('avif', MAJOR_BRAND, 'latin1')
+  const ftyp = find(bytes, 'ftyp', 0, bytes.length)
+  for (const at of brandsOf(ftyp)) {
+    const brand = bytes.toString('latin1', at, at + 4)
+    if (SEQUENCE_BRANDS.has(brand)) changed.write('avif', at, 'latin1')
+  }
   const moov = find(bytes, 'moov', 0, bytes.length)
   if (moov !== undefined) changed.write('free', moov.start + 4, 'latin1')
   return changed
+}
+
+/** Where the brands of a file are. */
+function* brandsOf(ftyp: Box | undefined): Generator<number> {
+  if (ftyp === undefined) return
+  yield MAJOR_BRAND
+  for (let at = FIRST_COMPATIBLE_BRAND; at + 4 <= ftyp.end; at += 4) yield at
 }
 
 /** Reads the boxes; what they do not tell is undefined. Damaged ones tell nothing: the decoder finds what is wrong. */
@@ -163,7 +190,8 @@ function read(bytes: Buffer): AvifHeader {
   let depth: number | undefined
   let nclx: AvifHeader['nclx']
   let profile: Buffer | undefined
-  for (const { type, content, end } of propertiesOf(bytes, meta, item)) {
+  const properties = propertiesIn(bytes, meta)
+  for (const { type, content, end } of properties.get(item) ?? []) {
     // Bits high_bitdepth and twelve_bit of the configuration record.
     const flags = bytes[content + 2] ?? 0
     if (type === 'av1C') depth = (flags & 0x40) === 0 ? 8 : (flags & 0x20) === 0 ? 10 : 12
@@ -178,5 +206,5 @@ function read(bytes: Buffer): AvifHeader {
   const hasMetadata =
     items === undefined ||
     METADATA_ITEMS.some((type) => bytes.subarray(items.content, items.end).includes(type))
-  return { depth, hasAlpha: hasAlphaOf(bytes, meta, item), frames, nclx, profile, hasMetadata }
+  return { depth, hasAlpha: hasAlphaOf(bytes, meta, item, properties), frames, nclx, profile, hasMetadata }
 }

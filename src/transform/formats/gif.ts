@@ -48,6 +48,8 @@ const EXTENSION = 0x21
 const IMAGE = 0x2c
 const CONTROL = 0xf9
 const APPLICATION = 0xff
+/** Bytes of an application extension that says how often all is shown, and nothing else. */
+const LOOP_LENGTH = 19
 const tableSize = (packed: number): number => ((packed & 0x80) === 0 ? 0 : 3 * 2 ** ((packed & 7) + 1))
 
 /** Where the sub-blocks that begin here end; undefined where they are cut. */
@@ -75,7 +77,9 @@ function parse(bytes: Buffer): Gif {
       if (end === undefined) break
       const label = bytes[at + 1]
       const isLoop =
-        label === APPLICATION && /^(?:NETSCAPE|ANIMEXTS)/.test(bytes.toString('latin1', at + 3, at + 11))
+        label === APPLICATION &&
+        end - start === LOOP_LENGTH &&
+        /^(?:NETSCAPE|ANIMEXTS)/.test(bytes.toString('latin1', at + 3, at + 11))
       if (label === CONTROL) control = start
       else if (!isLoop) metadata.push({ start, end })
       at = end

@@ -116,6 +116,7 @@ const placeOf = (component: number, coefficient: number): number => component * 
 /** Notes the coefficients that a scan brings to their last bit (T.81 §G.1.1.1). */
 function noteScan(data: Buffer, scans: Set<number>): void {
   const count = data[0] ?? 0
+  if (count > 4 || data.length !== 1 + count * 2 + 3) return
   const [first = 0, last = 63, approximation = 0] = data.subarray(1 + count * 2)
   if ((approximation & 0x0f) !== 0) return
   for (let index = 0; index < count; index += 1)
@@ -132,6 +133,16 @@ function isComplete(component: number, process: number, scans: ReadonlySet<numbe
   return true
 }
 
+/** Bytes that writers put behind a file that they did not end. */
+const PADDING = new Set([0x00, 0x0a, 0x0d, 0x20])
+
+/** The file without what may have been put behind it. */
+export function withoutPadding(bytes: Buffer): Buffer {
+  let end = bytes.length
+  while (end > 0 && PADDING.has(bytes[end - 1] ?? 1)) end -= 1
+  return bytes.subarray(0, end)
+}
+
 /** The file with the end marker that it lacks. */
 export function withEnd(bytes: Buffer): Buffer {
   const whole = bytes[bytes.length - 1] === 0xff ? bytes.subarray(0, -1) : bytes
@@ -142,19 +153,29 @@ const APP0 = 0xe0
 const APP2 = 0xe2
 const APP14 = 0xee
 const COMMENT = 0xfe
+/** A JFIF segment without thumbnail, and an Adobe segment, of their own lengths: more in them is metadata. */
+const JFIF_LENGTH = 14
+const ADOBE_LENGTH = 12
 const isMetadata = ({ marker, data }: Segment): boolean => {
-  if (marker === COMMENT) return true
+  const begins = (text: string): boolean => data.toString('latin1', 0, text.length) === text
+  // Comments, and segments that nobody has a use for (JPG0 to JPG13).
+  if (marker === COMMENT || (marker >= 0xf0 && marker <= 0xfd)) return true
   if (marker < APP0 || marker > 0xef) return false
-  if (marker === APP0) return data.toString('latin1', 0, 4) !== 'JFIF'
-  if (marker === APP2) return data.toString('latin1', 0, 11) !== 'ICC_PROFILE'
-  return !(marker === APP14 && data.toString('latin1', 0, 5) === 'Adobe')
+  if (marker === APP0) return !(begins('JFIF') && data.length === JFIF_LENGTH)
+  if (marker === APP2) return !begins('ICC_PROFILE')
+  return !(marker === APP14 && begins('Adobe') && data.length === ADOBE_LENGTH)
 }
 
-/** The same picture without Exif, XMP, comments, and what follows its end (a gain map, another picture). */
-export function stripJpeg(bytes: Buffer): Buffer {
+/**
+ * The same picture without Exif, XMP, comments, thumbnails, and what follows its end (a gain map, another picture).
+ * Undefined where not all of it can be told apart.
+ */
+export function stripJpeg(bytes: Buffer): Buffer | undefined {
   const kept: Buffer[] = []
   let from = 0
   for (const segment of segmentsOf(bytes)) {
+    // It says what the colours are, and more.
+    if (segment.marker === APP14 && segment.data.length > ADOBE_LENGTH) return undefined
     if (isMetadata(segment)) {
       kept.push(bytes.subarray(from, segment.start))
       from = segment.end
@@ -164,5 +185,5 @@ export function stripJpeg(bytes: Buffer): Buffer {
       return Buffer.concat(kept)
     }
   }
-  return Buffer.concat([...kept, bytes.subarray(from)])
+  return undefined
 }

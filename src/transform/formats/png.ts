@@ -52,15 +52,22 @@ const PALETTE = 3
 /** Reads the chunks before the pixels; undefined where there is no header. */
 export function readPng(bytes: Buffer): PngHeader | undefined {
   let header: { depth: number; colourType: number } | undefined
-  let frames = 1
+  let isAnimated = false
   let hasTransparency = false
   const colour: { -readonly [K in keyof PngColour]: PngColour[K] } = { isSrgb: false }
+  let isBefore = true
+  let controls = 0
   for (const { type, data } of chunksOf(bytes)) {
-    if (type === 'IDAT') break
+    if (type === 'fcTL') controls += 1
+    if (type === 'IDAT') isBefore = false
+    // A still picture is known by what comes before its pixels.
+    if (!isBefore && !isAnimated) break
+    if (!isBefore) continue
     if (type === 'IHDR' && data.length >= 13) header = { depth: data[8] ?? 8, colourType: data[9] ?? 2 }
-    if (type === 'acTL' && data.length >= 8) frames = Math.max(1, data.readUInt32BE(0))
+    if (type === 'acTL' && data.length >= 8) isAnimated = data.readUInt32BE(0) > 1
     if (type === 'tRNS') hasTransparency = true
-    if (type === 'cICP' && data.length === 4)
+    // Only RGB can be in a PNG.
+    if (type === 'cICP' && data.length === 4 && data[2] === 0)
       colour.cicp = { primaries: data[0] ?? 2, transfer: data[1] ?? 2 }
     if (type === 'iCCP') {
       const name = data.indexOf(0)
@@ -78,19 +85,22 @@ export function readPng(bytes: Buffer): PngHeader | undefined {
     isGrey: GREY.has(colourType),
     isPalette: colourType === PALETTE,
     hasAlpha: WITH_ALPHA.has(colourType) || hasTransparency,
-    frames,
+    // What it says of itself counts as far as there are frames.
+    frames: isAnimated ? Math.max(1, controls) : 1,
     colour,
   }
 }
 
-/** Chunks that say nothing of how the picture looks. */
-const METADATA = new Set(['tEXt', 'zTXt', 'iTXt', 'tIME', 'eXIf', 'hIST', 'sPLT', 'caBX'])
+/** Chunks that the picture is made of; any other is metadata. */
+const PICTURE = new Set(
+  'IHDR PLTE IDAT IEND tRNS cHRM gAMA iCCP sBIT sRGB cICP mDCV cLLI bKGD pHYs acTL fcTL fdAT'.split(' '),
+)
 
-/** The same picture without texts, times and Exif; what follows the end goes too. */
+/** The same picture without texts, times, Exif and unknown chunks; what follows the end goes too. */
 export function stripPng(bytes: Buffer): Buffer {
   const kept = [bytes.subarray(0, SIGNATURE_LENGTH)]
   for (const { type, start, end } of chunksOf(bytes)) {
-    if (!METADATA.has(type)) kept.push(bytes.subarray(start, end))
+    if (PICTURE.has(type)) kept.push(bytes.subarray(start, end))
     if (type === 'IEND') break
   }
   return Buffer.concat(kept)

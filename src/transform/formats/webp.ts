@@ -28,6 +28,9 @@ function* chunksOf(bytes: Buffer, from: number, to: number): Generator<Chunk> {
   }
 }
 
+/** Where the file ends by its own account: what follows is none of it. */
+const endOf = (bytes: Buffer): number => Math.min(bytes.length, bytes.readUInt32LE(4) + 8)
+
 /** Reads the chunks. */
 export function readWebp(bytes: Buffer): WebpHeader {
   let hasAlpha = false
@@ -42,7 +45,7 @@ export function readWebp(bytes: Buffer): WebpHeader {
     if (type === 'VP8L' && content + 5 <= bytes.length)
       hasAlpha ||= ((bytes.readUInt32LE(content + 1) >>> 28) & 1) === 1
   }
-  for (const chunk of chunksOf(bytes, HEADER, bytes.length)) {
+  for (const chunk of chunksOf(bytes, HEADER, endOf(bytes))) {
     if (chunk.type === 'VP8X') hasAlpha ||= ((bytes[chunk.content] ?? 0) & FLAG.alpha) !== 0
     if (chunk.type === 'ANMF') {
       frames += 1
@@ -52,11 +55,14 @@ export function readWebp(bytes: Buffer): WebpHeader {
   return { hasAlpha, isLossless: isLossless && images > 0, frames: Math.max(1, frames) }
 }
 
-/** The same picture without Exif and XMP. */
+/** Chunks that the picture is made of; any other is metadata. */
+const PICTURE = new Set(['VP8X', 'ICCP', 'ANIM', 'ANMF', 'ALPH', 'VP8 ', 'VP8L'])
+
+/** The same picture without Exif, XMP, unknown chunks, and what follows its end. */
 export function stripWebp(bytes: Buffer): Buffer {
   const kept: Buffer[] = []
-  for (const { type, start, end } of chunksOf(bytes, HEADER, bytes.length)) {
-    if (type === 'EXIF' || type === 'XMP ') continue
+  for (const { type, start, end } of chunksOf(bytes, HEADER, endOf(bytes))) {
+    if (!PICTURE.has(type)) continue
     const chunk = Buffer.from(bytes.subarray(start, end))
     if (type === 'VP8X') chunk[8] = (chunk[8] ?? 0) & ~(FLAG.exif | FLAG.xmp)
     kept.push(chunk)

@@ -53,9 +53,6 @@ export const near = (roll: Die, [red, green, blue]: Colour, by: number): Colour 
   clamp(blue + roll(-by, by)),
 ]
 
-/** A number of about a normal distribution, of mean 0 and deviation 1. */
-export const bell = (roll: Die): number => roll(-1, 1) + roll(-1, 1) + roll(-1, 1)
-
 /** Noise at a place, about -1 to 1. `gain` is the strength of an octave beside that of the one before. */
 export type Noise = (x: number, y: number, octaves?: number, gain?: number) => number
 
@@ -159,12 +156,15 @@ export function shape(
 ): void {
   const { x: cx, y: cy, rx, ry, angle = 0, soft = 1.4 } = place
   const [cos, sin] = [Math.cos(angle), Math.sin(angle)]
-  const reach = Math.hypot(rx, ry) + soft
   const small = Math.min(rx, ry)
-  const top = Math.max(0, Math.floor(cy - reach))
-  const bottom = Math.min(target.height - 1, Math.ceil(cy + reach))
-  const left = Math.max(0, Math.floor(cx - reach))
-  const right = Math.min(target.width - 1, Math.ceil(cx + reach))
+  // An edge that is soft reaches out of the outline by half of itself.
+  const grown = 1 + soft / small / 2
+  const across = grown * (Math.abs(cos) * rx + Math.abs(sin) * ry)
+  const down = grown * (Math.abs(sin) * rx + Math.abs(cos) * ry)
+  const top = Math.max(0, Math.floor(cy - down))
+  const bottom = Math.min(target.height - 1, Math.ceil(cy + down))
+  const left = Math.max(0, Math.floor(cx - across))
+  const right = Math.min(target.width - 1, Math.ceil(cx + across))
   for (let y = top; y <= bottom; y += 1) {
     for (let x = left; x <= right; x += 1) {
       const u = ((x - cx) * cos + (y - cy) * sin) / rx
@@ -244,27 +244,39 @@ export function develop(scene: Canvas, roll: Die, camera: Camera): Pixels {
   for (const plane of planes) soften(plane, width, height, camera.lens)
   const data = Buffer.alloc(width * height * 3)
   // Grain of a sensor spreads over neighbours, since each pixel has one colour of three.
-  const [shared, ...own] = [0, 1, 2, 3].map(() =>
-    Float32Array.from({ length: width * height }, () => bell(roll)),
-  )
+  const [shared, ...own] = [0, 1, 2, 3].map(() => grainOf(width * height, roll.whole(1, 1e9)))
   if (shared === undefined) return { width, height, data }
   for (const grain of [shared, ...own]) soften(grain, width, height, 0.5)
-  planes.forEach((plane, channel) => {
-    const grain = camera.mono ? shared : own[channel]
+  for (const [channel, plane] of planes.entries()) {
+    const grain = camera.mono ? shared : (own[channel] ?? shared)
     for (let y = 0, index = 0; y < height; y += 1) {
       for (let x = 0; x < width; x += 1, index += 1) {
         const corner = ((x / width - 0.5) ** 2 + (y / height - 0.5) ** 2) * 2
         const light = camera.mono ? greyOf(planes, index) : (plane[index] ?? 0)
         const value = clamp(light * (1 - camera.vignette * corner))
-        const noise =
-          0.7 * ((shared[index] ?? 0) + (grain?.[index] ?? 0)) * camera.grain * (1.35 - 0.7 * value)
+        const noise = 0.7 * ((shared[index] ?? 0) + (grain[index] ?? 0)) * camera.grain * (1.35 - 0.7 * value)
         // A gentle curve, as cameras put on.
         const curved = value + 0.05 * Math.sin(2 * Math.PI * (value - 0.5))
-        data[index * 3 + channel] = Math.round(clamp(curved * 255 + noise, 0, 255))
+        data[index * 3 + channel] = clamp(curved * 255 + noise, 0, 255) + 0.5
       }
     }
-  })
+  }
   return { width, height, data }
+}
+
+/** Numbers of about a normal distribution, of mean 0 and deviation 1: the four bytes of a random number, added. */
+function grainOf(length: number, seed: number): Plane {
+  const grain = new Float32Array(length)
+  let state = seed
+  for (let index = 0; index < length; index += 1) {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    mixed ^= mixed >>> 14
+    const bytes = (mixed & 255) + ((mixed >>> 8) & 255) + ((mixed >>> 16) & 255) + (mixed >>> 24)
+    grain[index] = (bytes - 510) / 147.8
+  }
+  return grain
 }
 
 const greyOf = ([red, green, blue]: Canvas['planes'], index: number): number =>

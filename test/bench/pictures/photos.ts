@@ -89,8 +89,9 @@ const landscape =
         scene,
         (x, y) => clamp(y - (heights[x] ?? 0) + 0.5),
         (x, y) => {
-          const at = (dx: number) => ground((x + dx) / cell, (y * 1.6) / cell, 6, 0.66)
-          const slope = clamp(0.55 + (at(0) - at(3)) * 1.6, 0.12, 1.5)
+          const row = (y * 1.6) / cell
+          const rise = ground(x / cell, row, 6, 0.66) - ground((x + 3) / cell, row, 6, 0.66)
+          const slope = clamp(0.55 + rise * 1.6, 0.12, 1.5)
           const patch = plants(x / 90, y / 60, 5, 0.75)
           const lit = scale(mix(colour, [0.55, 0.5, 0.25], clamp(0.3 + patch * 0.3)), slope * 1.5)
           return mix(mix(low, high, 0.35), lit, 0.2 + 0.8 * closeness ** 0.8)
