@@ -32,7 +32,7 @@ const drawings: readonly Picture[] = Object.entries(DRAWINGS).map(([name, drawin
   kind: 'drawing',
   paint: async () => {
     const drawn = sharp(Buffer.from(drawing(die(500 + index)))).resize({ width: SOURCE_WIDTH })
-    return sharp(await drawn.flatten({ background: '#ffffff' }).png({ compressionLevel: 1 }).toBuffer())
+    return sharp(await drawn.flatten({ background: '#ffffff' }).png({ compressionLevel: 0 }).toBuffer())
   },
 }))
 

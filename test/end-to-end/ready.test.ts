@@ -13,7 +13,7 @@ const readiness = async (app: TestApp) => {
 }
 
 test('mended 5: a store whose folder of contents is gone bad is degraded, and well again after it', async () => {
-  const app = await startApp()
+  const app = await startApp({ transform: { isolate: false } })
   const ready = await readiness(app)
   const contents = join(app.directory, 'store-v2', 'content-v2')
   rmSync(contents, { recursive: true, force: true })
@@ -31,7 +31,7 @@ test('mended 5: a store whose folder of contents is gone bad is degraded, and we
 })
 
 test('mended 5: a failed write shows until one succeeds', async () => {
-  const app = await startApp()
+  const app = await startApp({ transform: { isolate: false } })
   const ready = await readiness(app)
   const folder = join(app.directory, 'store-v2', 'index-v5')
   rmSync(folder, { recursive: true, force: true })

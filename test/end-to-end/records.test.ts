@@ -9,7 +9,7 @@ import { jpeg } from '../support/pictures.js'
 
 const uuid = (index: number): string => `0a1b2c3d-0000-4000-8000-${String(index).padStart(12, '0')}`
 const start = (repository: Repository, logger = quietLogger()): Promise<TestApp> =>
-  startApp({ repository, logger, manage: { authorize: () => true } })
+  startApp({ repository, logger, transform: { isolate: false } })
 
 /** Fetches the pictures of artists. */
 async function keep(app: TestApp, ids: readonly string[]): Promise<void> {
@@ -223,7 +223,7 @@ const contentsOf = (directory: string): string[] =>
 
 describe('mended 3: a dry run', () => {
   test('changes no file and no row, and the run after it finds the same; a damaged copy is not “cached”', async () => {
-    const app = await startApp()
+    const app = await startApp({ transform: { isolate: false } })
     await keep(app, ['1', '2'])
     const request = { sourceUrl: `${app.origin.url}/p.jpg`, entityType: 'artist', entityId: '1' }
     const [first] = contentsOf(app.directory)
@@ -241,7 +241,7 @@ describe('mended 3: a dry run', () => {
     expect((await app.artwork.images.downloadAndCache(request)).status).toBe('downloaded')
   })
   test('mended 44: damage is counted by the read that meets it, whoever else meets some meanwhile', async () => {
-    const app = await startApp({ memory: { maxBytes: 0 } })
+    const app = await startApp({ memory: { maxBytes: 0 }, transform: { isolate: false } })
     await keep(app, ['1'])
     for (const file of contentsOf(app.directory)) writeFileSync(file, Buffer.alloc(statSync(file).size))
     const dry = await app.artwork.images.optimizeCache({ dryRun: true })

@@ -41,7 +41,7 @@ test('mended 16: long keys push the oldest out', () => {
 })
 
 test('mended 16: repeated parameters and versions that are wrong are answered as ever', async () => {
-  const app = await startApp()
+  const app = await startApp({ transform: { isolate: false } })
   app.origin.serve('/t/p/w342/a.jpg', image(await jpeg(30, 20)))
   const path = '/images/poster/w342/a.jpg'
   const { digest } = await app.artwork.images.getImage(path.slice('/images/'.length))

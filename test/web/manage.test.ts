@@ -224,7 +224,7 @@ describe('parity 43: jobs', () => {
     expect(listed.jobs.length).toBe(2)
     expect(listed.next).not.toBeNull()
   })
-  test('a repository that lists nonsense, odd ids or the same page for ever ends, and the sound ones are synced', async () => {
+  test('a repository that lists odd ids or the same page for ever ends, and the sound ones are synced; nonsense fails', async () => {
     const good = { id: 'good', image_url: '' }
     const app = await managed({
       repository: {
@@ -249,9 +249,11 @@ describe('parity 43: jobs', () => {
     app.origin.serve('/good.jpg', image(await jpeg(60, 40)))
     const job = await app.ended(await app.post('/sync'))
     expect(job).toMatchObject({
-      state: 'done',
-      result: { queued: 1, done: 1, unreadable: expect.any(Number) },
+      state: 'failed',
+      error: expect.stringMatching(/could not list album: repository\.list must answer/),
     })
+    const sound = await app.ended(await app.post('/sync', { kinds: ['artist'] }))
+    expect(sound).toMatchObject({ state: 'done', result: { unreadable: expect.any(Number) } })
     // Of a record, only what the path needs is kept.
     const { jobs: all } = (await (await app.api('/jobs?kind=download')).json()) as { jobs: { key: string }[] }
     expect(all.map(({ key }) => key)).toEqual(['artist:good'])

@@ -6,7 +6,7 @@ import { image } from '../support/origin.js'
 import { jpeg } from '../support/pictures.js'
 
 const start = async () => {
-  const app = await startApp()
+  const app = await startApp({ transform: { isolate: false } })
   const ask = (path: string) =>
     app.get(`/images/remote/original/${Buffer.from(`${app.origin.url}${path}`).toString('base64url')}`)
   return { ...app, ask }
