@@ -217,6 +217,8 @@ function byGamma(gamma: number, chromaticities: readonly number[] | undefined): 
     return Math.abs(gamma * 2.2 - 1) < GAMMA_SLACK
       ? NONE
       : { by: 'own', toLinear: power(1 / gamma), matrix: undefined }
+  // What is no place among colours makes the chunk none, and its gamma with it, as browsers have it.
+  if (chromaticities.some((value) => value > 1)) return NONE
   const at = (index: number): Xy => [chromaticities[index] ?? 0, chromaticities[index + 1] ?? 0]
   const matrix = matrixFrom([at(0), at(2), at(4), at(6)])
   if (matrix === undefined) return NONE

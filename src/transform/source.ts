@@ -56,6 +56,8 @@ interface Facts {
   readonly isEnded?: boolean
   /** Frames before the first that is to be shown. */
   readonly skipped?: number
+  /** Frames that are followed by one more in the bytes, which shows the same. */
+  readonly doubled?: ReadonlySet<number>
 }
 
 const READERS: Readonly<Record<Format, (bytes: Buffer) => Facts>> = {
@@ -75,7 +77,7 @@ const READERS: Readonly<Record<Format, (bytes: Buffer) => Facts>> = {
   },
   gif: (bytes) => {
     const { frames, hasAlpha, needsCanvas } = readGif(bytes)
-    const canvas = needsCanvas ? { bytes: withCanvas(bytes), skipped: 1 } : {}
+    const canvas = needsCanvas ? { ...withCanvas(bytes), skipped: 1 } : {}
     return { frames, hasAlpha, isLossless: true, isPalette: true, ...canvas }
   },
   webp: (bytes) => {
@@ -98,7 +100,7 @@ export async function readSource(original: Buffer, kind: Kind, limits: DecodeLim
   if (!isFormat(kind) || !limits.formats.includes(kind))
     throw new ArtworkError('unsupported', 'this image format is not allowed')
   const facts = READERS[kind](original)
-  const { frames, skipped = 0 } = facts
+  const { frames, skipped = 0, doubled = NONE } = facts
   const metadata = await metadataOf(facts.bytes ?? original, kind, skipped)
   // A tag that does not count must not be there for an encoder that writes it on.
   const isTagged = kind === 'webp' && (metadata.orientation ?? 1) > 1
@@ -133,17 +135,30 @@ export async function readSource(original: Buffer, kind: Kind, limits: DecodeLim
     colour: facts.colour ?? { by: 'profile' },
     depth: facts.depth ?? metadata.bitsPerSample ?? 8,
     quality: facts.quality,
-    timing: canMove
-      ? { delay: (metadata.delay ?? []).slice(skipped, skipped + frames), loop: metadata.loop ?? 0 }
-      : undefined,
+    timing: canMove ? { delay: delaysOf(metadata, skipped, doubled), loop: metadata.loop ?? 0 } : undefined,
     options: (isMoving) => ({
       failOn: 'error',
       limitInputPixels: limits.maxPixels,
       autoOrient,
       page,
-      pages: isMoving ? frames : 1,
+      pages: isMoving ? frames + doubled.size : 1,
     }),
   }
+}
+
+const NONE: ReadonlySet<number> = new Set()
+/** Ms for each frame as it is decoded: two that show the same share the time of one. */
+function delaysOf({ delay = [] }: Metadata, skipped: number, doubled: ReadonlySet<number>): number[] {
+  const shown = delay.slice(skipped)
+  let at = 0
+  for (let index = 0; at < shown.length; index += 1, at += 1) {
+    if (!doubled.has(index)) continue
+    const half = Math.round((shown[at] ?? 0) / 2)
+    shown[at] = (shown[at] ?? 0) - half
+    at += 1
+    shown[at] = half
+  }
+  return shown
 }
 
 /** Whether the first version of the pipeline made another picture of it: other colours, another shape, another item. */

@@ -223,6 +223,33 @@ describe('pictures 7: the whole logical screen of a GIF (GIF89a §18), clear whe
       { page: 2 },
     )
   })
+  test('over what stays, with every colour of the table: for as long as it was shown', async () => {
+    const draw = (x: number, y: number) => (x + y * 20) % 256
+    const colours = Array.from({ length: 256 }, (_, index) => [index, 255 - index, 90] as const)
+    const gif = handmadeGif(screen, colours, [full, { ...over, draw, disposal: 2, delay: 20 }, last, full])
+    const made = await render(gif, 'original-webp')
+    const { pages = 0, delay = [] } = await metadataOf(made.bytes)
+    expect(delay.reduce((sum, one) => sum + one, 0)).toBe(500)
+    const [first, third] = [colours[0] ?? RED, colours[3] ?? RED].map(([r, g, b]): Rgba => [r, g, b, 255])
+    if (first === undefined || third === undefined) throw new Error('no colours')
+    await expectPixels(
+      made.bytes,
+      [
+        [10, 10, CLEAR],
+        [30, 10, first],
+        [30, 30, third],
+      ],
+      { page: pages - 2, slack: 30 },
+    )
+    await expectPixels(
+      made.bytes,
+      [
+        [10, 10, first],
+        [30, 30, first],
+      ],
+      { page: pages - 1, slack: 30 },
+    )
+  })
   test('delays and loops stay as they were', async () => {
     const gif = handmadeGif(screen, PALETTE, [
       { ...full, disposal: 2, delay: 7 },

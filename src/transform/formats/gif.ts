@@ -194,29 +194,110 @@ function unusedColour(bytes: Buffer, frame: GifFrame): number | undefined {
   return undefined
 }
 
+/** Coded pixels that are all of the first colour: runs, each longer by one than the one before (appendix F). */
+function blank(pixels: number): Buffer {
+  const CODE_SIZE = 2
+  const clear = 1 << CODE_SIZE
+  const bytes: number[] = []
+  let bits = 0
+  let held = 0
+  let width = CODE_SIZE + 1
+  const emit = (code: number): void => {
+    held |= code << bits
+    for (bits += width; bits >= 8; bits -= 8) {
+      bytes.push(held & 255)
+      held >>>= 8
+    }
+  }
+  let left = pixels
+  while (left > 0) {
+    emit(clear)
+    width = CODE_SIZE + 1
+    for (let run = 1, next = clear + 2; left > 0 && next < MOST_CODES; run += 1) {
+      const length = Math.min(run, left)
+      emit(length === 1 ? 0 : clear + length)
+      left -= length
+      // From the second code on, each one adds to the table.
+      if (run > 1) next += 1
+      if (next === 1 << width && width < 12) width += 1
+    }
+  }
+  emit(clear + 1)
+  bytes.push(held & 255)
+  const blocks: Buffer[] = [Buffer.from([CODE_SIZE])]
+  for (let at = 0; at < bytes.length; at += 255) {
+    const part = bytes.slice(at, at + 255)
+    blocks.push(Buffer.from([part.length, ...part]))
+  }
+  return Buffer.concat([...blocks, Buffer.from([0])])
+}
+
+/** A frame of clear pixels in the place of another, cleared before the next one. */
+function cleaner({ left, top, width, height }: GifFrame): Buffer {
+  const head = Buffer.from([
+    EXTENSION,
+    CONTROL,
+    4,
+    (2 << 2) | 1,
+    0,
+    0,
+    0,
+    0,
+    IMAGE,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+  ])
+  for (const [index, value] of [left, top, width, height].entries()) head.writeUInt16LE(value, 9 + index * 2)
+  return Buffer.concat([head, blank(width * height)])
+}
+
+/** A GIF as libvips has to read it. */
+export interface GifCanvas {
+  readonly bytes: Buffer
+  /** Frames, by their place, that are followed by one more which shows the same. */
+  readonly doubled: ReadonlySet<number>
+}
+
 /**
  * Has frames that are cleared before the next one leave clear pixels behind, as browsers do. libnsgif paints the
  * background colour where the frame itself has no transparent colour.
  */
-function clearing(bytes: Buffer, gif: Gif): Buffer {
+function clearing(bytes: Buffer, gif: Gif): GifCanvas {
   const changed = Buffer.from(bytes)
+  const pieces: Buffer[] = []
+  const doubled = new Set<number>()
   let isClearBelow = true
-  for (const frame of gif.frames) {
+  let from = gif.blocks
+  for (const [index, frame] of gif.frames.entries()) {
     const { control, disposal, isTransparent } = frame
     if (disposal === 2 && !isTransparent && control !== undefined) {
       const packed = changed[control + 3] ?? 0
       const unused = isClearBelow ? undefined : unusedColour(bytes, frame)
-      // Where nothing was below, what was there before is what is clear.
-      if (isClearBelow) changed[control + 3] = (packed & ~0x1c) | (3 << 2)
-      else if (unused !== undefined) {
+      if (isClearBelow) {
+        // Where nothing was below, what was there before is what is clear.
+        changed[control + 3] = (packed & ~0x1c) | (3 << 2)
+      } else if (unused !== undefined) {
         changed[control + 3] = packed | 1
         changed[control + 6] = unused
+      } else {
+        // All its colours are used: it stays, and one that shows nothing takes it away.
+        changed[control + 3] = (packed & ~0x1c) | (1 << 2)
+        doubled.add(index)
+        pieces.push(changed.subarray(from, frame.end), cleaner(frame))
+        from = frame.end
       }
     }
     if (disposal < 2) isClearBelow = false
     else if (disposal === 2 && covers(frame, gif)) isClearBelow = true
   }
-  return changed
+  return { bytes: Buffer.concat([...pieces, changed.subarray(from)]), doubled }
 }
 
 /**
@@ -224,14 +305,11 @@ function clearing(bytes: Buffer, gif: Gif): Buffer {
  * extent of the frames instead, and libvips leaves alpha out where no frame says that it is transparent: a clear pixel in
  * the last corner mends both.
  */
-export function withCanvas(bytes: Buffer): Buffer {
+export function withCanvas(bytes: Buffer): GifCanvas {
   const gif = parse(bytes)
-  const changed = clearing(bytes, gif)
-  return Buffer.concat([
-    changed.subarray(0, gif.blocks),
-    corner(gif.width, gif.height),
-    changed.subarray(gif.blocks),
-  ])
+  const { bytes: changed, doubled } = clearing(bytes, gif)
+  const head = bytes.subarray(0, gif.blocks)
+  return { bytes: Buffer.concat([head, corner(gif.width, gif.height), changed]), doubled }
 }
 
 /** The same picture without comments, texts and application data but that of loops. */

@@ -74,7 +74,7 @@ export function readPng(bytes: Buffer): PngHeader | undefined {
       if (name > 0 && data[name + 1] === 0) colour.compressedProfile = data.subarray(name + 2)
     }
     if (type === 'sRGB') colour.isSrgb = true
-    if (type === 'gAMA' && data.length === 4) colour.gamma = data.readUInt32BE(0) / 100_000
+    if (type === 'gAMA' && data.length === 4) colour.gamma ??= data.readUInt32BE(0) / 100_000
     if (type === 'cHRM' && data.length === 32)
       colour.chromaticities = Array.from({ length: 8 }, (_, index) => data.readUInt32BE(index * 4) / 100_000)
   }
