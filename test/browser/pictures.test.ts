@@ -218,6 +218,43 @@ describe('what the browser shows of an original is what renditions show', () => 
       expectSame(await shown(made.bytes, made.contentType, GRID), await shown(webp, 'image/webp', GRID))
     }
   })
+  test.each(['jpeg', 'avif', 'webp'] as const)('a picture that is longer than %s holds', async (format) => {
+    const long = handmadePng({ width: 66_000, height: 40, depth: 1, colourType: 0 }, (x) => [
+      x < 33_000 ? 0 : 1,
+    ])
+    const made = await renderer.render(long, `original-${format}`)
+    const seen = await shown(made.bytes, made.contentType, [
+      [0.2, 0.5],
+      [0.8, 0.5],
+    ])
+    expect([seen.width, seen.height]).toEqual([made.width, made.height])
+    expect(seen.pixels.map(([red = 0]) => red > 128)).toEqual([false, true])
+  })
+  test('a JPEG without its end, and one of low quality that is passed on without metadata', async () => {
+    const noisy = await quarters(160, 120)
+      .jpeg({ quality: 10 })
+      .withExif({ IFD0: { Copyright: 'x' } })
+      .toBuffer()
+    for (const bytes of [noisy, noisy.subarray(0, -2)]) {
+      const made = await renderer.render(bytes, 'original-jpeg')
+      expectSame(await shown(made.bytes, 'image/jpeg', GRID), await shown(noisy, 'image/jpeg', GRID))
+    }
+  })
+  test('a lossless JPEG is refused by both', async () => {
+    const jpeg = await quarters(64, 48).jpeg({ progressive: false }).toBuffer()
+    const lossless = Buffer.from(jpeg)
+    lossless[jpeg.indexOf(Buffer.from([0xff, 0xc0])) + 1] = 0xc3
+    await expect(shown(lossless, 'image/jpeg', GRID)).rejects.toThrow(/decode/)
+    await expect(renderer.render(lossless, 'original')).rejects.toMatchObject({ status: 415 })
+  })
+  test('an SVG behind a long prolog, in UTF-16, with a prefix', async () => {
+    const svg =
+      `\ufeff<?xml version="1.0" encoding="UTF-16"?><!-- ${'x'.repeat(9000)} -->` +
+      '<ns0:svg xmlns:ns0="http://www.w3.org/2000/svg" width="40" height="30"><ns0:rect width="40" height="30" fill="#00ff00"/></ns0:svg>'
+    const made = await renderer.render(Buffer.from(svg, 'utf16le'), 'original')
+    const seen = await shown(made.bytes, made.contentType, [[0.5, 0.5]])
+    expect([seen.width, seen.height, seen.pixels[0]]).toEqual([40, 30, [0, 255, 0, 255]])
+  })
   test('an APNG: its default image', async () => {
     const apng = handmadePng({ width: 40, height: 30, frames: [() => [0, 0, 255]] }, (x) => [x * 6, 0, 0])
     const made = await renderer.render(apng, 'original-png')
