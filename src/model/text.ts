@@ -7,23 +7,26 @@ const isObject = (value: unknown): value is object => typeof value === 'object' 
  * A text: a string, a `String` (what Nunjucks marks as safe is one), or a `URL`. White space at its ends is no part of
  * it. Undefined for anything else, and for the empty text.
  */
-export function textOf(value: unknown): string | undefined {
+export const textOf = (value: unknown): string | undefined => rawText(value)?.trim()
+
+/** A text as it came; undefined for anything else, and for what is white space only. */
+function rawText(value: unknown): string | undefined {
   const text =
     typeof value === 'string' ? value : value instanceof String || value instanceof URL ? String(value) : ''
-  return text.trim() || undefined
+  return text.trim() === '' ? undefined : text
 }
 
 /**
  * An id: a text, an integer, or an object of a database driver that has a text form of its own. Undefined for anything
- * else.
+ * else. White space at its ends is part of it, as it is to a database: trimmed, it would be the id of no row.
  */
 export function idOf(value: unknown): EntityId | undefined {
   if (typeof value === 'number' || typeof value === 'bigint') return value
-  const text = textOf(value)
+  const text = rawText(value)
   if (text !== undefined || !isObject(value)) return text
   const isPlain = value.toString === Object.prototype.toString || value.toString === undefined
   if (isPlain || value instanceof Date || Symbol.iterator in value) return undefined
-  return textOf(String(value))
+  return rawText(String(value))
 }
 
 /** What a record answers, or this where it throws: it is somebody else's code. */

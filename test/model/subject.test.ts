@@ -51,7 +51,7 @@ describe('mended 7: what a subject is read from', () => {
       for (const subject of [given, { id: 1, image_url: given }])
         expect(readSubject(subject, 'artist', kinds).sourceUrl).toBe(URL_TEXT)
     expect(readSubject({ id: ' a1  ', entity_type: ' artist ' }, undefined, kinds)).toMatchObject({
-      id: 'a1',
+      id: ' a1  ',
     })
     expect(readSubject({ id: 1, entity_type: ' artist ' }, undefined, kinds).kind?.kind).toBe('artist')
     expect(textOf('  ')).toBeUndefined()

@@ -296,6 +296,9 @@ describe('a row that is gone', () => {
       'exists film_poster',
       'exists playlist',
       'exists show',
+      // What a record of the kind prints is not removed, whatever its id.
+      'list artist',
+      'list film_poster',
     ])
     expect(await app.run('cleanup')).toMatchObject({ result: { orphaned: 0, removed: 0 } })
   })

@@ -1,7 +1,9 @@
 /** The pool of child processes: what a killed, hung, grown or crashing child costs, and whom. */
 import { execFileSync, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import sharp from 'sharp'
 import { describe, expect, test, vi } from 'vitest'
 import { createWorkerPool, type PoolOptions } from '../../src/transform/worker-pool.js'
 import { atEnd, startApp } from '../support/app.js'
@@ -47,13 +49,18 @@ const slowRecipe = {
   format: 'avif',
 } as const
 const quick = { width: 20, fit: 'inside', enlarge: false, quality: 85, effort: 4, format: 'webp' } as const
+const grain = (width: number, height: number) =>
+  sharp(randomBytes(width * height * 3), { raw: { width, height, channels: 3 } })
+    .jpeg()
+    .toBuffer()
 const large = () => quarters(1600, 1600).jpeg().toBuffer()
 
 describe('the pool', () => {
   test('a child that is killed in mid-encode costs its own job 502, and the pool is whole after it', async () => {
     const one = pool({ concurrency: 2 })
     const bytes = await large()
-    const victim = one.transform(bytes, 'jpeg', slowRecipe)
+    // Grain at the highest effort: many times the pause below, on a busy machine as on an idle one.
+    const victim = one.transform(await grain(1600, 1600), 'jpeg', { ...slowRecipe, effort: 9 })
     victim.catch(() => {})
     await vi.waitFor(() => expect(children()).toHaveLength(1))
     const [pid = 0] = children()
