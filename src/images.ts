@@ -185,7 +185,7 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     await autoFormats.prepare(admitted)
     const { admitted: chosen, negotiation, late } = autoFormats.choose(admitted, known.entry, options.accept)
     if (late !== undefined && !known.isTransient)
-      void obtain(late.avif, { onlyIfCached: true, isBackground: true })
+      void obtain(late, { onlyIfCached: true, isBackground: true })
         .then((avif) => autoFormats.compare(admitted, known.entry, avif.entry))
         .catch(() => {})
     const image = await obtain(chosen, options, known)

@@ -10,7 +10,7 @@ import { z } from 'zod'
 import { EFFORTS, type EffortFormat, effortsOf, type LossyFormat, qualitiesOf } from './model/encoding.js'
 import { type EntityKind, type EntityKindOptions, PLACEHOLDERS, settleKinds } from './model/entity.js'
 import { consoleLogger, type Logger } from './model/logger.js'
-import { bounded, type Repository } from './model/repository.js'
+import { type BoundedRepository, bounded, type Repository } from './model/repository.js'
 import { DURATIONS, readMeasure, SIZES, unitPattern } from './model/units.js'
 import { MAX_SIDE, type Preset, parseVariant, presetNameProblem } from './model/variant.js'
 import { viaOf } from './model/via.js'
@@ -279,7 +279,8 @@ export interface ArtworkOptions extends Omit<z.input<typeof optionsSchema>, 'ent
 }
 
 /** The options as the toolkit uses them: complete, checked, frozen. */
-export interface Settings extends Readonly<Omit<z.output<typeof optionsSchema>, 'entities'>> {
+export interface Settings extends Readonly<Omit<z.output<typeof optionsSchema>, 'entities' | 'repository'>> {
+  readonly repository: BoundedRepository | undefined
   readonly kinds: ReadonlyMap<string, EntityKind>
 }
 

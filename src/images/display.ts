@@ -4,6 +4,8 @@ import { type EntityId, readArtworkPath } from '../model/artwork-path.js'
 import { versionOf } from '../model/digest.js'
 import { type EntityKind, placeholderFile } from '../model/entity.js'
 import { type Entry, imageName } from '../model/entry.js'
+import { kindOfType } from '../model/media-type.js'
+import { wouldStop } from '../model/output.js'
 import { signAddress } from '../model/signature.js'
 import { isWebUrl } from '../model/web-url.js'
 import type { Admission } from './admission.js'
@@ -177,5 +179,7 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
 }
 
 /** Whether no other size of an original can be made that shows what it shows. */
-const isOnlyAsItIs = ({ type, traits }: Entry): boolean =>
-  type === 'image/svg+xml' || ((traits?.frames ?? 1) > 1 && type !== 'image/gif' && type !== 'image/webp')
+const isOnlyAsItIs = ({ type, traits }: Entry): boolean => {
+  const kind = kindOfType(type)
+  return kind === 'svg' || wouldStop(kind, traits)
+}

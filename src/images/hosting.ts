@@ -5,7 +5,7 @@ import { type Address, formatAddress, makeAddress, pathSegments } from '../model
 import { type Entry, FOREVER_FRESH, imageName } from '../model/entry.js'
 import { ArtworkError, asArtworkError, type Reason } from '../model/errors.js'
 import { type Format, isFormat, type Kind, sniff, typeOf } from '../model/media-type.js'
-import { isMovingFormat } from '../model/output.js'
+import { wouldStop } from '../model/output.js'
 import { completeRecipe, type Recipe, recipeText } from '../model/variant.js'
 import type { Namespace, UploadSource } from '../sources/upload.js'
 import type { Upload, UploadShelf, UploadStats } from '../store/upload-shelf.js'
@@ -140,9 +140,7 @@ export function createHosting(
   }
   const make = async (namespace: Namespace, bytes: Buffer, kind: Format, recipe: Recipe) => {
     const { width, height, traits } = await transformer.inspect(bytes, kind)
-    // What moves, and would stop if it were made anew, is kept as it came.
-    const wouldStop = traits.frames > 1 && !isMovingFormat(kind)
-    if (namespace.keepOriginal || wouldStop) return { bytes, format: kind, width, height }
+    if (namespace.keepOriginal || wouldStop(kind, traits)) return { bytes, format: kind, width, height }
     return transformer.transform(bytes, kind, completeRecipe(recipe, kind, settings.transform))
   }
 

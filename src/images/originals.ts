@@ -52,7 +52,7 @@ export interface Refreshed {
 /** See the top of the file. */
 export type Originals = ReturnType<typeof createOriginals>
 
-/** Formats whose pictures never move, and are never transparent. */
+/** Formats whose traits nobody needs to look for: a JPEG never moves and has no alpha, an SVG is given as it is. */
 const SAME_TRAITS: ReadonlySet<Kind> = new Set(['jpeg', 'svg'])
 
 const UNREACHABLE: ReadonlySet<string> = new Set([

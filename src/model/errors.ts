@@ -118,7 +118,10 @@ export interface Failure {
   readonly until: number
   /** How many times in a row it has happened. */
   readonly count: number
-  /** Of a rendition: what could not be made of which bytes. The failure says nothing of others. */
+  /**
+   * What it is about beside its name, and says nothing of others: of a rendition, its bytes and recipe; of a failure by our
+   * own rules, the run whose settings they were.
+   */
   readonly about?: string
 }
 

@@ -1,6 +1,7 @@
 /** What comes out of a recipe, by what the source is: its size, and what a format can hold. Pure; pixels are made elsewhere. */
-import type { Format } from './media-type.js'
-import type { Recipe } from './variant.js'
+import type { Traits } from './entry.js'
+import { type Format, isFormat, type Kind } from './media-type.js'
+import { MAX_SIDE, type Recipe } from './variant.js'
 
 /** The longest side each format can hold, pixels: by its own fields, or by what its encoder takes. */
 const LONGEST_SIDE: Readonly<Record<Format, number>> = {
@@ -8,8 +9,7 @@ const LONGEST_SIDE: Readonly<Record<Format, number>> = {
   jpeg: 65_500,
   png: 10_000_000,
   gif: 65_535,
-  // RFC 9649 §2.7.1.2.
-  webp: 16_383,
+  webp: MAX_SIDE,
   // libheif, and browsers, take no more.
   avif: 16_384,
 }
@@ -19,14 +19,32 @@ export const longestSide = (format: Format): number => LONGEST_SIDE[format]
 
 const MOVING_FORMATS: ReadonlySet<Format> = new Set(['gif', 'webp'])
 
-/** Whether what is encoded in a format here can move. AVIF and PNG could, and are still. */
+/** Whether a format is decoded and encoded moving here. AVIF and PNG could be, and are still: libvips knows no others. */
 export const isMovingFormat = (format: Format): boolean => MOVING_FORMATS.has(format)
+
+/** Whether a picture moves, and stops in whatever is made of it: an APNG, an AVIF sequence. */
+export const wouldStop = (kind: Kind | undefined, traits: Pick<Traits, 'frames'> | undefined): boolean =>
+  (traits?.frames ?? 1) > 1 && !(kind !== undefined && isFormat(kind) && isMovingFormat(kind))
 
 /** Sides in pixels. */
 export interface Size {
   readonly width: number
   readonly height: number
 }
+
+/** What may be decoded moving. */
+export interface MovingBounds {
+  readonly maxFrames: number
+  /** Of all frames together. */
+  readonly maxPixels: number
+}
+
+/** Whether so many frames of a size may be decoded moving. */
+export const movesWithin = (
+  frames: number,
+  { width, height }: Size,
+  { maxFrames, maxPixels }: MovingBounds,
+): boolean => frames <= maxFrames && frames * width * height <= maxPixels
 
 /**
  * The sides that a recipe comes to.

@@ -49,6 +49,11 @@ export interface Repository {
   saveImage?(kind: string, id: string, image: SavedImage): Promise<void | boolean> | void | boolean
 }
 
+/** The app's records as the toolkit asks them: see {@link bounded}. */
+export interface BoundedRepository extends Repository {
+  exists?(kind: string, ids: readonly string[]): Promise<ReadonlySet<string>>
+}
+
 /** An answer that came too late. */
 const late = (verb: string): Error => new Error(`the repository did not answer in time: ${verb}`)
 
@@ -56,7 +61,7 @@ const late = (verb: string): Error => new Error(`the repository did not answer i
 export class WrongShape extends Error {}
 
 const shapeOf = (value: unknown): string =>
-  value === null ? 'null' : Array.isArray(value) ? 'an array' : `${typeof value}`
+  value === null ? 'null' : Array.isArray(value) ? 'an array' : typeof value
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
 const isIterable = (value: unknown): value is Iterable<unknown> => isObject(value) && Symbol.iterator in value
 const isAsyncIterable = (value: unknown): value is AsyncIterable<unknown> =>
@@ -76,7 +81,7 @@ const comparable = (text: string): string =>
  * Which of the ids exist, by what the app answered.
  * @throws WrongShape for anything that is no list of these ids
  */
-export function existingOf(answer: unknown, asked: readonly string[]): ReadonlySet<string> {
+function existingOf(answer: unknown, asked: readonly string[]): ReadonlySet<string> {
   if (!isIterable(answer))
     throw new WrongShape(`repository.exists must answer the ids that exist, and answered ${shapeOf(answer)}`)
   const byText = new Map<string, string[]>()
@@ -146,8 +151,11 @@ export async function* entitiesIn(
   }
 }
 
-/** The same repository, each of whose verbs answers, or throws, within so many ms: nobody waits for ever for records. */
-export function bounded(repository: Repository | undefined, ms: number): Repository | undefined {
+/**
+ * The same repository, each of whose verbs answers, or throws, within so many ms: nobody waits for ever for records. What
+ * `exists` answers is held against the ids that were asked for.
+ */
+export function bounded(repository: Repository | undefined, ms: number): BoundedRepository | undefined {
   if (repository === undefined) return undefined
   const inTime = async <T>(verb: string, work: () => Promise<T> | T): Promise<T> => {
     let timer: NodeJS.Timeout | undefined

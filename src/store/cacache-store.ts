@@ -20,7 +20,7 @@ import {
 } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import cacache from 'cacache'
-import { digestOf } from '../model/digest.js'
+import { digestOf, isDigest } from '../model/digest.js'
 import type { Entry } from '../model/entry.js'
 import type { Found } from './catalogue.js'
 import { fromIndex, toIndex } from './disk-names.js'
@@ -41,8 +41,6 @@ const isCode = (error: unknown, ...codes: readonly string[]): boolean =>
 
 /** Whether a read failed because the content itself is bad, and not only because it could not be read now. */
 export class BadContent extends Error {}
-
-const isDigest = (value: string): boolean => /^[0-9a-f]{64}$/.test(value)
 
 /**
  * Opens a cacache directory; nothing is read or made before the first verb.

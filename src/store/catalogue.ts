@@ -75,12 +75,13 @@ export interface CatalogueParts {
 }
 
 interface FailureRow extends Omit<Failure, 'about'> {
+  readonly name: string
   readonly about: string | null
 }
 /** A failure belongs to its subject for as long as it is the same failure: an earlier version knows of no subjects. */
 const FAILURES = `SELECT f.name, code, message, f.at, until, count, about FROM failures AS f
   LEFT JOIN failure_subjects AS s ON s.name = f.name AND s.at = f.at`
-const toFailure = ({ about, name: _name, ...failure }: FailureRow & { name: string }): Failure => ({
+const toFailure = ({ about, name: _name, ...failure }: FailureRow): Failure => ({
   ...failure,
   ...(about !== null && { about }),
 })
@@ -165,11 +166,11 @@ export function openCatalogue(file: string, { unlink, now, tell }: CataloguePart
     lastChange: db.prepare<[], { seq: number | null }>('SELECT max(seq) AS seq FROM changes'),
     firstChange: db.prepare<[], { seq: number | null }>('SELECT min(seq) AS seq FROM changes'),
     changes: db.prepare<[number], { name: string }>('SELECT DISTINCT name FROM changes WHERE seq > ?'),
-    failure: db.prepare<[string], FailureRow & { name: string }>(`${FAILURES} WHERE f.name = ?`),
+    failure: db.prepare<[string], FailureRow>(`${FAILURES} WHERE f.name = ?`),
     fail: db.prepare('INSERT OR REPLACE INTO failures VALUES (@name, @code, @message, @at, @until, @count)'),
     trimFailures: db.prepare(`DELETE FROM failures WHERE name IN
       (SELECT name FROM failures ORDER BY until LIMIT max(0, (SELECT count(*) FROM failures) - ${MAX_FAILURES}))`),
-    failures: db.prepare<[string, number], FailureRow & { name: string }>(
+    failures: db.prepare<[string, number], FailureRow>(
       `${FAILURES} WHERE f.name > ? ORDER BY f.name LIMIT ?`,
     ),
     setSubject: db.prepare<[string, string, number]>(

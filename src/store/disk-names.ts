@@ -3,6 +3,7 @@
  * Names in code may change; these may not: a directory of an earlier version has to open, and versions beside each
  * other read what the other wrote.
  */
+import { isDigest } from '../model/digest.js'
 import type { Entry, Role, Traits } from '../model/entry.js'
 
 /** The name on disk of each fact that has a place of its own. */
@@ -32,6 +33,9 @@ export const DISK_NAMES = {
 
 /** A fact that has a place of its own on disk. */
 export type PlacedFact = keyof typeof DISK_NAMES
+
+/** All of them. */
+export const PLACED = Object.keys(DISK_NAMES) as readonly PlacedFact[]
 
 /** Where the facts lie that came later: one text, which an earlier version passes over. */
 export const FACTS = 'facts'
@@ -84,8 +88,6 @@ export function readFacts(text: unknown, digest: string): Pick<Entry, 'traits' |
 }
 
 const isText = (value: unknown): boolean => typeof value === 'string' && value !== ''
-const isDigest = (value: unknown): value is string =>
-  typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)
 
 /** What each fact must be for an entry to be read back. */
 const RULES: Readonly<Record<PlacedFact, (value: unknown) => boolean>> = (() => {
@@ -119,7 +121,6 @@ const RULES: Readonly<Record<PlacedFact, (value: unknown) => boolean>> = (() => 
     madeFrom: optional(isDigest),
   }
 })()
-const PLACED = Object.keys(DISK_NAMES) as PlacedFact[]
 
 /** An entry as cacache's index keeps it. */
 export function toIndex(entry: Entry): Record<string, unknown> {

@@ -1,6 +1,6 @@
 /** Entries as rows of the catalogue: SQLite knows null where we have undefined, and blobs where we have hex. */
 import type { Entry, Role } from '../model/entry.js'
-import { DISK_NAMES, FACTS, factsText, type PlacedFact, readFacts } from './disk-names.js'
+import { DISK_NAMES, FACTS, factsText, PLACED, readFacts } from './disk-names.js'
 
 /** A row of the table `names`, its columns called as `disk-names` says. */
 export interface Row extends Standing {
@@ -46,8 +46,6 @@ export interface Standing {
 export interface Named extends Standing {
   readonly entry: Entry
 }
-
-const PLACED = Object.keys(DISK_NAMES) as PlacedFact[]
 
 /** The columns that a change of a name writes. */
 export const WRITTEN: readonly string[] = [

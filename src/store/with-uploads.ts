@@ -14,7 +14,8 @@ export function withUploads(below: Store, shelf: UploadShelf): Store {
     read: (entry) => (shelf.isUpload(entry.name) ? shelf.read(entry) : below.read(entry)),
     check: async (entry, options) => {
       if (!shelf.isUpload(entry.name)) return below.check(entry, options)
-      return (await shelf.read(entry)) === undefined ? 'damaged' : 'whole'
+      // The shelf does not tell a lost file from a damaged one.
+      return (await shelf.read(entry)) === undefined ? 'unreadable' : 'whole'
     },
     fileOf: (entry) => (shelf.isUpload(entry.name) ? undefined : below.fileOf(entry)),
     write: (entry, bytes) =>

@@ -39,7 +39,8 @@ interface Choice {
 /** Pixels from which on a PNG is deflated with less effort. */
 const LARGE = 16e6
 
-const tooLarge = (): ArtworkError =>
+/** The error for a picture that is more than a format may be made of. */
+export const tooLargeForFormat = (): ArtworkError =>
   new ArtworkError('too_large', 'the image has too many pixels for this format')
 
 /** Encodes by the recipe. @throws ArtworkError `too_large` before any work, `invalid_image`, `processing` */
@@ -52,7 +53,7 @@ export async function encode(ready: Ready, recipe: FullRecipe): Promise<Encoded>
   const made = [first]
   const other = otherChoice(ready, recipe)
   if (other !== undefined) made.push(await encodeAs(ready, recipe, other))
-  const stripped = isUnchanged && format === source.format ? strip(source, format) : undefined
+  const stripped = isUnchanged && format === source.format ? STRIPPERS[format](source) : undefined
   if (stripped !== undefined) made.push({ ...first, data: stripped })
   return made.reduce((best, one) => (one.data.length < best.data.length ? one : best))
 }
@@ -83,7 +84,7 @@ async function encodeAs(ready: Ready, recipe: FullRecipe, choice: Choice): Promi
   // A palette that costs too much is done without, in PNG.
   const isPalette = format === 'png' && source.isPalette && isAffordable({ ...job, isPalette: true })
   const effort = effortFor({ ...job, isPalette }, recipe.effort ?? 0)
-  if (effort === undefined) throw tooLarge()
+  if (effort === undefined) throw tooLargeForFormat()
   const timing = isMoving && source.timing !== undefined ? source.timing : {}
   const image = ready.open()
   const write = (): Sharp => {
@@ -110,6 +111,7 @@ async function encodeAs(ready: Ready, recipe: FullRecipe, choice: Choice): Promi
   return { data, width: info.width, height: info.pageHeight ?? info.height }
 }
 
+/** The original without metadata; undefined where its format does not let that be done without loss. */
 const STRIPPERS: Readonly<Record<Format, (source: SourceImage) => Buffer | undefined>> = {
   // With the end that it may have lacked.
   jpeg: ({ bytes }) => stripJpeg(bytes),
@@ -119,6 +121,3 @@ const STRIPPERS: Readonly<Record<Format, (source: SourceImage) => Buffer | undef
   // Its boxes point into each other: what has metadata is encoded anew.
   avif: ({ original }) => (readAvif(original).hasMetadata ? undefined : original),
 }
-
-/** The original without metadata, where its format lets that be done without loss. */
-const strip = (source: SourceImage, format: Format): Buffer | undefined => STRIPPERS[format](source)

@@ -6,10 +6,10 @@
 import sharp, { type Sharp } from 'sharp'
 import { ArtworkError } from '../model/errors.js'
 import type { Format, Kind } from '../model/media-type.js'
-import { isMovingFormat, outputSize } from '../model/output.js'
+import { isMovingFormat, movesWithin, outputSize } from '../model/output.js'
 import type { FullRecipe } from '../model/variant.js'
 import { type OwnColour, toSrgb } from './colour.js'
-import { encode } from './encode.js'
+import { encode, tooLargeForFormat } from './encode.js'
 import { decoding, readSource, type SourceImage } from './source.js'
 import { type DecodeLimits, type Inspected, type Made, SVG_INSPECTED } from './transformer.js'
 
@@ -36,7 +36,7 @@ const PROBE_SIDE = 16
 export async function inspect(bytes: Buffer, kind: Kind, limits: DecodeLimits): Promise<Inspected> {
   if (kind === 'svg') return SVG_INSPECTED
   const source = await readSource(bytes, kind, limits)
-  const probe = sharp(source.bytes, source.options(movesWithin(source, limits)))
+  const probe = sharp(source.bytes, source.options(staysMoving(source, limits)))
   await decoding(() =>
     probe
       .resize({ width: PROBE_SIDE, height: PROBE_SIDE, fit: 'inside', withoutEnlargement: true })
@@ -60,11 +60,10 @@ export async function transform(
   const source = await readSource(bytes, kind, limits)
   if (isMovingFormat(format) && source.canMove && source.frames > limits.maxFrames)
     throw new ArtworkError('too_large', 'the image has too many frames')
-  const isMoving = isMovingFormat(format) && movesWithin(source, limits)
+  const isMoving = isMovingFormat(format) && staysMoving(source, limits)
   const size = outputSize(source, recipe)
   const pixels = size.width * size.height * (isMoving ? source.frames : 1)
-  if (format === 'avif' && pixels > limits.maxAvifPixels)
-    throw new ArtworkError('too_large', 'the image has too many pixels for this format')
+  if (format === 'avif' && pixels > limits.maxAvifPixels) throw tooLargeForFormat()
   const pixelsOf = await decoder(source, isMoving)
   const isWhole = source.frames === 1 || isMoving
   const { data, width, height } = await encode(
@@ -86,8 +85,8 @@ export async function transform(
 }
 
 /** Whether the image moves and all its frames together are small enough to keep moving. */
-const movesWithin = ({ canMove, frames, width, height }: SourceImage, limits: DecodeLimits): boolean =>
-  canMove && frames <= limits.maxFrames && frames * width * height <= limits.maxPixels
+const staysMoving = (source: SourceImage, limits: DecodeLimits): boolean =>
+  source.canMove && movesWithin(source.frames, source, limits)
 
 /** The decoder of a source, its colours in sRGB before anything else is done. May be asked for more than once. */
 async function decoder(source: SourceImage, isMoving: boolean): Promise<() => Sharp> {
@@ -111,14 +110,10 @@ const mostOf = (depth: number): number =>
 async function inSrgb(source: SourceImage, colour: OwnColour) {
   const isWide = source.depth > 8
   const image = sharp(source.bytes, { ...source.options(false), ignoreIcc: true })
-  const { data, info } = await decoding(() =>
-    (isWide
-      ? image.toColourspace('rgb16').raw({ depth: 'ushort' })
-      : image.toColourspace('srgb').raw()
-    ).toBuffer({
-      resolveWithObject: true,
-    }),
-  )
+  const samples = isWide
+    ? image.toColourspace('rgb16').raw({ depth: 'ushort' })
+    : image.toColourspace('srgb').raw()
+  const { data, info } = await decoding(() => samples.toBuffer({ resolveWithObject: true }))
   const { width, height, channels } = info
   const most = isWide ? mostOf(source.depth) : 255
   return { data: toSrgb({ data, channels, isWide, most }, colour), info: { width, height, channels } }

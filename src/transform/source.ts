@@ -3,6 +3,7 @@ import sharp, { type Metadata, type SharpOptions } from 'sharp'
 import type { Traits } from '../model/entry.js'
 import { ArtworkError } from '../model/errors.js'
 import { type Format, isFormat, type Kind } from '../model/media-type.js'
+import { isMovingFormat } from '../model/output.js'
 import { type Colour, colourOfAvif, colourOfPng } from './colour.js'
 import { asStill, readAvif } from './formats/avif.js'
 import { readGif, withCanvas } from './formats/gif.js'
@@ -90,8 +91,6 @@ const READERS: Readonly<Record<Format, (bytes: Buffer) => Facts>> = {
     return { bytes: asStill(bytes), frames, hasAlpha, isLossless: false, depth, colour: colourOfAvif(header) }
   },
 }
-/** Formats whose moving pictures libvips decodes as such. */
-const MOVING: ReadonlySet<Format> = new Set(['gif', 'webp'])
 /** Formats whose Exif orientation counts. Browsers leave that of WebP alone. */
 const ORIENTED: ReadonlySet<Format> = new Set(['jpeg', 'png'])
 
@@ -114,7 +113,7 @@ export async function readSource(original: Buffer, kind: Kind, limits: DecodeLim
   if (width * height > limits.maxPixels || (kind === 'avif' && width * height > limits.maxAvifPixels))
     throw new ArtworkError('too_large', 'the image has too many pixels')
   const bytes = facts.isEnded ? await ended(own, metadata) : own
-  const canMove = MOVING.has(kind) && frames > 1
+  const canMove = isMovingFormat(kind) && frames > 1
   const page = kind === 'avif' ? (metadata.pagePrimary ?? 0) : skipped
   return {
     format: kind,

@@ -28,7 +28,7 @@ function payloadOf(kind: keyof typeof JOB_BODIES, form: Form): Readonly<Record<s
   if (kind === 'warm') return { ...some('addresses'), ...some('variants') }
   if (kind === 'cleanup') {
     const days = textIn(form, 'maxAgeDays')
-    return { ...flag('dryRun'), ...flag('force'), ...(days !== '' && { maxAgeDays: Number(days) }) }
+    return { ...flag('dryRun'), ...(days !== '' && { maxAgeDays: Number(days) }) }
   }
   return {}
 }

@@ -6,6 +6,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Negotiation, negotiate } from '../model/accept.js'
 import type { Entry } from '../model/entry.js'
+import { typeOf } from '../model/media-type.js'
 import { passingHeaders, pictureHeaders, replyWithHeaders } from '../model/reply.js'
 import type { Settings } from '../options.js'
 import { askedOf, boundSending, isPlain, send } from './send.js'
@@ -45,12 +46,14 @@ const LEAST_BYTES = 256 * 1024
 /** Bytes of what holds an answer together, in the mean. */
 const OVERHEAD = 500
 const MAX_ACCEPTS = 256
+/** A longer question is answered and not remembered, characters. */
+const LONGEST_QUESTION = 512
 
 /** Makes the table; it is empty, and stays so where answers are private or nothing is kept in memory. */
 export function createHotAnswers(settings: Settings, grounds: Grounds) {
   const answers = new Map<string, Hot>()
-  /** Of negotiated URLs: what their format is chosen by. */
-  const negotiations = new Map<string, Negotiation>()
+  /** Of negotiated URLs: what their format is chosen by, and that as text. */
+  const negotiations = new Map<string, { readonly negotiation: Negotiation; readonly text: string }>()
   /** Which answers rest on a name or a digest. */
   const resting = new Map<string, Set<string>>()
   const choices = new Map<string, string>()
@@ -61,15 +64,14 @@ export function createHotAnswers(settings: Settings, grounds: Grounds) {
     OVERHEAD + 2 * (key.length * 2 + Object.entries(fields).flat().join().length)
 
   /** The format that an Accept comes down to. Few texts make up most requests, so they are remembered. */
-  const choose = (accept: string | undefined, negotiation: Negotiation): string => {
-    const { plainType, modern, fallback } = negotiation
-    const text = `${plainType} ${modern} ${fallback} ${accept ?? ''}`
-    const known = choices.get(text)
+  const choose = (accept: string | undefined, negotiation: Negotiation, text: string): string => {
+    const question = `${text} ${accept ?? ''}`
+    const known = choices.get(question)
     if (known !== undefined) return known
     const format = negotiate(accept, negotiation)
-    const type = format === undefined ? plainType : `image/${format}`
+    const type = format === undefined ? negotiation.plainType : typeOf(format)
     if (choices.size >= MAX_ACCEPTS) choices.clear()
-    if (text.length < 512) choices.set(text, type)
+    if (question.length < LONGEST_QUESTION) choices.set(question, type)
     return type
   }
   const groundsOf = ({ entries, picture }: Shown): string[] => [
@@ -111,8 +113,9 @@ export function createHotAnswers(settings: Settings, grounds: Grounds) {
     return true
   }
   const find = (url: string, req: IncomingMessage): readonly [string, Hot] | undefined => {
-    const negotiation = negotiations.get(url)
-    const key = negotiation === undefined ? url : `${url} ${choose(req.headers.accept, negotiation)}`
+    const known = negotiations.get(url)
+    const key =
+      known === undefined ? url : `${url} ${choose(req.headers.accept, known.negotiation, known.text)}`
     const hot = answers.get(key)
     return hot === undefined ? undefined : [key, hot]
   }
@@ -151,7 +154,9 @@ export function createHotAnswers(settings: Settings, grounds: Grounds) {
       drop(key)
       if (negotiated !== undefined) {
         if (negotiations.size >= MAX_ANSWERS) dropAll()
-        negotiations.set(url, negotiated.negotiation)
+        const { negotiation } = negotiated
+        const { plainType, modern, fallback } = negotiation
+        negotiations.set(url, { negotiation, text: `${plainType} ${modern} ${fallback}` })
       }
       const fields = pictureHeaders(picture, { ...rules, now })
       const hot: Hot = { shown, fields, flat: [], second: 0, until, size: sizeOf(key, fields) }
