@@ -153,8 +153,8 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
       concurrency: 4,
       jobs,
       paramsOf: (kind, params) => {
-        const path = kinds.get(kind)?.path ?? ''
-        const named = Object.entries(params).filter(([name]) => path.includes(`{${name}}`))
+        const names = kinds.get(kind)?.params ?? []
+        const named = Object.entries(params).filter(([name]) => names.includes(name))
         return Object.fromEntries(named.map(([name, value]) => [name, String(value)]))
       },
       schedules: settings.schedules,

@@ -46,6 +46,8 @@ export interface EntityKind {
   readonly variant: string
   readonly plural: string
   readonly path: string
+  /** The names in the template of the path. */
+  readonly params: readonly string[]
   readonly fields: { readonly url?: string | undefined; readonly path?: string | undefined }
   readonly placeholder: string
   readonly alias: string | undefined
@@ -141,6 +143,7 @@ function settleKind(kind: string, options: EntityKindOptions): EntityKind {
     variant: options.variant ?? 'w500-h500',
     plural: options.plural ?? `${kind}s`,
     path,
+    params: [...path.matchAll(/\{([a-z_]+)\}/g)].map(([, name = '']) => name),
     fields: options.fields ?? {},
     placeholder: options.placeholder ?? (PLACEHOLDERS.some((name) => name === kind) ? kind : ''),
     alias: options.alias,

@@ -1,7 +1,7 @@
 /** A subject is what a template or an app hands over as "the thing with a picture": an entity, a URL, a path, or nothing. */
 import type { EntityId } from './artwork-path.js'
 import type { EntityKind } from './entity.js'
-import { fieldOf, fieldsOf, hasField, idOf, textOf } from './text.js'
+import { fieldOf, hasField, idOf, textOf } from './text.js'
 
 /** What a subject says of its picture. */
 export interface Subject {
@@ -12,7 +12,7 @@ export interface Subject {
   readonly localPath: string | undefined
   /** Whether it has a place for the path of its picture, and nothing is there. */
   readonly lacksPath: boolean
-  /** Its plain fields, for the other names in a path template. */
+  /** Its fields that the template of its path names. */
   readonly params: Readonly<Record<string, EntityId>>
 }
 
@@ -60,11 +60,10 @@ export function readSubject(
   }
 }
 
-/** The plain fields of an entity, and those that the template of its path names. */
+/** The fields of an entity that the template of its path names. */
 function paramsOf(entity: object, kind: EntityKind | undefined): Record<string, EntityId> {
-  const named = [...(kind?.path ?? '').matchAll(/\{([a-z_]+)\}/g)].map(([, name = '']) => name)
   const found: Record<string, EntityId> = {}
-  for (const name of new Set([...fieldsOf(entity), ...named])) {
+  for (const name of kind?.params ?? []) {
     const value = idOf(fieldOf(entity, name))
     if (value !== undefined) found[name] = value
   }

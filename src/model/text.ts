@@ -29,18 +29,19 @@ export function idOf(value: unknown): EntityId | undefined {
   return rawText(String(value))
 }
 
-/** What a record answers, or this where it throws: it is somebody else's code. */
-const orElse = <T>(ask: () => T, otherwise: T): T => {
+/** A field of a record, by its name: a getter of a class too. One that throws is not there: it is somebody else's code. */
+export function fieldOf(record: object, name: string): unknown {
   try {
-    return ask()
+    return (record as Readonly<Record<string, unknown>>)[name]
   } catch {
-    return otherwise
+    return undefined
   }
 }
-/** A field of a record, by its name: a getter of a class too. One that throws is not there. */
-export const fieldOf = (record: object, name: string): unknown =>
-  orElse<unknown>(() => Reflect.get(record, name), undefined)
 /** Whether a record has a field. */
-export const hasField = (record: object, name: string): boolean => orElse(() => name in record, false)
-/** The names of a record's own fields. */
-export const fieldsOf = (record: object): readonly string[] => orElse(() => Object.keys(record), [])
+export function hasField(record: object, name: string): boolean {
+  try {
+    return name in record
+  } catch {
+    return false
+  }
+}

@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
-const VERSIONS = ['20.17.0', '22', '24']
+const VERSIONS = ['20.17.0', '22', '24', '26']
 const wanted = process.argv.slice(2)
 const root = new URL('../../', import.meta.url).pathname
 const failed: string[] = []
