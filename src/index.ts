@@ -31,6 +31,7 @@ import { createDashboardRouter } from './web/dashboard-router.js'
 import { type Condition, createHealthRouter } from './web/health-router.js'
 import { createHotAnswers } from './web/hot-answers.js'
 import { createImagesRouter } from './web/images-router.js'
+import { createListener } from './web/listener.js'
 import { createLocalRouter } from './web/local-router.js'
 import { createManageRouter } from './web/manage-router.js'
 import { createManagement } from './web/management.js'
@@ -314,9 +315,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
             .Router()
             .use(createUploadRouter(hosting, uploadSource, settings), createImagesRouter(images, settings)),
     ...(hosting && { uploads: publicUploads(hosting) }),
-    listener: (app) => (req, res) => {
-      if (closing !== undefined || !hot.answer(req.url ?? '', req, res)) app(req, res)
-    },
+    listener: createListener({ hot, logger, isClosing: () => closing !== undefined }),
     healthRouter: createHealthRouter(condition, metrics),
     manageRouter: createManageRouter(settings, management, uploadSource !== undefined, dashboardRouter),
     dashboardRouter,

@@ -147,6 +147,7 @@ export const optionsSchema = z.strictObject({
     .prefault({}),
   private: z.boolean().default(false),
   cacheStatus: z.boolean().default(true),
+  cdnCacheControl: z.union([z.boolean(), duration]).default(false),
   cacheTags: z.union([z.boolean(), z.enum(['Cache-Tag', 'Surrogate-Key', 'xkey'])]).default(false),
   onPurge: shaped<(urls: readonly string[], tags: readonly string[]) => unknown>(
     isFunction,

@@ -9,6 +9,7 @@ import type { LookupFunction } from 'node:net'
 import { DelegateBackoff, handleWhen, retry } from 'cockatiel'
 import { ArtworkError, asArtworkError } from '../model/errors.js'
 import type { FetchRequest, Validators } from '../model/fetch-request.js'
+import { httpDate } from '../model/http-date.js'
 import { type Kind, mayBeImage, mayBeSvg, sniff } from '../model/media-type.js'
 import { createAgents } from './agents.js'
 import { createBreakers } from './breaker.js'
@@ -350,20 +351,23 @@ function isWhole(contentRange: string | null, length: number): boolean {
 }
 
 function failureOf(status: number, retryAfter: string | null, now: number): ArtworkError {
-  if (status === 404) return new ArtworkError('not_found', 'there is no such image')
-  if (status === 410) return new ArtworkError('gone', 'the image is gone')
-  const told = retryAfterSeconds(retryAfter, now)
-  const about = told === undefined ? {} : { retryAfter: told }
+  const plain = { upstreamStatus: status }
+  if (status === 404) return new ArtworkError('not_found', 'there is no such image', plain)
+  if (status === 410) return new ArtworkError('gone', 'the image is gone', plain)
+  const about = { ...plain, retryAfter: retryAfterSeconds(retryAfter, now) }
   if (status === 429) return new ArtworkError('throttled', 'the source asks for patience', about)
   if (status >= 500)
-    return new ArtworkError('upstream_failed', 'the source failed', status === 503 ? about : {})
-  if (status >= 400) return new ArtworkError('upstream_denied', 'the source does not give this image out')
-  return new ArtworkError('bad_answer', 'the source gave an answer that makes no sense')
+    return new ArtworkError('upstream_failed', 'the source failed', status === 503 ? about : plain)
+  if (status >= 400)
+    return new ArtworkError('upstream_denied', 'the source does not give this image out', plain)
+  return new ArtworkError('bad_answer', 'the source gave an answer that makes no sense', plain)
 }
 
 /** Seconds of a Retry-After, as a number or a date (RFC 9110 §10.2.3), within 1–300; undefined for garbage. */
 function retryAfterSeconds(text: string | null, now: number): number | undefined {
   if (text === null) return undefined
-  const wait = /^\d{1,9}$/.test(text.trim()) ? Number(text) : (Date.parse(text) - now) / 1000
-  return Number.isNaN(wait) ? undefined : Math.min(Math.max(Math.ceil(wait), 1), 300)
+  const date = httpDate(text)
+  const wait =
+    date !== undefined ? (date - now) / 1000 : /^\d{1,9}$/.test(text.trim()) ? Number(text) : undefined
+  return wait === undefined ? undefined : Math.min(Math.max(Math.ceil(wait), 1), 300)
 }

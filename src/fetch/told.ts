@@ -7,6 +7,8 @@ import { httpDate } from '../model/http-date.js'
 export interface Told extends Validators {
   /** Freshness that is left; undefined where it said nothing. */
   readonly freshSeconds: number | undefined
+  /** The same by what it said to private caches, which pay no heed to `s-maxage` (§5.2.2.10). */
+  readonly clientSeconds: number | undefined
   /** Freshness that may be guessed where it said nothing: a tenth of the picture's age, at most a day (§4.2.2). */
   readonly guessSeconds: number
   /** How old it was when it came (§4.2.3). */
@@ -21,6 +23,8 @@ export interface Told extends Validators {
 type Header = (name: string) => string | null
 
 const NAMES = ['expires', 'date', 'age', 'etag', 'last-modified', 'pragma', 'vary'] as const
+/** A date that is past by any clock. */
+const LONG_AGO = new Date(0).toUTCString()
 const LONGEST_GUESS = 86_400
 /** The largest number of seconds that means anything (RFC 9111 §1.2.2). */
 const LONGEST = 2 ** 31
@@ -34,6 +38,14 @@ const OWN_RULES = new Set([
 ])
 const DELTAS = ['max-age', 's-maxage', 'stale-while-revalidate', 'stale-if-error']
 
+/** A number of seconds; undefined for text that is none (RFC 9111 §1.2.2). */
+const delta = (text: string): number | undefined =>
+  /^\d+$/.test(text) ? Math.min(Number(text), LONGEST) : undefined
+
+/** The members of a list (RFC 9110 §5.6.1). */
+const members = (text: string | undefined): readonly string[] =>
+  (text ?? '').split(',').map((member) => member.trim())
+
 /** `Cache-Control` by name; the first of two counts, a number that is none is 0: stale (§4.2.1). */
 function directives(text: string | null): Map<string, string> {
   const found = new Map<string, string>()
@@ -42,8 +54,7 @@ function directives(text: string | null): Map<string, string> {
   )) {
     const key = name.toLowerCase()
     const value = quoted ?? bare ?? ''
-    const delta = /^\d+$/.test(value) ? String(Math.min(Number(value), LONGEST)) : '0'
-    if (!found.has(key)) found.set(key, DELTAS.includes(key) ? delta : value)
+    if (!found.has(key)) found.set(key, DELTAS.includes(key) ? String(delta(value) ?? 0) : value)
   }
   return found
 }
@@ -65,30 +76,39 @@ export function toldBy(header: Header, now: number): Told {
       .filter(([name]) => !OWN_RULES.has(name))
       .map(([name, value]) => (DELTAS.includes(name) ? `${name}=${value}` : name))
       .join(', ')
-  const policy = new CachePolicy(
-    { url: '/', method: 'GET', headers: {} },
-    { status: 200, headers: { date: new Date(now).toUTCString(), ...headers } },
-    { shared: true },
-  )
-  // Its age when it came (§4.2.3).
   const sent = httpDate(headers.date ?? '') ?? now
+  headers.date = new Date(sent).toUTCString()
+  // A date that cannot be read is past (§5.3).
+  if (headers.expires !== undefined) {
+    const expires = httpDate(headers.expires)
+    headers.expires = expires === undefined ? LONG_AGO : new Date(expires).toUTCString()
+  }
+  const lifetime = (isShared: boolean): number =>
+    new CachePolicy(
+      { url: '/', method: 'GET', headers: {} },
+      { status: 200, headers },
+      { shared: isShared },
+    ).maxAge()
+  // Its age when it came (§4.2.3). Of several, the first counts (§5.1).
   const apparent = Math.max(0, Math.floor((now - sent) / 1000))
-  const age = Math.max(apparent, /^\d{1,10}$/.test(headers.age ?? '') ? Number(headers.age) : 0)
+  const age = Math.max(apparent, delta(members(headers.age)[0] ?? '') ?? 0)
   const modified = httpDate(headers['last-modified'] ?? '') ?? Number.NaN
   // Each of these forbids to use what is stale (§4.2.4, §5.2.2.10), whatever else is said.
   const mustAsk = ['must-revalidate', 'proxy-revalidate', 's-maxage', 'no-cache'].some((name) =>
     said.has(name),
   )
   const grace = (name: string): number => (mustAsk ? 0 : Number(said.get(name) ?? 0))
-  const lasting = ['max-age', 's-maxage', 'no-cache', 'no-store', 'private']
-  const says = headers.expires !== undefined || lasting.some((name) => said.has(name))
+  const lasting = ['max-age', 'no-cache', 'no-store', 'private']
+  const saysToAll = headers.expires !== undefined || lasting.some((name) => said.has(name))
+  const left = (isShared: boolean): number => Math.max(0, Math.floor(lifetime(isShared) - age))
   return {
-    freshSeconds: says ? Math.max(0, Math.floor(policy.maxAge() - age)) : undefined,
+    freshSeconds: saysToAll || said.has('s-maxage') ? left(true) : undefined,
+    clientSeconds: saysToAll ? left(false) : undefined,
     guessSeconds: Number.isNaN(modified)
       ? 0
       : Math.min(Math.max(0, Math.floor((sent - modified) / 10_000)), LONGEST_GUESS),
     ageSeconds: age,
-    storable: !said.has('no-store') && !said.has('private') && headers.vary?.trim() !== '*',
+    storable: !said.has('no-store') && !said.has('private') && !members(headers.vary).includes('*'),
     staleWhileRevalidate: grace('stale-while-revalidate'),
     staleIfError: grace('stale-if-error'),
     etag: headers.etag,

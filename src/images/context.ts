@@ -46,8 +46,8 @@ export interface Context {
 export interface Asking {
   /** Why upstream was asked: nothing was held, or what was held had aged. */
   readonly why: 'miss' | 'stale'
-  /** What upstream answered, where this asker was the one that asked. */
-  readonly status: 200 | 304 | undefined
+  /** What upstream answered, where it answered and this asker was the one that asked. */
+  readonly status: number | undefined
   /** Whether it waited for what another asker had begun. */
   readonly collapsed: boolean
 }

@@ -63,6 +63,13 @@ const UNREACHABLE: ReadonlySet<string> = new Set([
   'unavailable',
 ])
 
+/** How upstream was asked in vain for what a copy stands in for; undefined where it was not asked. */
+export function askingOf(why: Asking['why'], thrown: unknown, collapsed = false): Asking | undefined {
+  const { isRecalled, code, upstreamStatus } = asArtworkError(thrown)
+  if (isRecalled || code === 'unavailable' || code === 'not_held') return undefined
+  return { why, status: collapsed ? undefined : upstreamStatus, collapsed }
+}
+
 /** Makes the part of the pipeline that has to do with originals. */
 export function createOriginals(context: Context) {
   const { settings, store, fetcher, transformer, flights, counts, tell } = context
@@ -104,6 +111,8 @@ export function createOriginals(context: Context) {
       throw error
     }
   }
+  const flightOf = (name: string, held: Entry | undefined): string =>
+    `${name}${held === undefined ? '' : '?'}`
   /**
    * Fetches, or asks whether the copy held is still right. Failures are remembered, and answered at once while they stand.
    * @param before what the asker knew of it, where that is not what is asked about
@@ -116,7 +125,7 @@ export function createOriginals(context: Context) {
     before = held,
   ): Promise<Known> => {
     const name = imageName(original.text)
-    const key = `${name}${held === undefined ? '' : '?'}`
+    const key = flightOf(name, held)
     const collapsed = flights.has(key)
     const known = await flights.run(
       key,
@@ -152,28 +161,27 @@ export function createOriginals(context: Context) {
 
   /** How long what upstream told of may be used. A 304 that says nothing leaves it as it was (RFC 9111 §3.2). */
   const lifetimeOf = (original: Original, told: Fetched, held: Entry | undefined) => {
-    if (original.source.isLasting)
-      return {
-        checkedAt: now(),
-        freshFor: FOREVER_FRESH,
-        staleWhileRevalidate: undefined,
-        staleIfError: undefined,
-      }
+    const ours = { staleWhileRevalidate: undefined, staleIfError: undefined, clientFreshFor: undefined }
+    if (original.source.isLasting) return { ...ours, checkedAt: now(), freshFor: FOREVER_FRESH }
     if (!isStrict(original)) {
       const freshFor = boundedFreshness(told.freshSeconds, settings.freshness.maxAge)
-      return { checkedAt: now(), freshFor, staleWhileRevalidate: undefined, staleIfError: undefined }
+      return { ...ours, checkedAt: now(), freshFor }
     }
     const isSilent = told.outcome === 'not-modified' && told.freshSeconds === undefined
     if (isSilent && held?.staleIfError !== undefined) {
-      const { freshFor, staleWhileRevalidate, staleIfError } = held
-      return { checkedAt: now(), freshFor, staleWhileRevalidate, staleIfError }
+      const { freshFor, staleWhileRevalidate, staleIfError, clientFreshFor } = held
+      return { checkedAt: now(), freshFor, staleWhileRevalidate, staleIfError, clientFreshFor }
     }
     // Its age when it came counts from the start.
+    const wholeMs = (seconds: number | undefined): number =>
+      ((seconds ?? told.guessSeconds) + told.ageSeconds) * 1000
+    const [freshFor, clientFreshFor] = [wholeMs(told.freshSeconds), wholeMs(told.clientSeconds)]
     return {
       checkedAt: now() - told.ageSeconds * 1000,
-      freshFor: ((told.freshSeconds ?? told.guessSeconds) + told.ageSeconds) * 1000,
+      freshFor,
       staleWhileRevalidate: told.staleWhileRevalidate * 1000,
       staleIfError: told.staleIfError * 1000,
+      clientFreshFor: clientFreshFor === freshFor ? undefined : clientFreshFor,
     }
   }
 
@@ -258,6 +266,7 @@ export function createOriginals(context: Context) {
       tell.stale(original.text)
       return { entry }
     }
+    const collapsed = flights.has(flightOf(entry.name, entry))
     try {
       if (onlyIfCached) return forbidAsking()
       return await consult(original, entry, false, signal)
@@ -265,7 +274,10 @@ export function createOriginals(context: Context) {
       const { code } = asArtworkError(error)
       // RFC 5861 §4 knows errors of the server and of the way to it only.
       const mayStandIn = entry.staleIfError === undefined ? code !== 'cancelled' : UNREACHABLE.has(code)
-      if (freshness === 'overdue' && mayStandIn) return { entry }
+      if (freshness === 'overdue' && mayStandIn) {
+        const asking = askingOf('stale', error, collapsed)
+        return { entry, ...(asking && { asking }) }
+      }
       // Held, and forbidden to be used unasked: nobody could be asked (RFC 9111 §5.2.2.2).
       if (entry.staleIfError !== undefined && entry.held && UNREACHABLE.has(code))
         throw new ArtworkError('timeout', 'the source could not be asked', { cause: error })

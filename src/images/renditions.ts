@@ -14,7 +14,7 @@ import { completeRecipe, isSameLook, type Recipe, recipeText } from '../model/va
 import type { NewEntry } from '../store/store.js'
 import type { Original } from './admission.js'
 import type { Asking, Context, Obtained } from './context.js'
-import type { Known, OriginalOptions, Originals } from './originals.js'
+import { askingOf, type Known, type OriginalOptions, type Originals } from './originals.js'
 
 /** Where a made picture is kept, and whose it is. */
 export interface Place {
@@ -189,7 +189,8 @@ export function createRenditions(context: Context, originals: Originals) {
         if (entry === undefined || options.onlyIfCached || !originals.mayStandIn(original, error)) throw error
         const copy = await store.read(entry)
         if (copy === undefined) throw error
-        return { picture: { entry, ...copy } }
+        const asking = askingOf('miss', error)
+        return { picture: { entry, ...copy }, ...(asking && { asking }) }
       }
       const picture = await held(name, known.entry, recipe)
       if (picture !== undefined) {

@@ -6,6 +6,8 @@ interface Range {
   readonly weight: number
 }
 
+/** Less than any weight that a header can give. */
+const UNMENTIONED = 0.0001
 const WEIGHT = /^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/
 
 function parseAccept(header: string): readonly Range[] {
@@ -40,6 +42,27 @@ export interface Negotiation {
   readonly isPassedOn: boolean
 }
 
+/** The best format for who refuses the source's own family by name; that family where nothing else will do. */
+function otherThan(
+  ranges: readonly Range[],
+  plain: string,
+  modern: readonly Format[],
+  fallback: Format,
+): Format | undefined {
+  const wildcard = Math.max(namedWeight(ranges, 'image/*'), namedWeight(ranges, '*/*'))
+  // Nobody gets AVIF who did not ask for it. What is not mentioned is better than what is refused.
+  const unmentioned = (format: Format): number =>
+    format === 'avif' ? 0 : modern.includes(format) ? wildcard : Math.max(wildcard, UNMENTIONED)
+  const weightOf = (format: Format): number =>
+    ranges.find((range) => range.type === `image/${format}`)?.weight ?? unmentioned(format)
+  const others = [...modern, fallback].filter((format) => `image/${format}` !== plain)
+  const best = others.reduce<Format | undefined>(
+    (one, other) => (one === undefined || weightOf(other) > weightOf(one) ? other : one),
+    undefined,
+  )
+  return best !== undefined && weightOf(best) > 0 ? best : undefined
+}
+
 /**
  * The format for an `auto` variant: AVIF or WebP where the header names it and does not like the plain
  * family better, else undefined for the source's own family. A bare wildcard says nothing, so it gets that.
@@ -55,6 +78,7 @@ export function negotiate(
     return modern.includes('webp') && asks('image/webp') ? 'webp' : fallback
   const wildcard = Math.max(namedWeight(ranges, 'image/*'), namedWeight(ranges, '*/*'))
   const plainRange = ranges.find((range) => range.type === plain)
+  if (plainRange?.weight === 0) return otherThan(ranges, plain, modern, fallback)
   const plainWeight = plainRange?.weight ?? wildcard
   let best: { format: Format; weight: number } | undefined
   for (const format of modern) {

@@ -23,7 +23,7 @@ export function negotiationFor(question: AutoQuestion): Negotiation {
   const allowed = modernFormats(bounds.formats)
   const fallback = original.traits?.alpha ? 'png' : 'jpeg'
   const { frames = 1 } = original.traits ?? {}
-  if (frames > 1) return { ...formatsOfMoving(question, frames, allowed), fallback }
+  if (frames > 1) return formatsOfMoving(question, frames, allowed, fallback)
   const isAvifPossible = (): boolean => {
     const { width, height } = outputSize(original, { ...recipe, format: 'avif' })
     return (original.width === 0 || width * height <= bounds.maxAvifPixels) && isAvifWanted()
@@ -36,14 +36,15 @@ function formatsOfMoving(
   { original, plainType, recipe, bounds }: AutoQuestion,
   frames: number,
   allowed: readonly Format[],
-): Omit<Negotiation, 'fallback'> {
+  still: Format,
+): Negotiation {
   const family = kindOfType(original.type)
   const isOwnFamily = plainType === original.type
   if (family !== 'gif' && family !== 'webp') {
     // It moves as it is only; of AVIF, browsers know the sequence by its own type.
     const modern = family === 'avif' ? allowed : []
     const isPassedOn = isOwnFamily || !modern.includes('avif')
-    return { plainType: isPassedOn ? original.type : plainType, modern, isPassedOn }
+    return { plainType: isPassedOn ? original.type : plainType, modern, isPassedOn, fallback: still }
   }
   const canMove = (format: Format): boolean => {
     const { width, height } = outputSize(original, { ...recipe, format })
@@ -56,5 +57,6 @@ function formatsOfMoving(
   const modern = allowed.filter(canMove)
   // A preset with a format of its own says what who accepts nothing modern gets.
   const isPassedOn = isOwnFamily ? !canMove(family) : modern.length === 0
-  return { plainType: isPassedOn ? original.type : plainType, modern, isPassedOn }
+  const fallback = bounds.formats.includes('gif') && canMove('gif') ? 'gif' : still
+  return { plainType: isPassedOn ? original.type : plainType, modern, isPassedOn, fallback }
 }

@@ -40,6 +40,8 @@ export interface Entry {
    */
   readonly staleWhileRevalidate?: number | undefined
   readonly staleIfError?: number | undefined
+  /** Where upstream told private caches something else than shared ones: how long those may keep it, ms. */
+  readonly clientFreshFor?: number | undefined
   /** Whether the bytes are held; a row may outlive them. */
   readonly held: boolean
   /** Originals: upstream's validators. */

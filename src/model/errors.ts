@@ -96,8 +96,21 @@ export class ArtworkError extends Error {
   readonly retried: boolean
   /** Seconds after which asking again makes sense, where that is known. */
   readonly retryAfter: number | undefined
+  /** The status that an upstream answered with, where it answered. */
+  readonly upstreamStatus: number | undefined
+  /** Whether it is told from memory: nobody was asked this time. */
+  readonly isRecalled: boolean
 
-  constructor(code: ErrorCode, message: string, about: { cause?: unknown; retryAfter?: number } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    about: {
+      readonly cause?: unknown
+      readonly retryAfter?: number | undefined
+      readonly upstreamStatus?: number
+      readonly isRecalled?: boolean
+    } = {},
+  ) {
     super(message, about.cause === undefined ? undefined : { cause: about.cause })
     const row = table[code]
     this.code = code
@@ -105,6 +118,8 @@ export class ArtworkError extends Error {
     this.reason = row.reason
     this.retried = row.retried
     this.retryAfter = about.retryAfter
+    this.upstreamStatus = about.upstreamStatus
+    this.isRecalled = about.isRecalled ?? false
   }
 }
 
@@ -151,6 +166,7 @@ export function rememberFailure(
 export function recallFailure(failure: Failure, now: number): ArtworkError {
   return new ArtworkError(failure.code, failure.message, {
     retryAfter: Math.max(1, Math.ceil((failure.until - now) / SECOND)),
+    isRecalled: true,
   })
 }
 

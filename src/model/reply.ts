@@ -29,8 +29,15 @@ export type CachePolicy =
   | { readonly kind: 'immutable'; readonly maxAge: number }
   | { readonly kind: 'revisited'; readonly maxAge: number; readonly swr: number; readonly sie: number }
   | { readonly kind: 'brief'; readonly maxAge: number }
-  /** By upstream's own rules: `maxAge` counts from when it was asked, as `Age` does. */
-  | { readonly kind: 'passed-on'; readonly maxAge: number; readonly swr: number; readonly sie: number }
+  /** By upstream's own rules: times count from when it was asked, as `Age` does. */
+  | {
+      readonly kind: 'passed-on'
+      readonly maxAge: number
+      /** What shared caches were told, where that is something else. */
+      readonly sharedMaxAge?: number | undefined
+      readonly swr: number
+      readonly sie: number
+    }
   | { readonly kind: 'none' }
 
 /** One year, the longest that makes sense: the URL names the content (RFC 8246 §2). */
@@ -56,12 +63,34 @@ export function cacheControl(policy: CachePolicy, isPrivate: boolean): string {
     case 'brief':
       return `${scope}, max-age=${policy.maxAge}`
     case 'passed-on': {
-      const swr = policy.swr > 0 ? `, stale-while-revalidate=${policy.swr}` : ''
-      return `${scope}, max-age=${policy.maxAge}${swr}${policy.sie > 0 ? `, stale-if-error=${policy.sie}` : ', must-revalidate'}`
+      const { maxAge, sharedMaxAge, swr, sie } = policy
+      return [
+        `${scope}, max-age=${maxAge}`,
+        sharedMaxAge === undefined || isPrivate ? '' : `, s-maxage=${sharedMaxAge}`,
+        swr > 0 ? `, stale-while-revalidate=${swr}` : '',
+        sie > 0 ? `, stale-if-error=${sie}` : '',
+        swr > 0 || sie > 0 ? '' : ', must-revalidate',
+      ].join('')
     }
     case 'none':
       return 'no-store'
   }
+}
+
+/** The text of `CDN-Cache-Control` (RFC 9213 §3.1), undefined for none. */
+export function cdnCacheControl({
+  cache,
+  isPrivate,
+  cdn = false,
+}: Pick<ReplyRules, 'cache' | 'isPrivate' | 'cdn'>): string | undefined {
+  if (cdn === false || isPrivate || cache.kind === 'none') return undefined
+  const isForUs = cache.kind === 'revisited' && typeof cdn === 'number'
+  if (cache.kind === 'passed-on')
+    return cacheControl(
+      { ...cache, maxAge: cache.sharedMaxAge ?? cache.maxAge, sharedMaxAge: undefined },
+      false,
+    )
+  return cacheControl(isForUs ? { ...cache, maxAge: cdn } : cache, false)
 }
 
 /** The picture to answer with. */
@@ -92,6 +121,11 @@ export interface ReplyRules {
   readonly now: number
   /** Seconds since upstream was asked about it; undefined where it has just come. */
   readonly age?: number | undefined
+  /**
+   * Whether CDNs are told apart how long they may keep it (RFC 9213): true, as shared caches are; or so many seconds for
+   * what may change.
+   */
+  readonly cdn?: boolean | number | undefined
   /** `Cache-Status`, undefined for none. */
   readonly cacheStatus?: string | undefined
   /** More fields, `Cache-Tag` and its kin. */
@@ -118,7 +152,11 @@ export function endingIn(policy: CachePolicy, left: number, age: number): CacheP
 /** What became of a request in our cache (RFC 9211). `ttl` is the freshness that is left, seconds. */
 export function cacheStatus(
   asking:
-    | { readonly why: 'miss' | 'stale'; readonly status?: number | undefined; readonly collapsed: boolean }
+    | {
+        readonly why: 'miss' | 'stale'
+        readonly status?: number | undefined
+        readonly collapsed: boolean
+      }
     | undefined,
   isStored: boolean,
   ttl: number | undefined,
@@ -128,7 +166,7 @@ export function cacheStatus(
   const { why, status, collapsed } = asking
   if (collapsed) return `express-artwork; fwd=${why}; collapsed`
   const told = status === undefined ? '' : `; fwd-status=${status}`
-  return `express-artwork; fwd=${why}${told}${isStored && status !== 304 ? '; stored' : ''}${left}`
+  return `express-artwork; fwd=${why}${told}${isStored && status === 200 ? '; stored' : ''}${left}`
 }
 
 const escaped = (text: string): string =>
@@ -175,10 +213,12 @@ export function pictureHeaders(picture: Picture, rules: ReplyRules): Record<stri
 
 /** The header fields that say how an answer came about; they change from second to second. */
 export function passingHeaders(
-  rules: Pick<ReplyRules, 'age' | 'cacheStatus' | 'cache' | 'isPrivate'>,
+  rules: Pick<ReplyRules, 'age' | 'cacheStatus' | 'cache' | 'isPrivate' | 'cdn'>,
 ): Record<string, string> {
+  const cdn = cdnCacheControl(rules)
   return {
     'Cache-Control': cacheControl(rules.cache, rules.isPrivate),
+    ...(cdn === undefined ? {} : { 'CDN-Cache-Control': cdn }),
     ...(rules.age === undefined ? {} : { Age: String(printedAge(rules.cache, rules.age)) }),
     ...(rules.cacheStatus === undefined ? {} : { 'Cache-Status': rules.cacheStatus }),
   }
@@ -225,6 +265,10 @@ export function replyWithHeaders(
     status: 206,
     headers: {
       ...headers,
+      // A part that was encoded on its way would be no part of the whole any more.
+      ...(picture.type === 'image/svg+xml' && {
+        'Cache-Control': `${headers['Cache-Control']}, no-transform`,
+      }),
       'Content-Length': String(last - first + 1),
       'Content-Range': `bytes ${first}-${last}/${size}`,
     },

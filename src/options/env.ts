@@ -112,7 +112,7 @@ const nameOf = (path: Path): string =>
   `ARTWORK_${path.map((part) => part.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()).join('_')}`
 
 /** Options that take a word or a flag. */
-const EITHER = new Set(['cors', 'cacheTags'])
+const EITHER = new Set(['cors', 'cacheTags', 'cdnCacheControl'])
 /** Options that take a number, or one for each format as JSON. */
 const PER_FORMAT = new Set(['transform.quality', 'transform.effort'])
 

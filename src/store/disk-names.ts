@@ -48,6 +48,9 @@ const ROLES: Readonly<Record<Role, string>> = {
 const roleOf = (text: unknown): Role | undefined =>
   (Object.keys(ROLES) as Role[]).find((role) => ROLES[role] === text)
 
+/** The facts that came later. */
+type LaterFact = 'traits' | 'smallerThan' | 'clientFreshFor'
+
 /** So much of a digest says whose facts these are, hex digits. */
 const DIGEST_START = 16
 
@@ -55,8 +58,13 @@ const DIGEST_START = 16
  * The later facts as text, or undefined where there are none. They say of which bytes they are: an earlier version that
  * stores other bytes under the name leaves them as they were.
  */
-export function factsText({ digest, traits, smallerThan }: Entry): string | undefined {
-  if (traits === undefined && smallerThan === undefined) return undefined
+export function factsText({
+  digest,
+  traits,
+  smallerThan,
+  clientFreshFor,
+}: Pick<Entry, 'digest' | LaterFact>): string | undefined {
+  if (traits === undefined && smallerThan === undefined && clientFreshFor === undefined) return undefined
   return JSON.stringify({
     of: digest.slice(0, DIGEST_START),
     ...(traits && {
@@ -66,11 +74,12 @@ export function factsText({ digest, traits, smallerThan }: Entry): string | unde
       revised: traits.isRevised,
     }),
     ...(smallerThan !== undefined && { smallerThan }),
+    ...(clientFreshFor !== undefined && { clientFreshFor }),
   })
 }
 
 /** The facts in a text, where it is about these bytes and can be read. */
-export function readFacts(text: unknown, digest: string): Pick<Entry, 'traits' | 'smallerThan'> {
+export function readFacts(text: unknown, digest: string): Pick<Entry, LaterFact> {
   if (typeof text !== 'string' || text === '') return {}
   let facts: Record<string, unknown>
   try {
@@ -79,12 +88,16 @@ export function readFacts(text: unknown, digest: string): Pick<Entry, 'traits' |
     return {}
   }
   if (facts.of !== digest.slice(0, DIGEST_START)) return {}
-  const { frames, alpha, lossless, revised, smallerThan } = facts
+  const { frames, alpha, lossless, revised, smallerThan, clientFreshFor } = facts
   const traits: Traits | undefined =
     Number.isSafeInteger(frames) && typeof alpha === 'boolean' && typeof lossless === 'boolean'
       ? { frames: Number(frames), alpha, lossless, isRevised: revised === true }
       : undefined
-  return { ...(traits && { traits }), ...(typeof smallerThan === 'string' && { smallerThan }) }
+  return {
+    ...(traits && { traits }),
+    ...(typeof smallerThan === 'string' && { smallerThan }),
+    ...(Number.isSafeInteger(clientFreshFor) && { clientFreshFor: Number(clientFreshFor) }),
+  }
 }
 
 const isText = (value: unknown): boolean => typeof value === 'string' && value !== ''

@@ -28,6 +28,7 @@ export type Amendment = Partial<
     | 'lastModified'
     | 'traits'
     | 'smallerThan'
+    | 'clientFreshFor'
   >
 >
 

@@ -9,7 +9,7 @@ import type { Entry } from '../model/entry.js'
 import { typeOf } from '../model/media-type.js'
 import { passingHeaders, pictureHeaders, replyWithHeaders } from '../model/reply.js'
 import type { Settings } from '../options.js'
-import { askedOf, boundSending, isPlain, send } from './send.js'
+import { askedOf, boundSending, isPlain, send, writeOk } from './send.js'
 import { passingRules, type Shown } from './shown.js'
 
 /** What the answers rest on: the memory layer, and who counts. */
@@ -136,7 +136,7 @@ export function createHotAnswers(settings: Settings, grounds: Grounds) {
       grounds.count()
       const { picture, rules } = hot.shown
       if (method === 'GET' && isPlain(req)) {
-        res.writeHead(200, hot.flat)
+        writeOk(res, hot.fields, hot.flat)
         res.end(picture.bytes)
         boundSending(res, picture.bytes.length, settings.sendTimeout)
       } else send(req, res, replyWithHeaders(picture, askedOf(req), { ...rules, now }, hot.fields), settings)

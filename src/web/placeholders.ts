@@ -6,6 +6,7 @@ import { type Picture, plainReply, replyToMethod, replyWith } from '../model/rep
 import type { Settings } from '../options.js'
 import { corsOf, readUrl } from './reply-router.js'
 import { askedOf, send } from './send.js'
+import { cdnOf } from './shown.js'
 
 interface Drawing {
   readonly label: string
@@ -82,7 +83,13 @@ export function createPlaceholderRouter(settings: Settings): Router {
       send(
         req,
         res,
-        replyWith(picture, askedOf(req), { cache: CACHE, isPrivate: false, cors, now: settings.now() }),
+        replyWith(picture, askedOf(req), {
+          cache: CACHE,
+          isPrivate: false,
+          cdn: cdnOf(settings),
+          cors,
+          now: settings.now(),
+        }),
       )
   })
   return router

@@ -33,6 +33,35 @@ export function askedOf(req: IncomingMessage): Asked {
   }
 }
 
+/** Whether somebody wants to know when the head is written. */
+const isWrapped = (res: ServerResponse): boolean => Object.hasOwn(res, 'writeHead')
+
+/** Writes a 200 whose fields were made beforehand, in both forms: not everybody behind a wrapped writeHead reads lists. */
+export function writeOk(
+  res: ServerResponse,
+  fields: Readonly<Record<string, string>>,
+  flat: readonly string[],
+): void {
+  withoutCookies(res)
+  if (isWrapped(res)) res.writeHead(200, { ...fields })
+  else res.writeHead(200, flat as string[])
+}
+
+/**
+ * Keeps cookies out of an answer that shared caches may keep: they would be everybody's. Sessions add theirs at the very
+ * moment that the head is written, behind whatever anybody else can do about it, so it is there that they are taken off.
+ */
+function withoutCookies(res: ServerResponse): void {
+  res.removeHeader('Set-Cookie')
+  const writer: { _storeHeader?: (...args: unknown[]) => unknown } = res as never
+  const store = writer._storeHeader
+  if (store === undefined || !isWrapped(res)) return
+  writer._storeHeader = (...args) => {
+    res.removeHeader('Set-Cookie')
+    return store.apply(res, args)
+  }
+}
+
 /** Bodies up to this size, bytes, mostly fit into what the kernel holds for a client. */
 const SMALL = 64 * 1024
 
@@ -48,6 +77,7 @@ export function send(
 ): void {
   if (res.headersSent || res.destroyed) return
   const body = req.method === 'HEAD' ? undefined : reply.body
+  if (reply.headers['Cache-Control']?.startsWith('public') === true) withoutCookies(res)
   res.writeHead(reply.status, { ...reply.headers })
   res.end(body)
   boundSending(res, body?.length ?? 0, sendTimeout)

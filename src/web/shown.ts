@@ -47,19 +47,24 @@ function cacheAt(shown: Shown, now: number, age: number): CachePolicy {
       ? rules.cache
       : {
           kind: 'passed-on',
-          maxAge: seconds(strict.freshFor),
+          maxAge: seconds(strict.clientFreshFor ?? strict.freshFor),
+          sharedMaxAge: strict.clientFreshFor === undefined ? undefined : seconds(strict.freshFor),
           swr: seconds(strict.staleWhileRevalidate ?? 0),
           sie: seconds(strict.staleIfError ?? 0),
         }
   return signedUntil === undefined ? policy : endingIn(policy, seconds(signedUntil - now), age)
 }
 
+/** What CDNs are told apart: nothing, the same as shared caches, or so many seconds. */
+export const cdnOf = ({ cdnCacheControl: told }: Settings): boolean | number =>
+  typeof told === 'number' ? seconds(told) : told
+
 /** What of a picture's rules changes from moment to moment. */
 export function passingRules(
   shown: Shown,
   settings: Settings,
   now: number,
-): Pick<ReplyRules, 'age' | 'cacheStatus' | 'cache' | 'isPrivate'> {
+): Pick<ReplyRules, 'age' | 'cacheStatus' | 'cache' | 'isPrivate' | 'cdn'> {
   const { asking, checkedAt, freshUntil, entries, rules, isTransient = false } = shown
   const isNew = asking?.status === 200 || asking?.collapsed === true
   const ttl = freshUntil === undefined ? undefined : seconds(freshUntil - now)
@@ -67,6 +72,7 @@ export function passingRules(
   return {
     cache: cacheAt(shown, now, age),
     isPrivate: rules.isPrivate,
+    cdn: cdnOf(settings),
     age: checkedAt === undefined || isTransient || (isNew && age === 0) ? undefined : age,
     cacheStatus: settings.cacheStatus ? cacheStatus(asking, entries[0]?.held === true, ttl) : undefined,
   }

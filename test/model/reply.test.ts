@@ -245,3 +245,24 @@ describe('signatures', () => {
     expect(signatureHolds({ ...good, [part]: `${good[part]}0` }, [key], 0)).toBe(false)
   })
 })
+
+describe('mended 28: who refuses the source’s own family gets another (RFC 9110 §12.5.1)', () => {
+  const webp = { plainType: 'image/webp', modern: ['webp'], fallback: 'jpeg' } as const
+  test.each<[string, string | undefined]>([
+    ['image/webp;q=0', 'jpeg'],
+    ['image/webp;q=0, */*', 'jpeg'],
+    ['image/webp;q=0.0, image/png', 'jpeg'],
+    ['IMAGE/WEBP ; q=0, image/jpeg;q=0', undefined],
+    ['image/webp', undefined],
+    ['image/webp;q=0.1', undefined],
+    ['*/*', undefined],
+  ])('a WebP, %j → %s', (header, format) => expect(negotiate(header, webp)).toBe(format))
+  test('what moves goes on moving', () =>
+    expect(negotiate('image/webp;q=0', { ...webp, fallback: 'gif' })).toBe('gif'))
+  test('a JPEG, and AVIF only for who asks for it', () => {
+    const both = { plainType: 'image/jpeg', modern: ['avif', 'webp'], fallback: 'jpeg' } as const
+    expect(negotiate('image/jpeg;q=0', both)).toBeUndefined()
+    expect(negotiate('image/jpeg;q=0, image/*', both)).toBe('webp')
+    expect(negotiate('image/jpeg;q=0, image/avif, image/webp;q=0.5', both)).toBe('avif')
+  })
+})

@@ -51,7 +51,9 @@ acl neighbours { "127.0.0.1"; }
 sub vcl_recv {
   if (req.method == "BAN") {
     if (client.ip !~ neighbours) { return (synth(403)); }
-    ban("obj.http.Cache-Tag ~ (^|,)" + req.http.X-Cache-Tag + "(,|$)");
+    // Tags, with | between them. Nothing in one may mean something else in a pattern.
+    if (req.http.X-Cache-Tag !~ "^[A-Za-z0-9._:|-]+$") { return (synth(400)); }
+    ban("obj.http.Cache-Tag ~ (^|,)(" + regsuball(req.http.X-Cache-Tag, "\\.", "[.]") + ")(,|$)");
     return (synth(200));
   }
   if (req.url ~ "^/short/") {
