@@ -80,8 +80,15 @@ export type { Job, JobSelection, JobState, Lane, Schedule } from './store/job.js
 export type { VerifyOptions, VerifyReport } from './store/store.js'
 export type { KnownFailure } from './web/management.js'
 
+/** Where this file is. @throws Error in a bundle that does not know */
+function ownUrl(url: string | undefined): string {
+  if (url !== undefined) return url
+  throw new Error(
+    'express-artwork cannot be part of a CommonJS bundle: leave it out (esbuild: --external:express-artwork)',
+  )
+}
 /** Directory of the Nunjucks macros: give it to your loader beside your own views. */
-export const viewsPath: string = fileURLToPath(new URL('../views', import.meta.url))
+export const viewsPath: string = fileURLToPath(new URL('../views', ownUrl(import.meta.url)))
 
 const CLOSE_WITHIN = 20_000
 /** Longest time that a timer takes, ms. */
@@ -113,7 +120,9 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     }),
   )
   const transformer = metrics.timedTransformer(
-    settings.transform.isolate ? createWorkerPool(settings.transform) : createInProcess(settings.transform),
+    settings.transform.isolate
+      ? createWorkerPool({ ...settings.transform, logger })
+      : createInProcess(settings.transform),
   )
 
   for (const { name, pool } of settings.sources)
@@ -186,6 +195,8 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     count: images.countHit,
   })
   layer.watch(hot.watcher)
+  // What does not work is to be known before the first picture is asked for.
+  if (settings.transform.isolate && settings.transform.sandbox.length > 0) void images.probe()
   const router = express.Router()
   router.use((req, res, next) => {
     // A URL that was rewritten on its way stands for something else than the same one as it was sent.
@@ -231,7 +242,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     const amiss = troubles()
     const { keeps, keepsUploads, decodes } = await images.probe()
     const failing = [
-      ...(decodes ? [] : ['pictures cannot be decoded']),
+      ...(decodes ? [] : [['pictures cannot be decoded', transformer.trouble()].filter(Boolean).join(': ')]),
       ...(keepsUploads ? [] : ['uploads cannot be kept']),
     ]
     const reasons = [

@@ -219,6 +219,7 @@ export const optionsSchema = z.strictObject({
       timeout: duration.default(10_000),
       maxMemory: bytes.default(768 * 1024 ** 2),
       isolate: z.boolean().default(true),
+      sandbox: z.array(z.string().min(1)).default([]),
     })
     .prefault({}),
   manage: z

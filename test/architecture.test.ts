@@ -87,6 +87,8 @@ const SHARED: Readonly<Record<string, readonly string[]>> = {
   // What checks options and bodies.
   zod: ['options', 'web'],
   nunjucks: ['templates', 'artwork', 'index'],
+  // Only there where the sources are.
+  esbuild: ['transform'],
 }
 
 /** Every breach of the rules in a tree, each as a sentence. */

@@ -32,6 +32,7 @@ export function createInProcess(
   return {
     inspect: (bytes, kind) => inTurn(() => inspect(bytes, kind, limits)),
     transform: (bytes, kind, recipe) => inTurn(() => transform(bytes, kind, recipe, limits)),
+    trouble: () => undefined,
     load: () => ({ running, waiting: waiting.length }),
     close: async () => {},
   }

@@ -60,5 +60,7 @@ export interface Transformer {
   /** Makes a rendition. @throws the same */
   transform(bytes: Buffer, kind: Kind, recipe: FullRecipe, about?: JobOptions): Promise<Made>
   load(): Load
+  /** Why nothing can be decoded, where that is known; undefined where all is well. */
+  trouble(): string | undefined
   close(): Promise<void>
 }

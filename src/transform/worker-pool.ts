@@ -6,11 +6,18 @@
  * is replaced; a new one may start only so often, so that files that crash decoders cost their own answers and not
  * the machine. Bytes go over as structured clones, one copy each way.
  */
-import { type ChildProcess, fork } from 'node:child_process'
-import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import type { ChildProcess } from 'node:child_process'
 import { ArtworkError, errorFromCode } from '../model/errors.js'
+import type { Logger } from '../model/logger.js'
+import {
+  type ChildOptions,
+  confinement,
+  findScript,
+  killChild,
+  type Script,
+  startChild,
+  tryStart,
+} from './child-command.js'
 import { type Answer, GROWN, type Order } from './orders.js'
 import {
   type DecodeLimits,
@@ -22,26 +29,30 @@ import {
 } from './transformer.js'
 
 /** How the pool works. */
-export interface PoolOptions extends DecodeLimits {
+export interface PoolOptions extends DecodeLimits, ChildOptions {
   /** Child processes at most. */
   readonly concurrency: number
   /** Jobs that may wait. */
   readonly queue: number
   /** Ms one job may take. */
   readonly timeout: number
-  /** Bytes of memory a child may have. */
-  readonly maxMemory: number
+  readonly logger: Logger
+  /** What children are started with. @default the script beside this file, where it is */
+  readonly script?: Script | undefined
 }
 
 interface Job {
   readonly order: Order
   readonly isBackground: boolean
+  /** The child that had it first never was there. */
+  readonly isSecondTry?: boolean
   readonly resolve: (answer: Answer<unknown>) => void
   readonly reject: (error: ArtworkError) => void
 }
 interface Child {
   readonly process: ChildProcess
   job: Job | undefined
+  isReady: boolean
   timer: NodeJS.Timeout | undefined
 }
 
@@ -50,26 +61,12 @@ const START_TIMEOUT = 15_000
 /** Starts that may follow each other at once, and how many more a second. */
 const BURST = 24
 const STARTS_PER_SECOND = 4
+/** Why children do not start is not looked for more often, ms. */
+const FIND_EVERY = 30_000
+const UNCONFINED =
+  'artwork: decoders run without the permission model of Node, which does not know this layout of packages'
 /** A child makes way for a new one after so many jobs: what leaks, leaks no further. */
 const JOBS_PER_CHILD = 5000
-
-/**
- * All that a child knows of its surroundings: nothing of the app's environment, in which there are tokens, keys and
- * passwords. Systems need a few names to start a process at all.
- */
-const ENVIRONMENT: NodeJS.ProcessEnv = Object.fromEntries(
-  ['SystemRoot', 'LD_LIBRARY_PATH', 'DYLD_LIBRARY_PATH', 'FONTCONFIG_PATH', 'TZ']
-    .map((name) => [name, process.env[name]] as const)
-    .filter(([, value]) => value !== undefined),
-)
-
-/** From sources (tests, the example) the worker is TypeScript and needs the loader; built, it is JavaScript. */
-function workerScript(): { path: string; execArgv: string[] } {
-  const built = import.meta.url.endsWith('.js')
-  const path = fileURLToPath(new URL(built ? './worker.js' : './worker.ts', import.meta.url))
-  const loader = () => pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
-  return { path, execArgv: built ? [] : ['--import', loader()] }
-}
 
 /** How many may start: a few at once, then so many a second. */
 function createAllowance() {
@@ -90,7 +87,8 @@ function createAllowance() {
 
 /** Makes a pool; its first child starts with its first job, and none keeps the process alive when it has nothing to do. */
 export function createWorkerPool(options: PoolOptions): Transformer {
-  const { maxPixels, maxAvifPixels, maxFrames, formats, maxMemory } = options
+  const { maxPixels, maxAvifPixels, maxFrames, formats, logger } = options
+  const script = 'script' in options ? options.script : findScript()
   const limits: DecodeLimits = { maxPixels, maxAvifPixels, maxFrames, formats }
   const children = new Set<Child>()
   const queue: Job[] = []
@@ -98,6 +96,43 @@ export function createWorkerPool(options: PoolOptions): Transformer {
   let closed = false
   let ids = 0
   let later: NodeJS.Timeout | undefined
+  let flags: readonly string[] = []
+  /** Whether a child was ever there. */
+  let isProven = false
+  let trouble: string | undefined
+  let finding: Promise<void> | undefined
+  let findAfter = 0
+  try {
+    if (script?.isConfinable) flags = confinement(script)
+  } catch (error) {
+    logger.warn({ err: error }, UNCONFINED)
+  }
+  if (script === undefined) {
+    trouble = 'the script of the decoder is missing'
+    logger.error(
+      {},
+      'artwork: the script of the decoder is missing, so that no picture can be decoded: leave express-artwork out of the bundle (esbuild: --external:express-artwork), or set transform.isolate to false',
+    )
+  }
+
+  /** Finds out why children do not come to be, and mends what can be mended. Says so in the log, once. */
+  const findOut = async (known: Script): Promise<void> => {
+    if (performance.now() < findAfter) return
+    findAfter = performance.now() + FIND_EVERY
+    const outcome = await tryStart(known, options, flags)
+    if (outcome === 'ready' || closed) return
+    const withSandbox = options.sandbox.length > 0
+    if (flags.length > 0 && !withSandbox)
+      for (const other of [confinement(known, true), []]) {
+        if ((await tryStart(known, options, other)) !== 'ready') continue
+        if (other.length === 0) logger.warn(outcome, UNCONFINED)
+        flags = other
+        return
+      }
+    const words = withSandbox ? 'transform.sandbox does not work' : 'decoders do not start'
+    if (trouble === undefined) logger.error(outcome, `artwork: ${words}: ${outcome.ended}: ${outcome.said}`)
+    trouble = words
+  }
 
   const rest = ({ process }: Child): void => {
     process.unref()
@@ -118,7 +153,7 @@ export function createWorkerPool(options: PoolOptions): Transformer {
   const end = (child: Child, error?: ArtworkError): void => {
     children.delete(child)
     const job = release(child)
-    child.process.kill('SIGKILL')
+    killChild(child.process, options)
     rest(child)
     if (job !== undefined && error !== undefined) job.reject(error)
   }
@@ -140,26 +175,29 @@ export function createWorkerPool(options: PoolOptions): Transformer {
       dispatch()
     })
   }
-  const start = (first: Job): void => {
-    const { path, execArgv } = workerScript()
-    const child: Child = {
-      process: fork(path, [String(maxMemory)], {
-        execArgv,
-        env: ENVIRONMENT,
-        // Relative paths lead to nothing of the app's.
-        cwd: tmpdir(),
-        serialization: 'advanced',
-        stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-      }),
-      job: undefined,
-      timer: undefined,
-    }
+  const start = (first: Job, known: Script): void => {
+    const started = startChild(known, options, flags)
+    const child: Child = { process: started, job: undefined, isReady: false, timer: undefined }
     children.add(child)
     let done = 0
     const lost = (error: ArtworkError): void => {
       if (!children.has(child)) return
+      // One that never was there tells nothing of the job: why is found out first.
+      const isStillborn = !child.isReady && !isProven
+      const job = isStillborn ? release(child) : undefined
       end(child, error)
-      dispatch()
+      if (job === undefined) {
+        dispatch()
+        return
+      }
+      finding ??= findOut(known).finally(() => {
+        finding = undefined
+      })
+      void finding.then(() => {
+        if (trouble !== undefined || closed || job.isSecondTry) job.reject(error)
+        else queue.unshift({ ...job, isSecondTry: true })
+        dispatch()
+      })
     }
     child.process.on('error', (error) =>
       lost(new ArtworkError('processing', 'the image could not be processed', { cause: error })),
@@ -174,6 +212,9 @@ export function createWorkerPool(options: PoolOptions): Transformer {
     })
     child.process.on('message', (message: 'ready' | (Answer<unknown> & { id: number; isFull: boolean })) => {
       if (message === 'ready') {
+        child.isReady = true
+        isProven = true
+        trouble = undefined
         if (child.job !== undefined) arm(child, options.timeout)
         return
       }
@@ -188,7 +229,7 @@ export function createWorkerPool(options: PoolOptions): Transformer {
   }
   /** Hands out what waits, as far as there are children. */
   const dispatch = (): void => {
-    while (queue.length > 0 && !closed) {
+    while (queue.length > 0 && !closed && script !== undefined) {
       const idle = [...children].find((child) => child.job === undefined)
       if (idle === undefined && children.size >= options.concurrency) return
       if (idle === undefined) {
@@ -203,7 +244,7 @@ export function createWorkerPool(options: PoolOptions): Transformer {
       }
       const job = queue.shift()
       if (job === undefined) return
-      if (idle === undefined) start(job)
+      if (idle === undefined) start(job, script)
       else give(idle, job, options.timeout)
     }
   }
@@ -215,6 +256,7 @@ export function createWorkerPool(options: PoolOptions): Transformer {
   const run = async <T>(job: Order['job'], args: readonly unknown[], about: JobOptions = {}): Promise<T> => {
     const { signal, isBackground = false } = about
     if (closed) throw new ArtworkError('unavailable', 'shutting down')
+    if (script === undefined) throw new ArtworkError('processing', 'the image could not be processed')
     const gone = () => new ArtworkError('cancelled', 'nobody waits for this image any more')
     if (signal?.aborted) throw gone()
     if (isFull()) throw new ArtworkError('unavailable', 'too many images are being made', { retryAfter: 2 })
@@ -249,6 +291,7 @@ export function createWorkerPool(options: PoolOptions): Transformer {
       running: [...children].filter(({ job }) => job !== undefined).length,
       waiting: queue.length,
     }),
+    trouble: () => trouble,
     close: async () => {
       closed = true
       clearTimeout(later)

@@ -4,7 +4,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { buildSync } from 'esbuild'
+import { afterAll, describe, expect, test } from 'vitest'
 
 const root = new URL('../../', import.meta.url).pathname
 const folder = mkdtempSync(join(tmpdir(), 'artwork-quick-start-'))
@@ -62,4 +63,51 @@ test('the quick start of the README serves an image', async () => {
   } finally {
     server.kill()
   }
+})
+
+describe('mended 40: a bundled app', () => {
+  const app = `import express from 'express'
+    import { createArtwork, tmdb } from 'express-artwork'
+    const artwork = await createArtwork({ directory: './bundled', sources: [tmdb()] })
+    const server = express().use(artwork.router, artwork.healthRouter).listen(0, () => console.log(server.address().port))`
+  const bundle = (file: string, external: readonly string[]): string => {
+    writeFileSync(join(folder, 'app.mjs'), app)
+    buildSync({
+      absWorkingDir: folder,
+      entryPoints: ['app.mjs'],
+      outfile: join(folder, file),
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      external: [...external],
+      banner: {
+        js: "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url)",
+      },
+      logLevel: 'silent',
+    })
+    return file
+  }
+  const run = async (file: string) => {
+    const child = spawn(process.execPath, [file], { cwd: folder })
+    let said = ''
+    child.stderr.on('data', (piece) => {
+      said += piece
+    })
+    const port = await new Promise<string>((resolve, reject) => {
+      child.stdout.once('data', (piece) => resolve(String(piece).trim()))
+      child.once('exit', () => reject(new Error(said)))
+    })
+    const ready = await (await fetch(`http://127.0.0.1:${port}/ready`)).json()
+    child.kill('SIGKILL')
+    return { ready, said }
+  }
+  test('with the package in it: told at the start what is missing, and how to mend it', async () => {
+    const { ready, said } = await run(bundle('bundle.mjs', ['sharp', 'better-sqlite3']))
+    expect(said).toMatch(/script of the decoder is missing.*--external:express-artwork/)
+    expect(ready).toMatchObject({ status: 'failing' })
+  })
+  test('with the package left out it works', async () => {
+    const { ready, said } = await run(bundle('outside.mjs', ['express-artwork']))
+    expect([said, ready]).toEqual(['', { status: 'ready', reasons: [] }])
+  })
 })

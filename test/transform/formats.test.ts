@@ -7,6 +7,7 @@ import { completeRecipe, type FullRecipe, type Recipe } from '../../src/model/va
 import { createInProcess } from '../../src/transform/in-process.js'
 import type { Transformer } from '../../src/transform/transformer.js'
 import { createWorkerPool } from '../../src/transform/worker-pool.js'
+import { quietLogger } from '../support/app.js'
 import { isNear, pixelAt, QUARTERS, type Quarters, quarters, quartersOf } from '../support/pictures.js'
 
 const limits = {
@@ -15,7 +16,15 @@ const limits = {
   maxFrames: 100,
   formats: ['jpeg', 'png', 'gif', 'webp'] as const,
 }
-const bounds = { ...limits, concurrency: 2, queue: 64, timeout: 10_000, maxMemory: 768 * 1024 ** 2 }
+const bounds = {
+  ...limits,
+  concurrency: 2,
+  queue: 64,
+  timeout: 10_000,
+  maxMemory: 768 * 1024 ** 2,
+  sandbox: [],
+  logger: quietLogger(),
+}
 const pool = createWorkerPool(bounds)
 afterAll(() => pool.close())
 

@@ -1,12 +1,15 @@
 /** The pool of child processes: what a killed, hung, grown or crashing child costs, and whom. */
 import { execFileSync, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import express from 'express'
 import sharp from 'sharp'
 import { describe, expect, test, vi } from 'vitest'
+import { findScript } from '../../src/transform/child-command.js'
 import { createWorkerPool, type PoolOptions } from '../../src/transform/worker-pool.js'
-import { atEnd, startApp } from '../support/app.js'
+import { atEnd, listen, quietLogger, startApp, temporaryFolder } from '../support/app.js'
 import { image } from '../support/origin.js'
 import { jpeg, quarters } from '../support/pictures.js'
 
@@ -19,6 +22,8 @@ const bounds: PoolOptions = {
   queue: 64,
   timeout: 20_000,
   maxMemory: 768 * 1024 ** 2,
+  sandbox: [],
+  logger: quietLogger(),
 }
 const pool = (changes: Partial<PoolOptions> = {}) => {
   const made = createWorkerPool({ ...bounds, ...changes })
@@ -109,7 +114,7 @@ describe('the pool', () => {
   })
 
   test('a child that has grown makes way for a new one after its job', async () => {
-    const one = pool({ concurrency: 1, maxMemory: 130 * 1024 ** 2 })
+    const one = pool({ concurrency: 1, maxMemory: 100 * 1024 ** 2 })
     const small = await quarters(60, 60).png().toBuffer()
     const seen = new Set<number>()
     for (let index = 0; index < 4; index += 1) {
@@ -205,20 +210,139 @@ describe('the pool', () => {
   })
 })
 
-test('mended 15: a child has nothing of the app’s environment, and is in a folder of nobody', async () => {
-  process.env.ARTWORK_TEST_SECRET = 'a-token-of-the-app'
-  const pool = createWorkerPool({ ...bounds, concurrency: 1 })
-  await pool.inspect(await jpeg(20, 20), 'jpeg')
-  const [pid = 0] = children()
-  const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
-  const names = environment.map((one) => one.split('=')[0] ?? '').filter((name) => name !== '')
-  // What Node itself adds for the channel.
-  const allowed = ['NODE_CHANNEL_FD', 'NODE_CHANNEL_SERIALIZATION_MODE', 'LD_LIBRARY_PATH', 'TZ']
-  expect(names.filter((name) => !allowed.includes(name))).toEqual([])
-  expect(environment.join()).not.toContain('a-token-of-the-app')
-  expect(readlinkSync(`/proc/${pid}/cwd`)).not.toBe(process.cwd())
-  delete process.env.ARTWORK_TEST_SECRET
-  await pool.close()
+describe('mended 15: what a child has of its surroundings', () => {
+  /** The command line of the only child, its script exchanged for a question. */
+  async function askChild(question: string): Promise<unknown> {
+    const one = pool({ concurrency: 1 })
+    await one.inspect(await jpeg(20, 20), 'jpeg')
+    const [pid = 0] = children()
+    const [command = '', ...args] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1)
+    const script = args.findIndex((arg) => arg.includes('/transform/worker'))
+    const asked = [...args.slice(0, script), '--input-type=module', '--eval', question]
+    const said = execFileSync(command, asked, { env: {}, cwd: '/', stdio: ['ignore', 'pipe', 'ignore'] })
+    return JSON.parse(said.toString())
+  }
+  test('nothing of the app’s environment, no descriptor but the channel, an empty folder of its own', async () => {
+    process.env.ARTWORK_TEST_SECRET = 'a-token-of-the-app'
+    const one = pool({ concurrency: 1 })
+    await one.inspect(await jpeg(20, 20), 'jpeg')
+    const [pid = 0] = children()
+    const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
+    const names = environment.map((text) => text.split('=')[0] ?? '').filter((name) => name !== '')
+    // What Node itself adds for the channel.
+    const allowed = ['NODE_CHANNEL_FD', 'NODE_CHANNEL_SERIALIZATION_MODE', 'LD_LIBRARY_PATH', 'TZ']
+    expect(names.filter((name) => !allowed.includes(name))).toEqual([])
+    expect(environment.join()).not.toContain('a-token-of-the-app')
+    delete process.env.ARTWORK_TEST_SECRET
+    const folder = readlinkSync(`/proc/${pid}/cwd`)
+    expect([folder.includes('artwork-decoder-'), readdirSync(folder)]).toEqual([true, []])
+    const open = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`))
+    const others = open.filter((target) => !/^(?:\/dev\/null|anon_inode:|pipe:)/.test(target))
+    expect(others).toEqual([expect.stringMatching(/^socket:/)])
+  })
+  test('it may read its script and sharp, write nothing, and start nothing', async () => {
+    const found = await askChild(`
+      const may = (scope, path) => process.permission.has(scope, path)
+      console.log(JSON.stringify({
+        sharp: may('fs.read', ${JSON.stringify(new URL('../../node_modules/sharp/package.json', import.meta.url).pathname)}),
+        others: may('fs.read', ${JSON.stringify(new URL('../../node_modules/express/package.json', import.meta.url).pathname)}),
+        app: may('fs.read', ${JSON.stringify(new URL('../../package.json', import.meta.url).pathname)}),
+        passwords: may('fs.read', '/etc/passwd'),
+        write: may('fs.write', '/tmp/x'),
+        child: may('child'),
+        worker: may('worker'),
+      }))`)
+    expect(found).toEqual({
+      sharp: true,
+      // The first versions of Node 20 that have the model cannot tell a folder from what is in it.
+      others: process.version === 'v20.17.0',
+      app: false,
+      passwords: false,
+      write: false,
+      child: false,
+      worker: false,
+    })
+  })
+  test('transform.sandbox is a command before its own', async () => {
+    const one = pool({ concurrency: 1, sandbox: ['setpriv', '--no-new-privs', '--'] })
+    await one.inspect(await jpeg(20, 20), 'jpeg')
+    const [pid = 0] = children()
+    expect(readFileSync(`/proc/${pid}/status`, 'utf8')).toMatch(/^NoNewPrivs:\s1$/m)
+    await one.close()
+    expect(children()).toEqual([])
+  })
+  test('one that stays beside its child goes with it', async () => {
+    const one = pool({ concurrency: 1, sandbox: ['/bin/sh', '-c', '"$0" "$@"; exit $?'] })
+    await one.inspect(await jpeg(20, 20), 'jpeg')
+    const beside = (): number =>
+      readdirSync('/proc').filter((name) => {
+        try {
+          return readFileSync(`/proc/${name}/cmdline`, 'utf8').includes('/transform/worker')
+        } catch {
+          return false
+        }
+      }).length
+    expect(beside()).toBeGreaterThanOrEqual(2)
+    const before = beside()
+    await one.close()
+    await vi.waitFor(() => expect(beside()).toBeLessThanOrEqual(before - 2))
+  })
+  test.each([
+    ['a command that is not there', ['/nowhere/bwrap']],
+    ['one that refuses', ['/bin/sh', '-c', 'echo "no such luck" >&2; exit 3']],
+  ])('%s: told at the start, and on /ready', async (_name, sandbox) => {
+    const logger = quietLogger()
+    const { artwork, get, origin } = await startApp({ logger, transform: { sandbox } })
+    await vi.waitFor(() => expect(logger.lines.join()).toMatch(/transform\.sandbox does not work/), 10_000)
+    if (sandbox.length > 1) expect(logger.lines.join()).toMatch(/exit code 3: no such luck/)
+    const { url } = await listen(express().use(artwork.healthRouter))
+    const ready = await fetch(`${url}/ready`)
+    expect([ready.status, await ready.json()]).toEqual([
+      503,
+      { status: 'failing', reasons: ['pictures cannot be decoded: transform.sandbox does not work'] },
+    ])
+    origin.serve('/t/p/w92/a.jpg', image(await jpeg(92, 138)))
+    expect((await get('/images/poster/w92/a.jpg')).status).toBe(502)
+  })
+})
+
+describe('mended 40: the script of the child', () => {
+  test('where it is not, that is told at the start, on /ready, and pictures fail at once', async () => {
+    const logger = quietLogger()
+    const one = pool({ logger, script: undefined })
+    expect(logger.lines.join()).toMatch(/script of the decoder is missing.*--external:express-artwork/)
+    expect(one.trouble()).toMatch(/script of the decoder is missing/)
+    await expect(one.inspect(await jpeg(20, 20), 'jpeg')).rejects.toMatchObject({ status: 502 })
+  })
+  test.each([
+    ['throws', 'throw new Error("out of luck")', /exit code 1: [\s\S]*out of luck/],
+    ['ends', 'process.exit(7)', /exit code 7/],
+  ])('one that %s is told with its exit code and what it said, once', async (_name, text, expected) => {
+    const logger = quietLogger()
+    const path = join(await temporaryFolder(), 'worker.mjs')
+    writeFileSync(path, text)
+    const one = pool({ logger, script: { path, execArgv: [], isConfinable: false } })
+    const tries = [1, 2, 3].map(async () =>
+      one.inspect(await jpeg(20, 20), 'jpeg').catch((error) => error.status),
+    )
+    expect(await Promise.all(tries)).toEqual([502, 502, 502])
+    expect(logger.lines.filter((line) => /decoders do not start/.test(line))).toEqual([
+      expect.stringMatching(expected),
+    ])
+    expect(one.trouble()).toBe('decoders do not start')
+  })
+  test('one whose packages are elsewhere runs unconfined, which is told', async () => {
+    const logger = quietLogger()
+    const folder = await temporaryFolder()
+    mkdirSync(join(folder, 'a', 'b'), { recursive: true })
+    writeFileSync(join(folder, 'elsewhere.mjs'), 'export const here = true')
+    const path = join(folder, 'a', 'b', 'worker.mjs')
+    const real = findScript()?.path
+    writeFileSync(path, `import '../../elsewhere.mjs'\nawait import(${JSON.stringify(real)})`)
+    const one = pool({ logger, script: { path, execArgv: [], isConfinable: true } })
+    expect((await one.inspect(await jpeg(20, 20), 'jpeg')).width).toBe(20)
+    expect(logger.lines.filter((line) => /without the permission model/.test(line))).toHaveLength(1)
+  })
 })
 
 test('over HTTP: a killed decoder and a hanging one cost their own requests a clear status, and no others', async () => {

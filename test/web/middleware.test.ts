@@ -1,16 +1,18 @@
 /** Beside the middleware that apps have: compression, sessions, HTTP/2. */
+
 import { connect, createServer as createHttp2Server, type Http2Server } from 'node:http2'
+import { createRequire } from 'node:module'
 import compression from 'compression'
 import cookieSession from 'cookie-session'
 import express, { type RequestHandler } from 'express'
 import session from 'express-session'
-import express4 from 'express4'
 import { describe, expect, test } from 'vitest'
 import { atEnd, listen, quietLogger, remoteAddress, startApp, type TestApp } from '../support/app.js'
 import { image } from '../support/origin.js'
 import { jpeg } from '../support/pictures.js'
 import { ask } from '../support/raw.js'
 
+const express4: typeof express = createRequire(import.meta.url)('express4')
 const SVG = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9">${'<path d="M0 0h9v9z"/>'.repeat(400)}</svg>`
 
 async function behind(
