@@ -27,6 +27,7 @@ import { createRenderer } from './templates/dashboard.js'
 import { createQuestions, installFilters, type TemplateParts } from './templates/filters.js'
 import { createInProcess } from './transform/in-process.js'
 import { createWorkerPool } from './transform/worker-pool.js'
+import { createCaseCheck } from './web/case-check.js'
 import { createDashboardRouter } from './web/dashboard-router.js'
 import { type Condition, createHealthRouter } from './web/health-router.js'
 import { createHotAnswers } from './web/hot-answers.js'
@@ -197,12 +198,13 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   layer.watch(hot.watcher)
   // What does not work is to be known before the first picture is asked for.
   if (settings.transform.isolate && settings.transform.sandbox.length > 0) void images.probe()
-  const router = express.Router()
+  const router = express.Router({ caseSensitive: true })
   router.use((req, res, next) => {
     // A URL that was rewritten on its way stands for something else than the same one as it was sent.
     const isAsSent = req.baseUrl + req.url === req.originalUrl
     if (!isAsSent || !hot.answer(req.originalUrl, req, res)) next()
   })
+  router.use(createCaseCheck(settings))
   router.use(settings.urls.local, createLocalRouter(images, settings, hot))
   const { hosting } = images
   if (uploadSource !== undefined && hosting !== undefined)

@@ -15,6 +15,7 @@ import { DURATIONS, readMeasure, SIZES, unitPattern } from './model/units.js'
 import { MAX_SIDE, type Preset, parseVariant, presetNameProblem } from './model/variant.js'
 import { viaOf } from './model/via.js'
 import type { Source } from './sources/source.js'
+import { isUploadSource, leaving } from './sources/upload.js'
 
 /** A number in the base unit, or text with one of the units. */
 function measured(units: Readonly<Record<string, number>>, example: string) {
@@ -138,7 +139,11 @@ export const optionsSchema = z.strictObject({
     .strictObject({
       base: z
         .string()
-        .regex(/^(?:https?:\/\/[^\s/?#]+(?:\/[^\s?#]*)?)?$/, 'must be an absolute http or https URL')
+        .regex(
+          /^(?:https?:\/\/[^\s/?#]+)?(?:\/[^\s?#/]+)*\/?$/,
+          'must be an absolute http or https URL, or a path such as "/shop"',
+        )
+        .transform((text) => text.replace(/\/$/, ''))
         .default(''),
       local: urlPath.default('/artwork/local'),
       images: urlPath.default('/images'),
@@ -299,7 +304,8 @@ export function settleOptions(given: ArtworkOptions = {}): Settings {
   if (!parsed.success)
     throw new TypeError(parsed.error.issues.map((issue) => explain(issue, given)).join('; '))
   const { entities, ...told } = parsed.data
-  const settings = { ...told, presets: { ...presetsOf(told.sources), ...told.presets } }
+  const sources = apart(told.sources)
+  const settings = { ...told, sources, presets: { ...presetsOf(told.sources), ...told.presets } }
   for (const name of Object.keys(settings.presets)) {
     const problem = presetNameProblem(name)
     if (problem !== undefined) throw new TypeError(`presets.${name} ${problem}`)
@@ -317,6 +323,15 @@ export function settleOptions(given: ArtworkOptions = {}): Settings {
     }
   }
   return Object.freeze({ ...settings, repository: bounded(settings.repository, REPOSITORY_TIMEOUT), kinds })
+}
+
+/** The sources, each with kinds of its own: what one answers for is no namespace of uploads. */
+function apart(sources: readonly Source[]): Source[] {
+  return sources.map((source) => {
+    if (!isUploadSource(source)) return source
+    const others = sources.filter((other) => other !== source)
+    return leaving(source, new Set(others.flatMap(({ kinds }) => kinds)))
+  })
 }
 
 /** The presets that sources bring along. @throws TypeError */

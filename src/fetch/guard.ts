@@ -7,6 +7,7 @@ import { type LookupAddress, lookup as systemLookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { ArtworkError } from '../model/errors.js'
+import { readWebUrl } from '../model/web-url.js'
 
 /** What may be asked at all. */
 export interface GuardOptions {
@@ -35,26 +36,26 @@ export const hostAndPort = (url: URL): string => `${url.hostname}:${portOf(url)}
 
 const bareHost = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
 
+/** Whether two URLs lead to one server: by either scheme, with the root of the name told or not. */
+function isSameHost(one: URL, other: URL): boolean {
+  const isUsual = (url: URL): boolean => [80, 443].includes(portOf(url))
+  const isSamePort = portOf(one) === portOf(other) || (isUsual(one) && isUsual(other))
+  return isSamePort && bareHost(one) === bareHost(other)
+}
+
 /**
  * Parses a URL once, by WHATWG rules, and judges everything about it but its addresses. The fragment is dropped.
  * @throws ArtworkError `invalid` (400) for text that is no URL, `refused` (403) for one that may not be asked
  */
 export function checkUrl(text: string, options: GuardOptions, admits: Admits, base?: URL): URL {
-  if (/[\p{Cc}\\]/u.test(text) || text !== text.trim())
-    refuse('the URL holds characters that are not allowed')
-  let url: URL
-  try {
-    url = new URL(text, base)
-  } catch {
-    throw new ArtworkError('invalid', 'the URL cannot be read')
-  }
+  const url = readWebUrl(text, base)
   url.hash = ''
   if (url.protocol !== 'http:' && url.protocol !== 'https:') refuse('only http and https URLs are fetched')
   if (base?.protocol === 'https:' && url.protocol === 'http:')
     refuse('a redirect from https to http is not followed')
   if (url.username !== '' || url.password !== '') refuse('the URL must not hold credentials')
   if (url.hostname === '') refuse('the URL has no host')
-  if (options.publicOrigins.includes(url.origin)) refuse('this is our own address')
+  if (options.publicOrigins.some((own) => isSameHost(url, new URL(own)))) refuse('this is our own address')
   if (!admits(url)) refuse('this host is not allowed')
   if (isExcepted(url, options)) return url
   if (!options.ports.includes(portOf(url))) refuse('this port is not allowed')

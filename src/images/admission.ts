@@ -12,6 +12,7 @@ import {
   settleAuto,
   type Variant,
 } from '../model/variant.js'
+import { readWebUrl } from '../model/web-url.js'
 import type { Settings } from '../options.js'
 import type { Source } from '../sources/source.js'
 
@@ -128,8 +129,7 @@ export function createAdmission(settings: Settings) {
     }),
     /** The original behind a URL that an app keeps. @throws ArtworkError `invalid` (400), `refused` (403) */
     claim: (sourceUrl: string): Original => {
-      if (!URL.canParse(sourceUrl)) throw new ArtworkError('invalid', 'the image URL cannot be read')
-      const url = new URL(sourceUrl)
+      const url = readWebUrl(sourceUrl)
       for (const source of settings.sources) {
         const address = source.claim(url)
         if (address !== undefined) return { address, text: formatAddress(address), source }

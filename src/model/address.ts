@@ -14,7 +14,8 @@ export interface Address {
   readonly id: string
 }
 
-const KIND = /^[a-z][a-z0-9_-]{0,63}$/
+/** How a kind is written; a namespace of uploads is one. */
+export const KIND = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/
 const VARIANT = /^[a-z][a-z0-9_-]{0,127}$/
 const ID_SEGMENT = /^[A-Za-z0-9_][A-Za-z0-9._:%~-]*$/
 const MAX_ID = 4096
@@ -62,6 +63,20 @@ export function pathSegments(rawPath: string): readonly string[] | undefined {
     segments.push(segment)
   }
   return segments
+}
+
+/** What needs no encoding in a path, and is nowhere encoded in a URL of ours (RFC 3986 §2.3, §6.2.2.2). */
+const ENCODED_UNRESERVED = /%(?:2[de]|3[0-9]|4[1-9a-f]|5[0-9af]|6[1-9a-f]|7[0-9ae])/i
+
+/**
+ * How the text of a path stands to the one that is printed for it: `canonical`, the same; `equivalent`, with other characters
+ * encoded, as `encodeURIComponent` does with a colon; `alias`, with what nobody needs to encode.
+ */
+export function pathForm(rawPath: string): 'canonical' | 'equivalent' | 'alias' {
+  if (!rawPath.includes('%')) return 'canonical'
+  if (ENCODED_UNRESERVED.test(rawPath)) return 'alias'
+  // Of what an id may hold, only `%` means something else in a URL.
+  return rawPath.replaceAll('%25', '').includes('%') ? 'equivalent' : 'canonical'
 }
 
 function decodeSegment(raw: string): string | undefined {

@@ -1,2 +1,22 @@
+/** Web URLs as others write them: judged as text before a parser has made something else of it. */
+import { ArtworkError } from './errors.js'
+
 /** Whether a text begins as an absolute web URL does. */
 export const isWebUrl = (text: string): boolean => /^https?:\/\//i.test(text)
+
+/** Characters that parsers take away, or take for others (WHATWG URL §4.4), so that two of them read two hosts. */
+const CONFUSING = /[\p{Cc}\\]/u
+/** Control characters in their encoded form: what decodes them behind us may write a line of its own. */
+const ENCODED_CONTROL = /%(?:[01][0-9a-f]|7f)/i
+
+/**
+ * Reads the text of a URL.
+ * @throws ArtworkError `refused` (403) for text with control characters, backslashes or white space at its ends,
+ *   `invalid` (400) for text that is no URL
+ */
+export function readWebUrl(text: string, base?: URL): URL {
+  if (CONFUSING.test(text) || ENCODED_CONTROL.test(text) || text !== text.trim())
+    throw new ArtworkError('refused', 'the URL holds characters that are not allowed')
+  if (!URL.canParse(text, base?.href)) throw new ArtworkError('invalid', 'the URL cannot be read')
+  return new URL(text, base)
+}

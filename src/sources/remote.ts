@@ -2,6 +2,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { type Address, makeAddress } from '../model/address.js'
 import { ArtworkError } from '../model/errors.js'
+import { isWebUrl, readWebUrl } from '../model/web-url.js'
 import { hostRule } from './host-rules.js'
 import type { Source } from './source.js'
 
@@ -83,9 +84,9 @@ function readId(id: string): URL {
   const bytes = Buffer.from(id, 'base64url')
   const text = bytes.toString('utf8')
   const sound = bytes.length > 0 && bytes.length <= LONGEST_URL && bytes.toString('base64url') === id
-  if (!sound || !/^https?:\/\//i.test(text) || !URL.canParse(text))
+  if (!sound || !isWebUrl(text))
     throw new ArtworkError('invalid', 'the image id must be the base64url of an http or https URL')
-  return new URL(text)
+  return readWebUrl(text)
 }
 
 /**

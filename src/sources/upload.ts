@@ -1,6 +1,6 @@
 /** Pictures that were handed to us: a namespace is a kind, and an id names the bytes that came (PARITY, seed 3). */
 import type { IncomingMessage } from 'node:http'
-import { type Address, makeAddress } from '../model/address.js'
+import { type Address, KIND, makeAddress } from '../model/address.js'
 import { ArtworkError } from '../model/errors.js'
 import { readMeasure, SIZES } from '../model/units.js'
 import { MAX_SIDE } from '../model/variant.js'
@@ -67,19 +67,24 @@ export interface UploadSource extends Source {
 /** Whether a source is made by {@link uploads}. */
 export const isUploadSource = (source: Source): source is UploadSource => 'uploads' in source
 
-/** Kinds of address that have another meaning, whether or not their source is there. */
-const RESERVED = new Set([
-  'poster',
-  'backdrop',
-  'profile',
-  'logo',
-  'still',
-  'remote',
-  'atproto',
-  'fetch',
-  'proxy',
-])
-const NAME = /^[a-z][a-z0-9_-]{0,63}$/
+/** Names that are routes of their own. */
+const ROUTES: ReadonlySet<string> = new Set(['fetch', 'proxy'])
+
+/** A source of uploads that leaves alone what other sources answer for: those kinds are never namespaces. */
+export function leaving(source: UploadSource, taken: ReadonlySet<string>): UploadSource {
+  const { owns, uploads: rules } = source
+  return {
+    ...source,
+    owns: (kind) => !taken.has(kind) && owns?.(kind) === true,
+    uploads: {
+      ...rules,
+      namespace: (name) => {
+        if (taken.has(name)) throw new ArtworkError('invalid', 'the namespace is not known')
+        return rules.namespace(name)
+      },
+    },
+  }
+}
 
 /**
  * The source of `/images/{namespace}/{image_id}`, and the door for what is put there.
@@ -92,11 +97,11 @@ export function uploads(options: UploadsOptions = {}): UploadSource {
       ? undefined
       : new Map(isList(namespaces) ? namespaces.map((name) => [name, {}]) : Object.entries(namespaces))
   for (const name of listed?.keys() ?? []) {
-    const rule = RESERVED.has(name)
+    const rule = ROUTES.has(name)
       ? 'must not be a reserved name'
-      : NAME.test(name)
+      : KIND.test(name)
         ? undefined
-        : 'must be lower-case letters, digits, _ and -, beginning with a letter'
+        : 'must be up to 100 letters, digits, full stops, _ and -, beginning with a letter or digit'
     if (rule !== undefined) throw new TypeError(`uploads.namespaces ${rule}, got ${JSON.stringify(name)}`)
   }
   const common = settle('uploads', options, {
@@ -114,7 +119,7 @@ export function uploads(options: UploadsOptions = {}): UploadSource {
   checkCount('uploads.maxAge', maxAge, 31_536_000)
   checkCount('uploads.bodyTimeout', bodyTimeout, 3600)
 
-  const owns = (kind: string): boolean => listed === undefined && NAME.test(kind) && !RESERVED.has(kind)
+  const owns = (kind: string): boolean => listed === undefined && KIND.test(kind) && !ROUTES.has(kind)
   const namespace = (name: string): Namespace => {
     const known = rules.get(name) ?? (owns(name) ? { name, ...common } : undefined)
     if (known === undefined) throw new ArtworkError('invalid', 'the namespace is not known')

@@ -33,7 +33,29 @@ export interface UploadFacts {
 }
 
 const FILE = /^([0-9a-f]{32})\.([0-9a-f]{64})\.(\d{1,9})x(\d{1,9})\.([a-z]{3,5})$/
-const NAMESPACE = /^[a-z][a-z0-9_-]{0,63}$/
+/** Namespaces that are their own folder's name: of these no two meet where case does not count. */
+const PLAIN = /^[a-z][a-z0-9_-]{0,63}$/
+/** Names that Windows keeps for devices. */
+const DEVICE = /^(?:con|prn|aux|nul|com\d|lpt\d)$/
+/** What begins the name of a folder that is written otherwise than its namespace, and each sign that is. */
+const MARK = '='
+
+/** The folder of a namespace: on no system do two namespaces have the same, or one that cannot be made. */
+export function folderOf(namespace: string): string {
+  if (PLAIN.test(namespace) && !(process.platform === 'win32' && DEVICE.test(namespace))) return namespace
+  const written = namespace.replace(/[A-Z.]/g, (sign) => MARK + (sign === '.' ? '0' : sign.toLowerCase()))
+  return MARK + written
+}
+/** The namespace of a folder; undefined for one that is none's. */
+export function namespaceOf(folder: string): string | undefined {
+  const namespace = folder.startsWith(MARK)
+    ? folder.slice(1).replace(/=([a-z0])/g, (_all, sign: string) => (sign === '0' ? '.' : sign.toUpperCase()))
+    : folder
+  return folderOf(namespace) === folder ? namespace : undefined
+}
+/** A namespace in the name of a file that is coming, which has no room for a long one. */
+const noteOf = (namespace: string): string =>
+  PLAIN.test(namespace) ? namespace : MARK + digestOf(Buffer.from(namespace)).slice(0, 16)
 /** A file that is still coming after this time was left by a process that died, ms. */
 const LEFT_AFTER = 3_600_000
 
@@ -71,7 +93,7 @@ export type UploadFiles = ReturnType<typeof createUploadFiles>
 export function createUploadFiles(directory: string) {
   const root = join(directory, 'files')
   const coming = join(directory, 'coming')
-  const shardOf = (namespace: string, id: string): string => join(root, namespace, id.slice(0, 2))
+  const shardOf = (namespace: string, id: string): string => join(root, folderOf(namespace), id.slice(0, 2))
   const pathOf = (facts: UploadFacts): string => join(shardOf(facts.namespace, facts.id), fileName(facts))
   /** Makes a folder, and sees to it that it is still there after the power failed. */
   const make = async (folder: string): Promise<void> => {
@@ -79,6 +101,10 @@ export function createUploadFiles(directory: string) {
     if (first === undefined) return
     for (let at = folder; at.length >= first.length; at = dirname(at)) await syncFolder(dirname(at))
   }
+
+  /** The namespaces that there are files of. */
+  const namespaces = async (): Promise<readonly string[]> =>
+    (await readdir(root).catch(() => [])).flatMap((folder) => namespaceOf(folder) ?? [])
 
   return {
     /** The key that ids are made with: 32 bytes, made at the first start, the same for all processes. */
@@ -114,7 +140,10 @@ export function createUploadFiles(directory: string) {
       const target = pathOf(facts)
       await make(coming)
       await make(dirname(target))
-      const note = join(coming, `${facts.namespace}~${fileName(facts)}~${randomBytes(8).toString('hex')}`)
+      const note = join(
+        coming,
+        `${noteOf(facts.namespace)}~${fileName(facts)}~${randomBytes(8).toString('hex')}`,
+      )
       try {
         const handle = await open(note, 'wx', 0o600)
         try {
@@ -166,10 +195,10 @@ export function createUploadFiles(directory: string) {
     walk: async function* (): AsyncGenerator<
       UploadFacts & { readonly size: number; readonly storedAt: number }
     > {
-      for (const namespace of await readdir(root).catch(() => [])) {
-        if (!NAMESPACE.test(namespace)) continue
-        for (const shard of await readdir(join(root, namespace)).catch(() => []))
-          for (const name of await readdir(join(root, namespace, shard)).catch(() => [])) {
+      for (const namespace of await namespaces()) {
+        const folder = join(root, folderOf(namespace))
+        for (const shard of await readdir(folder).catch(() => []))
+          for (const name of await readdir(join(folder, shard)).catch(() => [])) {
             const facts = readFileName(namespace, name)
             const about = facts && (await lstat(pathOf(facts)).catch(() => undefined))
             if (facts && about?.isFile())
@@ -183,13 +212,16 @@ export function createUploadFiles(directory: string) {
      */
     tidy: async (forget: (facts: UploadFacts) => void): Promise<void> => {
       const folder = await opendir(coming).catch(() => undefined)
+      let known: readonly string[] | undefined
       for await (const { name } of folder ?? []) {
         const path = join(coming, name)
         const about = await lstat(path).catch(() => undefined)
         if (about === undefined || Date.now() - about.mtimeMs < LEFT_AFTER) continue
-        const [namespace = '', file = ''] = name.split('~')
-        const facts = readFileName(namespace, file)
-        if (facts !== undefined && NAMESPACE.test(namespace)) forget(facts)
+        const [note = '', file = ''] = name.split('~')
+        known ??= await namespaces()
+        const namespace = known.find((one) => noteOf(one) === note)
+        const facts = namespace === undefined ? undefined : readFileName(namespace, file)
+        if (facts !== undefined) forget(facts)
         await unlink(path).catch(() => {})
       }
     },

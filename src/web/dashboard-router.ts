@@ -11,6 +11,7 @@ import { pathSegments } from '../model/address.js'
 import { etagOf } from '../model/digest.js'
 import { ArtworkError, asArtworkError } from '../model/errors.js'
 import { plainReply, type Reply, replyToMethod, replyWith } from '../model/reply.js'
+import { isWebUrl } from '../model/web-url.js'
 import type { Settings } from '../options.js'
 import { ROLES, SORTS } from '../store/search.js'
 import { readBody } from './body.js'
@@ -121,7 +122,8 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
   const { now, kinds, manage, disk } = settings
   const startedAt = now()
   let assets: ReturnType<typeof readAssets> | undefined
-  const own = settings.urls.base === '' ? '' : ` ${new URL(settings.urls.base).origin}`
+  const { base } = settings.urls
+  const own = isWebUrl(base) ? ` ${new URL(base).origin}` : ''
   const POLICY = `default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:${own}; font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'`
 
   const templateOf = (page: (typeof PAGES)[number]): string => manage.templates[page] ?? `artwork/${page}.njk`

@@ -13,6 +13,17 @@ import { type Answer, corsOf, createReplyRouter, policyFor, readUrl } from './re
 import { goneSignal } from './send.js'
 import { type Shown, tagFields } from './shown.js'
 
+/**
+ * Whether a path below `/images` has the shape of ours; what lies beside pictures, such as `/images/logo.png`, is the app's.
+ */
+export function isPicturePath({ sources }: Settings, path: string): boolean {
+  const segments = pathSegments(path)
+  if (segments === undefined || segments.length > 2) return true
+  const [kind = ''] = segments
+  const isListed = sources.some(({ kinds }) => kinds.includes(kind))
+  return isListed || (segments.length === 2 && sources.some((source) => source.owns?.(kind) === true))
+}
+
 /** Makes the router; mount it anywhere. */
 export function createImagesRouter(images: Images, settings: Settings, hot?: HotAnswers): Router {
   const cors = corsOf(settings)
@@ -34,7 +45,8 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Hot
     const address = addressOf(path)
     const version = query.get('v')
     const parts = {
-      path: mount + path,
+      // What is printed is signed as it follows the mount of the app's router.
+      paths: [...new Set([settings.urls.images + path, mount + path])],
       v: version ?? '',
       expires: query.get('expires') ?? '',
       s: query.get('s') ?? '',
@@ -92,7 +104,7 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Hot
     }
   }
 
-  return createReplyRouter(settings, answer, hot)
+  return createReplyRouter(settings, { isOurs: (path) => isPicturePath(settings, path), answer }, hot)
 }
 
 function fileNameOf(address: Address, image: ServedImage): string {

@@ -4,6 +4,7 @@ import type { z } from 'zod'
 import { ArtworkError, asArtworkError } from '../model/errors.js'
 import { jsonReply, type Reply } from '../model/reply.js'
 import { requestId } from '../model/request-id.js'
+import { isWebUrl } from '../model/web-url.js'
 import type { Settings } from '../options.js'
 import { readBody, sendAndClose } from './body.js'
 import { type Problem, problemsOf } from './schemas.js'
@@ -74,7 +75,7 @@ export function isCrossSite(req: IncomingMessage, isStrict = false, base = ''): 
   if (origin === undefined) return false
   if (!URL.canParse(origin)) return true
   // A proxy may have changed the host; what the app says that it is called counts too.
-  return new URL(origin).host !== host && !(base !== '' && new URL(base).origin === origin)
+  return new URL(origin).host !== host && !(isWebUrl(base) && new URL(base).origin === origin)
 }
 
 /** Runs the work of a JSON route and sends what it comes to. Never throws. */

@@ -50,5 +50,5 @@ export function createLocalRouter(images: Images, settings: Settings, hot?: HotA
     }
   }
 
-  return createReplyRouter(settings, answer, hot)
+  return createReplyRouter(settings, { answer }, hot)
 }

@@ -1,4 +1,5 @@
 /** The OpenAPI 3.1 document of the JSON API, made from the schemas that check its bodies. */
+import { KIND } from '../model/address.js'
 import type { Settings } from '../options.js'
 import { managementPaths } from './openapi-management.js'
 import {
@@ -14,7 +15,7 @@ import {
 } from './openapi-parts.js'
 import * as schemas from './schemas.js'
 
-const NAMESPACE = parameter('namespace', 'Name of the namespace.', '^[a-z][a-z0-9_-]{0,63}$')
+const NAMESPACE = parameter('namespace', 'Name of the namespace.', KIND.source)
 const IMAGE = parameter('image_id', 'Id of the image.', '^[A-Za-z0-9_][A-Za-z0-9._:%~-]*$')
 const VARIANT = parameter(
   'variant',

@@ -63,13 +63,17 @@ const CACHE = { kind: 'revisited', maxAge: 86_400, swr: 604_800, sie: 604_800 } 
 export function createPlaceholderRouter(settings: Settings): Router {
   const cors = corsOf(settings)
   const startedAt = settings.now()
-  const pictures = new Map(
-    (['', ...PLACEHOLDERS] as const).map((name) => {
-      const bytes = Buffer.from(drawPlaceholder(name))
-      const fileName = name === '' ? 'placeholder.svg' : `placeholder-${name}.svg`
-      return [`/${fileName}`, drawn(bytes, startedAt, fileName)]
-    }),
-  )
+  const pictures = new Map<string, Picture>()
+  const add = (fileName: string, name: keyof typeof drawings): void => {
+    if (!pictures.has(`/${fileName}`))
+      pictures.set(`/${fileName}`, drawn(Buffer.from(drawPlaceholder(name)), startedAt, fileName))
+  }
+  add('placeholder.svg', '')
+  for (const name of PLACEHOLDERS) add(`placeholder-${name}.svg`, name)
+  // Who asks by a kind gets what is printed for it.
+  for (const { kind, placeholder } of settings.kinds.values())
+    add(`placeholder-${kind}.svg`, PLACEHOLDERS.find((name) => name === placeholder) ?? '')
+  for (const kind of settings.sources.flatMap(({ kinds }) => kinds)) add(`placeholder-${kind}.svg`, '')
   const router = express.Router()
   router.use((req, res, next) => {
     const { path } = readUrl(req.url)

@@ -1,10 +1,12 @@
 /** What the routers share: a router that answers GET and HEAD by a Reply, everything else by 204 or 405, and never throws. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import express, { type Router } from 'express'
+import express, { type Request, type Router } from 'express'
+import { pathForm } from '../model/address.js'
 import { versionOf } from '../model/digest.js'
-import { asArtworkError } from '../model/errors.js'
+import { ArtworkError, asArtworkError } from '../model/errors.js'
 import {
   type CachePolicy,
+  ENTITY,
   FOREVER,
   MISMATCH,
   plainReply,
@@ -50,12 +52,64 @@ export const corsOf = (settings: Settings): string => (settings.cors === false ?
 /** Decides an answer; may throw anything, of which the table of errors makes a Reply. `mount` is the path we are under. */
 export type Answer = (req: IncomingMessage, res: ServerResponse, mount: string) => Promise<Shown | Reply>
 
+/** What a router answers. */
+export interface Answers {
+  /** Whether a path below the mount is for it; others go on to the app. @default all are */
+  readonly isOurs?: (path: string) => boolean
+  readonly answer: Answer
+}
+
+/**
+ * How a request target stands to the one that is printed for its picture. Another text for it is refused where nobody has
+ * a reason to write it so, and else answered, but never as what may be kept for good: one picture has one such URL.
+ * @throws ArtworkError `invalid` (400)
+ */
+function formOf(url: string): 'canonical' | 'equivalent' {
+  const { path } = readUrl(url)
+  const form = pathForm(path)
+  if (form === 'alias') throw new ArtworkError('invalid', 'the path is not written as it is printed')
+  const seen = new Set<string>()
+  const mark = url.indexOf('?')
+  for (const part of mark < 0 ? [] : url.slice(mark + 1).split('&', MOST_PARAMETERS)) {
+    const [raw = '', value = ''] = part.split('=', 2)
+    const name = /^(?:v|s|expires)$/.test(raw) ? raw : ownParameter(raw)
+    if (name === undefined) continue
+    if (name !== raw || seen.has(name) || pathForm(value) === 'alias')
+      throw new ArtworkError('invalid', `the parameter ${name} is to be given once, and as it is printed`)
+    seen.add(name)
+  }
+  return form
+}
+const MOST_PARAMETERS = 1000
+/** The parameter of ours that an encoded name stands for. */
+function ownParameter(raw: string): string | undefined {
+  const [name] = new URLSearchParams(raw).keys()
+  return name !== undefined && /^(?:v|s|expires)$/.test(name) ? name : undefined
+}
+
 /** Makes a router of an answer; mount it anywhere. What it answers is offered to the table of hot answers, if there is one. */
-export function createReplyRouter(settings: Settings, answer: Answer, hot?: HotAnswers): Router {
+export function createReplyRouter(
+  settings: Settings,
+  { isOurs = () => true, answer }: Answers,
+  hot?: HotAnswers,
+): Router {
   const cors = corsOf(settings)
   const via = ownVia(settings)
+  /** An answer for a target that is not the one that is printed. */
+  const equivalent = (shown: Shown): Shown =>
+    shown.rules.cache.kind === 'immutable' ? { ...shown, rules: { ...shown.rules, cache: ENTITY } } : shown
+  const answerTo = async (req: Request, res: ServerResponse): Promise<Reply> => {
+    const form = formOf(req.url)
+    const given = await answer(req, res, req.baseUrl)
+    if (!('picture' in given)) return given
+    if (form === 'equivalent') return replyOf(equivalent(given), askedOf(req), settings)
+    // A URL that was rewritten on its way may stand for another picture next time.
+    if (isOwnQuery(req.url) && req.baseUrl + req.url === req.originalUrl) hot?.offer(req.originalUrl, given)
+    return replyOf(given, askedOf(req), settings)
+  }
   const router = express.Router()
   router.use((req, res, next) => {
+    if (!isOurs(readUrl(req.url).path)) return next()
     if (req.method !== 'GET' && req.method !== 'HEAD') {
       send(req, res, replyToMethod(req.method, cors))
       return
@@ -65,14 +119,7 @@ export function createReplyRouter(settings: Settings, answer: Answer, hot?: HotA
       send(req, res, plainReply(403, 'this is our own address', cors))
       return
     }
-    answer(req, res, req.baseUrl)
-      .then((given) => {
-        if (!('picture' in given)) return given
-        // A URL that was rewritten on its way may stand for another picture next time.
-        if (isOwnQuery(req.url) && req.baseUrl + req.url === req.originalUrl)
-          hot?.offer(req.originalUrl, given)
-        return replyOf(given, askedOf(req), settings)
-      })
+    answerTo(req, res)
       .catch((error) => {
         const failure = asArtworkError(error)
         if (failure.code === 'unknown') settings.logger.error({ err: error }, 'artwork: a request failed')

@@ -20,6 +20,8 @@ const BODIES = 256 * 1024 ** 2
 const WAITING = 2000
 /** What a form adds to its file, bytes. */
 const FORM_ALLOWANCE = 64 * 1024
+/** Parts of a form: its file, inputs that were left empty, and fields that say nothing to us. */
+const MOST_PARTS = 25
 
 const HOW_TO_OPEN =
   'uploads are closed: give uploads({ authorize }) a function that says who may do this, or set ARTWORK_UPLOAD_TOKEN for the service'
@@ -179,7 +181,9 @@ export function createUploadRouter(hosting: Hosting, source: UploadSource, setti
     }
     const route = segments && routeOf(segments)
     const isRead = req.method === 'GET' || req.method === 'HEAD'
-    const isImage = isRead && (segments?.length !== 1 || !isOurs(segments[0] ?? ''))
+    const [first = '', ...others] = segments ?? []
+    const isFile = FILE.test(first) && !source.kinds.includes(first)
+    const isImage = isRead && (others.length > 0 || isFile || !isOurs(first))
     if (route === undefined || isImage) return next()
     const verb = route.verbs[req.method]
     if (verb === undefined) {
@@ -194,6 +198,10 @@ export function createUploadRouter(hosting: Hosting, source: UploadSource, setti
   })
   return router
 }
+
+/** Names of files that sites have beside pictures: nobody asks for a list of such a namespace, unless it is declared. */
+const FILE =
+  /\.(?:jpe?g|png|gif|webp|avif|svg|ico|bmp|tiff?|css|m?js|map|txt|json|xml|webmanifest|html?|pdf|mp4|webm|woff2?)$/i
 
 type BodyKind = 'json' | 'form' | 'raw'
 
@@ -253,7 +261,13 @@ const unescapeBytes = (text: string): string =>
 async function fileIn(req: IncomingMessage, bytes: Buffer, maxBytes: number): Promise<Buffer> {
   const form = multer({
     storage: multer.memoryStorage(),
-    limits: { fileSize: maxBytes, files: 1, fields: 20, fieldSize: FORM_ALLOWANCE, parts: 25 },
+    limits: {
+      fileSize: maxBytes,
+      files: MOST_PARTS,
+      fields: MOST_PARTS,
+      fieldSize: FORM_ALLOWANCE,
+      parts: MOST_PARTS,
+    },
   }).any()
   // The body was read already, within its bounds: multer is given what a request has for it to look at.
   const read = Object.assign(Readable.from([bytes]), {
@@ -276,8 +290,11 @@ async function fileIn(req: IncomingMessage, bytes: Buffer, maxBytes: number): Pr
         )
     })
   })
-  const file = Array.isArray(read.files) ? read.files[0] : undefined
+  // An input that was left empty is a file of no bytes.
+  const [file, another] = (Array.isArray(read.files) ? read.files : []).filter(({ size }) => size > 0)
   if (file === undefined)
     throw new BadBody([{ loc: ['body', 'file'], msg: 'Field required', type: 'missing' }])
+  if (another !== undefined)
+    throw new BadBody([{ loc: ['body', another.fieldname], msg: 'One file only', type: 'too_many' }])
   return file.buffer
 }

@@ -168,7 +168,7 @@ describe('parity 33: fetching for others', () => {
     const many = Array.from({ length: 101 }, (_, index) => `${app.origin.url}/${index}`)
     expect((await app.get('/images/photos/proxy', post({ urls: many }))).status).toBe(422)
     expect((await app.get('/images/photos/proxy', post({ urls: 'x' }))).status).toBe(422)
-    expect((await app.get('/images/Photos/proxy', post({ urls: [] }))).status).toBe(400)
+    expect((await app.get('/images/_photos/proxy', post({ urls: [] }))).status).toBe(400)
     const stored = await app.artwork.uploads?.save('photos', await jpeg(90, 30))
     const own = `${app.url}${stored?.url}`
     const lost = `${app.url}/images/photos/${'0'.repeat(32)}`

@@ -7,8 +7,10 @@ import Database from 'better-sqlite3'
 import express from 'express'
 import { type ArtworkOptions, remote, tmdb, type UploadsOptions, uploads } from 'express-artwork'
 import sharp from 'sharp'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { listen, startApp, type TestApp, temporaryFolder } from '../support/app.js'
+import { colonSource } from '../support/colon-source.js'
+import { image } from '../support/origin.js'
 import { jpeg, png, SVG } from '../support/pictures.js'
 import { ask } from '../support/raw.js'
 
@@ -154,18 +156,112 @@ describe('parity 29: uploading', () => {
   test('parity 29: bad, reserved and undeclared namespaces are 400; declared ones have rules of their own', async () => {
     const open = await hosting()
     const bytes = await png()
-    for (const name of ['Bad', '1a', 'a.b', '-a', 'a%20b', 'a'.repeat(65), 'atproto', 'still%00'])
+    for (const name of ['_a', '-a', 'a%20b', 'a'.repeat(101), 'fetch%00', 'proxy', 'still%00'])
       expect((await open.get(`/images/${name}`, raw(bytes))).status, name).toBe(400)
     const app = await hosting({ ...OPEN, namespaces: { avatars: { fit: 20 }, covers: { maxBytes: 50 } } })
     expect((await app.get('/images/other', raw(bytes))).status).toBe(400)
-    expect((await app.get('/images/other/abc')).status).toBe(400)
+    expect((await app.get('/images/other/original/abc')).status).toBe(400)
+    // Beside pictures is the app's (and it has nothing there).
+    expect((await app.get('/images/other/abc')).status).toBe(404)
     expect((await app.get('/images/covers', raw(bytes))).status).toBe(413)
     const id = await idOf(await app.get('/images/avatars', raw(bytes)))
     expect(await sharp(await bodyOf(await app.get(`/images/avatars/${id}`))).metadata()).toMatchObject({
       width: 20,
     })
-    for (const name of ['poster', 'fetch', 'proxy', 'remote', 'atproto', 'Bad'])
+    for (const name of ['fetch', 'proxy', '_bad', '', 'a b'])
       expect(() => uploads({ namespaces: [name] }), name).toThrow(/uploads\.namespaces .*got/)
+  })
+
+  test('mended 37: names in any case and with full stops, each with files of its own', async () => {
+    const app = await hosting()
+    const long = 'A'.repeat(100)
+    const names = ['Photos', 'photos', 'PHOTOS', 'CON', 'con.png.', '2024', 'a.b', 'a.B', 'a-b_c', long]
+    const ids = new Map<string, string>()
+    for (const name of names) {
+      ids.set(name, await idOf(await app.get(`/images/${name}`, raw(await png()))))
+      expect((await app.get(`/images/${name}/${ids.get(name)}`)).status, name).toBe(200)
+    }
+    expect(new Set(ids.values()).size).toBe(names.length)
+    const folders = await readdir(join(app.directory, 'uploads', 'files'))
+    expect(new Set(folders.map((folder) => folder.toLowerCase())).size).toBe(names.length)
+    for (const folder of folders) expect(folder).toMatch(/^(?!con$)[a-z0-9=_-]+$/)
+    // Each is listed and deleted by itself; and a lost index is read back from the names of files.
+    expect(await (await app.get('/images/Photos', { method: 'DELETE' })).json()).toEqual({ deleted_count: 1 })
+    expect((await app.get(`/images/photos/${ids.get('photos')}`)).status).toBe(200)
+    await app.stop()
+    for (const end of ['', '-wal', '-shm'])
+      await rm(join(app.directory, 'uploads', `uploads.db${end}`), { force: true })
+    const again = await hosting(OPEN, {}, { directory: app.directory })
+    for (const name of names.slice(1))
+      await vi.waitFor(async () =>
+        expect([name, (await again.get(`/images/${name}/${ids.get(name)}`)).status]).toEqual([name, 200]),
+      )
+    expect((await again.get(`/images/Photos/${ids.get('Photos')}`)).status).toBe(404)
+  })
+  test('mended 37: a name is reserved only where a source uses it', async () => {
+    const alone = await startApp({ transform: { isolate: false }, sources: [uploads(OPEN)] })
+    for (const name of ['poster', 'remote', 'atproto']) {
+      const id = await idOf(await alone.get(`/images/${name}`, raw(await png())))
+      expect((await alone.get(`/images/${name}/${id}`)).status).toBe(200)
+    }
+    const beside = await hosting()
+    for (const name of ['poster', 'remote', 'fetch/proxy'])
+      expect((await beside.get(`/images/${name}`, raw(await png()))).status).toBeGreaterThanOrEqual(400)
+  })
+  test('mended 37: what another source answers for is no namespace', async () => {
+    const at = { url: '' }
+    const directory = await temporaryFolder()
+    const app = await startApp(
+      { transform: { isolate: false }, sources: [uploads(OPEN), colonSource(() => at.url)] },
+      { directory },
+    )
+    at.url = app.origin.url
+    app.origin.serve('/x', image(await png(), 'image/png'))
+    const path = '/images/colons/original/x'
+    expect((await app.get(path)).status).toBe(200)
+    expect((await app.get('/images/colons', raw(await png()))).status).toBe(405)
+    expect((await app.get('/images/colons/proxy', raw(await png()))).status).toBeGreaterThanOrEqual(400)
+    await expect(app.artwork.uploads?.save('colons', await png())).rejects.toMatchObject({ status: 400 })
+    expect(await filesIn(join(directory, 'uploads', 'files'))).toEqual([])
+    expect(app.artwork.images.stats()).toMatchObject({ names: 1, uploads: { images: 0 } })
+    await app.artwork.images.clearCache()
+    expect((await app.get(path)).status).toBe(200)
+    expect(app.origin.hits('/x')).toBe(2)
+  })
+  test('mended 38: inputs of a form that were left empty are no files; two files are one too many', async () => {
+    const app = await hosting()
+    const bytes = await png()
+    const send = async (files: readonly [string, Uint8Array, string][]) => {
+      const form = new FormData()
+      for (const [field, content, name] of files) form.append(field, new Blob([content as never]), name)
+      return app.get('/images/avatars', { method: 'POST', body: form })
+    }
+    const none = new Uint8Array()
+    for (const files of [
+      [
+        ['one', bytes, 'a.png'],
+        ['two', none, ''],
+      ],
+      [
+        ['one', none, ''],
+        ['two', bytes, 'a.png'],
+      ],
+      [
+        ['one', none, 'empty.png'],
+        ['two', bytes, 'a.png'],
+        ['three', none, ''],
+      ],
+    ] as const)
+      expect((await send(files as never)).status).toBe(200)
+    const two = await send([
+      ['one', bytes, 'a.png'],
+      ['two', bytes, 'b.png'],
+    ])
+    expect([two.status, await two.json()]).toEqual([
+      422,
+      { detail: [{ loc: ['body', 'two'], msg: 'One file only', type: 'too_many' }] },
+    ])
+    expect((await send([['one', none, '']])).status).toBe(422)
   })
 
   test('parity 29: over the bound is 413, announced or not, and is not read to its end', async () => {

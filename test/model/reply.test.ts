@@ -228,7 +228,7 @@ describe('signatures', () => {
   const parts = (signed: string) => {
     const url = new URL(signed, 'http://x')
     return {
-      path: url.pathname,
+      paths: [url.pathname],
       v: url.searchParams.get('v') ?? '',
       expires: url.searchParams.get('expires') ?? '',
       s: url.searchParams.get('s') ?? '',
@@ -240,9 +240,26 @@ describe('signatures', () => {
     expect(signatureHolds(parts(signed), [key], 100_000)).toBe(false)
     expect(signatureHolds(parts(signed), ['another key, just as long'], 0)).toBe(false)
   })
-  test.each(['path', 'v', 'expires', 's'] as const)('a changed %s breaks it', (part) => {
+  test.each(['paths', 'v', 'expires', 's'] as const)('a changed %s breaks it', (part) => {
     const good = parts(signAddress(`${path}?v=1`, key, { expires: 100 }))
-    expect(signatureHolds({ ...good, [part]: `${good[part]}0` }, [key], 0)).toBe(false)
+    const changed = part === 'paths' ? [`${path}0`] : `${good[part]}0`
+    expect(signatureHolds({ ...good, [part]: changed }, [key], 0)).toBe(false)
+  })
+  test('mended 17: only the canonical text of a signature passes (RFC 4648 §3.5, §5)', () => {
+    const good = parts(signAddress(path, key))
+    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+    const last = alphabet.indexOf(good.s.at(-1) ?? '')
+    const others = [1, 2, 3].map((bits) => good.s.slice(0, -1) + alphabet[last + bits])
+    for (const s of [
+      ...others,
+      `${good.s}=`,
+      `${good.s}!!!`,
+      `${good.s}\0`,
+      ` ${good.s}`,
+      good.s.replace(/.$/, ''),
+    ])
+      expect([s, signatureHolds({ ...good, s }, [key], 0)]).toEqual([s, false])
+    expect(signatureHolds(good, [key], 0)).toBe(true)
   })
 })
 
