@@ -2,6 +2,7 @@
 import type { RequestListener, ServerResponse } from 'node:http'
 import type { Router } from 'express'
 import type { Environment } from 'nunjucks'
+import type { Displayed } from './images/display.js'
 import type { FetchedImage, FetchOptions, Hosting, ProxiedImages } from './images/hosting.js'
 import type { NfoOptions } from './images/nfo.js'
 import type { Images } from './images.js'
@@ -11,24 +12,52 @@ import type { Enqueued, Priority, RefresherEvent, RefresherStatus } from './refr
 import type { Job, JobSelection } from './store/job.js'
 import type { KnownFailure } from './web/management.js'
 
+/** How a picture is printed in code. */
+export interface PrintOptions {
+  /** Kind of the subject, where it does not say itself. */
+  readonly kind?: string | undefined
+  /** Format token of candidates: `auto`, `webp` … @default 'auto' */
+  readonly format?: string | undefined
+  /** Never the source's own URL. @default false */
+  readonly requireLocal?: boolean | undefined
+}
+
+/** What templates print, for code: the same answers as the filters give, by the same names. None of them throws. */
+export interface ArtworkPrinters {
+  /**
+   * What to print for a subject, and what it is: its local copy, else its source, else a placeholder. Sides in pixels.
+   * @param subject an entity, a URL, an artwork path, or an address without its variant (`poster/abc.jpg`)
+   */
+  display(subject: unknown, kind?: string, options?: Pick<PrintOptions, 'requireLocal'>): Displayed
+  /** The URL of a picture in a variant; left out: the size that the subject tells, else the usual one. */
+  imageUrl(subject: unknown, variant?: string, options?: Pick<PrintOptions, 'kind'>): string
+  /** Candidates for a `srcset`, by pixel widths; left out: all that are offered. '' where there are none. */
+  srcset(
+    subject: unknown,
+    widths?: readonly number[],
+    options?: Pick<PrintOptions, 'kind' | 'format'>,
+  ): string
+}
+
 /** The public verbs of the pipeline; each is described where it is made, in `images.ts`. */
-export type ArtworkImages = Pick<
-  Images,
-  | 'getImage'
-  | 'getDisplayUrl'
-  | 'downloadAndCache'
-  | 'validateImage'
-  | 'put'
-  | 'refresh'
-  | 'remove'
-  | 'purge'
-  | 'explain'
-  | 'optimizeCache'
-  | 'clearCache'
-  | 'importFolder'
-  | 'verify'
-  | 'stats'
->
+export type ArtworkImages = ArtworkPrinters &
+  Pick<
+    Images,
+    | 'getImage'
+    | 'getDisplayUrl'
+    | 'downloadAndCache'
+    | 'validateImage'
+    | 'put'
+    | 'refresh'
+    | 'remove'
+    | 'purge'
+    | 'explain'
+    | 'optimizeCache'
+    | 'clearCache'
+    | 'importFolder'
+    | 'verify'
+    | 'stats'
+  >
 
 /** The background worker. */
 export interface ArtworkRefresher {

@@ -31,7 +31,7 @@ import { type Address, formatAddress, toAddress } from './model/address.js'
 import { etagOf } from './model/digest.js'
 import { type Entry, imageName } from './model/entry.js'
 import { ArtworkError, asArtworkError } from './model/errors.js'
-import { idOf, textOf } from './model/text.js'
+import { fieldOf, idOf, textOf } from './model/text.js'
 import type { Settings } from './options.js'
 import type { Means } from './sources/source.js'
 import type { UploadSource } from './sources/upload.js'
@@ -170,7 +170,10 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
       }
     }
     const text = formatAddress(admitted.address)
-    const made = await renditions.obtain(text, original, admitted.recipe, options, given)
+    // A preset says what comes out.
+    const passesSvg = !Object.hasOwn(settings.presets, variant.base)
+    const asked = { ...options, passesSvg }
+    const made = await renditions.obtain(text, original, admitted.recipe, asked, given)
     const { picture, ...about } = made
     const originalDigest = picture.entry.madeFrom ?? made.original?.digest ?? ''
     return { ...toImage(picture), ...about, entry: picture.entry, originalDigest }
@@ -251,13 +254,14 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
       sourceUrl: string | null | undefined,
       localPath: string | null | undefined,
       entityType: string,
-      options: { requireLocal?: boolean } = {},
+      options?: { requireLocal?: boolean },
     ): string =>
       display.display({
         kind: settings.kinds.get(textOf(entityType) ?? ''),
         sourceUrl: textOf(sourceUrl),
         localPath: textOf(localPath),
-        requireLocal: options.requireLocal,
+        sourceKinds: [textOf(entityType) ?? ''],
+        requireLocal: fieldOf(Object(options), 'requireLocal') === true,
       }).url,
     /** Fetches an entity's picture, makes it and names it. Never throws: see `status` and `reason`. */
     downloadAndCache: (request: DownloadRequest): Promise<SaveImageResult> =>

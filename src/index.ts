@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import express from 'express'
 import type { Environment } from 'nunjucks'
-import type { Artwork, ArtworkUploads } from './artwork.js'
+import type { Artwork, ArtworkImages, ArtworkUploads } from './artwork.js'
 import { createFetcher } from './fetch/fetcher.js'
 import { ANY_POOL } from './fetch/proxy-pool.js'
 import type { Hosting } from './images/hosting.js'
@@ -24,7 +24,7 @@ import type { Store } from './store/store.js'
 import { createUploadShelf, type UploadShelf } from './store/upload-shelf.js'
 import { withUploads } from './store/with-uploads.js'
 import { createRenderer } from './templates/dashboard.js'
-import { createQuestions, installFilters, type TemplateParts } from './templates/filters.js'
+import { createQuestions, installFilters, type Questions, type TemplateParts } from './templates/filters.js'
 import { createInProcess } from './transform/in-process.js'
 import { createWorkerPool } from './transform/worker-pool.js'
 import { createCaseCheck } from './web/case-check.js'
@@ -45,13 +45,16 @@ import { createUploadRouter } from './web/upload-router.js'
 export type {
   Artwork,
   ArtworkImages,
+  ArtworkPrinters,
   ArtworkRefresher,
   ArtworkUploads,
   PreloadOptions,
+  PrintOptions,
 } from './artwork.js'
 export type { ProxyStatus } from './fetch/proxy-pool.js'
 export type { DownloadRequest, SaveImageResult } from './images/artworks.js'
 export type { OptimizeOptions, OptimizeResult } from './images/cleanup.js'
+export type { Displayed } from './images/display.js'
 export type { Explained, ExplainedName } from './images/explain.js'
 export type { FetchedImage, FetchOptions, ProxiedImages, StoredUpload, UploadPage } from './images/hosting.js'
 export type { ImportOptions, ImportReport } from './images/import.js'
@@ -62,10 +65,13 @@ export type { Address } from './model/address.js'
 export type { EntityId } from './model/artwork-path.js'
 export type { EntityKindOptions } from './model/entity.js'
 export { ArtworkError, type ErrorCode, type Reason } from './model/errors.js'
+export type { FetchRequest } from './model/fetch-request.js'
 export type { Logger } from './model/logger.js'
+export type { Format } from './model/media-type.js'
+export type { CachePolicy } from './model/reply.js'
 export type { EntityLike, EntityPage, Repository, SavedImage } from './model/repository.js'
 export { signAddress } from './model/signature.js'
-export type { Preset } from './model/variant.js'
+export type { Preset, Recipe, Variant } from './model/variant.js'
 export { type Environment as ArtworkEnvironment, optionsFromEnv } from './options/env.js'
 export type { ArtworkOptions } from './options.js'
 export { JOB_KINDS, type JobKind, needsRepository } from './refresher/job-key.js'
@@ -73,7 +79,7 @@ export type { Enqueued, Priority, RefresherEvent, RefresherStatus } from './refr
 export type { ScheduleRule, ScheduleStatus } from './refresher/schedules.js'
 export { type AtprotoOptions, atproto, type Identity } from './sources/atproto.js'
 export { type RemoteOptions, remote } from './sources/remote.js'
-export type { Source } from './sources/source.js'
+export type { Checked, Means, Question, Source } from './sources/source.js'
 export { type TmdbOptions, tmdb } from './sources/tmdb.js'
 export { type NamespaceOptions, type UploadAction, type UploadsOptions, uploads } from './sources/upload.js'
 export type { ExportReport } from './store/export.js'
@@ -302,7 +308,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     reasons: () => troubles(),
   })
   return {
-    images: { ...images, clearCache },
+    images: publicImages({ ...images, clearCache }, questions),
     refresher: {
       enqueue: (kind, entity, { priority = 'normal' } = {}) => enqueue(kind, entity, priority),
       run: (kind, jobOptions = {}) => refresher.run(kind, jobOptions),
@@ -398,6 +404,28 @@ async function openStore(
     layer = createMemoryLayer(beside(createMemoryStore({ ...bounds, now })), { maxBytes: 0 })
   }
   return { layer, shelf }
+}
+
+/** What of the pipeline is for the app's own code. */
+function publicImages(images: Images, questions: Questions): ArtworkImages {
+  const { getImage, getDisplayUrl, downloadAndCache, validateImage, put, refresh, remove, purge } = images
+  const { explain, optimizeCache, clearCache, importFolder, verify, stats } = images
+  const verbs = { getImage, getDisplayUrl, downloadAndCache, validateImage, put, refresh, remove, purge }
+  return {
+    ...verbs,
+    explain,
+    optimizeCache,
+    clearCache,
+    importFolder,
+    verify,
+    stats,
+    display: (subject, kind, options) => questions.show(subject, kind, options?.requireLocal).shown,
+    imageUrl: (subject, variant, options) => questions.imageUrl(subject, variant, options?.kind),
+    srcset: (subject, widths, options) => {
+      const name = questions.nameOf(subject, options?.kind)
+      return questions.srcset(name, questions.widthsOf(name, widths), options?.format ?? 'auto')
+    },
+  }
 }
 
 /** What of hosting is for the app's own code. */

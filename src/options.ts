@@ -135,6 +135,10 @@ export const optionsSchema = z.strictObject({
     (value) => typeof value === 'object' && value !== null,
     'must be an object',
   ).optional(),
+  kindOf: shaped<(entity: object) => string | null | undefined>(
+    isFunction,
+    'must be a function of an entity',
+  ).optional(),
   urls: z
     .strictObject({
       base: z

@@ -44,6 +44,7 @@ describe('the README', () => {
       'fetch.lookup',
       'fetch.proxies',
       'manage.authorize',
+      'kindOf',
       'schedules',
       'export.directory',
       'export.seenAs',

@@ -127,11 +127,20 @@ export function createAdmission(settings: Settings) {
       variant: settleAuto(admitted.variant, undefined),
       recipe: undefined,
     }),
-    /** The original behind a URL that an app keeps. @throws ArtworkError `invalid` (400), `refused` (403) */
-    claim: (sourceUrl: string): Original => {
+    /** Whether a variant is a native size of a kind. @throws ArtworkError `invalid` (400) */
+    isNative: (kind: string, variant: string): boolean => {
+      const source = sourceOf(kind)
+      return source.isNative(kind, variantOf(source, variant))
+    },
+    /**
+     * The original behind a URL that an app keeps.
+     * @param kinds which it may be of where the URL does not say, best first
+     * @throws ArtworkError `invalid` (400), `refused` (403)
+     */
+    claim: (sourceUrl: string, kinds: readonly string[] = []): Original => {
       const url = readWebUrl(sourceUrl)
       for (const source of settings.sources) {
-        const address = source.claim(url)
+        const address = source.claim(url, kinds)
         if (address !== undefined) return { address, text: formatAddress(address), source }
       }
       throw new ArtworkError('refused', 'this host is not allowed')

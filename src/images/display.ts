@@ -1,6 +1,6 @@
 /** What URL do I print for this? Answered synchronously, from memory once warm: local copy, else the source, else a placeholder. */
 import { makeAddress } from '../model/address.js'
-import { type EntityId, readArtworkPath } from '../model/artwork-path.js'
+import type { EntityId } from '../model/artwork-path.js'
 import { versionOf } from '../model/digest.js'
 import { type EntityKind, placeholderFile } from '../model/entity.js'
 import { type Entry, imageName } from '../model/entry.js'
@@ -11,6 +11,8 @@ import { isWebUrl } from '../model/web-url.js'
 import type { Admission } from './admission.js'
 import type { Artworks } from './artworks.js'
 import type { Context } from './context.js'
+import { createNaming, isSound, isSvgByName, quietly } from './naming.js'
+import { isPrinted, pathOfPrinted } from './printed.js'
 
 /** The question a template asks. */
 export interface DisplayQuestion {
@@ -22,6 +24,8 @@ export interface DisplayQuestion {
   readonly localPath?: string | undefined
   readonly requireLocal?: boolean | undefined
   readonly params?: Readonly<Record<string, EntityId>>
+  /** Kinds of source that its texts may be of where they do not say themselves, best first. */
+  readonly sourceKinds?: readonly string[]
 }
 
 /** What to print, and what it is. Sides in pixels where known. */
@@ -34,28 +38,29 @@ export interface Displayed {
   readonly wanted: boolean
 }
 
+/** A URL under `/images`, its original where that is known, and whether that is an SVG, by its name where it is not. */
+interface Printed {
+  readonly url: string
+  readonly original?: Entry
+  readonly isSvg: boolean
+}
+
 /** See the top of the file. */
 export type Display = ReturnType<typeof createDisplay>
-
-const isSound = (text: string): boolean => isWebUrl(text) && URL.canParse(text)
 
 /** Makes the part of the pipeline that templates ask. None of its verbs throws for missing data. */
 export function createDisplay(context: Context, admission: Admission, artworks: Artworks) {
   const { settings, store } = context
   const { urls } = settings
 
-  /** Runs a look-up whose input an app's records hold: what is wrong in there is simply not found. */
-  const quietly = <T>(look: () => T | undefined): T | undefined => {
-    try {
-      return look()
-    } catch {
-      return undefined
+  const naming = createNaming(context, admission)
+  const findLocal = ({ kind, id, providerIds = [], localPath, sourceUrl, params }: DisplayQuestion) => {
+    const isOwn = sourceUrl !== undefined && (isPrinted(settings, sourceUrl) || !isWebUrl(sourceUrl))
+    for (const text of [localPath, isOwn ? sourceUrl : undefined]) {
+      const path = text === undefined ? undefined : pathOfPrinted(urls, text)
+      const named = path === undefined ? undefined : quietly(() => artworks.peek(path))
+      if (path !== undefined && named !== undefined) return { path, entry: named }
     }
-  }
-  const findLocal = ({ kind, id, providerIds = [], localPath, params }: DisplayQuestion) => {
-    const path = localPath === undefined ? undefined : readArtworkPath(ownPath(localPath))
-    const named = path === undefined ? undefined : quietly(() => artworks.peek(path))
-    if (path !== undefined && named !== undefined) return { path, entry: named }
     if (kind === undefined) return undefined
     for (const own of [...(id === undefined ? [] : [id]), ...providerIds]) {
       const found = quietly(() => artworks.peekEntity(kind, own, params))
@@ -63,17 +68,11 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
     }
     return undefined
   }
-  /** A path that was stored as the URL we printed is taken for the path it was. */
-  const ownPath = (text: string): string => {
-    const bare = text.split('?', 1)[0] ?? ''
-    const prefix = `${urls.local}/`
-    return bare.startsWith(prefix) ? bare.slice(prefix.length) : bare
-  }
   const placeholder = (kind: EntityKind | undefined): string =>
     `${urls.base}${urls.placeholders}/${placeholderFile(kind)}`
 
   const display = (question: DisplayQuestion): Displayed => {
-    const { kind, sourceUrl, requireLocal = false } = question
+    const { kind, sourceUrl, localPath, requireLocal = false } = question
     const usable = sourceUrl !== undefined && isSound(sourceUrl) ? sourceUrl : undefined
     const local = findLocal(question)
     if (local !== undefined) {
@@ -82,10 +81,22 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
       const wanted = usable !== undefined && entry.sourceUrl !== undefined && entry.sourceUrl !== usable
       return { url: artworks.urlOf(path, entry), from: 'local', ...size, wanted }
     }
-    const wanted = usable !== undefined
-    return wanted && !requireLocal
+    // What we printed ourselves, or could print, is as good as a local picture.
+    const isOther = usable !== undefined && !isPrinted(settings, usable)
+    for (const text of [localPath, isOther ? undefined : sourceUrl]) {
+      const own = text === undefined ? undefined : ownDisplay(text, question)
+      if (own !== undefined) return own
+    }
+    const wanted = isOther
+    return usable !== undefined && !requireLocal
       ? { url: usable, from: 'source', wanted }
       : { url: placeholder(kind), from: 'placeholder', wanted }
+  }
+  const ownDisplay = (text: string, { sourceKinds = [] }: DisplayQuestion): Displayed | undefined => {
+    const drawn = naming.placeholder(text)
+    if (drawn !== undefined) return { url: drawn, from: 'placeholder', wanted: false }
+    const url = naming.read(text, sourceKinds) && imageUrl(text, undefined, sourceKinds)
+    return url === undefined ? undefined : { url, from: 'local', wanted: false }
   }
 
   /** `?v=` of the original's bytes, where it is held; any signing key signs the whole. */
@@ -103,43 +114,49 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
     return base + (key === undefined ? versioned : signAddress(versioned, key))
   }
 
-  /** How a source prints its pictures, where that is not the usual way. */
-  const ownPrint = (kind: string, id: string) => {
-    for (const source of settings.sources) {
-      const printed = source.print?.(kind, id, context.means)
-      if (printed !== undefined) return printed
-    }
-    return undefined
-  }
-
   /** The URL under `/images` of a picture in a variant, and its original where that is known. */
-  const printed = (of: string, variant?: string): { url: string; original?: Entry } | undefined =>
+  const printed = (of: string, variant: string | undefined, kinds: readonly string[]): Printed | undefined =>
     quietly(() => {
-      const [kind = '', ...rest] = of.split('/')
-      const subject = isSound(of) ? admission.claim(of).address : { kind, id: rest.join('/') }
-      const special = ownPrint(subject.kind, subject.id)
+      const named = naming.read(of, kinds)
+      if (named === undefined) return undefined
+      const { kind, id } = named
+      const special = naming.ownPrint(kind, id)
       if (special !== undefined && 'url' in special)
-        return special.url === undefined ? undefined : { url: special.url }
-      const chosen = variant ?? admission.sourceOf(subject.kind).defaultVariant(subject.kind)
-      const address = makeAddress(subject.kind, chosen, subject.id)
+        return special.url === undefined ? undefined : { url: special.url, isSvg: false }
+      const chosen = variant ?? named.variant ?? admission.sourceOf(kind).defaultVariant(kind)
+      const address = makeAddress(kind, chosen, id)
       const admitted = admission.admit(address, settings.signing.keys.length > 0)
       const entry = store.find(imageName(admitted.original.text), 'memory')
-      const url = printAddress(
-        address.kind,
-        chosen,
-        admitted.address.id,
-        entry?.held ? entry : undefined,
-        special?.base ?? urls.base,
-      )
-      return entry === undefined ? { url } : { url, original: entry }
+      const isSvg = entry === undefined ? isSvgByName(admitted.original) : kindOfType(entry.type) === 'svg'
+      const base = special?.base ?? urls.base
+      const url =
+        named.isShort && variant === undefined
+          ? `${base}${urls.images}/${kind}/${id}`
+          : printAddress(kind, chosen, admitted.address.id, entry?.held ? entry : undefined, base)
+      return { url, isSvg, ...(entry && { original: entry }) }
     })
+  /** The same; of an SVG, which is only given as it is, without the format, or whole. */
+  const printable = (
+    of: string,
+    variant: string | undefined,
+    kinds: readonly string[],
+  ): Printed | undefined => {
+    const found = printed(of, variant, kinds)
+    if (found?.isSvg !== true || variant === undefined) return found
+    const bare = variant.replace(/-(?:auto|jpeg|png|gif|webp|avif)(?:-q\d+)?$/, '')
+    const { kind = '' } = naming.read(of, kinds) ?? {}
+    const isNative = quietly(() => admission.isNative(kind, bare)) === true
+    return printed(of, isNative ? bare : 'original', kinds)
+  }
   /**
    * The URL under `/images` of a picture in a variant, or undefined where it is not offered: an unknown
    * host, or a size that is neither listed nor signed.
-   * @param of a source URL, or an address text without its variant (`poster/abc.jpg`)
-   * @param variant canonical text; left out: the usual size of its kind
+   * @param of a source URL, an address text (`poster/abc.jpg`), or a URL that we printed
+   * @param variant canonical text; left out: the size that `of` tells, else the usual one of its kind
+   * @param kinds kinds of source that it may be of where it does not say itself, best first
    */
-  const imageUrl = (of: string, variant?: string): string | undefined => printed(of, variant)?.url
+  const imageUrl = (of: string, variant?: string, kinds: readonly string[] = []): string | undefined =>
+    printable(of, variant, kinds)?.url
 
   return {
     display,
@@ -147,12 +164,12 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
     local: findLocal,
     placeholder,
     /** The widths that can be printed for a source URL: those the app lists, else the native ones of its kind. */
-    widthsFor: (of: string): readonly number[] => {
+    widthsFor: (of: string, kinds: readonly string[] = []): readonly number[] => {
       if (settings.widths.length > 0) return settings.widths
       return (
         quietly(() => {
-          const address = isSound(of) ? admission.claim(of).address : { kind: of.split('/', 1)[0] ?? '' }
-          return admission.sourceOf(address.kind).nativeWidths(address.kind)
+          const { kind } = naming.read(of, kinds) ?? { kind: of.split('/', 1)[0] ?? '' }
+          return admission.sourceOf(kind).nativeWidths(kind)
         }) ?? []
       )
     },
@@ -161,14 +178,19 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
      * Candidates for a `srcset`, by width: `… 320w, … 640w`. Widths that are not offered are left out; where the original
      * is known, they end at its own width. There are none of what is only given as it is: an SVG, a moving PNG or AVIF.
      */
-    srcset: (of: string, widths: readonly unknown[], format: string): string => {
+    srcset: (
+      of: string,
+      widths: readonly unknown[],
+      format: string,
+      kinds: readonly string[] = [],
+    ): string => {
       const wanted = widths.map(Number).filter((width) => Number.isInteger(width) && width > 0)
       const candidates: string[] = []
       for (const width of [...new Set(wanted)].sort((a, b) => a - b)) {
-        const candidate = printed(of, `w${width}-${format}`)
+        const candidate = printed(of, `w${width}-${format}`, kinds)
         if (candidate === undefined) continue
-        const { url, original } = candidate
-        if (original !== undefined && isOnlyAsItIs(original)) return ''
+        const { url, original, isSvg } = candidate
+        if (isSvg || (original !== undefined && isOnlyAsItIs(original))) return ''
         const own = original?.width || Number.POSITIVE_INFINITY
         candidates.push(`${url} ${Math.min(width, own)}w`)
         if (width >= own) break
@@ -179,7 +201,4 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
 }
 
 /** Whether no other size of an original can be made that shows what it shows. */
-const isOnlyAsItIs = ({ type, traits }: Entry): boolean => {
-  const kind = kindOfType(type)
-  return kind === 'svg' || wouldStop(kind, traits)
-}
+const isOnlyAsItIs = ({ type, traits }: Entry): boolean => wouldStop(kindOfType(type), traits)

@@ -36,6 +36,8 @@ export interface OriginalOptions {
   readonly signal?: AbortSignal | undefined
   /** Answers from what is held, or not at all (`Cache-Control: only-if-cached`). */
   readonly onlyIfCached?: boolean | undefined
+  /** Whether an SVG is given as it is where another form of it is asked for. */
+  readonly passesSvg?: boolean | undefined
   /** Nobody waits for it: it is made after all that somebody waits for. */
   readonly isBackground?: boolean | undefined
 }

@@ -12,13 +12,16 @@ type Printed = { readonly address: Address | string } | { readonly local: Entry 
 export const isPrinted = ({ urls }: Context['settings'], url: string): boolean =>
   urls.base !== '' && [urls.images, urls.local].some((path) => url.startsWith(`${urls.base}${path}/`))
 
+/** The path of a URL that we printed, without base and query; undefined for one that is not ours, and for other texts. */
+export function ownPath({ base }: Context['settings']['urls'], given: string): string | undefined {
+  const own = base !== '' && given.startsWith(`${base}/`) ? given.slice(base.length) : given
+  return own.startsWith('/') ? own.split(/[?#]/, 1)[0] : undefined
+}
+
 /** The artwork path that a record holds: as such, or as a URL of ours, with its version or not. */
-export function pathOfPrinted(
-  { base, local }: Context['settings']['urls'],
-  given: string,
-): string | undefined {
-  const own = base !== '' && given.startsWith(base) ? given.slice(base.length) : given
-  const bare = own.split(/[?#]/, 1)[0] ?? ''
+export function pathOfPrinted(urls: Context['settings']['urls'], given: string): string | undefined {
+  const { local } = urls
+  const bare = ownPath(urls, given) ?? given.split(/[?#]/, 1)[0] ?? ''
   return readArtworkPath(bare.startsWith(`${local}/`) ? bare.slice(local.length + 1) : bare)
 }
 

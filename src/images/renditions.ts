@@ -14,6 +14,7 @@ import { completeRecipe, isSameLook, type Recipe, recipeText } from '../model/va
 import type { NewEntry } from '../store/store.js'
 import type { Original } from './admission.js'
 import type { Asking, Context, Obtained } from './context.js'
+import { isSvgByName } from './naming.js'
 import { askingOf, type Known, type OriginalOptions, type Originals } from './originals.js'
 
 /** Where a made picture is kept, and whose it is. */
@@ -191,6 +192,12 @@ export function createRenditions(context: Context, originals: Originals) {
         if (copy === undefined) throw error
         const asking = askingOf('miss', error)
         return { picture: { entry, ...copy }, ...(asking && { asking }) }
+      }
+      // Pages print its forms before anybody can know what it is; where its name says so, they are refused below.
+      if (options.passesSvg && kindOf(known.entry) === 'svg' && !isSvgByName(original)) {
+        const { entry: whole, bytes, from, asking } = await originals.bytes(original, known, options)
+        const asked = asking ?? known.asking
+        return { picture: { entry: whole, bytes, from }, original: whole, ...(asked && { asking: asked }) }
       }
       const picture = await held(name, known.entry, recipe)
       if (picture !== undefined) {

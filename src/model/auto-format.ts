@@ -23,6 +23,8 @@ export function negotiationFor(question: AutoQuestion): Negotiation {
   const allowed = modernFormats(bounds.formats)
   const fallback = original.traits?.alpha ? 'png' : 'jpeg'
   const { frames = 1 } = original.traits ?? {}
+  if (kindOfType(original.type) === 'svg')
+    return { plainType: original.type, modern: [], isPassedOn: true, fallback }
   if (frames > 1) return formatsOfMoving(question, frames, allowed, fallback)
   const isAvifPossible = (): boolean => {
     const { width, height } = outputSize(original, { ...recipe, format: 'avif' })

@@ -6,6 +6,8 @@ import { fieldOf, hasField, idOf, textOf } from './text.js'
 /** What a subject says of its picture. */
 export interface Subject {
   readonly kind: EntityKind | undefined
+  /** Kinds of source that its texts may be of where they do not say themselves: names only, best first. */
+  readonly sourceKinds: readonly string[]
   readonly id: EntityId | undefined
   readonly providerIds: readonly EntityId[]
   readonly sourceUrl: string | undefined
@@ -22,12 +24,14 @@ const PATH_FIELDS = ['image_path', 'imagePath', 'cover_path', 'coverPath'] as co
 /**
  * Reads a subject. Nothing that is missing or of another shape throws.
  * @param given an entity (any object with an `id`), a source URL, an artwork path, or nothing
- * @param kindName the kind that was asked for; else the entity's `entity_type`, else its `type` where that is a known kind
+ * @param kindName the kind that was asked for; else what the app says of the entity, its `entity_type`, or its `type`, the
+ *   first that is a known kind
  */
 export function readSubject(
   given: unknown,
   kindName: string | undefined,
   kinds: ReadonlyMap<string, EntityKind>,
+  kindOf?: (entity: object) => unknown,
 ): Subject {
   const named = kindName === undefined || kindName === '' ? undefined : kinds.get(kindName)
   const text = textOf(given)
@@ -36,6 +40,7 @@ export function readSubject(
     const nothing = { id: undefined, providerIds: [], params: {}, lacksPath: false }
     return {
       kind: named,
+      sourceKinds: sourceKindsOf(kindName, named),
       sourceUrl: isUrl ? text : undefined,
       localPath: isUrl ? undefined : text,
       ...nothing,
@@ -44,13 +49,18 @@ export function readSubject(
   // Fields are read by their names: an instance of a class has them as getters.
   const entity: object = typeof given === 'object' && given !== null ? given : {}
   const field = (name: string): unknown => fieldOf(entity, name)
-  const kind = kindName ? named : (lookUp(kinds, field('entity_type')) ?? lookUp(kinds, field('type')))
+  const kind = kindName
+    ? named
+    : (lookUp(kinds, told(kindOf, entity)) ??
+      lookUp(kinds, field('entity_type')) ??
+      lookUp(kinds, field('type')))
   const first = (names: readonly string[]) =>
     names.map((name) => textOf(field(name))).find((one) => one !== undefined)
   const pathFields = kind?.fields.path === undefined ? PATH_FIELDS : [kind.fields.path]
   const localPath = first(pathFields)
   return {
     kind,
+    sourceKinds: sourceKindsOf(kindName, kind),
     id: idOf(field('id')),
     providerIds: providerIdsOf(entity, kind),
     sourceUrl: first(kind?.fields.url === undefined ? URL_FIELDS : [kind.fields.url]),
@@ -69,6 +79,19 @@ function paramsOf(entity: object, kind: EntityKind | undefined): Record<string, 
   }
   return found
 }
+
+/** The kind that the app tells; its own mistakes are nothing to a page. */
+function told(kindOf: ((entity: object) => unknown) | undefined, entity: object): unknown {
+  try {
+    return kindOf?.(entity)
+  } catch {
+    return undefined
+  }
+}
+
+/** What was asked for, else the entity's kind, else what that is a picture like. */
+const sourceKindsOf = (kindName: string | undefined, kind: EntityKind | undefined): readonly string[] =>
+  [kindName, kind?.kind, kind?.placeholder].filter((name) => name !== undefined && name !== '') as string[]
 
 const lookUp = (kinds: ReadonlyMap<string, EntityKind>, name: unknown): EntityKind | undefined =>
   kinds.get(textOf(name) ?? '')

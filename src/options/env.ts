@@ -96,6 +96,7 @@ const NO_TEXT = new Set([
   'sources',
   'repository',
   'onPurge',
+  'kindOf',
   'logger',
   'now',
   'fetch.lookup',

@@ -59,6 +59,9 @@ const LONGEST_DID = 512
 const SHA_256 = 0x12
 const GET_BLOB = '/xrpc/com.atproto.sync.getBlob'
 /** What is known of an account stands in for so long when the directory is down, ms. */
+/** An account that could not be resolved is not tried again by who prints for so long, ms, and so many are remembered. */
+const TRIED_AGAIN_AFTER = 60_000
+const MOST_FAILED = 5000
 const STANDS_IN_FOR = 30 * 864e5
 
 const isDid = (text: string): boolean => text.length <= LONGEST_DID && (PLC.test(text) || WEB.test(text))
@@ -182,6 +185,23 @@ export function atproto(options: AtprotoOptions = {}): Source {
     flights.set(did, flight)
     return flight
   }
+  /** Accounts that could not be resolved lately, with when they may be tried again: pages do not ask at every print. */
+  const failed = new Map<string, number>()
+  /** Where an account is, as far as it is known; what is not, or has aged, is resolved in the background. */
+  const knownOrigin = (did: string, means: Means): string | undefined => {
+    const known = means.notes.get(keyOf(did))
+    const age = known === undefined ? Number.POSITIVE_INFINITY : means.now() - known.at
+    if ((age >= identityMaxAge || age < 0) && means.now() >= (failed.get(did) ?? 0)) {
+      // Also for as long as it is being asked.
+      if (failed.size >= MOST_FAILED) failed.clear()
+      failed.set(did, means.now() + TRIED_AGAIN_AFTER)
+      pdsOf(did, means).then(
+        () => failed.delete(did),
+        () => {},
+      )
+    }
+    return known?.value
+  }
   const blobUrl = (origin: string, did: string, cid: string): string =>
     `${origin}${GET_BLOB}?did=${encodeURIComponent(did)}&cid=${encodeURIComponent(cid)}`
   const original = (id: string): Address => makeAddress('atproto', 'original', id)
@@ -231,7 +251,7 @@ export function atproto(options: AtprotoOptions = {}): Source {
       if (kind !== 'atproto') return undefined
       const { did, cid } = readId(id)
       if (proxy) return cdn === undefined ? undefined : { base: cdn }
-      const origin = typeof pds === 'string' ? pdsIn(pds) : means.notes.get(keyOf(did))?.value
+      const origin = typeof pds === 'string' ? pdsIn(pds) : knownOrigin(did, means)
       return { url: origin === undefined ? undefined : blobUrl(origin, did, cid) }
     },
     pool,

@@ -123,6 +123,7 @@ export function remote({ hosts, headers = {}, pool }: RemoteOptions): RemoteSour
       headersFor: (url, isPrivate) =>
         Object.assign({}, ...extra.map((fieldsFor) => fieldsFor(url, isPrivate))),
     }),
+    fileName: (address) => readId(address.id).pathname,
     claim: (url) => (/^https?:$/.test(url.protocol) ? original(admitted(url)) : undefined),
     pool,
     cache: undefined,

@@ -63,16 +63,22 @@ export interface Source {
   locate(original: Address, means: Means): FetchRequest | Promise<FetchRequest>
   /** Whether the bytes are those that the address stands for. @throws ArtworkError `bad_answer` (502) */
   verify?(original: Address, bytes: Buffer): void
-  /** The original behind a URL that an app keeps, where it is this source's. @throws ArtworkError as {@link check} */
-  claim(url: URL): Address | undefined
+  /**
+   * The original behind a URL that an app keeps, where it is this source's.
+   * @param kinds which it may be of where the URL does not say, best first
+   * @throws ArtworkError as {@link check}
+   */
+  claim(url: URL, kinds?: readonly string[]): Address | undefined
+  /** The name of the file behind an original, where its address tells it otherwise than by its id. */
+  fileName?(original: Address): string | undefined
   /**
    * How its pictures are printed, where that is not the usual way: under another base, or by a URL of its own
-   * (undefined: none is known yet).
+   * (undefined: none is known yet). What it lacks it may look for behind the answer.
    */
   print?(
     kind: string,
     id: string,
-    means: Pick<Means, 'notes'>,
+    means: Means,
   ): { readonly base: string } | { readonly url: string | undefined } | undefined
   /** Says what is wrong with the parts of an address in its own words. @throws ArtworkError `invalid` (400) */
   precheck?(variant: string, id: string): void

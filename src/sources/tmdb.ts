@@ -73,10 +73,12 @@ export function tmdb({ baseUrl = 'https://image.tmdb.org/t/p', pool }: TmdbOptio
       admits: (url) => url.host === base.host,
       pool,
     }),
-    claim: (url) => {
+    claim: (url, kinds = []) => {
       if (!url.href.startsWith(prefix)) return undefined
       const [size = '', id = '', ...rest] = url.href.slice(prefix.length).split('/')
-      const kind = Object.keys(TMDB_SIZES).find((name) => TMDB_SIZES[name]?.sizes.includes(size))
+      const kind = [...kinds, ...Object.keys(TMDB_SIZES)].find(
+        (name) => Object.hasOwn(TMDB_SIZES, name) && TMDB_SIZES[name]?.sizes.includes(size),
+      )
       return kind === undefined || rest.length > 0 || !FILE.test(id) ? undefined : makeAddress(kind, size, id)
     },
     pool,

@@ -18,9 +18,15 @@ export interface ImageData extends Displayed {
 /** What the filters work with. */
 export interface TemplateParts {
   readonly images: Pick<Images, 'display'>
-  readonly settings: Pick<Settings, 'kinds' | 'export' | 'urls'>
+  readonly settings: Pick<Settings, 'kinds' | 'kindOf' | 'export' | 'urls' | 'logger'>
   /** Told of an entity whose picture should be fetched. */
   readonly onWanted: (subject: Subject) => void
+}
+
+/** A text that names a picture, and the kinds that it may be of. */
+interface Naming {
+  readonly text: string
+  readonly kinds: readonly string[]
 }
 
 type Keywords = Readonly<Record<string, unknown>>
@@ -37,29 +43,55 @@ function readArguments(given: readonly unknown[], names: readonly string[]): Key
   }
 }
 
-/** What templates, and who sends `Link` fields, ask of a picture. */
+/** See {@link createQuestions}. */
+export type Questions = ReturnType<typeof createQuestions>
+
+/** What templates, code, and who sends `Link` fields, ask of a picture. */
 export function createQuestions({ images, settings, onWanted }: TemplateParts) {
   const { display } = images
-  const { kinds } = settings
+  const { kinds, kindOf, logger } = settings
+  const read = (given: unknown, kind: unknown): Subject => readSubject(given, textOf(kind), kinds, kindOf)
+  let isTold = false
+  /** Of an entity of no known kind no picture is ever kept: its page works, and says nothing of that. */
+  const warnOf = (given: unknown, { kind, sourceUrl, id }: Subject, asked: unknown): void => {
+    if (isTold || kind !== undefined || id === undefined || sourceUrl === undefined) return
+    if (typeof given !== 'object' || given === null) return
+    isTold = true
+    const name = textOf(asked)
+    const what =
+      name === undefined ? 'an entity without a kind' : `the kind ${JSON.stringify(name)}, which is not known`
+    logger.warn(
+      { fields: Object.keys(given).slice(0, 20) },
+      `artwork: a template shows ${what}: its picture is never kept. Name its kind in the filter or macro, give it an entity_type, or set the option kindOf; kinds of your own are declared in entities`,
+    )
+  }
   const show = (
     given: unknown,
     kind: unknown,
     requireLocal: unknown,
   ): { subject: Subject; shown: Displayed } => {
-    const subject = readSubject(given, textOf(kind), kinds)
+    const subject = read(given, kind)
+    warnOf(given, subject, kind)
     const shown = display.display({ ...subject, requireLocal: requireLocal === true })
     if (shown.wanted && subject.id !== undefined) onWanted(subject)
     return { subject, shown }
   }
-  /** What `/images` knows the subject by: its source URL, or the text itself (`poster/abc.jpg`). */
-  const nameOf = (given: unknown, kind: unknown): string | undefined => {
-    const { sourceUrl, localPath } = readSubject(given, textOf(kind), kinds)
-    return sourceUrl ?? (textOf(given) === undefined ? undefined : localPath)
+  /** What `/images` knows the subject by: its source URL, or a text that names a picture of a source. */
+  const nameOf = (given: unknown, kind: unknown): Naming | undefined => {
+    const { sourceUrl, localPath, sourceKinds } = read(given, kind)
+    const text = sourceUrl ?? localPath
+    return text === undefined ? undefined : { text, kinds: sourceKinds }
   }
-  const srcset = (name: string | undefined, widths: readonly unknown[], format: string): string =>
-    name === undefined ? '' : display.srcset(name, widths, format)
-  const widthsOf = (name: string | undefined, given: unknown): readonly unknown[] =>
-    Array.isArray(given) ? given : name === undefined ? [] : display.widthsFor(name)
+  const srcset = (name: Naming | undefined, widths: readonly unknown[], format: string): string =>
+    name === undefined ? '' : display.srcset(name.text, widths, format, name.kinds)
+  const widthsOf = (name: Naming | undefined, given: unknown): readonly unknown[] =>
+    Array.isArray(given) ? given : name === undefined ? [] : display.widthsFor(name.text, name.kinds)
+  /** The URL of a picture in a variant, else what is printed where none is asked for. */
+  const imageUrl = (given: unknown, variant: unknown, kind: unknown): string => {
+    const name = nameOf(given, kind)
+    const own = name === undefined ? undefined : display.imageUrl(name.text, textOf(variant), name.kinds)
+    return own ?? show(given, kind, false).shown.url
+  }
 
   /** What the macros print of a picture. */
   const imageData = (given: unknown, { kind, require_local, widths, format }: Keywords): ImageData => {
@@ -73,14 +105,14 @@ export function createQuestions({ images, settings, onWanted }: TemplateParts) {
   }
   /** What an NFO file says of a picture. */
   const nfo = (given: unknown, options: NfoOptions): string =>
-    nfoElement(settings, display, readSubject(given, options.kind, kinds), options)
-  return { nfo, display, show, nameOf, srcset, widthsOf, imageData }
+    nfoElement(settings, display, read(given, options.kind), options)
+  return { nfo, display, read, show, nameOf, srcset, widthsOf, imageData, imageUrl }
 }
 
 /** Adds the filters and the check of `alt` to an environment. */
 export function installFilters(environment: Environment, parts: TemplateParts): void {
   const { kinds } = parts.settings
-  const { nfo, display, show, nameOf, srcset, widthsOf, imageData } = createQuestions(parts)
+  const { nfo, display, read, show, nameOf, srcset, widthsOf, imageData, imageUrl } = createQuestions(parts)
 
   environment.addFilter('image_display_url', (given: unknown, ...rest: unknown[]) => {
     const { kind, require_local } = readArguments(rest, ['kind', 'require_local'])
@@ -88,11 +120,7 @@ export function installFilters(environment: Environment, parts: TemplateParts): 
   })
   environment.addFilter('image_url', (given: unknown, ...rest: unknown[]) => {
     const { variant, kind } = readArguments(rest, ['variant', 'kind'])
-    const name = nameOf(given, kind)
-    return (
-      (name === undefined ? undefined : display.imageUrl(name, textOf(variant))) ??
-      show(given, kind, false).shown.url
-    )
+    return imageUrl(given, variant, kind)
   })
   environment.addFilter('image_srcset', (given: unknown, ...rest: unknown[]) => {
     const { widths, kind, format } = readArguments(rest, ['widths', 'kind', 'format'])
@@ -102,7 +130,7 @@ export function installFilters(environment: Environment, parts: TemplateParts): 
   environment.addFilter('image_placeholder', (given: unknown, ...rest: unknown[]) => {
     const { kind } = readArguments(rest, ['kind'])
     const named = kinds.get(textOf(given) ?? '')
-    return display.placeholder(named ?? readSubject(given, textOf(kind), kinds).kind)
+    return display.placeholder(named ?? read(given, kind).kind)
   })
   environment.addFilter('image_data', (given: unknown, ...rest: unknown[]): ImageData => {
     const names = ['kind', 'require_local', 'widths', 'format']

@@ -2,7 +2,7 @@
 import { type ArtworkOptions, type AtprotoOptions, atproto, createArtwork, viewsPath } from 'express-artwork'
 import nunjucks from 'nunjucks'
 import sharp from 'sharp'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { anOrigin, quietLogger, startApp, type TestApp, temporaryFolder } from '../support/app.js'
 import { blobPath, cidOf, DID, documentOf, knowAccount } from '../support/atproto.js'
 import type { Origin } from '../support/origin.js'
@@ -392,6 +392,28 @@ describe('parity 26–28', () => {
     const direct = await staged({ proxy: false, pds: 'https://pds.example.com' })
     expect(await print(direct, `atproto/${DID}/${cid}`)).toBe(`https://pds.example.com${blobPath(DID, cid)}`)
     expect((await direct.get(`/images/atproto/avatar/${DID}/${cid}`)).status).toBe(400)
+  })
+  test('mended 42: with proxy false, an unknown account is resolved behind the page, and asked for once a while', async () => {
+    const app = await staged({ proxy: false })
+    const cid = app.blob(await jpeg(60, 40))
+    const address = `atproto/${DID}/${cid}`
+    const known = app.origin.url + blobPath(DID, cid)
+    const print = (): string => app.artwork.images.imageUrl(address, 'avatar')
+    expect(print()).toBe('/static/images/placeholder.svg')
+    await vi.waitFor(() => expect(print()).toBe(known), 5000)
+    expect(app.artwork.images.getDisplayUrl(null, address, 'profile')).toBe(known)
+    expect(app.plc.hits()).toBe(1)
+    // What has aged is printed as it is, and asked about again.
+    app.clock.now += 2 * 3_600_000
+    expect(print()).toBe(known)
+    await vi.waitFor(() => expect(app.plc.hits()).toBe(2), 5000)
+    const nobody = `atproto/did:plc:aaaaaaaaaaaaaaaaaaaaaaaa/${cid}`
+    for (let time = 0; time < 20; time += 1) app.artwork.images.imageUrl(nobody, 'avatar')
+    await vi.waitFor(() => expect(app.plc.hits()).toBe(3), 5000)
+    await vi.waitFor(() => expect(app.artwork.images.imageUrl(nobody, 'avatar')).toMatch(/placeholder/), 5000)
+    app.clock.now += 61_000
+    app.artwork.images.imageUrl(nobody, 'avatar')
+    await vi.waitFor(() => expect(app.plc.hits()).toBe(4), 5000)
   })
   test('a bad option is told with its rule and value', async () => {
     expect(() => atproto({ cdn: 'cdn' })).toThrow(/atproto\.cdn must be .*"cdn"/)

@@ -149,13 +149,7 @@ describe('mended 39: what has not the shape of ours is the app’s', () => {
     ['with uploads of some namespaces', { sources: [uploads({ namespaces: ['avatars'] })] }],
   ])('%s', async (_name, options) => {
     const status = await behind(options)
-    for (const path of [
-      '/images/logo.png',
-      '/images/icons/logo.png',
-      '/images/',
-      '/images',
-      '/Images/logo.png',
-    ])
+    for (const path of ['/images/logo.png', '/images/icons/logo.png', '/Images/logo.png'])
       for (const method of ['GET', 'HEAD']) expect([path, await status(path, method)]).toEqual([path, 299])
     expect(await status('/images/nothing/w300/x.jpg')).toBe(400)
     expect(await status('/images/..%2f..%2fetc/passwd')).toBe(400)
