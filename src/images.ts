@@ -80,6 +80,8 @@ export interface GetOptions {
   readonly onlyIfCached?: boolean | undefined
   /** Nobody waits for it. */
   readonly isBackground?: boolean | undefined
+  /** Who asks: clients take turns. */
+  readonly client?: string | undefined
 }
 
 /** Numbers of the store and of what happened since start. */
@@ -172,7 +174,7 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     const text = formatAddress(admitted.address)
     // A preset says what comes out.
     const passesSvg = !Object.hasOwn(settings.presets, variant.base)
-    const asked = { ...options, passesSvg }
+    const asked = { ...options, passesSvg, isFree: admitted.isFree }
     const made = await renditions.obtain(text, original, admitted.recipe, asked, given)
     const { picture, ...about } = made
     const originalDigest = picture.entry.madeFrom ?? made.original?.digest ?? ''

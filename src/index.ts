@@ -109,6 +109,8 @@ const LONGEST_TIMER = 2 ** 31 - 1
 export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwork> {
   const settings = settleOptions(options)
   const { logger, now, kinds } = settings
+  if (!settings.strict && settings.sources.some(({ freeFormats }) => freeFormats !== undefined))
+    logger.warn({}, 'artwork: strict is off: anybody may ask for any size and format of any picture')
   checkSchedules(
     settings.schedules,
     (kind) => !needsRepository(kind) || settings.repository?.list !== undefined,

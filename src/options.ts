@@ -135,6 +135,10 @@ export const optionsSchema = z.strictObject({
     (value) => typeof value === 'object' && value !== null,
     'must be an object',
   ).optional(),
+  clientOf: shaped<(req: IncomingMessage) => string | undefined>(
+    isFunction,
+    'must be a function of a request',
+  ).optional(),
   kindOf: shaped<(entity: object) => string | null | undefined>(
     isFunction,
     'must be a function of an entity',
@@ -226,6 +230,7 @@ export const optionsSchema = z.strictObject({
       concurrency: positive.default(Math.min(4, availableParallelism())),
       queue: count.default(64),
       timeout: duration.default(10_000),
+      waitTimeout: duration.default(10_000),
       maxMemory: bytes.default(768 * 1024 ** 2),
       isolate: z.boolean().default(true),
       sandbox: z.array(z.string().min(1)).default([]),

@@ -45,6 +45,7 @@ describe('the README', () => {
       'fetch.proxies',
       'manage.authorize',
       'kindOf',
+      'clientOf',
       'schedules',
       'export.directory',
       'export.seenAs',

@@ -30,6 +30,8 @@ export interface Admitted {
   readonly variant: Variant
   /** Undefined for the original itself. */
   readonly recipe: Recipe | undefined
+  /** It was asked for without a signature, at a source where that makes a difference. */
+  readonly isFree: boolean
 }
 
 const MAX_KNOWN = 5000
@@ -49,6 +51,8 @@ export function createAdmission(settings: Settings) {
   }
   const isListed = (source: Source, kind: string, variant: Variant): boolean => {
     if (variant.quality !== undefined) return false
+    const { format } = variant
+    if (format !== undefined && source.freeFormats?.(variant).includes(format) === false) return false
     if (Object.hasOwn(settings.presets, variant.base) || source.isNative(kind, variant)) return true
     const { width, height, cover } = variant
     return width !== undefined && height === undefined && !cover && settings.widths.includes(width)
@@ -98,6 +102,7 @@ export function createAdmission(settings: Settings) {
         address: checked.address,
         original: { address: checked.original, text, source },
         variant,
+        isFree: !trusted && settings.strict && source.freeFormats !== undefined,
         recipe: isOriginal || isAsFetched(variant) ? undefined : recipe,
       })
     },

@@ -15,9 +15,13 @@ import {
   rememberFailure,
 } from '../model/errors.js'
 import { type Kind, kindOfType, typeOf } from '../model/media-type.js'
+import { createRecent } from '../model/recent.js'
+import { hostOf } from '../model/web-url.js'
 import type { NewEntry } from '../store/store.js'
+import type { Inspected } from '../transform/transformer.js'
 import type { Original } from './admission.js'
 import type { Asking, Context, Obtained } from './context.js'
+import { createTurns } from './turns.js'
 
 /** An original whose facts are known; its bytes come along when they were just fetched. */
 export interface Known {
@@ -36,6 +40,10 @@ export interface OriginalOptions {
   readonly signal?: AbortSignal | undefined
   /** Answers from what is held, or not at all (`Cache-Control: only-if-cached`). */
   readonly onlyIfCached?: boolean | undefined
+  /** Who asks has no signature, at a source where that makes a difference. */
+  readonly isFree?: boolean | undefined
+  /** Who asks, for turns. */
+  readonly client?: string | undefined
   /** Whether an SVG is given as it is where another form of it is asked for. */
   readonly passesSvg?: boolean | undefined
   /** Nobody waits for it: it is made after all that somebody waits for. */
@@ -72,10 +80,15 @@ export function askingOf(why: Asking['why'], thrown: unknown, collapsed = false)
   return { why, status: collapsed ? undefined : upstreamStatus, collapsed }
 }
 
+/** So many contents are known by what was found in them. */
+const MOST_SEEN = 2000
+
 /** Makes the part of the pipeline that has to do with originals. */
 export function createOriginals(context: Context) {
   const { settings, store, fetcher, transformer, flights, counts, tell } = context
   const now = () => settings.now()
+  const seen = createRecent<Inspected | Failure>(MOST_SEEN)
+  const turns = createTurns()
   /** What a failure to have an original is about: where our own rules made it, this run with its settings. */
   const subjectOf = ({ code }: { readonly code: ErrorCode }): string | undefined =>
     isBySettings(reasonOf(code)) ? context.run : undefined
@@ -95,6 +108,7 @@ export function createOriginals(context: Context) {
     held: Entry | undefined,
     insist: boolean,
     signal: AbortSignal,
+    client?: string,
   ): Promise<Known> => {
     const name = imageName(original.text)
     const remembered = store.failures.get(name)
@@ -104,7 +118,7 @@ export function createOriginals(context: Context) {
       const request = await original.source.locate(original.address, context.means)
       counts.upstreamRequests += 1
       const fetched = await fetcher.fetch(request, held ?? {}, signal)
-      const known = await take(original, request.url, fetched, held, { signal, epoch })
+      const known = await take(original, request.url, fetched, held, { signal, epoch, client, insist })
       if (remembered !== undefined) store.failures.clear(name)
       return known
     } catch (error) {
@@ -123,7 +137,7 @@ export function createOriginals(context: Context) {
     original: Original,
     held: Entry | undefined,
     insist: boolean,
-    asker?: AbortSignal,
+    { signal: asker, client }: Pick<OriginalOptions, 'signal' | 'client'> = {},
     before = held,
   ): Promise<Known> => {
     const name = imageName(original.text)
@@ -137,7 +151,7 @@ export function createOriginals(context: Context) {
           // What was missing may have been fetched since it was looked for, by who ended before a turn was asked for.
           const mayBeThere = turn.waited || (held === undefined && !insist)
           const news = mayBeThere ? learned(name, before) : undefined
-          return news ?? (await ask(original, held, insist, signal))
+          return news ?? (await ask(original, held, insist, signal, client))
         } finally {
           turn.end()
         }
@@ -160,6 +174,27 @@ export function createOriginals(context: Context) {
   /** Whether upstream's own rules hold for an original. Where the URL names the content, they have nothing to say. */
   const isStrict = (original: Original): boolean =>
     settings.freshness.upstream === 'strict' && original.source.cache === undefined
+
+  /**
+   * What bytes are, looked at once whatever URL they came under: who asks for the same ones by many names costs no more
+   * than one. A failure to read them is theirs for as long as it would be remembered.
+   */
+  const inspected = (digest: string, insist: boolean, look: () => Promise<Inspected>): Promise<Inspected> => {
+    return turns.run(digest, async () => {
+      const before = seen.get(digest)
+      if (before !== undefined && 'traits' in before) return before
+      if (!insist && before !== undefined && failureStands(before, now())) throw recallFailure(before, now())
+      try {
+        const found = await look()
+        seen.set(digest, found)
+        return found
+      } catch (error) {
+        const failure = rememberFailure(asArtworkError(error), before, now())
+        if (failure !== undefined) seen.set(digest, failure)
+        throw error
+      }
+    })
+  }
 
   /** How long what upstream told of may be used. A 304 that says nothing leaves it as it was (RFC 9111 §3.2). */
   const lifetimeOf = (original: Original, told: Fetched, held: Entry | undefined) => {
@@ -193,7 +228,17 @@ export function createOriginals(context: Context) {
     url: string,
     fetched: Fetched,
     held: Entry | undefined,
-    { signal, epoch }: { readonly signal: AbortSignal; readonly epoch: number },
+    {
+      signal,
+      epoch,
+      client,
+      insist,
+    }: {
+      readonly signal: AbortSignal
+      readonly epoch: number
+      readonly client?: string | undefined
+      readonly insist: boolean
+    },
   ): Promise<Known> => {
     const name = imageName(original.text)
     const storedAt = now()
@@ -213,7 +258,9 @@ export function createOriginals(context: Context) {
     const isTransient = isStrict(original) && !fetched.storable
     if (!isTransient && held?.held && held.digest === digest)
       return { entry: store.amend(held, facts), bytes, ...asked(200) }
-    const { width, height, traits } = await transformer.inspect(bytes, kind, { signal })
+    const { width, height, traits } = await inspected(digest, insist, () =>
+      transformer.inspect(bytes, kind, { signal, client, host: hostOf(url) }),
+    )
     const fresh: NewEntry = {
       name,
       role: 'original',
@@ -254,14 +301,14 @@ export function createOriginals(context: Context) {
 
   /** The facts of an original by the rule of freshness (RFC 9111 §4.2, RFC 5861), fetched where there are none. */
   const obtain = async (original: Original, options: OriginalOptions = {}): Promise<Known> => {
-    const { signal, onlyIfCached = false } = options
+    const { onlyIfCached = false } = options
     const entry = await find(original)
     if (entry === undefined && original.source.isHosted) {
       if (context.isHostingOpen()) throw new ArtworkError('unknown_image', 'there is no such image')
       throw new ArtworkError('unavailable', 'uploads cannot be read', { retryAfter: 5 })
     }
     if (entry === undefined)
-      return onlyIfCached ? forbidAsking() : consult(original, undefined, false, signal)
+      return onlyIfCached ? forbidAsking() : consult(original, undefined, false, options)
     const freshness = freshnessOf(entry, settings.freshness, now())
     if (freshness === 'fresh') return { entry }
     if (freshness === 'stale') {
@@ -271,7 +318,7 @@ export function createOriginals(context: Context) {
     const collapsed = flights.has(flightOf(entry.name, entry))
     try {
       if (onlyIfCached) return forbidAsking()
-      return await consult(original, entry, false, signal)
+      return await consult(original, entry, false, options)
     } catch (error) {
       const { code } = asArtworkError(error)
       // RFC 5861 §4 knows errors of the server and of the way to it only.
@@ -308,7 +355,7 @@ export function createOriginals(context: Context) {
     if (original.source.isHosted)
       throw new ArtworkError('unavailable', 'the image cannot be read', { retryAfter: 60 })
     if (options.onlyIfCached) return forbidAsking()
-    const again = await consult(original, undefined, false, options.signal, known.entry)
+    const again = await consult(original, undefined, false, options, known.entry)
     if (again.bytes !== undefined) return { ...again, bytes: again.bytes, from: 'upstream' }
     const fetched = await store.read(again.entry)
     if (fetched === undefined) throw new ArtworkError('bad_answer', 'the source sent nothing')

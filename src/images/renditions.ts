@@ -10,12 +10,15 @@ import {
   rememberFailure,
 } from '../model/errors.js'
 import { typeOf } from '../model/media-type.js'
+import { createRecent } from '../model/recent.js'
 import { completeRecipe, isSameLook, type Recipe, recipeText } from '../model/variant.js'
+import { hostOf } from '../model/web-url.js'
 import type { NewEntry } from '../store/store.js'
 import type { Original } from './admission.js'
 import type { Asking, Context, Obtained } from './context.js'
 import { isSvgByName } from './naming.js'
 import { askingOf, type Known, type OriginalOptions, type Originals } from './originals.js'
+import { createTurns } from './turns.js'
 
 /** Where a made picture is kept, and whose it is. */
 export interface Place {
@@ -35,6 +38,8 @@ export interface Rendition {
   readonly isTransient?: boolean
 }
 
+const MOST_KNOWN = 5000
+
 /** See the top of the file. */
 export type Renditions = ReturnType<typeof createRenditions>
 
@@ -42,6 +47,10 @@ export type Renditions = ReturnType<typeof createRenditions>
 export function createRenditions(context: Context, originals: Originals) {
   const { settings, store, transformer, flights, counts } = context
   const { kindOf } = originals
+  /** Where what was made of some bytes is, and why it could not be made, whatever names they have. */
+  const madeOf = createRecent<string>(MOST_KNOWN)
+  const failed = createRecent<Failure>(MOST_KNOWN)
+  const turns = createTurns()
   /** What a picture of these bytes is made by. */
   const textOf = (recipe: Recipe, original: Entry): string =>
     recipeText(
@@ -74,13 +83,38 @@ export function createRenditions(context: Context, originals: Originals) {
         try {
           const other = turn.waited ? await held(place.name, known.entry, recipe) : undefined
           if (other !== undefined) return { picture: other, original: known.entry }
-          return await encode(place, original, known, recipe, { ...options, signal })
+          // Under another name the same may be being made.
+          return await turns.run(subjectOf(recipe, known.entry), () =>
+            encode(place, original, known, recipe, { ...options, signal }),
+          )
         } finally {
           turn.end()
         }
       },
       options.signal,
     )
+  /**
+   * The same picture, made of the same bytes under another name: it is named, and not made again. Names of pictures are
+   * URLs, which anybody may vary; what they come to is not.
+   */
+  const twin = async (
+    place: Place,
+    { entry: original }: Known,
+    recipe: Recipe,
+  ): Promise<Rendition | undefined> => {
+    const name = madeOf.get(subjectOf(recipe, original))
+    const other = name === undefined || name === place.name ? undefined : store.find(name)
+    if (other === undefined || !original.held || !isCurrent(other, original, recipe)) return undefined
+    const epoch = store.purges()
+    const read = await store.read(other)
+    if (read === undefined) return undefined
+    const { type, width, height, recipe: text } = other
+    const at = settings.now()
+    const made = { type, width, height, storedAt: at, checkedAt: at, freshFor: 0, madeFrom: original.digest }
+    const fresh: NewEntry = { ...place, ...made, original: original.name, recipe: text }
+    const entry = await keep(fresh, read.bytes, store.purges() === epoch)
+    return { picture: { entry, ...read }, original }
+  }
   const encode = async (
     place: Place,
     original: Original,
@@ -94,13 +128,24 @@ export function createRenditions(context: Context, originals: Originals) {
       failureStands(failure, settings.now(), failureOf(recipe, known.entry, failure))
     )
       throw recallFailure(failure, settings.now())
+    const same = await twin(place, known, recipe)
+    if (same !== undefined) return same
+    // Who asks for an entity's picture wants it tried.
+    const before = place.role === 'rendition' ? failed.get(subjectOf(recipe, known.entry)) : undefined
+    if (before !== undefined && failureStands(before, settings.now()))
+      throw recallFailure(before, settings.now())
     const epoch = store.purges()
     const source = await originals.bytes(original, known, options)
     try {
       counts.encodes += 1
       const kind = kindOf(source.entry)
       const complete = completeRecipe(recipe, kind, settings.transform)
-      const made = await transformer.transform(source.bytes, kind, complete, options)
+      const host = source.entry.sourceUrl === undefined ? undefined : hostOf(source.entry.sourceUrl)
+      const made = await transformer.transform(source.bytes, kind, complete, {
+        ...options,
+        host,
+        isAlone: options.isFree === true && complete.format === 'avif',
+      })
       const at = settings.now()
       const fresh: NewEntry = {
         ...place,
@@ -117,6 +162,7 @@ export function createRenditions(context: Context, originals: Originals) {
       // What was purged while it was under way is answered, and not kept.
       const isKept = !source.isTransient && !source.isPurged && store.purges() === epoch
       const entry = await keep(fresh, made.bytes, isKept)
+      if (isKept) madeOf.set(subjectOf(recipe, source.entry), place.name)
       const about = { original: source.entry, isTransient: source.isTransient === true }
       return {
         picture: { entry, bytes: made.bytes, from: 'upstream' },
@@ -128,7 +174,11 @@ export function createRenditions(context: Context, originals: Originals) {
       const thrown = asArtworkError(error)
       const about = failureOf(recipe, source.entry, thrown)
       const remembered = rememberFailure(thrown, failure, settings.now(), about)
-      if (remembered !== undefined) store.failures.set(place.name, remembered)
+      if (remembered !== undefined) {
+        store.failures.set(place.name, remembered)
+        const { about: _about, ...plain } = remembered
+        failed.set(subjectOf(recipe, source.entry), plain)
+      }
       throw error
     }
   }

@@ -20,3 +20,6 @@ export function readWebUrl(text: string, base?: URL): URL {
   if (!URL.canParse(text, base?.href)) throw new ArtworkError('invalid', 'the URL cannot be read')
   return new URL(text, base)
 }
+
+/** The host of a URL, with its port where that is told; undefined for text that is none. */
+export const hostOf = (url: string): string | undefined => (URL.canParse(url) ? new URL(url).host : undefined)

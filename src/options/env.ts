@@ -97,6 +97,7 @@ const NO_TEXT = new Set([
   'repository',
   'onPurge',
   'kindOf',
+  'clientOf',
   'logger',
   'now',
   'fetch.lookup',

@@ -26,6 +26,8 @@ export interface RemoteSource extends Source {
 }
 
 const LONGEST_URL = 2048
+/** What pages print. Any other form of a picture that anybody may name takes a signature: some cost hundreds of times more. */
+const FREE_FORMATS = ['auto', 'webp', 'jpeg', 'avif'] as const
 
 /** What the fetcher itself decides of a request: the transport, the coding, and what is asked again. */
 const NOT_TO_BE_SET = new Set([
@@ -111,6 +113,7 @@ export function remote({ hosts, headers = {}, pool }: RemoteOptions): RemoteSour
     defaultVariant: () => 'original',
     nativeWidths: () => [],
     isNative: (_kind, variant) => variant.base === 'original',
+    freeFormats: ({ base }) => (base === 'original' ? ['auto'] : FREE_FORMATS),
     check: ({ address }) => {
       const url = admitted(readId(address.id))
       return { address: makeAddress('remote', address.variant, remoteId(url)), original: original(url) }

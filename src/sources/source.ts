@@ -4,6 +4,7 @@
  */
 import type { Address } from '../model/address.js'
 import type { FetchRequest } from '../model/fetch-request.js'
+import type { Format } from '../model/media-type.js'
 import type { CachePolicy } from '../model/reply.js'
 import type { Preset, Recipe, Variant } from '../model/variant.js'
 
@@ -52,6 +53,8 @@ export interface Source {
   nativeWidths(kind: string): readonly number[]
   /** Whether the variant is a native size of the kind, without format token. */
   isNative(kind: string, variant: Variant): boolean
+  /** Format tokens that a variant may have without a signature, where those are few. @default all that are made */
+  freeFormats?(variant: Variant): readonly (Format | 'auto')[]
   /** Checks an address without any I/O. @throws ArtworkError `invalid` (400), `refused` (403) */
   check(question: Question): Checked
   /**

@@ -3,37 +3,60 @@
  * to start, and a crash of libvips takes the app with it. It narrows sharp's loaders for the whole process.
  */
 import { ArtworkError } from '../model/errors.js'
+import { createJobQueue } from './job-queue.js'
 import { hardenSharp, inspect, transform } from './pipeline.js'
-import type { DecodeLimits, Transformer } from './transformer.js'
+import type { DecodeLimits, JobOptions, Transformer } from './transformer.js'
 
 /** Makes a transformer that runs `concurrency` jobs at once and lets `queue` wait. */
 export function createInProcess(
-  limits: DecodeLimits & { readonly concurrency: number; readonly queue: number },
+  limits: DecodeLimits & {
+    readonly concurrency: number
+    readonly queue: number
+    readonly waitTimeout: number
+  },
 ): Transformer {
-  const waiting: (() => void)[] = []
+  const queue = createJobQueue<{ readonly go: () => void; readonly reject: (error: ArtworkError) => void }>()
   let running = 0
   let hardened = false
-  const inTurn = async <T>(work: () => Promise<T>): Promise<T> => {
+  const crowded = () => new ArtworkError('unavailable', 'too many images are being made', { retryAfter: 2 })
+  const wait = (about: JobOptions): Promise<void> => {
+    const { signal, client = '', host = '', isBackground = false } = about
+    const other = queue.size() >= limits.queue ? queue.crowdOut(client) : undefined
+    if (queue.size() >= limits.queue) throw crowded()
+    other?.reject(crowded())
+    return new Promise((go, reject) => {
+      const one = { go, reject, client, host, isBackground, isHeavy: false, isAlone: false }
+      const leave = (error: ArtworkError): void => {
+        if (queue.remove(one)) reject(error)
+      }
+      signal?.addEventListener(
+        'abort',
+        () => leave(new ArtworkError('cancelled', 'nobody waits for this image any more')),
+        { once: true },
+      )
+      if (!isBackground) setTimeout(() => leave(crowded()), limits.waitTimeout).unref()
+      queue.add(one)
+    })
+  }
+  const inTurn = async <T>(about: JobOptions = {}, work: () => Promise<T>): Promise<T> => {
     if (!hardened) hardenSharp(limits.formats)
     hardened = true
-    if (running >= limits.concurrency) {
-      if (waiting.length >= limits.queue)
-        throw new ArtworkError('unavailable', 'too many images are being made', { retryAfter: 2 })
-      await new Promise<void>((resolve) => waiting.push(resolve))
-    }
-    running += 1
+    // The place is handed on, so that nobody slips in between.
+    if (running >= limits.concurrency) await wait(about)
+    else running += 1
     try {
       return await work()
     } finally {
-      running -= 1
-      waiting.shift()?.()
+      const next = queue.next()
+      if (next === undefined) running -= 1
+      else next.go()
     }
   }
   return {
-    inspect: (bytes, kind) => inTurn(() => inspect(bytes, kind, limits)),
-    transform: (bytes, kind, recipe) => inTurn(() => transform(bytes, kind, recipe, limits)),
+    inspect: (bytes, kind, about) => inTurn(about, () => inspect(bytes, kind, limits)),
+    transform: (bytes, kind, recipe, about) => inTurn(about, () => transform(bytes, kind, recipe, limits)),
     trouble: () => undefined,
-    load: () => ({ running, waiting: waiting.length }),
+    load: () => ({ running, waiting: queue.size() }),
     close: async () => {},
   }
 }

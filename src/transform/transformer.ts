@@ -42,6 +42,11 @@ export interface JobOptions {
   readonly signal?: AbortSignal | undefined
   /** Nobody waits for it: it is done after all that somebody waits for. */
   readonly isBackground?: boolean | undefined
+  /** One at a time of such jobs. */
+  readonly isAlone?: boolean | undefined
+  /** Who asked, and where the picture comes from: these take turns. */
+  readonly client?: string | undefined
+  readonly host?: string | undefined
 }
 
 /** Jobs at the moment. */

@@ -9,6 +9,8 @@
 import type { ChildProcess } from 'node:child_process'
 import { ArtworkError, errorFromCode } from '../model/errors.js'
 import type { Logger } from '../model/logger.js'
+import type { Kind } from '../model/media-type.js'
+import type { FullRecipe } from '../model/variant.js'
 import {
   type ChildOptions,
   confinement,
@@ -18,6 +20,7 @@ import {
   startChild,
   tryStart,
 } from './child-command.js'
+import { createJobQueue, type Turn } from './job-queue.js'
 import { type Answer, GROWN, type Order } from './orders.js'
 import {
   type DecodeLimits,
@@ -27,6 +30,7 @@ import {
   SVG_INSPECTED,
   type Transformer,
 } from './transformer.js'
+import { isHeavyJob } from './weight.js'
 
 /** How the pool works. */
 export interface PoolOptions extends DecodeLimits, ChildOptions {
@@ -36,6 +40,8 @@ export interface PoolOptions extends DecodeLimits, ChildOptions {
   readonly queue: number
   /** Ms one job may take. */
   readonly timeout: number
+  /** Ms that a job may wait which somebody waits for. */
+  readonly waitTimeout: number
   readonly logger: Logger
   /** What children are started with. @default the script beside this file, where it is */
   readonly script?: Script | undefined
@@ -43,7 +49,6 @@ export interface PoolOptions extends DecodeLimits, ChildOptions {
 
 interface Job {
   readonly order: Order
-  readonly isBackground: boolean
   /** The child that had it first never was there. */
   readonly isSecondTry?: boolean
   readonly resolve: (answer: Answer<unknown>) => void
@@ -51,7 +56,7 @@ interface Job {
 }
 interface Child {
   readonly process: ChildProcess
-  job: Job | undefined
+  job: (Job & Turn) | undefined
   isReady: boolean
   timer: NodeJS.Timeout | undefined
 }
@@ -91,7 +96,7 @@ export function createWorkerPool(options: PoolOptions): Transformer {
   const script = 'script' in options ? options.script : findScript()
   const limits: DecodeLimits = { maxPixels, maxAvifPixels, maxFrames, formats }
   const children = new Set<Child>()
-  const queue: Job[] = []
+  const queue = createJobQueue<Job>()
   const allowance = createAllowance()
   let closed = false
   let ids = 0
@@ -143,7 +148,7 @@ export function createWorkerPool(options: PoolOptions): Transformer {
     process.channel?.ref()
   }
   /** Takes the job from a child, which has none then. */
-  const release = (child: Child): Job | undefined => {
+  const release = (child: Child): (Job & Turn) | undefined => {
     const { job } = child
     clearTimeout(child.timer)
     child.job = undefined
@@ -165,7 +170,7 @@ export function createWorkerPool(options: PoolOptions): Transformer {
       dispatch()
     }, ms)
   }
-  const give = (child: Child, job: Job, ms: number): void => {
+  const give = (child: Child, job: Job & Turn, ms: number): void => {
     child.job = job
     wake(child)
     arm(child, ms)
@@ -175,7 +180,7 @@ export function createWorkerPool(options: PoolOptions): Transformer {
       dispatch()
     })
   }
-  const start = (first: Job, known: Script): void => {
+  const start = (first: Job & Turn, known: Script): void => {
     const started = startChild(known, options, flags)
     const child: Child = { process: started, job: undefined, isReady: false, timer: undefined }
     children.add(child)
@@ -195,7 +200,7 @@ export function createWorkerPool(options: PoolOptions): Transformer {
       })
       void finding.then(() => {
         if (trouble !== undefined || closed || job.isSecondTry) job.reject(error)
-        else queue.unshift({ ...job, isSecondTry: true })
+        else queue.add({ ...job, isSecondTry: true }, true)
         dispatch()
       })
     }
@@ -227,53 +232,63 @@ export function createWorkerPool(options: PoolOptions): Transformer {
     })
     give(child, first, START_TIMEOUT)
   }
+  /** What takes long leaves one child to the others, and of what anybody may ask for that is dearest there is one. */
+  const mayBegin = (turn: Turn): boolean => {
+    const running = [...children].flatMap(({ job }) => job ?? [])
+    const heavy = running.filter(({ isHeavy }) => isHeavy).length
+    const isRoom = heavy < Math.max(1, options.concurrency - 1)
+    return (!turn.isHeavy || isRoom) && !(turn.isAlone && running.some(({ isAlone }) => isAlone))
+  }
   /** Hands out what waits, as far as there are children. */
   const dispatch = (): void => {
-    while (queue.length > 0 && !closed && script !== undefined) {
+    while (queue.size() > 0 && !closed && script !== undefined) {
       const idle = [...children].find((child) => child.job === undefined)
       if (idle === undefined && children.size >= options.concurrency) return
-      if (idle === undefined) {
-        const wait = allowance.take()
-        if (wait > 0) {
-          later ??= setTimeout(() => {
-            later = undefined
-            dispatch()
-          }, wait)
-          return
-        }
-      }
-      const job = queue.shift()
+      const job = queue.next(mayBegin)
       if (job === undefined) return
+      const wait = idle === undefined ? allowance.take() : 0
+      if (wait > 0) {
+        queue.add(job, true)
+        later ??= setTimeout(() => {
+          later = undefined
+          dispatch()
+        }, wait)
+        return
+      }
       if (idle === undefined) start(job, script)
       else give(idle, job, options.timeout)
     }
   }
   const isFull = (): boolean => {
     const free = options.concurrency - [...children].filter((child) => child.job !== undefined).length
-    return queue.length - Math.max(0, free) >= options.queue
+    return queue.size() - Math.max(0, free) >= options.queue
   }
+  const crowded = () => new ArtworkError('unavailable', 'too many images are being made', { retryAfter: 2 })
 
   const run = async <T>(job: Order['job'], args: readonly unknown[], about: JobOptions = {}): Promise<T> => {
-    const { signal, isBackground = false } = about
+    const { signal, isBackground = false, isAlone = false, client = '', host = '' } = about
     if (closed) throw new ArtworkError('unavailable', 'shutting down')
     if (script === undefined) throw new ArtworkError('processing', 'the image could not be processed')
     const gone = () => new ArtworkError('cancelled', 'nobody waits for this image any more')
     if (signal?.aborted) throw gone()
-    if (isFull()) throw new ArtworkError('unavailable', 'too many images are being made', { retryAfter: 2 })
+    if (isFull()) {
+      const other = queue.crowdOut(client)
+      if (other === undefined) throw crowded()
+      other.reject(crowded())
+    }
     ids += 1
     const order: Order = { id: ids, job, args: [...args, limits] }
+    const [bytes, kind, recipe] = args as [Uint8Array, Kind, FullRecipe | undefined]
+    const isHeavy = isHeavyJob(bytes, kind, recipe?.format)
     const answer = await new Promise<Answer<unknown>>((resolve, reject) => {
-      const one: Job = { order, isBackground, resolve, reject }
+      const one = { order, isBackground, isHeavy, isAlone, client, host, resolve, reject }
       // What waits and is not wanted any more is not begun; what runs is finished, for the next one who asks.
-      const leave = (): void => {
-        const place = queue.indexOf(one)
-        if (place < 0) return
-        queue.splice(place, 1)
-        reject(gone())
+      const leave = (error: ArtworkError): void => {
+        if (queue.remove(one)) reject(error)
       }
-      signal?.addEventListener('abort', leave, { once: true })
-      const place = isBackground ? -1 : queue.findIndex((other) => other.isBackground)
-      queue.splice(place < 0 ? queue.length : place, 0, one)
+      signal?.addEventListener('abort', () => leave(gone()), { once: true })
+      if (!isBackground) setTimeout(() => leave(crowded()), options.waitTimeout).unref()
+      queue.add(one)
       dispatch()
     })
     if (!answer.ok) throw errorFromCode(answer.code, answer.message)
@@ -289,14 +304,14 @@ export function createWorkerPool(options: PoolOptions): Transformer {
     },
     load: () => ({
       running: [...children].filter(({ job }) => job !== undefined).length,
-      waiting: queue.length,
+      waiting: queue.size(),
     }),
     trouble: () => trouble,
     close: async () => {
       closed = true
       clearTimeout(later)
       const over = () => new ArtworkError('unavailable', 'shutting down')
-      for (const job of queue.splice(0)) job.reject(over())
+      for (const job of queue.drain()) job.reject(over())
       const all = [...children].map(
         (child) =>
           new Promise<void>((resolve) => {

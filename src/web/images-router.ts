@@ -1,4 +1,5 @@
 /** `/images/{kind}/{variant}/{id}`: pictures by their address. */
+import type { IncomingMessage } from 'node:http'
 import type { Router } from 'express'
 import type { Images, ServedImage } from '../images.js'
 import { type Address, makeAddress, pathSegments } from '../model/address.js'
@@ -40,6 +41,15 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Hot
     images.admission.sourceOf(kind).precheck?.(variant, id.join('/'))
     return makeAddress(kind, variant, id.join('/'))
   }
+  /** Who asks; what the app's own function throws is nobody. */
+  const clientOf = (req: IncomingMessage): string | undefined => {
+    try {
+      return settings.clientOf?.(req) ?? req.socket.remoteAddress
+    } catch (error) {
+      settings.logger.error({ err: error }, 'artwork: clientOf failed')
+      return undefined
+    }
+  }
   const answer: Answer = async (req, res, mount) => {
     const { path, query } = readUrl(req.url ?? '')
     const address = addressOf(path)
@@ -55,6 +65,7 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Hot
     if (parts.s !== '' && !signed) throw new ArtworkError('refused', 'the signature does not hold')
     const image = await images.serve(address, signed, {
       signal: goneSignal(res),
+      client: clientOf(req),
       accept: req.headers.accept,
       onlyIfCached: /(?:^|,)\s*only-if-cached\s*(?:,|$)/i.test(req.headers['cache-control'] ?? ''),
     })

@@ -1,4 +1,5 @@
 /** The benches: `npm run bench`, or `npm run bench NAME`. The only place for timings; ratios hold, seconds do not. */
+import { benchCrowd } from './crowd.js'
 import { benchFilters } from './filters.js'
 import { benchHard } from './hard.js'
 import { benchHit } from './hit.js'
@@ -9,6 +10,7 @@ import { benchStart } from './start.js'
 import { benchStore } from './store.js'
 
 const benches: Readonly<Record<string, () => Promise<void>>> = {
+  crowd: benchCrowd,
   filters: benchFilters,
   hard: benchHard,
   hit: benchHit,

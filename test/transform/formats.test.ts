@@ -23,6 +23,7 @@ const bounds = {
   timeout: 10_000,
   maxMemory: 768 * 1024 ** 2,
   sandbox: [],
+  waitTimeout: 60_000,
   logger: quietLogger(),
 }
 const pool = createWorkerPool(bounds)
@@ -343,7 +344,7 @@ describe('child processes', () => {
 
   test('in the own process the same pixels come out, and its line is bounded too', async () => {
     const jpeg = await quarters(160, 120).jpeg({ quality: 95 }).toBuffer()
-    const own = createInProcess({ ...limits, concurrency: 1, queue: 0 })
+    const own = createInProcess({ ...limits, concurrency: 1, queue: 0, waitTimeout: 60_000 })
     const [one, two] = await Promise.allSettled([
       make(jpeg, { width: 80, format: 'webp' }, own),
       make(jpeg, { width: 80, format: 'webp' }, own),

@@ -1,0 +1,117 @@
+/**
+ * Who is next: jobs that somebody waits for before those that nobody does; among them the clients take turns, and of a client
+ * the hosts that its pictures come from. One that has much waiting costs itself time, and not the others.
+ */
+
+/** What a job is told by. */
+export interface Turn {
+  /** Who asked; '' where nobody in particular did. */
+  readonly client: string
+  /** Where the picture comes from. */
+  readonly host: string
+  /** Nobody waits for it. */
+  readonly isBackground: boolean
+  /** It may hold a decoder for long. */
+  readonly isHeavy: boolean
+  /** It is done while no other of its kind is. */
+  readonly isAlone: boolean
+}
+
+/** See the top of the file. */
+export type JobQueue<T> = ReturnType<typeof createJobQueue<T>>
+
+type Hosts<T> = Map<string, (T & Turn)[]>
+
+/** Makes a queue. */
+export function createJobQueue<T>() {
+  const foreground = new Map<string, Hosts<T>>()
+  const background = new Map<string, Hosts<T>>()
+  const counts = new Map<string, number>()
+  let size = 0
+
+  const note = (client: string, by: 1 | -1): void => {
+    size += by
+    const count = (counts.get(client) ?? 0) + by
+    if (count === 0) counts.delete(client)
+    else counts.set(client, count)
+  }
+  const clientsOf = ({ isBackground }: Turn) => (isBackground ? background : foreground)
+  const takeOut = (job: T & Turn): boolean => {
+    const clients = clientsOf(job)
+    const hosts = clients.get(job.client)
+    const jobs = hosts?.get(job.host)
+    const place = jobs?.indexOf(job) ?? -1
+    if (hosts === undefined || jobs === undefined || place < 0) return false
+    jobs.splice(place, 1)
+    if (jobs.length === 0) hosts.delete(job.host)
+    if (hosts.size === 0) clients.delete(job.client)
+    note(job.client, -1)
+    return true
+  }
+  /** The client and the host go to the end of their lines. */
+  const turnOver = (job: T & Turn): void => {
+    const clients = clientsOf(job)
+    const hosts = clients.get(job.client)
+    if (hosts === undefined) return
+    clients.delete(job.client)
+    clients.set(job.client, hosts)
+    const jobs = hosts.get(job.host)
+    if (jobs === undefined) return
+    hosts.delete(job.host)
+    hosts.set(job.host, jobs)
+  }
+  const first = (clients: Map<string, Hosts<T>>, may: (turn: Turn) => boolean): (T & Turn) | undefined => {
+    for (const hosts of clients.values())
+      for (const jobs of hosts.values()) {
+        const job = jobs.find(may)
+        if (job !== undefined) return job
+      }
+    return undefined
+  }
+
+  return {
+    /** @param isAgain it had its turn, and is the next of its host once more */
+    add: (job: T & Turn, isAgain = false): void => {
+      const clients = clientsOf(job)
+      const hosts: Hosts<T> = clients.get(job.client) ?? new Map()
+      clients.set(job.client, hosts)
+      const jobs = hosts.get(job.host) ?? []
+      hosts.set(job.host, jobs)
+      if (isAgain) jobs.unshift(job)
+      else jobs.push(job)
+      note(job.client, 1)
+    },
+    /** Takes a job out that is not wanted any more. Answers whether it was waiting. */
+    remove: takeOut,
+    /** Takes the next one out that may be begun now. @param may whether one may */
+    next: (may: (turn: Turn) => boolean = () => true): (T & Turn) | undefined => {
+      const job = first(foreground, may) ?? first(background, may)
+      if (job === undefined) return undefined
+      turnOver(job)
+      takeOut(job)
+      return job
+    },
+    /**
+     * Makes room for a client: takes the last job of the client that has most waiting, where that has more than this one
+     * would have.
+     */
+    crowdOut: (client: string): (T & Turn) | undefined => {
+      const [most = '', count = 0] = [...counts].sort(([, a], [, b]) => b - a)[0] ?? []
+      if (count <= (counts.get(client) ?? 0) + 1) return undefined
+      const last = [background, foreground]
+        .flatMap((clients) => [...(clients.get(most)?.values() ?? [])].map((jobs) => jobs.at(-1)))
+        .find((job) => job !== undefined)
+      if (last !== undefined) takeOut(last)
+      return last
+    },
+    /** Everything that waits, taken out. */
+    drain: (): readonly (T & Turn)[] => {
+      const all = [foreground, background].flatMap((clients) =>
+        [...clients.values()].flatMap((hosts) => [...hosts.values()].flat()),
+      )
+      for (const job of all) takeOut(job)
+      return all
+    },
+    size: (): number => size,
+  }
+}
