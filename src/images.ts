@@ -26,6 +26,7 @@ import { isPrinted, readPrinted } from './images/printed.js'
 import { createProbe } from './images/probe.js'
 import { createPurge, type Purged, type PurgeTarget } from './images/purge.js'
 import { createRenditions } from './images/renditions.js'
+import { createSigned } from './images/signed.js'
 import type { Negotiation } from './model/accept.js'
 import { type Address, formatAddress, toAddress } from './model/address.js'
 import { etagOf } from './model/digest.js'
@@ -143,8 +144,9 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
   const originals = createOriginals(context)
   const renditions = createRenditions(context, originals)
   const autoFormats = createAutoFormats(context, admission, renditions)
-  const artworks = createArtworks(context, admission, originals, renditions)
-  const display = createDisplay(context, admission, artworks)
+  const signed = createSigned(context, admission)
+  const artworks = createArtworks(context, admission, originals, renditions, signed)
+  const display = createDisplay(context, admission, artworks, signed)
   const { purge, removeTree } = createPurge(context, admission, artworks)
 
   const explaining = { context, admission, autoFormats, originals, renditions }
@@ -390,6 +392,8 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
       }
       return undefined
     },
+    /** Whether two URLs are of one picture, signed at two times. */
+    isSamePicture: signed.isSame,
     /** What was asked for since start. */
     requests: (): Readonly<Counts> => ({ ...counts }),
     /** Takes pictures in that are files already. @throws ArtworkError `invalid` (400) for a folder that is none */

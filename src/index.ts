@@ -176,6 +176,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
         const named = Object.entries(params).filter(([name]) => names.includes(name))
         return Object.fromEntries(named.map(([name, value]) => [name, String(value)]))
       },
+      isSame: images.isSamePicture,
       schedules: settings.schedules,
       kinds: createKinds({
         settings,

@@ -200,7 +200,11 @@ export const optionsSchema = z.strictObject({
       allowIpLiterals: z.boolean().default(false),
       allowPrivate: z
         .array(
-          z.string().regex(/^(?:\[[0-9a-f:.]+\]|[a-z0-9_.-]+):\d{1,5}$/i, 'must be exact "host:port" texts'),
+          z
+            .string()
+            .regex(/^(?:\[[0-9a-f:.]+\]|[a-z0-9_.-]+):\d{1,5}$/i, 'must be exact "host:port" texts')
+            // As a URL has it.
+            .transform((text) => text.toLowerCase().replace(/\.(?=:\d+$)/, '')),
         )
         .default([]),
       publicOrigins: z
@@ -238,10 +242,19 @@ export const optionsSchema = z.strictObject({
     .prefault({}),
   manage: z
     .strictObject({
-      authorize: shaped<(req: IncomingMessage) => boolean | Promise<boolean>>(
-        isFunction,
-        'must be a function of a request',
-      ).optional(),
+      authorize: shaped<
+        (req: IncomingMessage) => boolean | 'unauthenticated' | Promise<boolean | 'unauthenticated'>
+      >(isFunction, 'must be a function of a request').optional(),
+      cors: z
+        .array(
+          z
+            .string()
+            .refine(
+              (text) => URL.canParse(text) && /^https?:/.test(text) && new URL(text).origin === text,
+              'must be exact origins such as "https://app.example.com", without a path or a *',
+            ),
+        )
+        .default([]),
       templates: z
         .strictObject({
           layout: template,
@@ -327,7 +340,7 @@ export function settleOptions(given: ArtworkOptions = {}): Settings {
       if (parseVariant(variant, rules).format !== undefined) throw new Error('has a format')
     } catch {
       throw new TypeError(
-        `entities.${kind}.variant must be a variant without format, got ${JSON.stringify(variant)}`,
+        `entities.${kind}.variant must be a variant without format and quality, such as "w300", "w300-h300", "w300-h300-cover", "original" or the name of a preset, got ${JSON.stringify(variant)}`,
       )
     }
   }

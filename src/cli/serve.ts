@@ -23,6 +23,8 @@ export interface ServeOptions {
 const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
 /** Ms in which open connections may finish. */
 const CLOSE_WITHIN = 25_000
+/** Ms in which requests that are under way may finish; then they are cut. */
+const FINISH_WITHIN = 15_000
 const LOOK_EVERY = 25
 
 /** The variables of a file under those of the environment. @throws Error when the file cannot be read */
@@ -122,7 +124,9 @@ export async function serve({ envFile, port, host }: ServeOptions): Promise<void
     const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
     // Not ready from here on; what is under way is finished, and who is connected already is still told so.
     const finished = artwork.close()
-    while (active > 0) await sleep(LOOK_EVERY)
+    // A body that does not come on is not waited for to the end: who stops us has a patience of its own.
+    const lastCall = performance.now() + FINISH_WITHIN
+    while (active > 0 && performance.now() < lastCall) await sleep(LOOK_EVERY)
     server.closeAllConnections()
     await closed
     await finished

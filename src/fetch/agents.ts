@@ -1,7 +1,8 @@
 /** Keep-alive agents with bounded sockets and a bound on connecting; one pair guarded, one for exceptions. */
+import type { LookupAddress } from 'node:dns'
 import { type AgentOptions, Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
-import type { LookupFunction, Socket } from 'node:net'
+import { isIP, type LookupFunction, type Socket } from 'node:net'
 
 /** How sockets are made. */
 export interface AgentsOptions {
@@ -37,19 +38,108 @@ export function createAgents(options: AgentsOptions) {
   }
 }
 
-/** An agent whose new sockets are destroyed when they are not ready in time. */
+/** After this time without a connection the next address is tried beside those before it (RFC 8305 §5), ms. */
+const ATTEMPT_DELAY = 250
+
+/**
+ * An agent whose new sockets stand in time, to the address of a host that answers first. Node's own way gives an attempt
+ * up when the next begins, so that a host whose only good address is slow could not be reached at all.
+ */
 function bounded<A extends HttpAgent>(agent: A, timeout: number, ready: 'connect' | 'secureConnect'): A {
+  type Options = Parameters<A['createConnection']>[0] & { host?: string; lookup?: LookupFunction | undefined }
   const connect = agent.createConnection.bind(agent)
-  agent.createConnection = (options, callback) => {
-    const stream = connect(options, callback)
-    const socket = stream as Socket | null | undefined
-    if (socket === null || socket === undefined) return stream
-    const late = () =>
-      socket.destroy(Object.assign(new Error('connect timeout'), { code: 'ECONNECTTIMEOUT' }))
+  const open = (options: Options): Socket => connect(options, undefined) as Socket
+
+  agent.createConnection = (given, callback) => {
+    const options = given as Options
+    const attempts = new Set<Socket>()
+    let isDone = false
+    const settle = (error: Error | null, socket?: Socket): void => {
+      if (isDone) return
+      isDone = true
+      for (const other of attempts) if (other !== socket) other.destroy()
+      if (error !== null) clearTimeout(timer)
+      callback?.(error, socket as Socket)
+    }
+    const late = (): void => {
+      const error = Object.assign(new Error('connect timeout'), { code: 'ECONNECTTIMEOUT' })
+      for (const socket of attempts) socket.destroy(error)
+      settle(error)
+    }
     const timer = setTimeout(late, timeout)
-    const settle = () => clearTimeout(timer)
-    socket.once(ready, settle).once('close', settle)
-    return stream
+    const watch = (socket: Socket): Socket => {
+      attempts.add(socket)
+      const stop = (): void => clearTimeout(timer)
+      socket.once(ready, stop)
+      socket.once('close', () => {
+        attempts.delete(socket)
+        if (isDone && attempts.size === 0) stop()
+      })
+      return socket
+    }
+    const { host = '', lookup } = options
+    if (lookup === undefined || isIP(host) !== 0) {
+      isDone = true
+      return watch(open(options))
+    }
+    lookup(host, { all: true }, (error, found, family) => {
+      if (error) return settle(error)
+      const addresses = inTurns(Array.isArray(found) ? found : [{ address: found, family: family ?? 0 }])
+      race(addresses, (address) => watch(open({ ...options, host: address, lookup: undefined })), settle)
+    })
+    return undefined
   }
   return agent
+}
+
+/** Addresses by family in turns, beginning with the first one's (RFC 8305 §4). */
+function inTurns(addresses: readonly LookupAddress[]): readonly string[] {
+  const [first] = addresses
+  const [same, other] = [true, false].map((isSame) =>
+    addresses.filter(({ address }) => (isIP(address) === isIP(first?.address ?? '')) === isSame),
+  )
+  return (same ?? [])
+    .flatMap((one, index) => [one, ...(other?.slice(index, index + 1) ?? [])])
+    .concat(other?.slice(same?.length ?? 0) ?? [])
+    .map(({ address }) => address)
+}
+
+/** Tries addresses one after the other, each beside those that have not failed yet, until one connects or none is left. */
+function race(
+  addresses: readonly string[],
+  open: (address: string) => Socket,
+  settle: (error: Error | null, socket?: Socket) => void,
+): void {
+  const left = [...addresses]
+  let running = 0
+  let isOver = false
+  let next: NodeJS.Timeout | undefined
+  const end = (error: Error | null, socket?: Socket): void => {
+    if (isOver) return
+    isOver = true
+    clearTimeout(next)
+    settle(error, socket)
+  }
+  const begin = (): void => {
+    clearTimeout(next)
+    const address = left.shift()
+    if (isOver || address === undefined) return
+    running += 1
+    const socket = open(address)
+    const failed = (error?: Error): void => {
+      socket.off('connect', connected).off('error', failed).off('close', failed)
+      socket.on('error', () => {})
+      running -= 1
+      if (left.length > 0) begin()
+      else if (running === 0) end(error ?? new Error('no address of the host could be reached'))
+    }
+    const connected = (): void => {
+      socket.off('error', failed).off('close', failed)
+      end(null, socket)
+    }
+    socket.once('connect', connected).once('error', failed).once('close', failed)
+    if (left.length > 0) next = setTimeout(begin, ATTEMPT_DELAY)
+  }
+  if (left.length === 0) end(Object.assign(new Error('the name has no address'), { code: 'ENOTFOUND' }))
+  begin()
 }

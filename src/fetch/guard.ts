@@ -32,7 +32,7 @@ const portOf = (url: URL): number =>
   url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port)
 
 /** `host:port` of a URL, the port always told. */
-export const hostAndPort = (url: URL): string => `${url.hostname}:${portOf(url)}`
+export const hostAndPort = (url: URL): string => `${url.hostname.replace(/\.$/, '')}:${portOf(url)}`
 
 const bareHost = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
 

@@ -31,9 +31,17 @@ interface Target {
 }
 /** What the agents dial a proxy with; read once at the beginning of each connection. */
 interface Dialling {
-  connectOpts?: { host?: string; port?: number; socket?: Socket; signal?: AbortSignal }
+  connectOpts?: {
+    host?: string
+    port?: number
+    socket?: Socket
+    signal?: AbortSignal
+    autoSelectFamilyAttemptTimeout?: number
+  }
 }
 
+/** Node takes no less, ms. */
+const MOST_HASTE = 10
 const SETTINGS = { keepAlive: true, timeout: 15_000, scheduling: 'lifo' } as const
 
 /** The agents of one proxy, by the scheme of a URL. */
@@ -86,15 +94,17 @@ function bounded<A extends Agent & { connect: Connect }>(
       if (answer.statusCode !== undefined && answer.statusCode !== 200) refusal = answer.statusCode
     })
     const target = await resolved(given, options.lookup)
+    // Node gives an address up when it tries the next: half of the time is for the first.
+    const patient = { autoSelectFamilyAttemptTimeout: Math.max(MOST_HASTE, options.connectTimeout / 2) }
     // The agents tell nobody of the socket before the proxy has answered: it is ours to let go by this signal.
     if (base !== undefined) {
       const { host, port } = base
       const own = options.isTls && host !== undefined && port !== undefined
       if (own) {
-        const socket = dial({ host, port, signal })
+        const socket = dial({ host, port, signal, ...patient })
         socket.on('error', () => {})
         dialling.connectOpts = { ...base, socket }
-      } else dialling.connectOpts = { ...base, signal }
+      } else dialling.connectOpts = { ...base, signal, ...patient }
     }
     const socket = await connect(req, target)
     if (refusal === undefined) return socket

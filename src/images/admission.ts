@@ -132,6 +132,16 @@ export function createAdmission(settings: Settings) {
       variant: settleAuto(admitted.variant, undefined),
       recipe: undefined,
     }),
+    /** What of a URL is the picture: two URLs with the same are one. Never throws. */
+    identityOf: (sourceUrl: string): string => {
+      if (!sourceUrl.includes('?') || !URL.canParse(sourceUrl)) return sourceUrl
+      const url = new URL(sourceUrl)
+      const found = settings.sources
+        .map((source) => source.identityOf?.(url))
+        .find((one) => one !== undefined)
+      // What is the picture already stays as it is written.
+      return found === undefined || found === url.href ? sourceUrl : found
+    },
     /** Whether a variant is a native size of a kind. @throws ArtworkError `invalid` (400) */
     isNative: (kind: string, variant: string): boolean => {
       const source = sourceOf(kind)

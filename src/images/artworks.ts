@@ -11,6 +11,7 @@ import type { Admission, Original } from './admission.js'
 import type { Context, Obtained } from './context.js'
 import type { Originals } from './originals.js'
 import type { Place, Renditions } from './renditions.js'
+import type { Signed } from './signed.js'
 
 /** What to download, and for which entity. */
 export interface DownloadRequest {
@@ -58,6 +59,7 @@ export function createArtworks(
   admission: Admission,
   originals: Originals,
   renditions: Renditions,
+  signed: Signed,
 ) {
   const { settings, store, tell } = context
   const rules = { presets: settings.presets, encoding: settings.transform }
@@ -141,17 +143,24 @@ export function createArtworks(
       turn.end()
     }
   }
+  /** Whether a picture is of this URL; of one that was signed anew it is, for as long as its original is fresh. */
+  const isOf = ({ sourceUrl, original }: Entry, url: string): boolean => {
+    if (sourceUrl === url) return true
+    const known = original === undefined ? undefined : store.find(original)
+    const isFresh = known !== undefined && freshnessOf(known, settings.freshness, settings.now()) === 'fresh'
+    return sourceUrl !== undefined && signed.isSame(sourceUrl, url) && isFresh
+  }
   const downloadTo = async (request: DownloadRequest, asker?: AbortSignal): Promise<SaveImageResult> => {
     const { sourceUrl, entityType, entityId, force = false, again = false, params } = request
     const kind = kindOf(entityType)
     const ownerId = entityIdText(entityId)
     if (sourceUrl === null || sourceUrl === undefined || sourceUrl === '')
       throw new ArtworkError('no_url', 'the entity has no image URL')
-    const original = admission.claim(sourceUrl)
+    const original = admission.claim(signed.settled(sourceUrl))
     for (const one of artworkPaths(kind, entityId, params)) await store.recall(artworkName(one))
     const path = pathFor(kind, entityId, params)
     const before = store.find(artworkName(path))
-    if (!force && before?.held && before.sourceUrl === sourceUrl && (await store.check(before)) === 'whole')
+    if (!force && before?.held && isOf(before, sourceUrl) && (await store.check(before)) === 'whole')
       return report(
         'cached',
         path,

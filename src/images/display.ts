@@ -3,7 +3,7 @@ import { makeAddress } from '../model/address.js'
 import type { EntityId } from '../model/artwork-path.js'
 import { versionOf } from '../model/digest.js'
 import { type EntityKind, placeholderFile } from '../model/entity.js'
-import { type Entry, imageName } from '../model/entry.js'
+import { type Entry, freshnessOf, imageName } from '../model/entry.js'
 import { kindOfType } from '../model/media-type.js'
 import { wouldStop } from '../model/output.js'
 import { signAddress } from '../model/signature.js'
@@ -13,6 +13,7 @@ import type { Artworks } from './artworks.js'
 import type { Context } from './context.js'
 import { createNaming, isSound, isSvgByName, quietly } from './naming.js'
 import { isPrinted, pathOfPrinted } from './printed.js'
+import type { Signed } from './signed.js'
 
 /** The question a template asks. */
 export interface DisplayQuestion {
@@ -49,11 +50,11 @@ interface Printed {
 export type Display = ReturnType<typeof createDisplay>
 
 /** Makes the part of the pipeline that templates ask. None of its verbs throws for missing data. */
-export function createDisplay(context: Context, admission: Admission, artworks: Artworks) {
+export function createDisplay(context: Context, admission: Admission, artworks: Artworks, signed: Signed) {
   const { settings, store } = context
   const { urls } = settings
 
-  const naming = createNaming(context, admission)
+  const naming = createNaming(context, admission, signed)
   const findLocal = ({ kind, id, providerIds = [], localPath, sourceUrl, params }: DisplayQuestion) => {
     const isOwn = sourceUrl !== undefined && (isPrinted(settings, sourceUrl) || !isWebUrl(sourceUrl))
     for (const text of [localPath, isOwn ? sourceUrl : undefined]) {
@@ -71,6 +72,13 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
   const placeholder = (kind: EntityKind | undefined): string =>
     `${urls.base}${urls.placeholders}/${placeholderFile(kind)}`
 
+  /** Whether a picture is to be fetched from another URL: it is of another picture, or was signed anew, and has aged. */
+  const isNews = ({ sourceUrl = '', original }: Entry, url: string): boolean => {
+    if (sourceUrl === url) return false
+    if (!signed.isSame(sourceUrl, url)) return true
+    const known = original === undefined ? undefined : store.find(original, 'memory')
+    return known !== undefined && freshnessOf(known, settings.freshness, settings.now()) !== 'fresh'
+  }
   const display = (question: DisplayQuestion): Displayed => {
     const { kind, sourceUrl, localPath, requireLocal = false } = question
     const usable = sourceUrl !== undefined && isSound(sourceUrl) ? sourceUrl : undefined
@@ -78,7 +86,7 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
     if (local !== undefined) {
       const { path, entry } = local
       const size = entry.width > 0 ? { width: entry.width, height: entry.height } : {}
-      const wanted = usable !== undefined && entry.sourceUrl !== undefined && entry.sourceUrl !== usable
+      const wanted = usable !== undefined && entry.sourceUrl !== undefined && isNews(entry, usable)
       return { url: artworks.urlOf(path, entry), from: 'local', ...size, wanted }
     }
     // What we printed ourselves, or could print, is as good as a local picture.
@@ -129,6 +137,7 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
       const entry = store.find(imageName(admitted.original.text), 'memory')
       const isSvg = entry === undefined ? isSvgByName(admitted.original) : kindOfType(entry.type) === 'svg'
       const base = special?.base ?? urls.base
+      admission.sourceOf(kind).precheck?.(chosen, id)
       const url =
         named.isShort && variant === undefined
           ? `${base}${urls.images}/${kind}/${id}`

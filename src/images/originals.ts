@@ -10,6 +10,7 @@ import {
   type Failure,
   failureStands,
   isBySettings,
+  isOfBytes,
   reasonOf,
   recallFailure,
   rememberFailure,
@@ -190,7 +191,7 @@ export function createOriginals(context: Context) {
         return found
       } catch (error) {
         const failure = rememberFailure(asArtworkError(error), before, now())
-        if (failure !== undefined) seen.set(digest, failure)
+        if (failure !== undefined && isOfBytes(asArtworkError(error))) seen.set(digest, failure)
         throw error
       }
     })

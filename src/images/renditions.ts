@@ -6,6 +6,7 @@ import {
   asArtworkError,
   type Failure,
   failureStands,
+  isOfBytes,
   recallFailure,
   rememberFailure,
 } from '../model/errors.js'
@@ -177,7 +178,7 @@ export function createRenditions(context: Context, originals: Originals) {
       if (remembered !== undefined) {
         store.failures.set(place.name, remembered)
         const { about: _about, ...plain } = remembered
-        failed.set(subjectOf(recipe, source.entry), plain)
+        if (isOfBytes(thrown)) failed.set(subjectOf(recipe, source.entry), plain)
       }
       throw error
     }

@@ -18,7 +18,8 @@ export interface Address {
 export const KIND = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/
 const VARIANT = /^[a-z][a-z0-9_-]{0,127}$/
 const ID_SEGMENT = /^[A-Za-z0-9_][A-Za-z0-9._:%~-]*$/
-const MAX_ID = 4096
+/** Room for the longest URL that an entity may have, in base64url. */
+const MAX_ID = 11_000
 
 const refuse = (why: string): never => {
   throw new ArtworkError('invalid', why)

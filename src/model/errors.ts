@@ -41,6 +41,7 @@ const doubling = [10 * SECOND, 300 * SECOND] as const
 const table = {
   no_url: { status: 422, reason: 'no_url', retried: false, remember: NEVER },
   invalid: { status: 400, reason: 'invalid_url', retried: false, remember: NEVER },
+  unauthenticated: { status: 401, reason: 'refused', retried: false, remember: NEVER },
   refused: { status: 403, reason: 'refused', retried: false, remember: NEVER },
   not_found: { status: 404, reason: 'http_404', retried: false, remember: once(5 * MINUTE) },
   gone: { status: 404, reason: 'http_404', retried: false, remember: once(HOUR) },
@@ -79,6 +80,10 @@ const BY_SETTINGS: ReadonlySet<Reason> = new Set(['refused', 'invalid_url', 'too
 
 /** Whether a failure follows from our own rules, so that it says nothing once these are other ones. */
 export const isBySettings = (reason: Reason): boolean => BY_SETTINGS.has(reason)
+
+/** Whether a failure follows from the bytes alone, and not from how the machine fared with them this time. */
+export const isOfBytes = ({ code }: { readonly code: ErrorCode }): boolean =>
+  code === 'invalid_image' || code === 'too_large' || code === 'unsupported'
 
 /**
  * The one error class of the toolkit. `message` is safe to show to a client: it never holds a path, a

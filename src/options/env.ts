@@ -77,6 +77,7 @@ const UPLOADS: readonly Variable[] = [
   { name: 'ARTWORK_UPLOAD_TIMEOUT', path: ['bodyTimeout'], read: wholeNumber(1) },
   { name: 'ARTWORK_KEEP_ORIGINAL', path: ['keepOriginal'], read: flag },
   { name: 'ARTWORK_NAMESPACES', path: ['namespaces'], read: list },
+  { name: 'ARTWORK_UPLOAD_CORS', path: ['cors'], read: list },
 ]
 /** Variables that are read here by their own rules. */
 const OWN = [
@@ -102,7 +103,8 @@ const NO_TEXT = new Set([
   'now',
   'fetch.lookup',
   'fetch.proxies',
-  'manage',
+  'manage.authorize',
+  'manage.templates',
   'schedules',
   'export',
 ])
@@ -222,7 +224,7 @@ export function optionsFromEnv(env: Environment = process.env): ArtworkOptions {
   if (problems.length > 0) throw new TypeError([...new Set(problems)].join('; '))
   const manage = env.ARTWORK_MANAGE_TOKEN
   const opened =
-    manage === undefined || manage === '' ? {} : { manage: { authorize: holdsToken(manage, true) } }
+    manage === undefined || manage === '' ? {} : { manage: { authorize: asGuard(holdsToken(manage, true)) } }
   return { ...(options as ArtworkOptions), ...opened, sources }
 }
 
@@ -273,10 +275,16 @@ function sourcesFrom(env: Environment, own: UploadsOptions, problems: string[]):
   else if (where !== '' && !/^(?:false|0)$/i.test(where)) add('ARTWORK_TMDB', () => tmdb({ baseUrl: where }))
   const hosts = env.ARTWORK_REMOTE_HOSTS ?? ''
   if (hosts !== '') add('ARTWORK_REMOTE_HOSTS', () => remote({ hosts: list(hosts) as string[] }))
-  const authorize = token === undefined || token === '' ? {} : { authorize: holdsToken(token) }
+  const authorize = token === undefined || token === '' ? {} : { authorize: asGuard(holdsToken(token)) }
   add('uploads', () => uploads({ ...own, ...authorize }))
   return sources
 }
+
+/** A guard that asks for a token where none that is right was sent. */
+const asGuard =
+  (holds: (req: IncomingMessage) => boolean) =>
+  (req: IncomingMessage): true | 'unauthenticated' =>
+    holds(req) || 'unauthenticated'
 
 /** The variable behind a complaint about an option of uploads. */
 function nameBehind(why: string): string | undefined {

@@ -63,6 +63,8 @@ export interface RefresherOptions {
   readonly jobs: JobStore
   /** Of an entity's fields, those that the path of its picture needs, as text: nothing else of a record is kept. */
   paramsOf(kind: string, params: Readonly<Record<string, EntityId>>): Readonly<Record<string, string>>
+  /** Whether two URLs are of one picture. @default where they are the same */
+  isSame?(one: string, other: string): boolean
   /** Long jobs, by their kind. */
   readonly kinds?: Readonly<Record<string, Work>>
   /** When long jobs are begun by themselves. @default none */
@@ -117,7 +119,7 @@ export type Refresher = ReturnType<typeof createRefresher>
 
 /** Makes a refresher. Requests' own work (stale, lost) runs at once; what is queued waits for `start`. */
 export function createRefresher(work: RefresherWork, options: RefresherOptions) {
-  const { now, logger, jobs, retryDelays = RETRY_DELAYS } = options
+  const { now, logger, jobs, retryDelays = RETRY_DELAYS, isSame = (one, other) => one === other } = options
   const requested = new PQueue({ concurrency: options.concurrency })
   const known = new Set<string>()
   const asked = new Map<string, { readonly url: string; readonly at: number }>()
@@ -150,7 +152,7 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
   /** Leaves a URL alone that failed: for a day, or where its trouble may pass, from minutes up to that. */
   const rest = (key: string, url: string, reason: Reason): void => {
     const before = jobs.rests.get(key)
-    const times = before?.url === url ? before.times + 1 : 1
+    const times = before !== undefined && isSame(before.url, url) ? before.times + 1 : 1
     const wait = PASSING.has(reason)
       ? Math.min(RETRY_PASSING_AFTER * 2 ** Math.min(times - 1, 16), RETRY_FAILED_AFTER)
       : RETRY_FAILED_AFTER
@@ -225,8 +227,12 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
     const resting = jobs.rests.get(key)
     const left = resting === undefined ? 0 : resting.until - now()
     // Longer than that, and the clock was ahead when it failed.
-    if (resting?.url !== url || left <= 0 || left > RETRY_FAILED_AFTER) return false
-    return !isBySettings(resting.reason as Reason) || refusedHere.get(key) === url
+    if (resting === undefined || left <= 0 || left > RETRY_FAILED_AFTER) return false
+    if (!isSame(resting.url, url)) return false
+    // A signature that has expired says nothing of the next one.
+    const isJust = left > RETRY_FAILED_AFTER - RETRY_PASSING_AFTER || PASSING.has(resting.reason)
+    if (resting.url !== url && !isJust) return false
+    return !isBySettings(resting.reason as Reason) || isSame(refusedHere.get(key) ?? '', url)
   }
   const request = (wanted: DownloadRequest, priority: Priority = 'normal'): Enqueued => {
     const url = wanted.sourceUrl ?? ''
@@ -272,7 +278,7 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
       const key = downloadKey(wanted.entityType, wanted.entityId)
       const before = asked.get(key)
       const url = wanted.sourceUrl ?? ''
-      if (before?.url === url && Math.abs(now() - before.at) < ASKED_FOR) return
+      if (before !== undefined && isSame(before.url, url) && Math.abs(now() - before.at) < ASKED_FOR) return
       if (asked.size >= MAX_ASKED) asked.clear()
       asked.set(key, { url, at: now() })
       request(wanted, 'low')

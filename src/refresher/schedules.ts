@@ -6,7 +6,7 @@
 import { Cron } from 'croner'
 import type { NewJob, Schedule } from '../store/job.js'
 import type { JobStore } from '../store/job-store.js'
-import { JOB_KINDS, type JobKind } from './job-key.js'
+import { JOB_KINDS, type JobKind, jobOptionProblem } from './job-key.js'
 
 /** When a job is to be begun. Times in ms. */
 export interface ScheduleRule {
@@ -135,11 +135,17 @@ const plansOf = (rules: ScheduleRules): readonly Plan[] =>
  * @throws TypeError that names the option, the rule and the value
  */
 export function checkSchedules(rules: ScheduleRules, can: (kind: JobKind) => boolean): void {
-  for (const { kind, text } of plansOf(rules))
+  for (const { kind, text, rule } of plansOf(rules)) {
+    const problem = jobOptionProblem(kind, rule.options)
+    if (problem !== undefined)
+      throw new TypeError(
+        `schedules.${kind}.options.${problem.name} ${problem.rule}, got ${JSON.stringify(rule.options[problem.name])}`,
+      )
     if (!can(kind))
       throw new TypeError(
         `schedules.${kind} needs a repository that lists entities, got ${JSON.stringify(text)} without one`,
       )
+  }
 }
 
 function planOf(kind: JobKind, rule: ScheduleRule): Plan {

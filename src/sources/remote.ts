@@ -2,6 +2,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { type Address, makeAddress } from '../model/address.js'
 import { ArtworkError } from '../model/errors.js'
+import { withoutSignature } from '../model/signed-url.js'
 import { isWebUrl, readWebUrl } from '../model/web-url.js'
 import { hostRule } from './host-rules.js'
 import type { Source } from './source.js'
@@ -16,6 +17,11 @@ export interface RemoteOptions {
    * `Accept` and `Referer` take the place of our own.
    */
   readonly headers?: Readonly<Record<string, Readonly<Record<string, string>>>>
+  /**
+   * Parameters that say nothing of the picture, beside those of known signers (AWS, CloudFront, Google, Azure, Alibaba,
+   * Discord): an entity's URL that differs in them only is the same picture, and not fetched again. `*` ends a beginning.
+   */
+  readonly ignoreParams?: readonly string[]
   /** Name of the proxy pool that the hosts are asked through, `*` for every pool. @default none */
   readonly pool?: string
 }
@@ -25,7 +31,9 @@ export interface RemoteSource extends Source {
   readonly openToAll: boolean
 }
 
-const LONGEST_URL = 2048
+/** Bytes of a URL that a client may name, and of one that an entity has, which no request line has to hold. */
+const LONGEST_ASKED = 2048
+const LONGEST_URL = 8192
 /** What pages print. Any other form of a picture that anybody may name takes a signature: some cost hundreds of times more. */
 const FREE_FORMATS = ['auto', 'webp', 'jpeg', 'avif'] as const
 
@@ -72,6 +80,27 @@ function headerRule(pattern: string, fields: Readonly<Record<string, string>>) {
   }
 }
 
+const OPTIONS = ['hosts', 'headers', 'ignoreParams', 'pool']
+/** The options of a source. @throws TypeError that names the option and the rule */
+function checked(options: RemoteOptions): RemoteOptions {
+  if (typeof options !== 'object' || options === null)
+    throw new TypeError('remote needs { hosts }, a list of host names')
+  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name))
+  if (unknown !== undefined)
+    throw new TypeError(
+      `remote.${unknown} is no option: there are ${OPTIONS.map((name) => `remote.${name}`).join(', ')}`,
+    )
+  for (const name of ['hosts', 'ignoreParams'] as const) {
+    const list: unknown = options[name]
+    const isList = Array.isArray(list) && list.every((one) => typeof one === 'string' && one !== '')
+    if (!isList && !(name === 'ignoreParams' && list === undefined))
+      throw new TypeError(
+        `remote.${name} must be a list of texts, such as ${name === 'hosts' ? '["cdn.example.com"]' : '["token"]'}, got ${JSON.stringify(list)}`,
+      )
+  }
+  return options
+}
+
 /** The id of a URL: its canonical form in base64url without padding. */
 export const remoteId = (url: URL): string => Buffer.from(canonical(url)).toString('base64url')
 
@@ -95,11 +124,16 @@ function readId(id: string): URL {
  * The source of `/images/remote/…` and of the URLs that entities keep.
  * @throws TypeError for a bad host pattern
  */
-export function remote({ hosts, headers = {}, pool }: RemoteOptions): RemoteSource {
+export function remote(options: RemoteOptions): RemoteSource {
+  const { hosts, headers = {}, ignoreParams = [], pool } = checked(options)
+  const ignored = ignoreParams.map((name) => name.toLowerCase())
   const rules = hosts.map(hostRule)
   const extra = Object.entries(headers).map(([pattern, fields]) => headerRule(pattern, fields))
   const admits = (url: URL) => rules.some((rule) => rule(url))
-  const original = (url: URL): Address => makeAddress('remote', 'original', remoteId(url))
+  const original = (url: URL): Address => {
+    if (url.href.length > LONGEST_URL) throw new ArtworkError('invalid', 'the image URL is too long')
+    return makeAddress('remote', 'original', remoteId(url))
+  }
   const admitted = (url: URL): URL => {
     if (url.username !== '' || url.password !== '')
       throw new ArtworkError('refused', 'the URL must not hold credentials')
@@ -113,6 +147,11 @@ export function remote({ hosts, headers = {}, pool }: RemoteOptions): RemoteSour
     defaultVariant: () => 'original',
     nativeWidths: () => [],
     isNative: (_kind, variant) => variant.base === 'original',
+    precheck: (_variant, id) => {
+      if (Buffer.byteLength(id, 'base64url') > LONGEST_ASKED)
+        throw new ArtworkError('invalid', 'the image id must be the base64url of an http or https URL')
+    },
+    identityOf: (url) => withoutSignature(url, ignored),
     freeFormats: ({ base }) => (base === 'original' ? ['auto'] : FREE_FORMATS),
     check: ({ address }) => {
       const url = admitted(readId(address.id))

@@ -72,6 +72,8 @@ export interface Source {
    * @throws ArtworkError as {@link check}
    */
   claim(url: URL, kinds?: readonly string[]): Address | undefined
+  /** A URL without what says nothing of its picture, such as a signature; two with the same are one picture. @default itself */
+  identityOf?(url: URL): string
   /** The name of the file behind an original, where its address tells it otherwise than by its id. */
   fileName?(original: Address): string | undefined
   /**

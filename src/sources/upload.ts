@@ -30,8 +30,14 @@ export interface UploadsOptions extends NamespaceOptions {
   /**
    * Who may do what. Asked before a body is read. Without it every verb that writes, lists or fetches is closed.
    * @param req the request: headers, and whatever the app's own middleware put on it
+   * @returns true for who may; false for 403; `'unauthenticated'` for who has to say first who they are, 401
    */
-  readonly authorize?: (req: IncomingMessage, action: UploadAction) => boolean | Promise<boolean>
+  readonly authorize?: (
+    req: IncomingMessage,
+    action: UploadAction,
+  ) => boolean | 'unauthenticated' | Promise<boolean | 'unauthenticated'>
+  /** Exact origins whose pages may use the JSON API, credentials included: `['https://app.example.com']`. @default none */
+  readonly cors?: readonly string[]
   /** How long clients may keep an upload, seconds: its URL names its content. @default 86,400 */
   readonly maxAge?: number
   /** Seconds in which a body must have come whole. @default 60 */
@@ -54,6 +60,7 @@ export interface UploadSource extends Source {
   readonly uploads: {
     readonly directory: string | undefined
     readonly authorize: UploadsOptions['authorize']
+    readonly cors: readonly string[]
     /** Ms. */
     readonly bodyTimeout: number
     readonly pool: string | undefined
@@ -150,12 +157,28 @@ export function uploads(options: UploadsOptions = {}): UploadSource {
     uploads: {
       directory: options.directory,
       authorize: options.authorize,
+      cors: originsOf('uploads.cors', options.cors),
       bodyTimeout: bodyTimeout * 1000,
       pool: options.pool,
       fetchFit: common.fetchFit,
       namespace,
     },
   }
+}
+
+/** Exact origins. @throws TypeError that names the option, the rule and the value */
+export function originsOf(name: string, given: unknown): readonly string[] {
+  if (given === undefined) return []
+  const isOrigin = (one: unknown): boolean =>
+    typeof one === 'string' &&
+    URL.canParse(one) &&
+    /^https?:$/.test(new URL(one).protocol) &&
+    new URL(one).origin === one
+  if (!Array.isArray(given) || !given.every(isOrigin))
+    throw new TypeError(
+      `${name} must be a list of exact origins such as "https://app.example.com", without a path or a *, got ${JSON.stringify(given)}`,
+    )
+  return given
 }
 
 const isList = (

@@ -174,7 +174,7 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
     const all = hits + sum('upstream')
     const { percent, count } = wordingAt(now())
     const kindStats = management.byKind()
-    const failing = management.failures('', 1000)
+    const failing = management.failures('', 1000, true)
     const hosts = [...management.meters.hosts()]
     if (hostSort === 'slowest') hosts.sort((a, b) => b.mean - a.mean)
     if (hostSort === 'failing') hosts.sort((a, b) => b.failures - a.failures)
@@ -299,6 +299,7 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
     const { failures: found, next } = management.failures(
       readUrl(req.url).query.get('after') ?? '',
       JOBS_PAGE,
+      true,
     )
     return page(req, 'failures', {
       failures: found,
@@ -373,7 +374,8 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
     const error: ArtworkError = asArtworkError(thrown)
     if (error.code === 'unknown') settings.logger.error({ err: thrown }, 'artwork dashboard: a page failed')
     // Who may not come in is told so without our pages.
-    if (error.code === 'refused') return plainReply(error.status, `${error.message}\n`, '')
+    if (error.code === 'refused' || error.code === 'unauthenticated')
+      return plainReply(error.status, `${error.message}\n`, '')
     const heading = HEADINGS[error.status] ?? 'That went wrong'
     const context = { status: error.status, heading, message: error.message }
     return page(req, 'problem', context, error.status).catch((failure) => {

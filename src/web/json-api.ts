@@ -7,6 +7,7 @@ import { requestId } from '../model/request-id.js'
 import { isWebUrl } from '../model/web-url.js'
 import type { Settings } from '../options.js'
 import { readBody, sendAndClose } from './body.js'
+import type { Cors } from './cors.js'
 import { type Problem, problemsOf } from './schemas.js'
 import { send } from './send.js'
 
@@ -17,6 +18,26 @@ export class BadBody extends Error {
     super('the body is not valid')
     this.problems = problems
   }
+}
+
+/** How one says who one is (RFC 6750 §3). */
+const CHALLENGE = 'Bearer realm="express-artwork"'
+
+/** What a guard of the app's says of a request. @throws ArtworkError `unauthenticated` (401), `refused` (403) */
+export function judgeGuard(answer: unknown): void {
+  if (answer === true) return
+  if (answer === 'unauthenticated') throw new ArtworkError('unauthenticated', 'say who you are')
+  throw new ArtworkError('refused', 'not authorised')
+}
+
+/** The refusal of another site's request, which names both hosts: one of them is not called as the app thinks. */
+export function crossSiteError(req: IncomingMessage): ArtworkError {
+  const { origin = 'another site', host = 'this host' } = req.headers
+  const shown = (text: string): string => text.replace(/[^\x20-\x7e]/g, '').slice(0, 200)
+  return new ArtworkError(
+    'refused',
+    `requests of other sites are not taken: this one is from ${shown(origin)}, and went to ${shown(host)}`,
+  )
 }
 
 const JSON_ALLOWANCE = 64 * 1024
@@ -55,7 +76,9 @@ export function jsonFailure(thrown: unknown, statusOf?: (error: ArtworkError) =>
   if (thrown instanceof BadBody) return jsonReply(422, { detail: thrown.problems })
   const error = asArtworkError(thrown)
   const status = statusOf?.(error) ?? error.status
-  const reply = jsonReply(status, { detail: error.message })
+  const plain = jsonReply(status, { detail: error.message })
+  const reply =
+    status === 401 ? { ...plain, headers: { ...plain.headers, 'WWW-Authenticate': CHALLENGE } } : plain
   const waits = status === 503 || (status > 500 && error.retryAfter !== undefined)
   return waits
     ? { ...reply, headers: { ...reply.headers, 'Retry-After': String(error.retryAfter ?? 1) } }
@@ -84,7 +107,11 @@ export async function answerJson(
   res: ServerResponse,
   settings: Pick<Settings, 'logger' | 'sendTimeout'>,
   work: () => Promise<Reply | undefined>,
+  cors?: Cors,
 ): Promise<void> {
+  // Also for what is answered piece by piece.
+  const told = cors?.fields(req) ?? {}
+  for (const [name, value] of Object.entries(told)) res.setHeader(name, value)
   const id = requestId(req.headers['x-request-id'])
   let reply: Reply | undefined
   try {
@@ -96,7 +123,7 @@ export async function answerJson(
   }
   // It has been answered already, piece by piece.
   if (reply === undefined) return
-  const named = { ...reply, headers: { ...reply.headers, 'X-Request-Id': id } }
+  const named = { ...reply, headers: { ...reply.headers, ...told, 'X-Request-Id': id } }
   // An answer that came before the whole body: what is still coming is not read.
   const isUnread = !req.complete && reply.status >= 400
   if (isUnread) sendAndClose(req, res, named)

@@ -23,7 +23,9 @@ export function createLocalRouter(images: Images, settings: Settings, hot?: HotA
       source !== undefined &&
       source.protocol === 'https:' &&
       source.search === '' &&
-      !settings.fetch.allowPrivate.includes(`${source.hostname}:${source.port === '' ? '443' : source.port}`)
+      !settings.fetch.allowPrivate.includes(
+        `${source.hostname.replace(/\.$/, '')}:${source.port === '' ? '443' : source.port}`,
+      )
     if (settings.heal === 'redirect' && isPublic) return source.href
     return images.display.placeholder(settings.kinds.get(entry.ownerKind ?? ''))
   }

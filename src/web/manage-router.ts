@@ -279,7 +279,12 @@ export function createManageRouter(
       send(req, res, reply ?? replyToMethod(method, ''))
       return
     }
-    answerJson(req, res, settings, async () => {
+    const preflight = management.cors.preflight(req, 'GET, HEAD, POST, OPTIONS')
+    if (preflight !== undefined) {
+      send(req, res, preflight)
+      return
+    }
+    const work = async (): Promise<Reply | undefined> => {
       await management.allow(req)
       // A name is only looked up: its slashes may be encoded, as no other path's may.
       const name = /^\/images\/(.+)$/.exec(readUrl(req.url).path)?.[1]
@@ -292,7 +297,8 @@ export function createManageRouter(
       const verbs = Object.keys(route).flatMap((verb) => (verb === 'GET' ? ['GET', 'HEAD'] : [verb]))
       const reply = replyToMethod(req.method, '')
       return { ...reply, headers: { ...reply.headers, Allow: [...verbs, 'OPTIONS'].join(', ') } }
-    }).catch(next)
+    }
+    answerJson(req, res, settings, work, management.cors).catch(next)
   })
   return router
 }

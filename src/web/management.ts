@@ -4,7 +4,9 @@ import { z } from 'zod'
 import type { Dossier, Kept } from '../images/dossier.js'
 import type { Purged, PurgeTarget } from '../images/purge.js'
 import type { Images, ImagesStats } from '../images.js'
+import { artworkPaths } from '../model/artwork-path.js'
 import type { EntityKind } from '../model/entity.js'
+import { artworkName, imageName } from '../model/entry.js'
 import { ArtworkError, isErrorCode } from '../model/errors.js'
 import type { EntityLike } from '../model/repository.js'
 import { readSubject } from '../model/subject.js'
@@ -14,7 +16,8 @@ import type { Job, JobSelection } from '../store/job.js'
 import type { JobStore } from '../store/job-store.js'
 import { ROLES, SORTS } from '../store/search.js'
 import type { Store } from '../store/store.js'
-import { isCrossSite } from './json-api.js'
+import { createCors } from './cors.js'
+import { crossSiteError, isCrossSite, judgeGuard } from './json-api.js'
 import type { Meters } from './meters.js'
 
 /** What is managed. */
@@ -109,6 +112,9 @@ export interface EntityPicture {
   readonly isCached: boolean
 }
 
+/** So many failing entities are held against the failing pictures of a page. */
+const MOST_COMPARED = 2000
+
 /** See the top of the file. */
 export type Management = ReturnType<typeof createManagement>
 
@@ -116,6 +122,7 @@ export type Management = ReturnType<typeof createManagement>
 export function createManagement(settings: Settings, managed: Managed) {
   const { images, refresher, jobs, store, meters } = managed
   const { kinds, repository, logger, manage } = settings
+  const cors = createCors(manage.cors)
 
   const missing = (what: string): never => {
     throw new ArtworkError('unknown_image', `there is no such ${what}`)
@@ -152,19 +159,40 @@ export function createManagement(settings: Settings, managed: Managed) {
   }
   const jobOf = (id: string): Job => refresher.get(/^\d{1,15}$/.test(id) ? Number(id) : -1) ?? missing('job')
 
+  /** Names of the pictures of entities that could not be had: what is told of those is not told twice. */
+  const picturesOfEntities = (): ReadonlySet<string> => {
+    const names = new Set<string>()
+    const add = (name: () => string | readonly string[]): void => {
+      try {
+        for (const one of [name()].flat()) names.add(one)
+      } catch {
+        // A URL that no source takes any more, or an id that needs more for its path.
+      }
+    }
+    for (const { key, url } of jobs.rests.list('', '', MOST_COMPARED)) {
+      const [kind = '', ...id] = key.split(':')
+      add(() => imageName(images.admission.claim(url).text))
+      add(() => artworkPaths(kindNamed(kind), id.join(':')).map(artworkName))
+    }
+    return names
+  }
+
   return {
+    /** What pages of other origins may. */
+    cors,
     /** Lets who may manage pass. @throws ArtworkError `refused` (403) */
     allow: async (req: IncomingMessage): Promise<void> => {
       if (manage.authorize === undefined) throw new ArtworkError('refused', HOW_TO_OPEN)
-      let isAllowed = false
+      let answer: unknown = false
       try {
-        isAllowed = (await manage.authorize(req)) === true
+        answer = await manage.authorize(req)
       } catch (error) {
         logger.error({ err: error }, 'artwork: manage.authorize failed')
       }
-      if (!isAllowed) throw new ArtworkError('refused', 'not authorised')
-      if (req.method !== 'GET' && req.method !== 'HEAD' && isCrossSite(req, true, settings.urls.base))
-        throw new ArtworkError('refused', 'requests of other sites are not taken')
+      judgeGuard(answer)
+      const isChange = req.method !== 'GET' && req.method !== 'HEAD'
+      if (isChange && isCrossSite(req, true, settings.urls.base) && !cors.isAllowed(req))
+        throw crossSiteError(req)
     },
     missing,
     kindNamed,
@@ -240,47 +268,54 @@ export function createManagement(settings: Settings, managed: Managed) {
     image: (name: string): Dossier => images.dossier(name) ?? missing('image'),
     /** The bytes of a kept picture: the smallest of those made from it that is at least so wide, itself else. */
     bytes: (name: string, atLeast: number) => images.keptBytes(name, atLeast),
-    /** Remembered failures, some of pictures and some of entities. @param after `next` of the page before */
+    /**
+     * Remembered failures, some of pictures and some of entities.
+     * @param after `next` of the page before
+     * @param isMerged whether the picture of an entity that is told of is left out
+     */
     failures: (
       after: string,
       limit: number,
+      isMerged = false,
     ): { failures: readonly KnownFailure[]; next: string | undefined } => {
       const [part = 'image', ...rest] = after.split(' ')
       const from = rest.join(' ')
-      const ofImages: readonly KnownFailure[] =
-        part === 'entity'
-          ? []
-          : store.failures.list(from, limit).map(({ name, code, message, at, until, count }) => ({
-              of: 'image',
-              name,
-              reason: reasonOf(code),
-              message,
-              at,
-              nextTry: until,
-              times: count,
-              url: undefined,
-            }))
+      const listed = part === 'entity' ? [] : store.failures.list(from, limit)
+      const known = listed.length === 0 || !isMerged ? new Set<string>() : picturesOfEntities()
+      const ofImages = listed
+        .filter(({ name }) => !known.has(name))
+        .map(
+          ({ name, code, message, at, until, count }): KnownFailure => ({
+            of: 'image',
+            name,
+            reason: reasonOf(code),
+            message,
+            at,
+            nextTry: until,
+            times: count,
+            url: undefined,
+          }),
+        )
+      const lastListed = listed.at(-1)
+      if (lastListed !== undefined && listed.length === limit)
+        return { failures: ofImages, next: `image ${lastListed.name}` }
       const left = limit - ofImages.length
-      const ofEntities: readonly KnownFailure[] =
-        left === 0
-          ? []
-          : jobs.rests
-              .list('', part === 'entity' ? from : '', left)
-              .map(({ key, url, until, times, reason }) => ({
-                of: 'entity',
-                name: key,
-                reason,
-                message: undefined,
-                at: undefined,
-                nextTry: until,
-                times,
-                url,
-              }))
-      const failures = [...ofImages, ...ofEntities]
-      const last = failures.at(-1)
+      const ofEntities = jobs.rests.list('', part === 'entity' ? from : '', left).map(
+        ({ key, url, until, times, reason }): KnownFailure => ({
+          of: 'entity',
+          name: key,
+          reason,
+          message: undefined,
+          at: undefined,
+          nextTry: until,
+          times,
+          url,
+        }),
+      )
+      const last = ofEntities.at(-1)
       return {
-        failures,
-        next: failures.length < limit || last === undefined ? undefined : `${last.of} ${last.name}`,
+        failures: [...ofImages, ...ofEntities],
+        next: ofEntities.length < left || last === undefined ? undefined : `entity ${last.name}`,
       }
     },
   }

@@ -10,7 +10,16 @@ import { jsonReply, type Reply, replyToMethod } from '../model/reply.js'
 import type { Settings } from '../options.js'
 import type { Namespace, UploadAction, UploadSource } from '../sources/upload.js'
 import { announcedLength, createBudget, readBody } from './body.js'
-import { answerJson, BadBody, isCrossSite, jsonFailure, readJson } from './json-api.js'
+import { createCors } from './cors.js'
+import {
+  answerJson,
+  BadBody,
+  crossSiteError,
+  isCrossSite,
+  jsonFailure,
+  judgeGuard,
+  readJson,
+} from './json-api.js'
 import { readUrl } from './reply-router.js'
 import { fetchBody, proxyBody, uploadBody } from './schemas.js'
 import { goneSignal, send } from './send.js'
@@ -37,18 +46,18 @@ interface Route {
 export function createUploadRouter(hosting: Hosting, source: UploadSource, settings: Settings): Router {
   const { authorize, bodyTimeout: timeout } = source.uploads
   const budget = createBudget(BODIES, WAITING)
+  const cors = createCors(source.uploads.cors)
 
   const allow = async (req: IncomingMessage, action: UploadAction): Promise<void> => {
-    if (action !== 'list' && isCrossSite(req))
-      throw new ArtworkError('refused', 'requests of other sites are not taken')
+    if (action !== 'list' && isCrossSite(req) && !cors.isAllowed(req)) throw crossSiteError(req)
     if (authorize === undefined) throw new ArtworkError('refused', HOW_TO_OPEN)
-    let isAllowed = false
+    let answer: unknown = false
     try {
-      isAllowed = (await authorize(req, action)) === true
+      answer = await authorize(req, action)
     } catch (error) {
       settings.logger.error({ err: error }, 'artwork: uploads.authorize failed')
     }
-    if (!isAllowed) throw new ArtworkError('refused', 'not authorised')
+    judgeGuard(answer)
   }
   /** Origins that are ours, as this client sees us. */
   const ownOrigins = (req: Request): readonly string[] => {
@@ -185,16 +194,27 @@ export function createUploadRouter(hosting: Hosting, source: UploadSource, setti
     const isFile = FILE.test(first) && !source.kinds.includes(first)
     const isImage = isRead && (others.length > 0 || isFile || !isOurs(first))
     if (route === undefined || isImage) return next()
+    const preflight = cors.preflight(req, route.allow)
+    if (preflight !== undefined) {
+      send(req, res, preflight)
+      return
+    }
     const verb = route.verbs[req.method]
     if (verb === undefined) {
       const reply = replyToMethod(req.method, '')
-      send(req, res, { ...reply, headers: { ...reply.headers, Allow: route.allow } })
+      send(req, res, { ...reply, headers: { ...reply.headers, ...cors.fields(req), Allow: route.allow } })
       return
     }
-    answerJson(req, res, settings, async () => {
-      if (route.namespace !== undefined) hosting.namespace(route.namespace)
-      return hosting.during(() => verb(req, res))
-    }).catch(next)
+    answerJson(
+      req,
+      res,
+      settings,
+      async () => {
+        if (route.namespace !== undefined) hosting.namespace(route.namespace)
+        return hosting.during(() => verb(req, res))
+      },
+      cors,
+    ).catch(next)
   })
   return router
 }

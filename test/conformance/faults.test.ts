@@ -623,7 +623,9 @@ const tests: Readonly<Record<string, () => Promise<void>>> = {
     const { url } = await listen(express().use(set.artwork.healthRouter))
     const bytes = await jpeg(900, 600)
     const many = Array.from({ length: isFull ? 1000 : 150 }, (_, index) => index)
-    for (const index of many) set.origin.serve(`/t/p/w500/k${index}.jpg`, image(bytes))
+    // Other bytes each: the same ones would be made once.
+    for (const index of many)
+      set.origin.serve(`/t/p/w500/k${index}.jpg`, image(Buffer.concat([bytes, Buffer.from(`${index}`)])))
     const health: number[] = []
     let isOver = false
     const watch = (async () => {

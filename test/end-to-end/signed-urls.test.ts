@@ -1,0 +1,194 @@
+/** URLs that are signed anew at each render, long ones, and hosts as people write them (mended 14). */
+import { remote } from 'express-artwork'
+import nunjucks from 'nunjucks'
+import { describe, expect, test, vi } from 'vitest'
+import { withoutSignature } from '../../src/model/signed-url.js'
+import { hostRule } from '../../src/sources/host-rules.js'
+import { startApp } from '../support/app.js'
+import { type Answer, image } from '../support/origin.js'
+import { jpeg } from '../support/pictures.js'
+
+const aws = (n: number): string =>
+  `X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AK%2F2026&X-Amz-Date=20261126T00000${n}Z&X-Amz-Expires=900&X-Amz-SignedHeaders=host&X-Amz-Signature=${`${n}`.repeat(64)}`
+
+async function site(options: Parameters<typeof startApp>[0] = {}) {
+  const app = await startApp({ transform: { isolate: false }, widths: [160], ...options })
+  const bytes = await jpeg(200, 150)
+  const served = new Set<string>()
+  const allow = (path: string, answer: Answer = image(bytes)): string => {
+    served.add(path)
+    app.origin.serve(path, answer)
+    return app.origin.url + path
+  }
+  const environment = new nunjucks.Environment()
+  app.artwork.installTemplates(environment)
+  const render = (text: string, context: object): string =>
+    environment.renderString(text, context).replaceAll('&amp;', '&')
+  return { ...app, allow, render, bytes }
+}
+
+describe('mended 14: a URL whose signature changes', () => {
+  test('is one picture of an entity: one download, however often it is rendered', async () => {
+    const { artwork, allow, render, origin } = await site()
+    artwork.start()
+    const entity = (n: number) => ({ id: 'abc', image_url: allow(`/private/p.jpg?${aws(n)}`) })
+    for (let n = 0; n < 5; n += 1) render('{{ e | image_display_url("artist") }}', { e: entity(n) })
+    await artwork.refresher.idle()
+    for (let n = 5; n < 10; n += 1) {
+      expect(render('{{ e | image_display_url("artist") }}', { e: entity(n) })).toMatch(
+        /^\/artwork\/local\/artists/,
+      )
+      const again = { sourceUrl: entity(n).image_url, entityType: 'artist', entityId: 'abc' }
+      expect((await artwork.images.downloadAndCache(again)).status).toBe('cached')
+    }
+    await artwork.refresher.idle()
+    expect(origin.hits()).toBe(1)
+  })
+  test('is one picture under /images, by the first signature, which others do not learn', async () => {
+    const { allow, render, get, origin, artwork } = await site()
+    const url = (n: number) => allow(`/private/q.jpg?${aws(n)}`)
+    const first = render('{{ u | image_url("w160-webp") }}', { u: url(0) })
+    expect((await get(first)).status).toBe(200)
+    for (let n = 1; n < 6; n += 1) {
+      const printed = render('{{ u | image_url("w160-webp") }}', { u: url(n) })
+      expect(printed.split('?')[0]).toBe(first)
+      expect((await get(printed)).status).toBe(200)
+    }
+    expect(origin.hits()).toBe(1)
+    const bare = Buffer.from(`${origin.url}/private/q.jpg`).toString('base64url')
+    expect((await get(`/images/remote/w160-webp/${bare}`)).status).toBe(404)
+    expect(artwork.images.stats().requests.encodes).toBe(1)
+  })
+  test('is asked about by the signature of today once its picture has aged, and another picture is another', async () => {
+    const { artwork, allow, render, origin, clock } = await site()
+    artwork.start()
+    const old = allow(`/private/r.jpg?${aws(1)}`)
+    render('{{ e | image_display_url("artist") }}', { e: { id: 'abc', image_url: old } })
+    await artwork.refresher.idle()
+    origin.serve(`/private/r.jpg?${aws(1)}`, { status: 403 })
+    clock.now += 8 * 86_400_000
+    const today = allow(`/private/r.jpg?${aws(2)}`)
+    render('{{ e | image_display_url("artist") }}', { e: { id: 'abc', image_url: today } })
+    await artwork.refresher.idle()
+    expect(origin.hits(`/private/r.jpg?${aws(2)}`)).toBe(1)
+    const other = allow(`/private/s.jpg?${aws(2)}`)
+    render('{{ e | image_display_url("artist") }}', { e: { id: 'abc', image_url: other } })
+    await vi.waitFor(() => expect(origin.hits(`/private/s.jpg?${aws(2)}`)).toBe(1))
+  })
+  test('an expired one is tried again with the next', async () => {
+    const { artwork, allow, origin, clock } = await site()
+    artwork.start()
+    const queue = (url: string) => artwork.refresher.enqueue('artist', { id: 'x', image_url: url })
+    queue(allow(`/private/t.jpg?${aws(1)}`, { status: 403 }))
+    await artwork.refresher.idle()
+    const next = allow(`/private/t.jpg?${aws(2)}`)
+    expect(queue(next).accepted).toBe(false)
+    clock.now += 6 * 60_000
+    expect(queue(next).accepted).toBe(true)
+    await artwork.refresher.idle()
+    expect(origin.hits(`/private/t.jpg?${aws(2)}`)).toBe(1)
+  })
+  test.each([
+    ['AWS', aws(1), ''],
+    ['AWS, beside a parameter of the picture', `w=3&${aws(1)}`, '?w=3'],
+    ['S3 version 2', 'AWSAccessKeyId=a&Signature=b&Expires=1', ''],
+    ['CloudFront', 'Policy=a&Signature=b&Key-Pair-Id=c&v=2', '?v=2'],
+    ['Google V4', 'X-Goog-Algorithm=a&X-Goog-Credential=b&X-Goog-Signature=c', ''],
+    ['Google V2', 'GoogleAccessId=a&Expires=1&Signature=c', ''],
+    ['Azure', 'sv=2022&st=1&se=2&sr=b&sp=r&sig=x&x=1', '?x=1'],
+    ['Discord', 'ex=1&is=2&hm=3', ''],
+    ['what the app names', 'token=abc&nocache_1=2&id=7', '?id=7'],
+    ['nothing that is a signature', 'Expires=1&id=7&sig=2', '?Expires=1&id=7&sig=2'],
+  ])('%s', (_name, query, left) =>
+    expect(withoutSignature(new URL(`https://a.example/p.jpg?${query}`), ['token', 'nocache_*'])).toBe(
+      `https://a.example/p.jpg${left}`,
+    ),
+  )
+})
+
+test('mended 14: over 2,048 bytes a URL is fetched for an entity, and is nothing that a client can name', async () => {
+  const { artwork, allow, render, get } = await site()
+  artwork.start()
+  const url = allow(`/p.jpg?long=${'x'.repeat(4000)}`)
+  const result = await artwork.images.downloadAndCache({
+    sourceUrl: url,
+    entityType: 'artist',
+    entityId: 'abc',
+  })
+  expect(result.status).toBe('downloaded')
+  // What cannot be asked of us is not printed.
+  expect(render('{{ u | image_url("w160-webp") }}', { u: url })).toBe(url)
+  expect((await get(`/images/remote/original/${Buffer.from(url).toString('base64url')}`)).status).toBe(400)
+  const endless = `${url}${'x'.repeat(8000)}`
+  const refused = await artwork.images.downloadAndCache({
+    sourceUrl: endless,
+    entityType: 'artist',
+    entityId: 'y',
+  })
+  expect(refused).toMatchObject({ status: 'failed', reason: 'invalid_url' })
+})
+
+test('mended 14: hosts as people write them', async () => {
+  const url = new URL('https://bücher.example/x.jpg')
+  for (const host of ['bücher.example', 'BÜCHER.example', 'xn--bcher-kva.example', 'bücher.example.'])
+    expect([host, hostRule(host)(url)]).toEqual([host, true])
+  expect(hostRule('*.bücher.example')(new URL('https://cdn.bücher.example/x'))).toBe(true)
+  expect(hostRule('**.bücher.example:8443')(new URL('https://a.b.bücher.example:8443/x'))).toBe(true)
+  for (const write of ['LOCALHOST', 'localhost.', 'LocalHost.']) {
+    const { origin, artwork, bytes } = await site()
+    await artwork.close()
+    const port = new URL(origin.url).port
+    const other = await startApp(
+      {
+        transform: { isolate: false },
+        sources: [remote({ hosts: ['localhost'] })],
+        fetch: {
+          allowPrivate: [`${write}:${port}`],
+          lookup: (_host, _options, callback) => callback(null, [{ address: '127.0.0.1', family: 4 }]),
+        },
+      },
+      { origin },
+    )
+    origin.serve('/h.jpg', image(bytes))
+    for (const asked of ['localhost', 'LOCALHOST', 'localhost.']) {
+      const id = Buffer.from(`http://${asked}:${port}/h.jpg`).toString('base64url')
+      expect([write, asked, (await other.get(`/images/remote/original/${id}`)).status]).toEqual([
+        write,
+        asked,
+        200,
+      ])
+    }
+  }
+})
+
+test('mended 41: wrong options are told with what is right', async () => {
+  const { createArtwork } = await import('express-artwork')
+  const told = async (make: () => unknown): Promise<string> => {
+    try {
+      await make()
+    } catch (error) {
+      return String(error)
+    }
+    return 'nothing'
+  }
+  expect(await told(() => remote({ host: 'a.com' } as never))).toMatch(
+    /remote\.host is no option.*remote\.hosts/,
+  )
+  expect(await told(() => remote({ hosts: 'a.com' } as never))).toMatch(
+    /remote\.hosts must be a list.*"a\.com"/,
+  )
+  expect(await told(() => remote(undefined as never))).toMatch(/remote needs \{ hosts \}/)
+  expect(await told(() => createArtwork({ entities: { film: { variant: '300x300' } } }))).toMatch(
+    /entities\.film\.variant must be .*"w300-h300".*got "300x300"/,
+  )
+  const schedule = (kind: string, options: object) =>
+    told(() => createArtwork({ schedules: { [kind]: { cron: '@daily', options } } } as never))
+  expect(await schedule('cleanup', { maxDays: 3 })).toMatch(
+    /schedules\.cleanup\.options\.maxDays is no option.*maxAgeDays/,
+  )
+  expect(await schedule('cleanup', { maxAgeDays: '3' })).toMatch(/options\.maxAgeDays must be a number.*"3"/)
+  expect(await schedule('refresh', { perMinute: 0 })).toMatch(/options\.perMinute must be a number over 0/)
+  expect(await schedule('verify', { kinds: [] })).toMatch(
+    /options\.kinds is no option of this job: there are none/,
+  )
+})
