@@ -20,6 +20,7 @@ import { createExporter } from './store/export.js'
 import { createJobStore } from './store/job-store.js'
 import { createMemoryLayer, type MemoryLayer } from './store/memory-layer.js'
 import { createMemoryStore } from './store/memory-store.js'
+import { createReopeningStore } from './store/reopening-store.js'
 import type { Store } from './store/store.js'
 import { createUploadShelf, type UploadShelf } from './store/upload-shelf.js'
 import { withUploads } from './store/with-uploads.js'
@@ -98,6 +99,8 @@ function ownUrl(url: string | undefined): string {
 export const viewsPath: string = fileURLToPath(new URL('../views', ownUrl(import.meta.url)))
 
 const CLOSE_WITHIN = 20_000
+/** A directory that is not open by then is told of, ms. */
+const TOLD_AFTER = 5000
 /** Longest time that a timer takes, ms. */
 const LONGEST_TIMER = 2 ** 31 - 1
 
@@ -156,13 +159,14 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     },
   )
   const jobs = createJobStore({
-    directory: layer.store.stats().durable ? settings.directory : undefined,
+    directory: settings.directory,
     now,
     logger,
   })
   const exporter = createExporter({
     store: layer.store,
     directory: layer.store.stats().durable ? settings.directory : undefined,
+    mode: settings.export.mode,
     logger,
   })
   layer.watch({ changed: exporter.changed, evicted: () => {} })
@@ -383,6 +387,7 @@ async function openStore(
     source &&
     createUploadShelf({
       directory: source.uploads.directory ?? join(directory, 'uploads'),
+      isOwn: source.uploads.directory === undefined,
       owns: (kind) => source.kinds.includes(kind) || source.owns?.(kind) === true,
       logger,
       now,
@@ -395,16 +400,24 @@ async function openStore(
     )
   })
   const beside = (store: Store): Store => (shelf === undefined ? store : withUploads(store, shelf))
+  const open = () => createDiskStore({ directory, ...disk, now, logger, onChange })
+  const slow = setTimeout(
+    () => logger.warn({}, `artwork: ${directory} is being opened, which takes long`),
+    TOLD_AFTER,
+  ).unref()
   try {
-    const store = await createDiskStore({ directory, ...disk, now, logger, onChange })
-    layer = createMemoryLayer(beside(store), memory)
+    layer = createMemoryLayer(beside(await open()), memory)
   } catch (error) {
     if (disk.required) await shelf?.close()
     if (disk.required)
       throw new Error(`disk.required is set and ${directory} cannot be used`, { cause: error })
     logger.warn({ err: error }, `artwork: ${directory} cannot be used, pictures are kept in memory only`)
     const bounds = { maxBytes: Math.max(memory.maxBytes, 1), maxNames: disk.maxNames }
-    layer = createMemoryLayer(beside(createMemoryStore({ ...bounds, now })), { maxBytes: 0 })
+    const meanwhile = createMemoryStore({ ...bounds, now })
+    const store = createReopeningStore({ meanwhile, open, logger, onOpen: () => onChange('all') })
+    layer = createMemoryLayer(beside(store), memory)
+  } finally {
+    clearTimeout(slow)
   }
   return { layer, shelf }
 }

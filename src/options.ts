@@ -270,7 +270,17 @@ export const optionsSchema = z.strictObject({
     })
     .prefault({}),
   export: z
-    .strictObject({ directory: z.string().min(1).optional(), seenAs: z.string().min(1).optional() })
+    .strictObject({
+      directory: z.string().min(1).optional(),
+      seenAs: z.string().min(1).optional(),
+      mode: z
+        .union([
+          z.number().int().min(0).max(0o777),
+          z.string().regex(/^0?[0-7]{3}$/, 'must be rights such as "640"'),
+        ])
+        .transform((given) => (typeof given === 'string' ? Number.parseInt(given, 8) : given))
+        .optional(),
+    })
     .prefault({}),
   schedules: z
     .strictObject({

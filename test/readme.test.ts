@@ -49,6 +49,7 @@ describe('the README', () => {
       'schedules',
       'export.directory',
       'export.seenAs',
+      'export.mode',
       'logger',
       'now',
       'transform.concurrency',

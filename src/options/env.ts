@@ -159,7 +159,7 @@ function optionVariables(): readonly Variable[] {
     const read: Read = (text) => (/^false$/i.test(text) ? false : text)
     found.push({ name: nameOf(path), path, read, isSecret: false })
   }
-  for (const key of ['directory', 'seenAs']) {
+  for (const key of ['directory', 'seenAs', 'mode']) {
     const path = ['export', key]
     found.push({ name: nameOf(path), path, read: plain, isSecret: false })
   }

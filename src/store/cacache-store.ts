@@ -6,24 +6,14 @@
  */
 import { createHash, randomUUID } from 'node:crypto'
 import { constants, existsSync, lstatSync, readFileSync, statfsSync, unlinkSync } from 'node:fs'
-import {
-  lstat,
-  mkdir,
-  open,
-  opendir,
-  readdir,
-  readFile,
-  rename,
-  rmdir,
-  unlink,
-  writeFile,
-} from 'node:fs/promises'
+import { lstat, open, opendir, readdir, readFile, rename, rmdir, unlink, writeFile } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import cacache from 'cacache'
 import { digestOf, isDigest } from '../model/digest.js'
 import type { Entry } from '../model/entry.js'
 import type { Found } from './catalogue.js'
 import { fromIndex, toIndex } from './disk-names.js'
+import { clearOdd, makeFolder, OPEN_FILE, PRIVATE_FILE, setMode } from './folders.js'
 
 /** The keys of a name. */
 export const SLOTS = [0, 1] as const
@@ -72,10 +62,14 @@ export function createBytes(directory: string, owner: () => string) {
       return undefined
     }
   }
-  const discardFile = (path: string): Promise<void> =>
-    unlink(path).catch((error) => {
+  const discardFile = async (path: string): Promise<void> => {
+    try {
+      clearOdd(path)
+      await unlink(path)
+    } catch (error) {
       if (!isCode(error, 'ENOENT', 'ENOTDIR')) throw error
-    })
+    }
+  }
 
   /** The regular files in folders this deep, a directory at a time. What cannot be opened is passed over, and told. */
   async function* filesBelow(folder: string, depth: number, onSkip?: () => void): AsyncGenerator<string> {
@@ -137,7 +131,13 @@ export function createBytes(directory: string, owner: () => string) {
         integrity: integrityOf(entry.digest),
         tmpPrefix: owner(),
       }
+      const [content, bucket] = [contentPath(entry.digest), bucketPath(entry.name, slot)]
+      // Nothing is written into what is no file of ours: a pipe would be waited for.
+      for (const path of [content, bucket]) clearOdd(path)
       await cacache.put(directory, keyOf(entry.name, slot), bytes, options)
+      // Nobody else reaches either of them here; a hard link to the content is for everybody.
+      setMode(content, OPEN_FILE)
+      setMode(bucket, PRIVATE_FILE)
     },
     /** Writes the index entry alone. @throws what the file system throws */
     list: async (entry: Entry, generation: number, slot: number): Promise<void> => {
@@ -148,6 +148,7 @@ export function createBytes(directory: string, owner: () => string) {
         integrityOf(entry.digest),
         insert(entry, generation),
       )
+      setMode(bucketPath(entry.name, slot), PRIVATE_FILE)
     },
     /**
      * Reads a content whole and verifies it, before any byte of it is used.
@@ -203,6 +204,7 @@ export function createBytes(directory: string, owner: () => string) {
     /** Takes a content off the disk. Answers whether it was there. */
     unlink: (digest: string): boolean => {
       try {
+        clearOdd(contentPath(digest))
         unlinkSync(contentPath(digest))
         return true
       } catch (error) {
@@ -250,8 +252,8 @@ export function createBytes(directory: string, owner: () => string) {
     },
     /** Writes a file where contents are written, and takes it away. @throws what the file system throws */
     probe: async (): Promise<void> => {
-      await mkdir(contents, { recursive: true })
-      await mkdir(temporary, { recursive: true })
+      makeFolder(contents)
+      makeFolder(temporary)
       const name = `${owner()}-${randomUUID()}`
       const made = join(temporary, name)
       const moved = join(contents, `.${name}`)

@@ -1,7 +1,8 @@
 /** Database files: the schema of the catalogue, and how any of ours is opened, replaced when damaged, and kept. */
-import { existsSync, renameSync, rmSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { FACTS } from './disk-names.js'
+import { clearOdd, PRIVATE_FILE, setMode } from './folders.js'
 import { HISTORY_SCHEMA } from './history.js'
 
 /**
@@ -119,6 +120,18 @@ const CATALOGUE: Shape = {
   ],
   synchronous: 'NORMAL',
 }
+/** How long another process is waited for before that is told, and after it, ms. */
+const TOLD_AFTER = 2000
+const WAITED_FOR = 8000
+
+/** Sees to it that a database file is one, and ours alone: a link or a pipe in its place is not opened. */
+function secure(file: string): void {
+  for (const suffix of ['', '-wal', '-shm', '-journal']) {
+    clearOdd(file + suffix)
+    setMode(file + suffix, PRIVATE_FILE)
+  }
+}
+
 /** Another process may be making or replacing the file at the same moment. */
 const PASSING = ['SQLITE_BUSY', 'SQLITE_IOERR_DELETE_NOENT', 'SQLITE_PROTOCOL', 'SQLITE_LOCKED']
 const TRIES = 5
@@ -142,10 +155,19 @@ class UnknownSchema extends Error {
 export const inodeOf = (file: string): number | undefined => statSync(file, { throwIfNoEntry: false })?.ino
 
 /** One process at a time makes, checks or replaces the file. The lock is a database of its own, waited for. */
-function alone<T>(file: string, work: () => T): T {
-  const lock = keep(new Database(`${file}.lock`, { timeout: 10_000 }))
+function alone<T>(file: string, work: () => T, tell: (message: string) => void): T {
+  const path = `${file}.lock`
+  secure(path)
+  const lock = keep(new Database(path, { timeout: TOLD_AFTER }))
+  setMode(path, PRIVATE_FILE)
   try {
-    lock.exec('BEGIN EXCLUSIVE')
+    try {
+      lock.exec('BEGIN EXCLUSIVE')
+    } catch (error) {
+      if (!codeOf(error).startsWith('SQLITE_BUSY')) throw error
+      tell(`${file} is being opened by another process, which is waited for`)
+      lock.exec(`PRAGMA busy_timeout = ${WAITED_FOR}; BEGIN EXCLUSIVE`)
+    }
     return work()
   } finally {
     lock.close()
@@ -175,6 +197,10 @@ function migrate(db: Database.Database, file: string, shape: Shape): void {
 }
 
 function openOnce(file: string, shape: Shape): Database.Database {
+  secure(file)
+  // Made here, so that it is ours alone from its first byte on; its log takes its rights over.
+  closeSync(openSync(file, 'a', PRIVATE_FILE))
+  setMode(file, PRIVATE_FILE)
   const db = keep(new Database(file, { timeout: shape.timeout ?? 5000 }))
   try {
     // Nothing is changed in a file of a later version, its journal mode included.
@@ -216,21 +242,25 @@ export function openDatabase(
   tell: (message: string) => void = () => {},
 ): { db: Database.Database; inode: number | undefined } {
   const opened = () => ({ db: openOnce(file, shape), inode: inodeOf(file) })
-  return alone(file, () => {
-    if (damaged !== undefined && inodeOf(file) === damaged) removeDatabase(file)
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return opened()
-      } catch (error) {
-        const isPassing = PASSING.some((start) => codeOf(error).startsWith(start))
-        const isUnknown = error instanceof UnknownSchema
-        if (attempt >= TRIES || !(isPassing || isUnknown || isDamage(error))) throw error
-        if (isUnknown)
-          tell(
-            `${file} has the unknown schema ${error.found}: it was put aside as ${putAside(file, error.found)}`,
-          )
-        else if (!isPassing) removeDatabase(file)
+  return alone(
+    file,
+    () => {
+      if (damaged !== undefined && inodeOf(file) === damaged) removeDatabase(file)
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          return opened()
+        } catch (error) {
+          const isPassing = PASSING.some((start) => codeOf(error).startsWith(start))
+          const isUnknown = error instanceof UnknownSchema
+          if (attempt >= TRIES || !(isPassing || isUnknown || isDamage(error))) throw error
+          if (isUnknown)
+            tell(
+              `${file} has the unknown schema ${error.found}: it was put aside as ${putAside(file, error.found)}`,
+            )
+          else if (!isPassing) removeDatabase(file)
+        }
       }
-    }
-  })
+    },
+    tell,
+  )
 }

@@ -1,6 +1,5 @@
 /** The durable store: bytes in cacache, names and facts in the catalogue, both in one directory. */
-import { mkdirSync } from 'node:fs'
-import { access, constants, mkdir } from 'node:fs/promises'
+import { access, constants } from 'node:fs/promises'
 import { join } from 'node:path'
 import { digestOf } from '../model/digest.js'
 import type { Entry } from '../model/entry.js'
@@ -10,8 +9,9 @@ import { BadContent, createBytes } from './cacache-store.js'
 import { type Catalogue, openCatalogue } from './catalogue.js'
 import { createChanges, type Shelf } from './changes.js'
 import { inodeOf, isDamage } from './database.js'
+import { makeFolder, makeOwnFolder } from './folders.js'
 import { createLeases } from './leases.js'
-import { createPause } from './pause.js'
+import { createPause, letGoOfReserve } from './pause.js'
 import { enter } from './presence.js'
 import { type Bounds, LARGEST_SHARE, type NewEntry, type Store } from './store.js'
 import { createUpkeep } from './upkeep.js'
@@ -46,14 +46,17 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
   const { directory, now, logger, onChange } = options
   const contents = join(directory, `store-${LAYOUT}`)
   const file = join(directory, `catalogue-${LAYOUT}.sqlite`)
-  await mkdir(contents, { recursive: true })
+  makeFolder(directory)
   await access(directory, constants.W_OK)
+  // SQLite needs a little space to open at all: what was set aside is for that.
+  letGoOfReserve(directory)
+  makeOwnFolder(contents)
   const presence = enter(join(directory, `processes-${LAYOUT}`))
   const bytes = createBytes(contents, presence.id)
   const tell = (message: string): void => logger.warn({}, `artwork catalogue: ${message}`)
   const parts = { unlink: bytes.unlink, now, tell }
   const open = (damaged?: number) => {
-    mkdirSync(contents, { recursive: true })
+    makeOwnFolder(contents)
     let opened: Catalogue
     try {
       opened = openCatalogue(file, parts, damaged)

@@ -5,8 +5,8 @@
  * catalogue, so that what was taken out of the store goes here too, and nothing else does.
  */
 import { randomUUID } from 'node:crypto'
-import { type BigIntStats, mkdirSync } from 'node:fs'
-import { link, lstat, mkdir, open, readdir, readFile, rename, rmdir, unlink } from 'node:fs/promises'
+import type { BigIntStats } from 'node:fs'
+import { link, lstat, open, readdir, readFile, rename, rmdir, unlink } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { setImmediate as breathe } from 'node:timers/promises'
 import Database from 'better-sqlite3'
@@ -15,6 +15,7 @@ import { digestOf } from '../model/digest.js'
 import { artworkName, type Entry } from '../model/entry.js'
 import type { Logger } from '../model/logger.js'
 import { inodeOf, keep, openDatabase, type Shape } from './database.js'
+import { makeFolder, OPEN_FILE, OPEN_FOLDER, setMode } from './folders.js'
 import type { Store } from './store.js'
 
 /** The hidden directory, which media servers pass over. */
@@ -51,6 +52,8 @@ export interface ExportParts {
   readonly store: Pick<Store, 'find' | 'read' | 'select' | 'stats' | 'fileOf'>
   /** Where it is written down what is ours; undefined: in memory. */
   readonly directory: string | undefined
+  /** Rights of the files, which are copies then; undefined: hard links, that everybody may read. */
+  readonly mode?: number | undefined
   readonly logger: Logger
 }
 
@@ -97,7 +100,7 @@ const statOf = (path: string): Promise<BigIntStats | undefined> =>
 export type Exporter = ReturnType<typeof createExporter>
 
 /** Makes the exporter; nothing is opened before it is used. */
-export function createExporter({ store, directory, logger }: ExportParts) {
+export function createExporter({ store, directory, mode, logger }: ExportParts) {
   let opened: ReturnType<typeof statements> | undefined
   /** Files that are being put in their place: one at a time for each path. */
   const under = new Map<string, Promise<void>>()
@@ -110,7 +113,7 @@ export function createExporter({ store, directory, logger }: ExportParts) {
       db.exec(SHAPE.schema)
       opened = statements(db, undefined)
     } else {
-      mkdirSync(directory, { recursive: true })
+      makeFolder(directory)
       const { db, inode } = openDatabase(file, undefined, SHAPE, (message) =>
         logger.warn({}, `artwork export: ${message}`),
       )
@@ -120,16 +123,14 @@ export function createExporter({ store, directory, logger }: ExportParts) {
   }
 
   /** Makes the folder of a file. @throws Error where one on the way is no folder of its own: nothing is written outside */
-  const makeFolder = async (root: string, folder: string): Promise<void> => {
-    await mkdir(root, { recursive: true })
+  const makeFolders = async (root: string, folder: string): Promise<void> => {
+    // Media servers read it, whatever the umask.
+    makeFolder(root, OPEN_FOLDER)
     let at = root
     for (const part of folder.slice(root.length).split(sep).filter(Boolean)) {
       at = join(at, part)
       const stats = await statOf(at)
-      if (stats === undefined)
-        await mkdir(at).catch((error) => {
-          if (codeOf(error) !== 'EEXIST') throw error
-        })
+      if (stats === undefined) makeFolder(at, OPEN_FOLDER)
       else if (!stats.isDirectory()) throw new Error(`${part} in the export is no directory`)
     }
   }
@@ -177,27 +178,32 @@ export function createExporter({ store, directory, logger }: ExportParts) {
     const there = await statOf(target)
     if (there !== undefined) {
       const source = content === undefined ? undefined : await statOf(content)
-      if (source !== undefined && source.ino === there.ino && source.dev === there.dev) {
+      const isLinked = source !== undefined && source.ino === there.ino && source.dev === there.dev
+      if (isLinked && mode === undefined) {
+        setMode(target, OPEN_FILE)
         note(root, path, there, entry.digest, true)
         return 'current'
       }
       const row = rowOf(root, path, there)
-      if (row?.digest === entry.digest && row.isLink === 0) return 'current'
-      if (there.isDirectory() || (row === undefined && !overwrite)) return 'foreign'
+      const isAsWanted = mode === undefined || (there.mode & 0o777n) === BigInt(mode)
+      if (row?.digest === entry.digest && row.isLink === 0 && isAsWanted) return 'current'
+      if (there.isDirectory() || (row === undefined && !isLinked && !overwrite)) return 'foreign'
     }
     // Read, and so checked against its digest, before anybody else sees it.
     const held = await store.read(entry)
     if (held === undefined) return removeOurs(root, path)
-    await makeFolder(root, dirname(target))
+    await makeFolders(root, dirname(target))
     const temporary = join(dirname(target), `.artwork-${randomUUID()}.tmp`)
     try {
-      let isLink = content !== undefined && (await linked(content, temporary))
+      let isLink = content !== undefined && mode === undefined && (await linked(content, temporary))
+      // An earlier version kept it for itself where the umask said so.
+      if (isLink) setMode(temporary, OPEN_FILE)
       // What memory had says nothing of the file.
       if (isLink && held.from === 'memory' && digestOf(await readFile(temporary)) !== entry.digest) {
         await unlink(temporary)
         isLink = false
       }
-      if (!isLink) await copy(temporary, held.bytes, entry.storedAt)
+      if (!isLink) await copy(temporary, held.bytes, entry.storedAt, mode ?? OPEN_FILE)
       const stats = await lstat(temporary, { bigint: true })
       note(root, path, stats, entry.digest, isLink)
       // Where nothing was, nothing is replaced: somebody may have put a file there meanwhile.
@@ -270,7 +276,7 @@ export function createExporter({ store, directory, logger }: ExportParts) {
     const root = resolve(to)
     const count = { linked: 0, copied: 0, current: 0, removed: 0, absent: 0, foreign: 0, failed: 0 }
     const total = store.stats().byRole.artwork
-    await makeFolder(root, join(root, HIDDEN))
+    await makeFolders(root, join(root, HIDDEN))
     const one = async (path: string): Promise<void> => {
       try {
         count[await settle(root, path, overwrite)] += 1
@@ -423,9 +429,10 @@ async function put(temporary: string, target: string): Promise<boolean> {
 }
 
 /** Writes a copy, and waits until it is on the disk. Its time is that of the picture. */
-async function copy(to: string, bytes: Buffer, at: number): Promise<void> {
-  const file = await open(to, 'wx', 0o644)
+async function copy(to: string, bytes: Buffer, at: number, mode: number): Promise<void> {
+  const file = await open(to, 'wx', mode)
   try {
+    await file.chmod(mode)
     await file.writeFile(bytes)
     await file.utimes(at / 1000, at / 1000)
     await file.sync()

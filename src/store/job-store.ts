@@ -4,12 +4,12 @@
  * taken over. Without a directory it lives in memory, by the same rules.
  */
 import { randomUUID } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import type { Reason } from '../model/errors.js'
 import type { Logger } from '../model/logger.js'
 import { inodeOf, isDamage, keep, openDatabase } from './database.js'
+import { makeFolder } from './folders.js'
 import type {
   Added,
   Ending,
@@ -53,6 +53,9 @@ export interface JobStoreOptions {
 /** See the top of the file. */
 export type JobStore = ReturnType<typeof createJobStore>
 
+/** A database that could not be used is tried again after this, ms. */
+const TRIED_AGAIN_AFTER = 30_000
+
 /** Opens the work of a directory. One whose database cannot be used works in memory, with a warning. */
 export function createJobStore({ directory, capacity = 10_000, logger, ...options }: JobStoreOptions) {
   /** Whole ms: what the tables hold. */
@@ -73,7 +76,7 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
   const open = (damaged?: number): ReturnType<typeof statements> => {
     if (directory === undefined || file === undefined) return inMemory()
     try {
-      mkdirSync(directory, { recursive: true })
+      makeFolder(directory)
       presence ??= enter(join(directory, 'workers'))
       const opened = openDatabase(file, damaged, SHAPE, (message) =>
         logger.warn({}, `artwork jobs: ${message}`),
@@ -93,12 +96,23 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
     if (closed) return otherwise
     try {
       if (file !== undefined && inode !== undefined && inodeOf(file) !== inode) reopen()
+      tryAgain()
       return question()
     } catch (error) {
       logger.error({ err: error }, 'artwork jobs: the database failed')
       if (isDamage(error)) reopen(inode)
       return otherwise
     }
+  }
+  /** Opens a database that could not be used, once nothing waits in memory. */
+  let triedAt = performance.now()
+  const tryAgain = (): void => {
+    if (file === undefined || inode !== undefined || performance.now() - triedAt < TRIED_AGAIN_AFTER) return
+    triedAt = performance.now()
+    const isBusy = sql.counts
+      .all()
+      .some(({ state, count }) => count > 0 && (state === 'queued' || state === 'running'))
+    if (!isBusy) reopen()
   }
   const reopen = (damaged?: number): void => {
     try {

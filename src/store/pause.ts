@@ -3,10 +3,11 @@
  * what is held is read as before, and room is made. SQLite needs a little space to give anything up, so some is set
  * aside for then.
  */
-import { statfsSync } from 'node:fs'
+import { rmSync, statfsSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Changes, Shelf } from './changes.js'
+import { PRIVATE_FILE } from './folders.js'
 
 /** See the top of the file. */
 export type Pause = ReturnType<typeof createPause>
@@ -38,12 +39,27 @@ function isNearlyFull(directory: string): boolean {
   }
 }
 
+const reserveOf = (directory: string): string => join(directory, 'ballast')
+
+/** Lets go of what was set aside, where the disk is full. */
+export function letGoOfReserve(directory: string, isFull = isNearlyFull(directory)): void {
+  if (isFull) rmSync(reserveOf(directory), { force: true })
+}
+
 /** Makes the part of the store that rests when the disk cannot take more. */
 export function createPause(directory: string, shelf: Shelf, changes: Changes) {
-  const ballast = join(directory, 'ballast')
+  const ballast = reserveOf(directory)
   let until = 0
   let why: string | undefined
-  const setAside = (): Promise<void> => writeFile(ballast, Buffer.alloc(BALLAST)).catch(() => {})
+  const setAside = async (): Promise<void> => {
+    try {
+      // A new file each time: nothing that somebody put there is written through.
+      await rm(ballast, { force: true })
+      await writeFile(ballast, Buffer.alloc(BALLAST), { flag: 'wx', mode: PRIVATE_FILE })
+    } catch {
+      // Without it, less can be done on a full disk.
+    }
+  }
   const makeRoom = async (): Promise<void> => {
     try {
       await rm(ballast, { force: true })

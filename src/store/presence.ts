@@ -4,10 +4,11 @@
  * work under way, and no clock is asked. The lock is SQLite's, the one portable lock that Node can take.
  */
 import { randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { keep } from './database.js'
+import { makeOwnFolder } from './folders.js'
 
 /** See the top of the file. */
 export type Presence = ReturnType<typeof enter>
@@ -46,7 +47,7 @@ export function enter(folder: string) {
   }
   const come = (): { id: string; db: Database.Database } => {
     for (;;) {
-      mkdirSync(folder, { recursive: true })
+      makeOwnFolder(folder)
       const id = randomUUID()
       const db = connect(pathOf(id), false)
       if (holds(db, pathOf(id))) return { id, db }

@@ -7,7 +7,6 @@ import { existsSync, unlinkSync } from 'node:fs'
 import {
   link,
   lstat,
-  mkdir,
   open,
   opendir,
   readdir,
@@ -20,6 +19,7 @@ import {
 import { dirname, join } from 'node:path'
 import { digestOf } from '../model/digest.js'
 import { extensionOf, formatOfExtension, kindOfType, typeOf } from '../model/media-type.js'
+import { makeFolder } from './folders.js'
 
 /** What a file's name tells. Sides in pixels. */
 export interface UploadFacts {
@@ -97,9 +97,10 @@ export function createUploadFiles(directory: string) {
   const pathOf = (facts: UploadFacts): string => join(shardOf(facts.namespace, facts.id), fileName(facts))
   /** Makes a folder, and sees to it that it is still there after the power failed. */
   const make = async (folder: string): Promise<void> => {
-    const first = await mkdir(folder, { recursive: true, mode: 0o700 })
-    if (first === undefined) return
-    for (let at = folder; at.length >= first.length; at = dirname(at)) await syncFolder(dirname(at))
+    const made: string[] = []
+    for (let at = folder; !existsSync(at) && dirname(at) !== at; at = dirname(at)) made.push(at)
+    if (!makeFolder(folder)) return
+    for (const at of made) await syncFolder(dirname(at))
   }
 
   /** The namespaces that there are files of. */

@@ -4,7 +4,7 @@
  * when it is lost.
  */
 import { createHmac } from 'node:crypto'
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as breathe } from 'node:timers/promises'
 import type Database from 'better-sqlite3'
@@ -14,6 +14,7 @@ import { ArtworkError } from '../model/errors.js'
 import type { Logger } from '../model/logger.js'
 import { inodeOf, isDamage, keep, openDatabase, type Shape } from './database.js'
 import { FACTS, factsText, readFacts } from './disk-names.js'
+import { makeFolder, makeOwnFolder } from './folders.js'
 import type { Held, NewEntry } from './store.js'
 import { createUploadFiles, type UploadFacts, type UploadFiles } from './upload-files.js'
 
@@ -175,6 +176,8 @@ const toEntry = (upload: Upload): Entry =>
 /** How a shelf is set up. */
 export interface ShelfOptions {
   readonly directory: string
+  /** Whether that is a folder of ours, whoever made it. @default false */
+  readonly isOwn?: boolean
   /** Whether a kind of address is a namespace. */
   readonly owns: (kind: string) => boolean
   readonly logger: Logger
@@ -187,7 +190,7 @@ export interface ShelfOptions {
 export type UploadShelf = ReturnType<typeof createUploadShelf>
 
 /** Opens the uploads of a directory. One that cannot be used is tried again at every upload. */
-export function createUploadShelf({ directory, owns, logger, now, onChange }: ShelfOptions) {
+export function createUploadShelf({ directory, isOwn = false, owns, logger, now, onChange }: ShelfOptions) {
   const file = join(directory, 'uploads.db')
   const files = createUploadFiles(directory)
   let open: { sql: ReturnType<typeof statements>; inode: number | undefined; seen: number } | undefined
@@ -199,7 +202,8 @@ export function createUploadShelf({ directory, owns, logger, now, onChange }: Sh
   let tidied: Promise<void> = Promise.resolve()
 
   const start = (damaged?: number): void => {
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    if (isOwn) makeOwnFolder(directory)
+    else makeFolder(directory)
     const { db, inode } = openDatabase(file, damaged, SHAPE, (message) =>
       logger.warn({}, `artwork uploads: ${message}`),
     )

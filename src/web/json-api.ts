@@ -8,6 +8,7 @@ import { isWebUrl } from '../model/web-url.js'
 import type { Settings } from '../options.js'
 import { readBody, sendAndClose } from './body.js'
 import type { Cors } from './cors.js'
+import { parseLargeJson } from './large-json.js'
 import { type Problem, problemsOf } from './schemas.js'
 import { send } from './send.js'
 
@@ -50,7 +51,7 @@ async function jsonOf(
   if (req.readableEnded && 'body' in req && typeof req.body === 'object') return req.body
   const bytes = await readBody(req, { maxBytes: JSON_ALLOWANCE, ...limits })
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    return await parseLargeJson(bytes)
   } catch {
     throw new BadBody([{ loc: ['body'], msg: 'the body is not JSON', type: 'json_invalid' }])
   }

@@ -20,6 +20,7 @@ import {
   judgeGuard,
   readJson,
 } from './json-api.js'
+import { unescapeBytes } from './large-json.js'
 import { readUrl } from './reply-router.js'
 import { fetchBody, proxyBody, uploadBody } from './schemas.js'
 import { goneSignal, send } from './send.js'
@@ -258,7 +259,7 @@ async function imageOf(
 const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/
 
 /** An image from base64 or a data: URL (RFC 2397). @throws BadBody */
-function decode(text: string): Buffer {
+async function decode(text: string): Promise<Buffer> {
   const refuse = (msg: string): never => {
     throw new BadBody([{ loc: ['body', 'data'], msg, type: 'value_error' }])
   }
@@ -266,16 +267,12 @@ function decode(text: string): Buffer {
   const comma = text.indexOf(',')
   if (isUrl && comma < 0) return refuse('the data: URL has no data')
   const data = isUrl ? text.slice(comma + 1) : text
-  if (isUrl && !/;\s*base64$/i.test(text.slice(0, comma))) return Buffer.from(unescapeBytes(data), 'latin1')
+  if (isUrl && !/;\s*base64$/i.test(text.slice(0, comma))) return unescapeBytes(data)
   const bare = data.replace(/\s+/g, '')
   if (bare === '' || !BASE64.test(bare) || bare.replace(/=+$/, '').length % 4 === 1)
     return refuse('the data is not base64')
   return Buffer.from(bare, 'base64')
 }
-
-/** `%89PNG` as the bytes that it stands for, which need not be UTF-8. */
-const unescapeBytes = (text: string): string =>
-  text.replace(/%([0-9a-f]{2})/gi, (_all, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
 
 /** The one file of a form (RFC 7578), whatever its field is called. @throws BadBody, ArtworkError */
 async function fileIn(req: IncomingMessage, bytes: Buffer, maxBytes: number): Promise<Buffer> {

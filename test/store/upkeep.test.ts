@@ -217,11 +217,13 @@ describe('what goes wrong', () => {
     const directory = await temporaryFolder()
     const store = await open(directory)
     await store.write(entry('a'), Buffer.from('old'))
-    const next = bytesIn(directory).bucketPath('a', 1)
-    mkdirSync(next, { recursive: true })
+    // A file where a folder belongs: nothing can be written below.
+    const next = dirname(bytesIn(directory).bucketPath('a', 1))
+    mkdirSync(dirname(next), { recursive: true })
+    writeFileSync(next, 'in the way')
     await expect(store.write(entry('a'), Buffer.from('new!'))).rejects.toMatchObject({ reason: 'disk_write' })
     expect(await textOf(store, 'a')).toBe('old')
-    rmSync(next, { recursive: true })
+    rmSync(next)
     await store.write(entry('a'), Buffer.from('next'))
     expect(await textOf(store, 'a')).toBe('next')
     expect(differences(directory)).toEqual([])
@@ -231,11 +233,16 @@ describe('what goes wrong', () => {
     const directory = await temporaryFolder()
     const store = await open(directory, { maxBytes: 10_000 })
     for (let index = 0; index < 5; index += 1) await store.write(entry(`n${index}`), Buffer.alloc(900, index))
-    const blocked = Array.from({ length: 5 }, (_, index) => bytesIn(directory).bucketPath(`x${index}`, 0))
-    for (const path of blocked) mkdirSync(path, { recursive: true })
+    const blocked = Array.from({ length: 5 }, (_, index) =>
+      dirname(bytesIn(directory).bucketPath(`x${index}`, 0)),
+    )
+    for (const path of blocked) {
+      mkdirSync(dirname(path), { recursive: true })
+      writeFileSync(path, 'in the way')
+    }
     for (let index = 0; index < 5; index += 1)
       await expect(store.write(entry(`x${index}`), Buffer.alloc(1000, 50 + index))).rejects.toThrow()
-    for (const path of blocked) rmSync(path, { recursive: true })
+    for (const path of blocked) rmSync(path)
     for (let index = 5; index < 9; index += 1) await store.write(entry(`n${index}`), Buffer.alloc(900, index))
     expect(store.stats()).toMatchObject({ names: 9, evictions: 0 })
     await store.write(entry('n9'), Buffer.alloc(900, 9))

@@ -1,0 +1,65 @@
+/**
+ * Bodies of JSON that hold an image as text: looked through before they are parsed, a piece at a time. A parser does not let
+ * go before it has read all, and takes seconds for a body of nothing but brackets.
+ */
+import { setImmediate as breathe } from 'node:timers/promises'
+import { TextDecoder } from 'node:util'
+
+/** Bytes that are looked at before others have their turn. */
+const PIECE = 512 * 1024
+/** Signs of structure outside of texts: what an upload needs is a handful. */
+const MOST_SIGNS = 10_000
+const [QUOTE, BACKSLASH] = [0x22, 0x5c]
+/** `[ ] { } , :` */
+const SIGNS: ReadonlySet<number> = new Set([0x5b, 0x5d, 0x7b, 0x7d, 0x2c, 0x3a])
+
+/** Parses JSON in which texts are all that is large. @throws Error for anything else */
+export async function parseLargeJson(bytes: Buffer): Promise<unknown> {
+  let signs = 0
+  let isText = false
+  for (let from = 0; from < bytes.length; from += PIECE) {
+    if (from > 0) await breathe()
+    const until = Math.min(from + PIECE, bytes.length)
+    for (let at = from; at < until; at += 1) {
+      const byte = bytes[at] ?? 0
+      if (isText) {
+        if (byte === BACKSLASH) at += 1
+        else if (byte === QUOTE) isText = false
+      } else if (byte === QUOTE) isText = true
+      else if (SIGNS.has(byte)) {
+        signs += 1
+        if (signs > MOST_SIGNS) throw new Error('too much structure')
+      }
+    }
+  }
+  return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+}
+
+/** `%89PNG` as the bytes that it stands for, which need not be UTF-8. @param text what follows the comma of a data: URL */
+export async function unescapeBytes(text: string): Promise<Buffer> {
+  const source = Buffer.from(text, 'latin1')
+  const target = Buffer.allocUnsafe(source.length)
+  let length = 0
+  for (let at = 0, rest = PIECE; at < source.length; at += 1, rest -= 1) {
+    if (rest === 0) {
+      await breathe()
+      rest = PIECE
+    }
+    const byte = source[at] ?? 0
+    const value = byte === 0x25 ? hexAt(source, at + 1) : undefined
+    target[length] = value ?? byte
+    length += 1
+    if (value !== undefined) at += 2
+  }
+  return target.subarray(0, length)
+}
+
+function hexAt(bytes: Buffer, at: number): number | undefined {
+  const [high, low] = [digit(bytes[at]), digit(bytes[at + 1])]
+  return high === undefined || low === undefined ? undefined : high * 16 + low
+}
+function digit(byte = 0): number | undefined {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30
+  const lower = byte | 0x20
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : undefined
+}
