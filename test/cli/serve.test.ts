@@ -95,7 +95,7 @@ describe('parity 38: settings by environment', () => {
       /ARTWORK_SIGNING_KEYS .*16 characters.*got a text that may hold secrets/,
     ],
     ['ARTWORK_REMOTE_HOSTS', 'a b', /ARTWORK_REMOTE_HOSTS: hosts must be .*"a b"/],
-    ['ARTWORK_NAMESPACES', 'Avatars', /ARTWORK_NAMESPACES: .*must be lower-case.*"Avatars"/],
+    ['ARTWORK_NAMESPACES', '_avatars', /ARTWORK_NAMESPACES: .*beginning with a letter or digit.*"_avatars"/],
     ['ARTWORK_UNKNOWN', 'x', /ARTWORK_UNKNOWN is no variable/],
   ])('parity 38: %s=%s is told with its name, the rule and the value', (name, value, message) => {
     expect(() => optionsFromEnv({ [name]: value })).toThrow(message)
@@ -156,8 +156,8 @@ test('parity 37, 38: the service hosts, fetches through proxies, and says how it
 
   const bytes = await jpeg(2000, 1000)
   const body = { data: bytes.toString('base64') }
-  expect((await get('/images/photos', post(body, {}))).status).toBe(403)
-  expect((await get('/images/photos', post(body, { Authorization: 'Bearer wrong' }))).status).toBe(403)
+  expect((await get('/images/photos', post(body, {}))).status).toBe(401)
+  expect((await get('/images/photos', post(body, { Authorization: 'Bearer wrong' }))).status).toBe(401)
   const uploaded = await get('/images/photos', post(body, { ...auth, 'X-Request-Id': 'abc-2' }))
   expect([uploaded.status, uploaded.headers.get('x-request-id')]).toEqual([200, 'abc-2'])
   const { url } = (await uploaded.json()) as { url: string }
@@ -351,4 +351,22 @@ test('parity 35: an https proxy, for http and https sources; its certificate is 
   const wary = await startService(env)
   expect(await ask(wary, `${origin.url}/a.jpg`)).toBe(502)
   expect(seen.slice(2).every((what) => what === 'refused')).toBe(true)
+})
+
+test('mended 9: it ends with 0 though one client has sent half a request, and another stalls in a body', async () => {
+  const service = await startService({ ARTWORK_UPLOAD_TOKEN: TOKEN })
+  const { port } = new URL(service.url)
+  const half = connect(Number(port), '127.0.0.1')
+  half.write('GET /health HTTP/1.1\r\nHost: x\r\nX-Half: ')
+  const stalled = connect(Number(port), '127.0.0.1')
+  stalled.write(
+    `POST /images/avatars HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${TOKEN}\r\nContent-Type: image/png\r\nContent-Length: 1000\r\n\r\nxx`,
+  )
+  for (const socket of [half, stalled]) {
+    atEnd(async () => void socket.destroy())
+    socket.on('error', () => {})
+  }
+  // Both have been seen: what came behind them is answered.
+  expect((await fetch(`${service.url}/health`)).status).toBe(200)
+  expect(await service.stop()).toBe(0)
 })

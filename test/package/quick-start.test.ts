@@ -111,3 +111,63 @@ describe('mended 40: a bundled app', () => {
     expect([said, ready]).toEqual(['', { status: 'ready', reasons: [] }])
   })
 })
+
+test('mended 34: a source that is written elsewhere compiles against the package, and works', async () => {
+  const text = `import {
+    type Address, ArtworkError, type CachePolicy, type Checked, createArtwork, type FetchRequest, type Means, type Question, type Source, type Variant,
+  } from 'express-artwork'
+  import { createServer } from 'node:http'
+  import type { AddressInfo } from 'node:net'
+
+  const WEEK: CachePolicy = { kind: 'immutable', maxAge: 604_800 }
+  function pictures(base: () => string): Source {
+    return {
+      name: 'pictures',
+      kinds: ['picture'],
+      defaultVariant: () => 'original',
+      nativeWidths: () => [100],
+      isNative: (_kind: string, variant: Variant) => variant.base === 'original' || variant.width === 100,
+      check({ address }: Question): Checked {
+        if (!/^\\w+$/.test(address.id)) throw new ArtworkError('invalid', 'the picture is not known')
+        return { address, original: { ...address, variant: 'original' } }
+      },
+      originalsOf: (original: Address) => [original],
+      locate: ({ id }: Address, _means: Means): FetchRequest => ({ url: base() + '/' + id, admits: (url) => url.origin === base() }),
+      claim: () => undefined,
+      cache: WEEK,
+    }
+  }
+  const png = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAMAAAAoyzS7AAAAA1BMVEX///+nxBvIAAAACXBIWXMAAAPoAAAD6AG1e1JrAAAACklEQVQImWNgAAAAAgAB9HFkpgAAAABJRU5ErkJggg==', 'base64')
+  const server = createServer((_req, res) => void res.writeHead(200, { 'Content-Type': 'image/png' }).end(png))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const artwork = await createArtwork({ directory: './elsewhere', sources: [pictures(() => 'http://127.0.0.1:' + port)], fetch: { allowPrivate: ['127.0.0.1:' + port] } })
+  const { contentType } = await artwork.images.getImage('picture/w100-webp/abc')
+  console.log(contentType, artwork.images.imageUrl('picture/abc', 'w100'))
+  await artwork.close()
+  server.close()
+`
+  writeFileSync(join(folder, 'source.mts'), text)
+  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+  const options = [
+    '--strict',
+    '--skipLibCheck',
+    '--target',
+    'ES2023',
+    '--module',
+    'NodeNext',
+    '--exactOptionalPropertyTypes',
+    '--types',
+    'node',
+    '--typeRoots',
+    join(root, 'node_modules', '@types'),
+  ]
+  const run = (file: string, args: readonly string[]) =>
+    execFileSync(process.execPath, [file, ...args], { cwd: folder, encoding: 'utf8' })
+  try {
+    run(tsc, [...options, 'source.mts'])
+  } catch (error) {
+    throw new Error(String((error as { stdout?: string }).stdout))
+  }
+  expect(run('source.mjs', []).trim()).toMatch(/^image\/webp \/images\/picture\/w100\/abc/)
+})

@@ -320,6 +320,19 @@ describe('parity 40: the lists of the management API', () => {
     expect(history.map(({ what }) => what)).toEqual(['stored', 'stored', 'stored', 'stored'])
   })
 
+  test('mended 9: an entity’s picture that cannot be had is one row of the dashboard', async () => {
+    const app = await stage()
+    app.origin.serve('/2.jpg', { status: 404 })
+    app.origin.serve('/3.jpg', image('no picture', 'image/jpeg'))
+    await app.sync()
+    await app.artwork.images.getImage('poster/w92/nothing.jpg').catch(() => {})
+    const html = await (await app.api('/dashboard/failures')).text()
+    const rows = [...html.matchAll(/<th scope="row"[^>]*>([^<]*)/g)].map(([, name]) => name)
+    expect(rows.filter((name) => /artist:2/.test(name ?? ''))).toHaveLength(1)
+    expect(rows.filter((name) => /2\.jpg|3\.jpg/.test(name ?? ''))).toEqual([])
+    expect(rows.filter((name) => /nothing\.jpg/.test(name ?? ''))).toHaveLength(1)
+  })
+
   test('the queue is paused and resumed, and tells what happens', async () => {
     const app = await stage()
     expect(
