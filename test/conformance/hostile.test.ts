@@ -4,6 +4,7 @@ import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import { connect, isIP, type LookupFunction, Socket } from 'node:net'
 import { join } from 'node:path'
+import { remote, signAddress } from 'express-artwork'
 import { describe, expect, test, vi } from 'vitest'
 import { createFetcher } from '../../src/fetch/fetcher.js'
 import { checkUrl, type GuardOptions, guardedLookup } from '../../src/fetch/guard.js'
@@ -186,6 +187,95 @@ describe('hostile URLs, fetched', () => {
       else expect([400, 403, 502], `${id}: ${outcome}`).toContain((outcome as ArtworkError).status)
     },
   )
+})
+
+/**
+ * The client's own text over HTTP, signed, at a source that is open to every host: every name resolves to a public address,
+ * behind which something answers, so that nothing but the product can refuse.
+ */
+describe('mended 18: hostile URLs, as ids', () => {
+  const plain = urls.cases.filter(({ dns, dnsSequence, redirects, loop, flag, policy, self }) =>
+    [dns, dnsSequence, redirects, loop, flag, policy, self].every((one) => one === undefined),
+  )
+  const MORE = [
+    'http://images.example.com\\@127.0.0.1/a.png',
+    'http://images.example.com/a%0d%0aHost:%20evil',
+    'http://images.example.com/a.png?x=%0aX-Injected:1',
+    'http://images.example.com/%00.png',
+    'http://images.example.com/a\r\nX: y.png',
+    'http://images.example.com/a\tb.png',
+    ' http://images.example.com/a.png',
+    'http://images.example.com/a.png\n',
+    'http://images.example.com/%7f',
+  ].map((url, index): UrlCase => ({ id: `M${index}`, url, verdict: 'refuse', reason: 'raw text' }))
+  test('what is to be refused is refused before a name is resolved, and nothing is dialled', async () => {
+    const picture = await png()
+    const world = await listen(
+      (_req, res) => void res.writeHead(200, { 'Content-Type': 'image/png' }).end(picture),
+    )
+    const dialledHosts: string[] = []
+    const open = ((options: { host?: string }) => {
+      dialledHosts.push(options.host ?? '')
+      const socket = new Socket()
+      socket.connect(Number(new URL(world.url).port), '127.0.0.1')
+      return socket
+    }) as never
+    for (const agent of [HttpAgent, HttpsAgent])
+      vi.spyOn(agent.prototype, 'createConnection').mockImplementation(open)
+    const asked: string[] = []
+    const key = 'a-signing-key-of-some-length'
+    const app = await startApp({
+      transform: { isolate: false },
+      sources: [remote({ hosts: ['*'] })],
+      signing: { keys: [key] },
+      fetch: {
+        allowPrivate: [],
+        lookup: (host, _options, callback) => {
+          asked.push(host)
+          callback(null, [{ address: '93.184.215.14', family: 4 }])
+        },
+      },
+    })
+    const wrong: string[] = []
+    for (const { id, url, verdict } of [...plain, ...MORE]) {
+      const path = `/images/remote/original/${Buffer.from(url).toString('base64url')}`
+      const before = [asked.length, dialledHosts.length]
+      const { status } = await app.get(signAddress(path, key))
+      const isRefused = status === 400 || status === 403
+      if (
+        verdict === 'refuse' &&
+        !(isRefused && asked.length === before[0] && dialledHosts.length === before[1])
+      )
+        wrong.push(`${id} ${status} ${JSON.stringify(url)}`)
+    }
+    expect(wrong).toEqual([])
+    expect(plain.length).toBeGreaterThan(40)
+  })
+})
+
+test('mended 18: our own origin by another scheme, with a root dot, or its port written out', () => {
+  const options = { ports: [80, 443, 8080], allowIpLiterals: false, allowPrivate: [] }
+  const judge = (own: string, url: string): string => {
+    try {
+      checkUrl(url, { ...options, publicOrigins: [own] }, () => true)
+      return 'asked'
+    } catch (error) {
+      return (error as ArtworkError).message
+    }
+  }
+  const own = 'this is our own address'
+  for (const url of [
+    'https://a.example/x',
+    'http://a.example/x',
+    'http://A.EXAMPLE./x',
+    'https://a.example.:443/',
+    'http://a.example:443/',
+  ])
+    expect([url, judge('https://a.example', url)]).toEqual([url, own])
+  for (const url of ['http://a.example:8080/', 'https://a.example.:8080/x'])
+    expect([url, judge('http://a.example:8080', url)]).toEqual([url, own])
+  for (const url of ['https://b.example/', 'https://x.a.example/', 'http://a.example:8080/'])
+    expect([url, judge('https://a.example', url)]).toEqual([url, 'asked'])
 })
 
 /** Sends a request target as it is: clients normalise, sockets do not. */
