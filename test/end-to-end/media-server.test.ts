@@ -110,7 +110,7 @@ describe('parity 46: the export', () => {
     )
     again.artwork.start()
     await eventually(() => expect(existsSync(file)).toBe(false))
-    expect(existsSync(join(app.hidden, 'profiles'))).toBe(false)
+    await eventually(() => expect(existsSync(join(app.hidden, 'profiles'))).toBe(false))
   })
   test('parity 46: on another file system it copies, and a copy is replaced when the picture is', async () => {
     const shm = `/dev/shm/artwork-${process.pid}-${Math.random().toString(36).slice(2)}`
