@@ -264,7 +264,7 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
         kind: settings.kinds.get(textOf(entityType) ?? ''),
         sourceUrl: textOf(sourceUrl),
         localPath: textOf(localPath),
-        sourceKinds: [textOf(entityType) ?? ''],
+        kindName: textOf(entityType),
         requireLocal: fieldOf(Object(options), 'requireLocal') === true,
       }).url,
     /** Fetches an entity's picture, makes it and names it. Never throws: see `status` and `reason`. */

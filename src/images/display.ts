@@ -7,11 +7,12 @@ import { type Entry, freshnessOf, imageName } from '../model/entry.js'
 import { kindOfType } from '../model/media-type.js'
 import { wouldStop } from '../model/output.js'
 import { signAddress } from '../model/signature.js'
-import { isWebUrl } from '../model/web-url.js'
+import { sourceKindsOf } from '../model/subject.js'
+import { isSoundUrl, isWebUrl } from '../model/web-url.js'
 import type { Admission } from './admission.js'
 import type { Artworks } from './artworks.js'
 import type { Context } from './context.js'
-import { createNaming, isSound, isSvgByName, quietly } from './naming.js'
+import { createNaming, isSvgByName, quietly } from './naming.js'
 import { isPrinted, pathOfPrinted } from './printed.js'
 import type { Signed } from './signed.js'
 
@@ -25,8 +26,8 @@ export interface DisplayQuestion {
   readonly localPath?: string | undefined
   readonly requireLocal?: boolean | undefined
   readonly params?: Readonly<Record<string, EntityId>>
-  /** Kinds of source that its texts may be of where they do not say themselves, best first. */
-  readonly sourceKinds?: readonly string[]
+  /** The kind that was asked for, whether or not it is known. */
+  readonly kindName?: string | undefined
 }
 
 /** What to print, and what it is. Sides in pixels where known. */
@@ -56,51 +57,55 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
 
   const naming = createNaming(context, admission, signed)
   const findLocal = ({ kind, id, providerIds = [], localPath, sourceUrl, params }: DisplayQuestion) => {
-    const isOwn = sourceUrl !== undefined && (isPrinted(settings, sourceUrl) || !isWebUrl(sourceUrl))
-    for (const text of [localPath, isOwn ? sourceUrl : undefined]) {
-      const path = text === undefined ? undefined : pathOfPrinted(urls, text)
-      const named = path === undefined ? undefined : quietly(() => artworks.peek(path))
-      if (path !== undefined && named !== undefined) return { path, entry: named }
-    }
-    if (kind === undefined) return undefined
-    for (const own of [...(id === undefined ? [] : [id]), ...providerIds]) {
-      const found = quietly(() => artworks.peekEntity(kind, own, params))
-      if (found !== undefined) return found
-    }
-    return undefined
+    const named = localPath === undefined ? undefined : findNamed(localPath)
+    if (named !== undefined) return named
+    if (kind !== undefined)
+      for (const own of id === undefined ? providerIds : [id, ...providerIds]) {
+        const found = quietly(() => artworks.peekEntity(kind, own, params))
+        if (found !== undefined) return found
+      }
+    const isOwn = sourceUrl !== undefined && (!isWebUrl(sourceUrl) || isPrinted(settings, sourceUrl))
+    return isOwn ? findNamed(sourceUrl) : undefined
+  }
+  /** The local picture that a text names. */
+  const findNamed = (text: string) => {
+    const path = pathOfPrinted(urls, text)
+    const entry = path === undefined ? undefined : quietly(() => artworks.peek(path))
+    return path === undefined || entry === undefined ? undefined : { path, entry }
   }
   const placeholder = (kind: EntityKind | undefined): string =>
     `${urls.base}${urls.placeholders}/${placeholderFile(kind)}`
 
   /** Whether a picture is to be fetched from another URL: it is of another picture, or was signed anew, and has aged. */
-  const isNews = ({ sourceUrl = '', original }: Entry, url: string): boolean => {
-    if (sourceUrl === url) return false
+  const isNews = ({ sourceUrl, original }: Entry, url: string): boolean => {
+    if (sourceUrl === undefined || sourceUrl === url || !isSoundUrl(url)) return false
     if (!signed.isSame(sourceUrl, url)) return true
     const known = original === undefined ? undefined : store.find(original, 'memory')
     return known !== undefined && freshnessOf(known, settings.freshness, settings.now()) !== 'fresh'
   }
   const display = (question: DisplayQuestion): Displayed => {
     const { kind, sourceUrl, localPath, requireLocal = false } = question
-    const usable = sourceUrl !== undefined && isSound(sourceUrl) ? sourceUrl : undefined
     const local = findLocal(question)
     if (local !== undefined) {
       const { path, entry } = local
       const size = entry.width > 0 ? { width: entry.width, height: entry.height } : {}
-      const wanted = usable !== undefined && entry.sourceUrl !== undefined && isNews(entry, usable)
+      const wanted = sourceUrl !== undefined && isNews(entry, sourceUrl)
       return { url: artworks.urlOf(path, entry), from: 'local', ...size, wanted }
     }
+    const usable = sourceUrl !== undefined && isSoundUrl(sourceUrl) ? sourceUrl : undefined
     // What we printed ourselves, or could print, is as good as a local picture.
     const isOther = usable !== undefined && !isPrinted(settings, usable)
-    for (const text of [localPath, isOther ? undefined : sourceUrl]) {
-      const own = text === undefined ? undefined : ownDisplay(text, question)
-      if (own !== undefined) return own
-    }
+    const own =
+      (localPath === undefined ? undefined : ownDisplay(localPath, question)) ??
+      (isOther || sourceUrl === undefined ? undefined : ownDisplay(sourceUrl, question))
+    if (own !== undefined) return own
     const wanted = isOther
     return usable !== undefined && !requireLocal
       ? { url: usable, from: 'source', wanted }
       : { url: placeholder(kind), from: 'placeholder', wanted }
   }
-  const ownDisplay = (text: string, { sourceKinds = [] }: DisplayQuestion): Displayed | undefined => {
+  const ownDisplay = (text: string, question: DisplayQuestion): Displayed | undefined => {
+    const sourceKinds = sourceKindsOf(question)
     const drawn = naming.placeholder(text)
     if (drawn !== undefined) return { url: drawn, from: 'placeholder', wanted: false }
     const url = naming.read(text, sourceKinds) && imageUrl(text, undefined, sourceKinds)

@@ -1,7 +1,7 @@
 /** What a text that an app holds names: a URL of a source, an address, or something that we printed before. */
 import { makeAddress, pathSegments } from '../model/address.js'
 import { imageName } from '../model/entry.js'
-import { readWebUrl } from '../model/web-url.js'
+import { isSoundUrl } from '../model/web-url.js'
 import type { Admission, Original } from './admission.js'
 import type { Context } from './context.js'
 import { ownPath } from './printed.js'
@@ -14,15 +14,6 @@ export interface Named {
   readonly variant?: string
   /** An upload as it is, by the short form of its URL. */
   readonly isShort?: boolean
-}
-
-/** Whether a text is a web URL that can be asked. */
-export function isSound(text: string): boolean {
-  try {
-    return /^https?:$/.test(readWebUrl(text).protocol)
-  } catch {
-    return false
-  }
 }
 
 /** Whether the name of a file says that it is an SVG, before anybody has seen it. */
@@ -99,7 +90,7 @@ export function createNaming({ settings, store, means }: Context, admission: Adm
     read: (text: string, kinds: readonly string[] = []): Named | undefined => {
       const own = ownPath(urls, text)
       if (own?.startsWith(`${urls.images}/`)) return fromOwnUrl(own.slice(urls.images.length))
-      if (isSound(text))
+      if (isSoundUrl(text))
         return quietly(() => {
           const { kind, id, variant } = admission.claim(signed.settled(text), kinds).address
           return { kind, id, variant }

@@ -6,8 +6,8 @@ import { fieldOf, hasField, idOf, textOf } from './text.js'
 /** What a subject says of its picture. */
 export interface Subject {
   readonly kind: EntityKind | undefined
-  /** Kinds of source that its texts may be of where they do not say themselves: names only, best first. */
-  readonly sourceKinds: readonly string[]
+  /** The kind that was asked for, whether or not it is known. */
+  readonly kindName: string | undefined
   readonly id: EntityId | undefined
   readonly providerIds: readonly EntityId[]
   readonly sourceUrl: string | undefined
@@ -40,7 +40,7 @@ export function readSubject(
     const nothing = { id: undefined, providerIds: [], params: {}, lacksPath: false }
     return {
       kind: named,
-      sourceKinds: sourceKindsOf(kindName, named),
+      kindName,
       sourceUrl: isUrl ? text : undefined,
       localPath: isUrl ? undefined : text,
       ...nothing,
@@ -51,7 +51,7 @@ export function readSubject(
   const field = (name: string): unknown => fieldOf(entity, name)
   const kind = kindName
     ? named
-    : (lookUp(kinds, told(kindOf, entity)) ??
+    : ((kindOf === undefined ? undefined : lookUp(kinds, told(kindOf, entity))) ??
       lookUp(kinds, field('entity_type')) ??
       lookUp(kinds, field('type')))
   const first = (names: readonly string[]) =>
@@ -60,7 +60,7 @@ export function readSubject(
   const localPath = first(pathFields)
   return {
     kind,
-    sourceKinds: sourceKindsOf(kindName, kind),
+    kindName,
     id: idOf(field('id')),
     providerIds: providerIdsOf(entity, kind),
     sourceUrl: first(kind?.fields.url === undefined ? URL_FIELDS : [kind.fields.url]),
@@ -81,16 +81,25 @@ function paramsOf(entity: object, kind: EntityKind | undefined): Record<string, 
 }
 
 /** The kind that the app tells; its own mistakes are nothing to a page. */
-function told(kindOf: ((entity: object) => unknown) | undefined, entity: object): unknown {
+function told(kindOf: (entity: object) => unknown, entity: object): unknown {
   try {
-    return kindOf?.(entity)
+    return kindOf(entity)
   } catch {
     return undefined
   }
 }
 
-/** What was asked for, else the entity's kind, else what that is a picture like. */
-const sourceKindsOf = (kindName: string | undefined, kind: EntityKind | undefined): readonly string[] =>
+/**
+ * Kinds of source that a subject's texts may be of where they do not say themselves, best first: what was asked for, else the
+ * entity's kind, else what that is a picture like.
+ */
+export const sourceKindsOf = ({
+  kindName,
+  kind,
+}: {
+  readonly kindName?: string | undefined
+  readonly kind?: EntityKind | undefined
+}): readonly string[] =>
   [kindName, kind?.kind, kind?.placeholder].filter((name) => name !== undefined && name !== '') as string[]
 
 const lookUp = (kinds: ReadonlyMap<string, EntityKind>, name: unknown): EntityKind | undefined =>

@@ -9,14 +9,23 @@ const CONFUSING = /[\p{Cc}\\]/u
 /** Control characters in their encoded form: what decodes them behind us may write a line of its own. */
 const ENCODED_CONTROL = /%(?:[01][0-9a-f]|7f)/i
 
+/** Visible ASCII without the backslash, which most URLs are. */
+const PLAIN = /^[!-[\]-~]*$/
+const isConfusing = (text: string): boolean =>
+  (!PLAIN.test(text) && (CONFUSING.test(text) || text !== text.trim())) ||
+  (text.includes('%') && ENCODED_CONTROL.test(text))
+
+/** Whether a text is a web URL that can be asked. */
+export const isSoundUrl = (text: string): boolean =>
+  isWebUrl(text) && !isConfusing(text) && URL.canParse(text)
+
 /**
  * Reads the text of a URL.
  * @throws ArtworkError `refused` (403) for text with control characters, backslashes or white space at its ends,
  *   `invalid` (400) for text that is no URL
  */
 export function readWebUrl(text: string, base?: URL): URL {
-  if (CONFUSING.test(text) || ENCODED_CONTROL.test(text) || text !== text.trim())
-    throw new ArtworkError('refused', 'the URL holds characters that are not allowed')
+  if (isConfusing(text)) throw new ArtworkError('refused', 'the URL holds characters that are not allowed')
   if (!URL.canParse(text, base?.href)) throw new ArtworkError('invalid', 'the URL cannot be read')
   return new URL(text, base)
 }

@@ -3,7 +3,7 @@ import type { Environment } from 'nunjucks'
 import type { Displayed } from '../images/display.js'
 import { type NfoOptions, nfoElement } from '../images/nfo.js'
 import type { Images } from '../images.js'
-import { readSubject, type Subject } from '../model/subject.js'
+import { readSubject, type Subject, sourceKindsOf } from '../model/subject.js'
 import { textOf } from '../model/text.js'
 import type { Settings } from '../options.js'
 
@@ -78,9 +78,10 @@ export function createQuestions({ images, settings, onWanted }: TemplateParts) {
   }
   /** What `/images` knows the subject by: its source URL, or a text that names a picture of a source. */
   const nameOf = (given: unknown, kind: unknown): Naming | undefined => {
-    const { sourceUrl, localPath, sourceKinds } = read(given, kind)
+    const subject = read(given, kind)
+    const { sourceUrl, localPath } = subject
     const text = sourceUrl ?? localPath
-    return text === undefined ? undefined : { text, kinds: sourceKinds }
+    return text === undefined ? undefined : { text, kinds: sourceKindsOf(subject) }
   }
   const srcset = (name: Naming | undefined, widths: readonly unknown[], format: string): string =>
     name === undefined ? '' : display.srcset(name.text, widths, format, name.kinds)
