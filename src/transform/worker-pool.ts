@@ -59,6 +59,8 @@ interface Child {
   job: (Job & Turn) | undefined
   isReady: boolean
   timer: NodeJS.Timeout | undefined
+  /** Told that it has gone, or cannot be spoken to. */
+  lost: (error: ArtworkError) => void
 }
 
 /** A child that has not said that it is there by then is not going to, ms. */
@@ -175,14 +177,19 @@ export function createWorkerPool(options: PoolOptions): Transformer {
     wake(child)
     arm(child, ms)
     child.process.send(job.order, (error) => {
-      if (error === null || child.job !== job) return
-      end(child, new ArtworkError('processing', 'the image could not be processed', { cause: error }))
-      dispatch()
+      if (error !== null && child.job === job)
+        child.lost(new ArtworkError('processing', 'the image could not be processed', { cause: error }))
     })
   }
   const start = (first: Job & Turn, known: Script): void => {
     const started = startChild(known, options, flags)
-    const child: Child = { process: started, job: undefined, isReady: false, timer: undefined }
+    const child: Child = {
+      process: started,
+      job: undefined,
+      isReady: false,
+      timer: undefined,
+      lost: (error) => lost(error),
+    }
     children.add(child)
     let done = 0
     const lost = (error: ArtworkError): void => {

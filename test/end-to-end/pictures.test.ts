@@ -257,7 +257,7 @@ describe('pictures 10: AVIF where it is smaller, and for nobody who would wait',
     )
     expect(avif.contentType).toBe('image/avif')
   })
-  test('after its quality was changed, an AVIF is made anew behind WebP', async () => {
+  test('mended 43: after its quality was changed, an AVIF is made anew behind WebP', async () => {
     const app = await start()
     // Large enough for AVIF to be the smaller one.
     const path = serve(app, '/photo.jpg', await jpeg(600, 400), 'image/jpeg', 'original-auto')
