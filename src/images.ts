@@ -141,10 +141,10 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     run: randomUUID(),
   }
   const admission = createAdmission(settings)
-  const originals = createOriginals(context)
+  const signed = createSigned(context, admission)
+  const originals = createOriginals(context, signed)
   const renditions = createRenditions(context, originals)
   const autoFormats = createAutoFormats(context, admission, renditions)
-  const signed = createSigned(context, admission)
   const artworks = createArtworks(context, admission, originals, renditions, signed)
   const display = createDisplay(context, admission, artworks, signed)
   const { purge, removeTree } = createPurge(context, admission, artworks)

@@ -393,6 +393,10 @@ async function openStore(
       now,
       onChange,
     })
+  const slow = setTimeout(
+    () => logger.warn({}, `artwork: ${directory} is being opened, which takes long`),
+    TOLD_AFTER,
+  ).unref()
   await shelf?.ready().catch((error) => {
     logger.error(
       { err: error },
@@ -401,10 +405,6 @@ async function openStore(
   })
   const beside = (store: Store): Store => (shelf === undefined ? store : withUploads(store, shelf))
   const open = () => createDiskStore({ directory, ...disk, now, logger, onChange })
-  const slow = setTimeout(
-    () => logger.warn({}, `artwork: ${directory} is being opened, which takes long`),
-    TOLD_AFTER,
-  ).unref()
   try {
     layer = createMemoryLayer(beside(await open()), memory)
   } catch (error) {

@@ -54,15 +54,22 @@ function bounded<A extends HttpAgent>(agent: A, timeout: number, ready: 'connect
     const options = given as Options
     const attempts = new Set<Socket>()
     let isDone = false
+    let stopRace = (): void => {}
     const settle = (error: Error | null, socket?: Socket): void => {
-      if (isDone) return
+      if (isDone) {
+        // Nobody waits for it any more.
+        socket?.destroy()
+        return
+      }
       isDone = true
+      stopRace()
       for (const other of attempts) if (other !== socket) other.destroy()
       if (error !== null) clearTimeout(timer)
       callback?.(error, socket as Socket)
     }
     const late = (): void => {
       const error = Object.assign(new Error('connect timeout'), { code: 'ECONNECTTIMEOUT' })
+      stopRace()
       for (const socket of attempts) socket.destroy(error)
       settle(error)
     }
@@ -83,9 +90,13 @@ function bounded<A extends HttpAgent>(agent: A, timeout: number, ready: 'connect
       return watch(open(options))
     }
     lookup(host, { all: true }, (error, found, family) => {
-      if (error) return settle(error)
+      if (error || isDone) return settle(error ?? null)
       const addresses = inTurns(Array.isArray(found) ? found : [{ address: found, family: family ?? 0 }])
-      race(addresses, (address) => watch(open({ ...options, host: address, lookup: undefined })), settle)
+      stopRace = race(
+        addresses,
+        (address) => watch(open({ ...options, host: address, lookup: undefined })),
+        settle,
+      )
     })
     return undefined
   }
@@ -104,12 +115,12 @@ function inTurns(addresses: readonly LookupAddress[]): readonly string[] {
     .map(({ address }) => address)
 }
 
-/** Tries addresses one after the other, each beside those that have not failed yet, until one connects or none is left. */
+/** Tries addresses one after the other, each beside those that have not failed yet, until one connects or none is left. @returns stops it */
 function race(
   addresses: readonly string[],
   open: (address: string) => Socket,
   settle: (error: Error | null, socket?: Socket) => void,
-): void {
+): () => void {
   const left = [...addresses]
   let running = 0
   let isOver = false
@@ -126,9 +137,10 @@ function race(
     if (isOver || address === undefined) return
     running += 1
     const socket = open(address)
+    // Whoever is handed it listens too; until then, and where nobody is, its trouble is nobody's.
+    socket.on('error', () => {})
     const failed = (error?: Error): void => {
       socket.off('connect', connected).off('error', failed).off('close', failed)
-      socket.on('error', () => {})
       running -= 1
       if (left.length > 0) begin()
       else if (running === 0) end(error ?? new Error('no address of the host could be reached'))
@@ -140,6 +152,11 @@ function race(
     socket.once('connect', connected).once('error', failed).once('close', failed)
     if (left.length > 0) next = setTimeout(begin, ATTEMPT_DELAY)
   }
+  const stop = (): void => {
+    isOver = true
+    clearTimeout(next)
+  }
   if (left.length === 0) end(Object.assign(new Error('the name has no address'), { code: 'ENOTFOUND' }))
   begin()
+  return stop
 }

@@ -156,6 +156,8 @@ async function readBody(
   return Buffer.concat(chunks, received)
 }
 
+/** Nobody encodes a picture more often than this. */
+const MOST_CODINGS = 3
 type Decode = (bytes: Buffer, options: ZlibOptions) => Promise<Buffer>
 const inflated = promisify<Buffer, ZlibOptions, Buffer>(inflate)
 const rawInflated = promisify<Buffer, ZlibOptions, Buffer>(inflateRaw)
@@ -181,6 +183,9 @@ const isOverBound = (error: unknown): boolean =>
  */
 async function decoded(body: Buffer, coding: string | null, maxBytes: number): Promise<Buffer> {
   const names = (coding ?? '').split(',').map((name) => name.trim().toLowerCase())
+  const real = names.filter((name) => Object.hasOwn(DECODERS, name))
+  if (real.length > MOST_CODINGS)
+    throw new ArtworkError('bad_answer', 'the source sent a body that cannot be decoded')
   let bytes = body
   for (const name of names.reverse()) {
     const decode = Object.hasOwn(DECODERS, name) ? DECODERS[name] : undefined

@@ -156,7 +156,7 @@ export function createArtworks(
     const ownerId = entityIdText(entityId)
     if (sourceUrl === null || sourceUrl === undefined || sourceUrl === '')
       throw new ArtworkError('no_url', 'the entity has no image URL')
-    const original = admission.claim(signed.settled(sourceUrl))
+    const original = admission.claim(sourceUrl)
     for (const one of artworkPaths(kind, entityId, params)) await store.recall(artworkName(one))
     const path = pathFor(kind, entityId, params)
     const before = store.find(artworkName(path))

@@ -55,7 +55,7 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
   const { settings, store } = context
   const { urls } = settings
 
-  const naming = createNaming(context, admission, signed)
+  const naming = createNaming(context, admission)
   const findLocal = ({ kind, id, providerIds = [], localPath, sourceUrl, params }: DisplayQuestion) => {
     const named = localPath === undefined ? undefined : findNamed(localPath)
     if (named !== undefined) return named
@@ -174,6 +174,18 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
 
   return {
     display,
+    /**
+     * The URL that an entity's own picture came by, where its record has the same one signed anew, and that has not aged: so a
+     * page prints one name of it. Never another entity's.
+     */
+    ownUrl: (question: DisplayQuestion): string | undefined => {
+      const { id, sourceUrl } = question
+      if (id === undefined || sourceUrl === undefined || !sourceUrl.includes('?')) return undefined
+      const entry = findLocal(question)?.entry
+      const known = entry?.sourceUrl
+      const isOwn = entry?.ownerId === String(id) && known !== undefined && known !== sourceUrl
+      return isOwn && signed.isSame(known, sourceUrl) && !isNews(entry, sourceUrl) ? known : undefined
+    },
     /** The local picture that a question comes to, and its artwork path. */
     local: findLocal,
     placeholder,

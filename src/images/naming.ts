@@ -5,7 +5,6 @@ import { isSoundUrl } from '../model/web-url.js'
 import type { Admission, Original } from './admission.js'
 import type { Context } from './context.js'
 import { ownPath } from './printed.js'
-import type { Signed } from './signed.js'
 
 /** A picture of a source, in the variant that the text tells, where it tells one. */
 export interface Named {
@@ -33,7 +32,7 @@ export function quietly<T>(look: () => T | undefined): T | undefined {
 export type Naming = ReturnType<typeof createNaming>
 
 /** Makes the part of the pipeline that reads names. None of its verbs throws. */
-export function createNaming({ settings, store, means }: Context, admission: Admission, signed: Signed) {
+export function createNaming({ settings, store, means }: Context, admission: Admission) {
   const { urls, sources } = settings
   const isListed = (kind: string): boolean =>
     sources.some((source) => source.kinds.includes(kind) || source.owns?.(kind) === true)
@@ -92,7 +91,7 @@ export function createNaming({ settings, store, means }: Context, admission: Adm
       if (own?.startsWith(`${urls.images}/`)) return fromOwnUrl(own.slice(urls.images.length))
       if (isSoundUrl(text))
         return quietly(() => {
-          const { kind, id, variant } = admission.claim(signed.settled(text), kinds).address
+          const { kind, id, variant } = admission.claim(text, kinds).address
           return { kind, id, variant }
         })
       return fromSegments(text.split('/')) ?? fromPath(text, kinds)

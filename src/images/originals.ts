@@ -15,6 +15,7 @@ import {
   recallFailure,
   rememberFailure,
 } from '../model/errors.js'
+import type { FetchRequest } from '../model/fetch-request.js'
 import { type Kind, kindOfType, typeOf } from '../model/media-type.js'
 import { createRecent } from '../model/recent.js'
 import { hostOf } from '../model/web-url.js'
@@ -22,6 +23,7 @@ import type { NewEntry } from '../store/store.js'
 import type { Inspected } from '../transform/transformer.js'
 import type { Original } from './admission.js'
 import type { Asking, Context, Obtained } from './context.js'
+import type { Signed } from './signed.js'
 import { createTurns } from './turns.js'
 
 /** An original whose facts are known; its bytes come along when they were just fetched. */
@@ -85,7 +87,7 @@ export function askingOf(why: Asking['why'], thrown: unknown, collapsed = false)
 const MOST_SEEN = 2000
 
 /** Makes the part of the pipeline that has to do with originals. */
-export function createOriginals(context: Context) {
+export function createOriginals(context: Context, signed: Signed) {
   const { settings, store, fetcher, transformer, flights, counts, tell } = context
   const now = () => settings.now()
   const seen = createRecent<Inspected | Failure>(MOST_SEEN)
@@ -118,15 +120,31 @@ export function createOriginals(context: Context) {
     try {
       const request = await original.source.locate(original.address, context.means)
       counts.upstreamRequests += 1
-      const fetched = await fetcher.fetch(request, held ?? {}, signal)
+      const relative = held === undefined && !insist ? signed.relative(request.url) : undefined
+      const answer = await fetcher.fetch(request, held ?? relative ?? {}, signal)
+      const fetched = await ofRelative(answer, relative, request, signal)
       const known = await take(original, request.url, fetched, held, { signal, epoch, client, insist })
       if (remembered !== undefined) store.failures.clear(name)
+      signed.brought(request.url, known.entry)
       return known
     } catch (error) {
       counts.failures += 1
       remember(name, error)
       throw error
     }
+  }
+  /** An answer about what another signature brought: that it stands, so that its bytes are this one's too. */
+  const ofRelative = async (
+    answer: Fetched,
+    relative: Entry | undefined,
+    request: FetchRequest,
+    signal: AbortSignal,
+  ): Promise<Fetched> => {
+    if (answer.outcome !== 'not-modified' || relative === undefined) return answer
+    const read = await store.read(relative)
+    if (read === undefined) return fetcher.fetch(request, {}, signal)
+    const { etag, lastModified } = relative
+    return { ...answer, outcome: 'image', bytes: read.bytes, kind: kindOf(relative), etag, lastModified }
   }
   const flightOf = (name: string, held: Entry | undefined): string =>
     `${name}${held === undefined ? '' : '?'}`

@@ -1,47 +1,35 @@
 /**
- * URLs that are signed anew at each render: one picture, whatever the signature. It goes by the URL that it was first met
- * with, for as long as what came by that is fresh, so that a page costs no download for having been rendered again. The
- * signature stays in the name of the picture: who does not know it learns nothing of what it opens.
+ * URLs that are signed anew at each render: one picture, whatever the signature. What somebody may see is for upstream to say,
+ * by the signature that this asker has: a URL is never answered by the authority of another one. What is saved is the
+ * download: upstream is asked whether the bytes that another signature brought are still those.
  */
 import { digestOf } from '../model/digest.js'
-import { freshnessOf, imageName } from '../model/entry.js'
+import type { Entry } from '../model/entry.js'
 import type { Admission } from './admission.js'
 import type { Context } from './context.js'
-
-/** A URL is noted no more often, ms: what was begun with one may be under way. */
-const NOTED_FOR = 60_000
 
 /** See the top of the file. */
 export type Signed = ReturnType<typeof createSigned>
 
 /** Makes the part of the pipeline that knows signed URLs again. */
-export function createSigned({ settings, store, means }: Context, admission: Admission) {
+export function createSigned({ store, means }: Context, admission: Admission) {
   const noteOf = (identity: string): string => `signed/${digestOf(Buffer.from(identity)).slice(0, 32)}`
-  /** Whether what came by a URL is still fresh. */
-  const isFresh = (url: string): boolean => {
-    try {
-      const entry = store.find(imageName(admission.claim(url).text), 'memory')
-      return entry?.held === true && freshnessOf(entry, settings.freshness, settings.now()) === 'fresh'
-    } catch {
-      return false
-    }
-  }
   return {
     /** Whether two URLs are of one picture. */
     isSame: (one: string, other: string): boolean =>
       one === other || admission.identityOf(one) === admission.identityOf(other),
-    /** The URL that a picture goes by. */
-    settled: (url: string): string => {
+    /** What came by another signature of a URL, where that can be asked about. */
+    relative: (url: string): Entry | undefined => {
       const identity = admission.identityOf(url)
-      if (identity === url) return url
-      const key = noteOf(identity)
-      const known = means.notes.get(key)
-      if (known !== undefined) {
-        const age = settings.now() - known.at
-        if (known.value === url || (age >= 0 && age < NOTED_FOR) || isFresh(known.value)) return known.value
-      }
-      means.notes.set(key, url)
-      return url
+      const known = identity === url ? undefined : means.notes.get(noteOf(identity))
+      const entry = known === undefined ? undefined : store.find(known.value)
+      const isAskable = entry?.etag !== undefined || entry?.lastModified !== undefined
+      return entry?.held === true && isAskable ? entry : undefined
+    },
+    /** Told of what a signature has brought. */
+    brought: (url: string, entry: Entry): void => {
+      const identity = admission.identityOf(url)
+      if (identity !== url && entry.held) means.notes.set(noteOf(identity), entry.name)
     },
   }
 }

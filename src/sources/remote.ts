@@ -98,6 +98,14 @@ function checked(options: RemoteOptions): RemoteOptions {
         `remote.${name} must be a list of texts, such as ${name === 'hosts' ? '["cdn.example.com"]' : '["token"]'}, got ${JSON.stringify(list)}`,
       )
   }
+  const isTable = (value: unknown): value is object =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+  const { headers = {} } = options
+  const fields = isTable(headers) ? Object.values(headers) : [undefined]
+  if (!fields.every((one) => isTable(one) && Object.values(one).every((value) => typeof value === 'string')))
+    throw new TypeError(
+      'remote.headers must be header fields by host, such as { "cdn.example.com": { Authorization: "…" } }',
+    )
   return options
 }
 

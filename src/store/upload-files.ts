@@ -3,7 +3,7 @@
  * names alone: `{namespace}/{shard}/{id}.{digest}.{width}x{height}.{extension}`. A file is there whole or not at all.
  */
 import { randomBytes } from 'node:crypto'
-import { existsSync, unlinkSync } from 'node:fs'
+import { constants, existsSync, unlinkSync } from 'node:fs'
 import {
   link,
   lstat,
@@ -19,7 +19,7 @@ import {
 import { dirname, join } from 'node:path'
 import { digestOf } from '../model/digest.js'
 import { extensionOf, formatOfExtension, kindOfType, typeOf } from '../model/media-type.js'
-import { makeFolder } from './folders.js'
+import { clearOdd, makeFolder } from './folders.js'
 
 /** What a file's name tells. Sides in pixels. */
 export interface UploadFacts {
@@ -86,6 +86,17 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
+/** Reads a regular file; a pipe in its place is not waited for. @throws what the file system throws */
+async function readRegular(path: string): Promise<Buffer> {
+  const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+  try {
+    if (!(await file.stat()).isFile()) throw new Error(`${path} is no file`)
+    return await file.readFile()
+  } finally {
+    await file.close()
+  }
+}
+
 /** See the top of the file. */
 export type UploadFiles = ReturnType<typeof createUploadFiles>
 
@@ -113,7 +124,7 @@ export function createUploadFiles(directory: string) {
       const file = join(directory, 'key')
       await make(directory)
       for (let attempt = 0; attempt < 2; attempt += 1) {
-        const held = await readFile(file).catch((error) => {
+        const held = await readRegular(file).catch((error) => {
           if (isMissing(error)) return undefined
           throw error
         })
@@ -131,7 +142,7 @@ export function createUploadFiles(directory: string) {
         await unlink(fresh)
         await syncFolder(directory)
       }
-      return readFile(file)
+      return readRegular(file)
     },
     /**
      * Writes a file and waits until it is on disk.
@@ -156,6 +167,7 @@ export function createUploadFiles(directory: string) {
         // The second name is the true one; the first tells, until the index has it, that nobody was promised anything.
         const second = `${note}.link`
         await link(note, second)
+        clearOdd(target)
         await rename(second, target)
         await syncFolder(dirname(target))
       } catch (error) {

@@ -80,7 +80,7 @@ export function createQuestions({ images, settings, onWanted }: TemplateParts) {
   const nameOf = (given: unknown, kind: unknown): Naming | undefined => {
     const subject = read(given, kind)
     const { sourceUrl, localPath } = subject
-    const text = sourceUrl ?? localPath
+    const text = display.ownUrl(subject) ?? sourceUrl ?? localPath
     return text === undefined ? undefined : { text, kinds: sourceKindsOf(subject) }
   }
   const srcset = (name: Naming | undefined, widths: readonly unknown[], format: string): string =>

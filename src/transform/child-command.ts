@@ -16,7 +16,7 @@ import {
 } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { basename, dirname, join } from 'node:path'
+import { basename, delimiter, dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 /** How children are started. */
@@ -158,9 +158,18 @@ export function confinement(script: Script, isBroad = false): readonly string[] 
   return [flag, '--allow-addons', '--no-warnings', ...least.map((path) => `--allow-fs-read=${path}*`)]
 }
 
+/** Whether this Node cannot tell a folder from what is in it: its first versions with the model. */
+export const IS_BROAD = /^20\.1\d\./.test(process.versions.node)
+
 /** An empty folder of our own, that goes with this process. */
-function makeEmptyFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'artwork-decoder-'))
+function makeEmptyFolder(script: Script): string {
+  let folder: string
+  try {
+    folder = mkdtempSync(join(tmpdir(), 'artwork-decoder-'))
+  } catch {
+    // Where nothing can be written, it is where it may read anyway.
+    return dirname(script.path)
+  }
   process.once('exit', () => {
     try {
       rmdirSync(folder)
@@ -172,6 +181,13 @@ function makeEmptyFolder(): string {
 }
 let emptyFolder: string | undefined
 
+/** A command as our own environment finds it: the child's has no search path. */
+function commandOf(name: string): string {
+  if (name.includes('/')) return name
+  const places = (process.env.PATH ?? '').split(delimiter).map((place) => join(place, name))
+  return places.find((place) => existsSync(place)) ?? name
+}
+
 /** Starts a child. @param flags what confines it @param isHeard whether what it says to its error output is read */
 export function startChild(
   script: Script,
@@ -179,8 +195,9 @@ export function startChild(
   flags: readonly string[],
   isHeard = false,
 ): ChildProcess {
-  if (emptyFolder === undefined || !existsSync(emptyFolder)) emptyFolder = makeEmptyFolder()
-  const [command, ...args] = sandbox
+  if (emptyFolder === undefined || !existsSync(emptyFolder)) emptyFolder = makeEmptyFolder(script)
+  const [name, ...args] = sandbox
+  const command = name === undefined ? undefined : commandOf(name)
   return fork(script.path, [String(maxMemory)], {
     ...(command !== undefined && { execPath: command, detached: true }),
     execArgv: [...(command === undefined ? [] : [...args, process.execPath]), ...flags, ...script.execArgv],

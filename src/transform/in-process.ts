@@ -24,19 +24,21 @@ export function createInProcess(
     const other = queue.size() >= limits.queue ? queue.crowdOut(client) : undefined
     if (queue.size() >= limits.queue) throw crowded()
     other?.reject(crowded())
-    return new Promise((go, reject) => {
+    let stopWaiting = (): void => {}
+    return new Promise<void>((go, reject) => {
       const one = { go, reject, client, host, isBackground, isHeavy: false, isAlone: false }
       const leave = (error: ArtworkError): void => {
         if (queue.remove(one)) reject(error)
       }
-      signal?.addEventListener(
-        'abort',
-        () => leave(new ArtworkError('cancelled', 'nobody waits for this image any more')),
-        { once: true },
-      )
-      if (!isBackground) setTimeout(() => leave(crowded()), limits.waitTimeout).unref()
+      const onAbort = (): void => leave(new ArtworkError('cancelled', 'nobody waits for this image any more'))
+      signal?.addEventListener('abort', onAbort, { once: true })
+      const timer = isBackground ? undefined : setTimeout(() => leave(crowded()), limits.waitTimeout).unref()
+      stopWaiting = () => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', onAbort)
+      }
       queue.add(one)
-    })
+    }).finally(() => stopWaiting())
   }
   const inTurn = async <T>(about: JobOptions = {}, work: () => Promise<T>): Promise<T> => {
     if (!hardened) hardenSharp(limits.formats)

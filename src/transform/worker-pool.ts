@@ -15,6 +15,7 @@ import {
   type ChildOptions,
   confinement,
   findScript,
+  IS_BROAD,
   killChild,
   type Script,
   startChild,
@@ -50,7 +51,7 @@ export interface PoolOptions extends DecodeLimits, ChildOptions {
 interface Job {
   readonly order: Order
   /** The child that had it first never was there. */
-  readonly isSecondTry?: boolean
+  isSecondTry?: boolean
   readonly resolve: (answer: Answer<unknown>) => void
   readonly reject: (error: ArtworkError) => void
 }
@@ -110,7 +111,7 @@ export function createWorkerPool(options: PoolOptions): Transformer {
   let finding: Promise<void> | undefined
   let findAfter = 0
   try {
-    if (script?.isConfinable) flags = confinement(script)
+    if (script?.isConfinable) flags = confinement(script, IS_BROAD)
   } catch (error) {
     logger.warn({ err: error }, UNCONFINED)
   }
@@ -129,8 +130,8 @@ export function createWorkerPool(options: PoolOptions): Transformer {
     const outcome = await tryStart(known, options, flags)
     if (outcome === 'ready' || closed) return
     const withSandbox = options.sandbox.length > 0
-    if (flags.length > 0 && !withSandbox)
-      for (const other of [confinement(known, true), []]) {
+    if (flags.length > 0)
+      for (const other of withSandbox ? [confinement(known, true)] : [confinement(known, true), []]) {
         if ((await tryStart(known, options, other)) !== 'ready') continue
         if (other.length === 0) logger.warn(outcome, UNCONFINED)
         flags = other
@@ -182,7 +183,15 @@ export function createWorkerPool(options: PoolOptions): Transformer {
     })
   }
   const start = (first: Job & Turn, known: Script): void => {
-    const started = startChild(known, options, flags)
+    let started: ChildProcess
+    try {
+      started = startChild(known, options, flags)
+    } catch (error) {
+      if (trouble === undefined) logger.error({ err: error }, 'artwork: decoders do not start')
+      trouble = 'decoders do not start'
+      first.reject(new ArtworkError('processing', 'the image could not be processed', { cause: error }))
+      return
+    }
     const child: Child = {
       process: started,
       job: undefined,
@@ -207,7 +216,10 @@ export function createWorkerPool(options: PoolOptions): Transformer {
       })
       void finding.then(() => {
         if (trouble !== undefined || closed || job.isSecondTry) job.reject(error)
-        else queue.add({ ...job, isSecondTry: true }, true)
+        else {
+          job.isSecondTry = true
+          queue.add(job, true)
+        }
         dispatch()
       })
     }
@@ -287,17 +299,23 @@ export function createWorkerPool(options: PoolOptions): Transformer {
     const order: Order = { id: ids, job, args: [...args, limits] }
     const [bytes, kind, recipe] = args as [Uint8Array, Kind, FullRecipe | undefined]
     const isHeavy = isHeavyJob(bytes, kind, recipe?.format)
+    // What waits and is not wanted any more is not begun; what runs is finished, for the next one who asks.
+    let stopWaiting = (): void => {}
     const answer = await new Promise<Answer<unknown>>((resolve, reject) => {
       const one = { order, isBackground, isHeavy, isAlone, client, host, resolve, reject }
-      // What waits and is not wanted any more is not begun; what runs is finished, for the next one who asks.
       const leave = (error: ArtworkError): void => {
         if (queue.remove(one)) reject(error)
       }
-      signal?.addEventListener('abort', () => leave(gone()), { once: true })
-      if (!isBackground) setTimeout(() => leave(crowded()), options.waitTimeout).unref()
+      const onAbort = (): void => leave(gone())
+      const timer = isBackground ? undefined : setTimeout(() => leave(crowded()), options.waitTimeout).unref()
+      signal?.addEventListener('abort', onAbort, { once: true })
+      stopWaiting = () => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', onAbort)
+      }
       queue.add(one)
       dispatch()
-    })
+    }).finally(() => stopWaiting())
     if (!answer.ok) throw errorFromCode(answer.code, answer.message)
     return answer.value as T
   }

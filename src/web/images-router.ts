@@ -18,11 +18,13 @@ import { type Shown, tagFields } from './shown.js'
  * Whether a path below `/images` has the shape of ours; what lies beside pictures, such as `/images/logo.png`, is the app's.
  */
 export function isPicturePath({ sources }: Settings, path: string): boolean {
-  const segments = pathSegments(path)
-  if (segments === undefined || segments.length > 2) return true
-  const [kind = ''] = segments
+  // Counted as they are written: what cannot be decoded, or ends in a slash, has a shape too.
+  const written = path.split('/').filter((segment) => segment !== '')
+  if (written.length > 2 || /%2f|%5c|\\|(?:^|\/)(?:\.|%2e)+(?:\/|$)/i.test(path)) return true
+  const [first = ''] = written
+  const [kind = first] = pathSegments(first) ?? []
   const isListed = sources.some(({ kinds }) => kinds.includes(kind))
-  return isListed || (segments.length === 2 && sources.some((source) => source.owns?.(kind) === true))
+  return isListed || (written.length === 2 && sources.some((source) => source.owns?.(kind) === true))
 }
 
 /** Makes the router; mount it anywhere. */

@@ -17,19 +17,19 @@ const SIGNS: ReadonlySet<number> = new Set([0x5b, 0x5d, 0x7b, 0x7d, 0x2c, 0x3a])
 export async function parseLargeJson(bytes: Buffer): Promise<unknown> {
   let signs = 0
   let isText = false
-  for (let from = 0; from < bytes.length; from += PIECE) {
-    if (from > 0) await breathe()
-    const until = Math.min(from + PIECE, bytes.length)
-    for (let at = from; at < until; at += 1) {
-      const byte = bytes[at] ?? 0
-      if (isText) {
-        if (byte === BACKSLASH) at += 1
-        else if (byte === QUOTE) isText = false
-      } else if (byte === QUOTE) isText = true
-      else if (SIGNS.has(byte)) {
-        signs += 1
-        if (signs > MOST_SIGNS) throw new Error('too much structure')
-      }
+  for (let at = 0, rest = PIECE; at < bytes.length; at += 1, rest -= 1) {
+    if (rest <= 0) {
+      await breathe()
+      rest = PIECE
+    }
+    const byte = bytes[at] ?? 0
+    if (isText) {
+      if (byte === BACKSLASH) at += 1
+      else if (byte === QUOTE) isText = false
+    } else if (byte === QUOTE) isText = true
+    else if (SIGNS.has(byte)) {
+      signs += 1
+      if (signs > MOST_SIGNS) throw new Error('too much structure')
     }
   }
   return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
@@ -63,3 +63,24 @@ function digit(byte = 0): number | undefined {
   const lower = byte | 0x20
   return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : undefined
 }
+
+/** Base64 without its white space; undefined where that is not base64 (RFC 4648, either alphabet). */
+export async function decodeBase64(text: string): Promise<Buffer | undefined> {
+  const source = Buffer.from(text, 'latin1')
+  const bare = Buffer.allocUnsafe(source.length)
+  let length = 0
+  for (let at = 0, rest = PIECE; at < source.length; at += 1, rest -= 1) {
+    if (rest === 0) {
+      await breathe()
+      rest = PIECE
+    }
+    const byte = source[at] ?? 0
+    if (byte === 0x20 || (byte >= 0x09 && byte <= 0x0d)) continue
+    bare[length] = byte
+    length += 1
+  }
+  const found = bare.toString('latin1', 0, length)
+  if (found === '' || !BASE64.test(found) || found.replace(/={1,2}$/, '').length % 4 === 1) return undefined
+  return Buffer.from(found, 'base64')
+}
+const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/

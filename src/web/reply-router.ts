@@ -70,7 +70,9 @@ function formOf(url: string): 'canonical' | 'equivalent' {
   if (form === 'alias') throw new ArtworkError('invalid', 'the path is not written as it is printed')
   const seen = new Set<string>()
   const mark = url.indexOf('?')
-  for (const part of mark < 0 ? [] : url.slice(mark + 1).split('&', MOST_PARAMETERS)) {
+  const parts = mark < 0 ? [] : url.slice(mark + 1).split('&', MOST_PARAMETERS + 1)
+  if (parts.length > MOST_PARAMETERS) throw new ArtworkError('invalid', 'the URL has too many parameters')
+  for (const part of parts) {
     const [raw = '', value = ''] = part.split('=', 2)
     const name = /^(?:v|s|expires)$/.test(raw) ? raw : ownParameter(raw)
     if (name === undefined) continue

@@ -20,7 +20,7 @@ import {
   judgeGuard,
   readJson,
 } from './json-api.js'
-import { unescapeBytes } from './large-json.js'
+import { decodeBase64, unescapeBytes } from './large-json.js'
 import { readUrl } from './reply-router.js'
 import { fetchBody, proxyBody, uploadBody } from './schemas.js'
 import { goneSignal, send } from './send.js'
@@ -256,8 +256,6 @@ async function imageOf(
   return kind === 'raw' ? bytes : fileIn(req, bytes, limits.maxBytes)
 }
 
-const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/
-
 /** An image from base64 or a data: URL (RFC 2397). @throws BadBody */
 async function decode(text: string): Promise<Buffer> {
   const refuse = (msg: string): never => {
@@ -268,10 +266,7 @@ async function decode(text: string): Promise<Buffer> {
   if (isUrl && comma < 0) return refuse('the data: URL has no data')
   const data = isUrl ? text.slice(comma + 1) : text
   if (isUrl && !/;\s*base64$/i.test(text.slice(0, comma))) return unescapeBytes(data)
-  const bare = data.replace(/\s+/g, '')
-  if (bare === '' || !BASE64.test(bare) || bare.replace(/=+$/, '').length % 4 === 1)
-    return refuse('the data is not base64')
-  return Buffer.from(bare, 'base64')
+  return (await decodeBase64(data)) ?? refuse('the data is not base64')
 }
 
 /** The one file of a form (RFC 7578), whatever its field is called. @throws BadBody, ArtworkError */

@@ -44,20 +44,55 @@ describe('mended 14: a URL whose signature changes', () => {
     await artwork.refresher.idle()
     expect(origin.hits()).toBe(1)
   })
-  test('is one picture under /images, by the first signature, which others do not learn', async () => {
-    const { allow, render, get, origin, artwork } = await site()
-    const url = (n: number) => allow(`/private/q.jpg?${aws(n)}`)
-    const first = render('{{ u | image_url("w160-webp") }}', { u: url(0) })
-    expect((await get(first)).status).toBe(200)
+  test('is one picture of an entity under /images, too', async () => {
+    const { artwork, allow, render, get, origin } = await site()
+    artwork.start()
+    const entity = (n: number) => ({
+      id: 'abc',
+      type: 'artist',
+      image_url: allow(`/private/q.jpg?${aws(n)}`),
+    })
+    render('{{ e | image_display_url }}', { e: entity(0) })
+    await artwork.refresher.idle()
+    const printed = new Set<string>()
     for (let n = 1; n < 6; n += 1) {
-      const printed = render('{{ u | image_url("w160-webp") }}', { u: url(n) })
-      expect(printed.split('?')[0]).toBe(first)
-      expect((await get(printed)).status).toBe(200)
+      const url = render('{{ e | image_url("w160-webp") }}', { e: entity(n) })
+      printed.add(url)
+      expect((await get(url)).status).toBe(200)
     }
-    expect(origin.hits()).toBe(1)
-    const bare = Buffer.from(`${origin.url}/private/q.jpg`).toString('base64url')
-    expect((await get(`/images/remote/w160-webp/${bare}`)).status).toBe(404)
+    expect([printed.size, origin.hits()]).toEqual([1, 1])
+  })
+  test('by itself it is asked about with its own signature, and downloaded once', async () => {
+    const { render, get, origin, artwork, bytes } = await site()
+    const url = (n: number) => `${origin.url}/private/u.jpg?${aws(n)}`
+    const sent: number[] = []
+    for (let n = 0; n < 5; n += 1)
+      origin.serve(`/private/u.jpg?${aws(n)}`, (req, res) => {
+        const isKnown = req.headers['if-none-match'] === '"one"'
+        sent.push(isKnown ? 304 : 200)
+        res.writeHead(isKnown ? 304 : 200, { 'Content-Type': 'image/jpeg', ETag: '"one"' })
+        res.end(isKnown ? undefined : bytes)
+      })
+    for (let n = 0; n < 5; n += 1)
+      expect((await get(render('{{ u | image_url("w160-webp") }}', { u: url(n) }))).status).toBe(200)
+    expect(sent).toEqual([200, 304, 304, 304, 304])
     expect(artwork.images.stats().requests.encodes).toBe(1)
+  })
+  test('never opens what its own signature does not: not the picture, and not another one’s signature', async () => {
+    const { artwork, allow, render, get, origin } = await site()
+    const right = allow(`/private/alice.jpg?${aws(1)}`)
+    const wrong = `${origin.url}/private/alice.jpg?${aws(2)}`
+    origin.serve(`/private/alice.jpg?${aws(2)}`, { status: 403 })
+    const download = (sourceUrl: string, entityId: string) =>
+      artwork.images.downloadAndCache({ sourceUrl, entityType: 'artist', entityId })
+    expect((await download(wrong, 'mallory')).status).toBe('failed')
+    expect((await download(right, 'alice')).status).toBe('downloaded')
+    expect(await download(wrong, 'mallory')).toMatchObject({ status: 'failed', reason: 'http_403' })
+    const printed = render('{{ e | image_url("w160-webp") }}', {
+      e: { id: 'mallory', type: 'artist', image_url: wrong },
+    })
+    expect(Buffer.from(printed.split('/')[4] ?? '', 'base64url').toString()).toBe(wrong)
+    expect((await get(printed)).status).toBe(502)
   })
   test('is asked about by the signature of today once its picture has aged, and another picture is another', async () => {
     const { artwork, allow, render, origin, clock } = await site()

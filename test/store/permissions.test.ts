@@ -18,7 +18,7 @@ import { createArtwork, remote, uploads } from 'express-artwork'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { createBytes } from '../../src/store/cacache-store.js'
 import { letGoOfReserve } from '../../src/store/pause.js'
-import { parseLargeJson, unescapeBytes } from '../../src/web/large-json.js'
+import { decodeBase64, parseLargeJson, unescapeBytes } from '../../src/web/large-json.js'
 import { atEnd, listen, quietLogger, remoteAddress, startApp, temporaryFolder } from '../support/app.js'
 import { image } from '../support/origin.js'
 import { jpeg, png } from '../support/pictures.js'
@@ -265,10 +265,21 @@ describe('mended 20: an authorised body does not hold the others up', () => {
     expect(await turnsDuring(() => parseLargeJson(text))).toBeGreaterThan(10)
     for (const body of ['['.repeat(size), `[${'[],'.repeat(size / 3)}[]]`, `[${'"a",'.repeat(size / 4)}1]`])
       await expect(parseLargeJson(Buffer.from(body))).rejects.toThrow(/too much structure/)
+    // An escape may lie across two pieces.
+    const shifted = `{"data":"${'a'.repeat(512 * 1024 - 10)}\\"","x":${'['.repeat(20_000)}`
+    await expect(parseLargeJson(Buffer.from(shifted))).rejects.toThrow(/too much structure/)
+    const fine = { data: `${'a'.repeat(512 * 1024 - 10)}"${',[{'.repeat(20_000)}` }
+    expect(await parseLargeJson(Buffer.from(JSON.stringify(fine)))).toEqual(fine)
     for (const value of [{ data: 'a"b\\', more: ['[', '\u005d'] }, [], 'x', 12, null])
       expect(await parseLargeJson(Buffer.from(JSON.stringify(value)))).toEqual(value)
     for (const body of ['', '{', '"a', '"a\\', '\ufeff{}x'])
       await expect(parseLargeJson(Buffer.from(body))).rejects.toThrow()
+  })
+  test('base64 with white space is read a piece at a time', async () => {
+    const spaced = 'QUJD \n\t'.repeat(size / 8)
+    expect(await turnsDuring(() => decodeBase64(spaced))).toBeGreaterThan(5)
+    expect((await decodeBase64(' QU JD\r\nRA= = '))?.toString()).toBe('ABCD')
+    for (const text of ['', ' ', 'A', 'QUJD!', 'QU=JD']) expect(await decodeBase64(text)).toBeUndefined()
   })
   test('over HTTP they are 4xx', async () => {
     const app = await startApp({

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import express from 'express'
 import sharp from 'sharp'
 import { describe, expect, test, vi } from 'vitest'
-import { findScript } from '../../src/transform/child-command.js'
+import { findScript, IS_BROAD } from '../../src/transform/child-command.js'
 import { createWorkerPool, type PoolOptions } from '../../src/transform/worker-pool.js'
 import { atEnd, listen, quietLogger, startApp, temporaryFolder } from '../support/app.js'
 import { image } from '../support/origin.js'
@@ -256,7 +256,7 @@ describe('mended 15: what a child has of its surroundings', () => {
     expect(found).toEqual({
       sharp: true,
       // The first versions of Node 20 that have the model cannot tell a folder from what is in it.
-      others: process.version === 'v20.17.0',
+      others: IS_BROAD,
       app: false,
       passwords: false,
       write: false,
@@ -305,6 +305,18 @@ describe('mended 15: what a child has of its surroundings', () => {
     origin.serve('/t/p/w92/a.jpg', image(await jpeg(92, 138)))
     expect((await get('/images/poster/w92/a.jpg')).status).toBe(502)
   })
+})
+
+test('mended 15: where no folder can be made, pictures are decoded all the same', async () => {
+  const program = `import { createWorkerPool } from './src/transform/worker-pool.ts'
+    const logger = { debug() {}, info() {}, warn() {}, error() {} }
+    const one = createWorkerPool({ ...${JSON.stringify({ ...bounds, logger: undefined })}, logger })
+    const { width } = await one.inspect(Buffer.from('${(await quarters(9, 9).png().toBuffer()).toString('base64')}', 'base64'), 'png')
+    console.log('done', width)`
+  const said = execFileSync(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], {
+    env: { ...process.env, TMPDIR: '/nowhere' },
+  })
+  expect(said.toString()).toContain('done 9')
 })
 
 describe('mended 40: the script of the child', () => {

@@ -78,3 +78,45 @@ test('mended 12: where none answers it is a 504 in time, and every attempt is le
   })
   expect([sockets.length, sockets.every((socket) => socket.destroyed)]).toEqual([2, true])
 })
+
+test('mended 12: a name that is resolved too late is not dialled, and an attempt that ends later hurts nobody', async () => {
+  const host = 'pictures.example.com'
+  const { remote } = await import('express-artwork')
+  const sockets: Socket[] = []
+  vi.spyOn(Agent.prototype, 'createConnection').mockImplementation((() => {
+    const socket = new Socket()
+    sockets.push(socket)
+    return socket
+  }) as never)
+  let isAnswered = false
+  const app = await startApp({
+    transform: { isolate: false },
+    sources: [remote({ hosts: [host] })],
+    fetch: {
+      retries: 0,
+      connectTimeout: 200,
+      lookup: (_host, _options, callback) =>
+        void setTimeout(() => {
+          isAnswered = true
+          callback(null, [{ address: '93.184.215.14', family: 4 }])
+        }, 500),
+    },
+  })
+  const get = () => app.artwork.images.getImage(remoteAddress(`http://${host}/p.jpg`))
+  await expect(get()).rejects.toMatchObject({ status: 504 })
+  await vi.waitFor(() => expect(isAnswered).toBe(true))
+  expect(sockets).toEqual([])
+  // Nobody listens for what befalls an attempt that was let go of: it is no error of the process.
+  const late = await startApp({
+    transform: { isolate: false },
+    sources: [remote({ hosts: [host] })],
+    fetch: { retries: 0, connectTimeout: 200, lookup: lookup(['93.184.215.14', '2606:4700::1']) as never },
+  })
+  await expect(late.artwork.images.getImage(remoteAddress(`http://${host}/p.jpg`))).rejects.toMatchObject({
+    status: 504,
+  })
+  const dialled = sockets.length
+  for (const socket of sockets) expect(socket.emit('error', new Error('reset'))).toBe(true)
+  await new Promise((resolve) => setTimeout(resolve, 400))
+  expect(sockets).toHaveLength(dialled)
+})

@@ -43,6 +43,9 @@ describe.each<Via>(['Express', 'lane'])('mended 17: through the %s', (via) => {
       expect([query, (await get(`${POSTER}?${query}`)).status]).toEqual([query, 400])
     for (const query of [`v=${right}&utm=1&utm=1`, `utm=%76&v=${right}`, `V=1&v=${right}`, `${signed}&a&a`])
       expect([query, (await get(`${POSTER}?${query}`)).status]).toEqual([query, 200])
+    const many = '&a'.repeat(1001)
+    for (const query of [`v=${right}${many}`, `a${many}&v=${right}&v=`])
+      expect((await get(`${POSTER}?${query}`)).status).toBe(400)
     for (const tail of ['=', '!!!', '%00', '%0a'])
       expect((await get(`${POSTER}?${signed}${tail}`)).status).toBeGreaterThanOrEqual(400)
   })
@@ -159,6 +162,18 @@ describe('mended 39: what has not the shape of ours is the app’s', () => {
     for (const path of ['/images/logo.png', '/images/favicon.ico', '/images/a.SVG'])
       expect([path, await status(path)]).toEqual([path, 299])
     expect(await status('/images/avatars')).toBe(403)
+  })
+  test('a page of the app at /images, and what ends in a slash there', async () => {
+    const status = await behind({})
+    for (const path of [
+      '/images',
+      '/images/',
+      '/images?x=1',
+      '/images/gallery/',
+      '/images/logo.png/',
+      '/images/50%.png',
+    ])
+      expect([path, await status(path)]).toEqual([path, 299])
   })
   test('the kinds of sources stay 400', async () => {
     const status = await behind({})

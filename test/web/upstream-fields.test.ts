@@ -73,6 +73,21 @@ describe('mended 11: Content-Encoding', () => {
     expect(answer.status).toBe(200)
     expect(Buffer.from(await answer.arrayBuffer()).equals(bytes)).toBe(true)
   })
+  test('more codings than anybody has a use for are 502, and are not decoded', async () => {
+    const { origin, ask } = await start()
+    const bytes = await jpeg(20, 20)
+    const layers = (count: number): Buffer =>
+      Array.from({ length: count }).reduce<Buffer>((one) => gzipSync(one), bytes)
+    for (const [count, status] of [
+      [3, 200],
+      [4, 502],
+      [400, 502],
+    ] as const) {
+      const coding = Array(count).fill('gzip').join(', ')
+      origin.serve(`/p${count}`, image(layers(count), 'image/jpeg', { 'Content-Encoding': coding }))
+      expect([count, (await ask(`/p${count}`)).status]).toEqual([count, status])
+    }
+  })
   test('what is cut is 502, what comes out too large is 413', async () => {
     const { origin, ask } = await start()
     const bytes = gzipSync(await jpeg(200, 200))
