@@ -9,6 +9,7 @@ import { ANY_POOL } from './fetch/proxy-pool.js'
 import type { Hosting } from './images/hosting.js'
 import { createImages, type Images } from './images.js'
 import { readSubject } from './model/subject.js'
+import { textOf } from './model/text.js'
 import { type ArtworkOptions, ownVia, type Settings, settleOptions } from './options.js'
 import { needsRepository } from './refresher/job-key.js'
 import { createKinds } from './refresher/kinds.js'
@@ -439,7 +440,7 @@ function publicImages(images: Images, questions: Questions): ArtworkImages {
     imageUrl: (subject, variant, options) => questions.imageUrl(subject, variant, options?.kind),
     srcset: (subject, widths, options) => {
       const name = questions.nameOf(subject, options?.kind)
-      return questions.srcset(name, questions.widthsOf(name, widths), options?.format ?? 'auto')
+      return questions.srcset(name, questions.widthsOf(name, widths), textOf(options?.format) ?? 'auto')
     },
   }
 }

@@ -91,7 +91,7 @@ export function toldBy(header: Header, now: number): Told {
     ).maxAge()
   // Its age when it came (§4.2.3). Of several, the first counts (§5.1).
   const apparent = Math.max(0, Math.floor((now - sent) / 1000))
-  const age = Math.max(apparent, delta(members(headers.age)[0] ?? '') ?? 0)
+  const age = Math.max(apparent, delta(members(headers.age).find((member) => member !== '') ?? '') ?? 0)
   const modified = httpDate(headers['last-modified'] ?? '') ?? Number.NaN
   // Each of these forbids to use what is stale (§4.2.4, §5.2.2.10), whatever else is said.
   const mustAsk = ['must-revalidate', 'proxy-revalidate', 's-maxage', 'no-cache'].some((name) =>
@@ -100,7 +100,8 @@ export function toldBy(header: Header, now: number): Told {
   const grace = (name: string): number => (mustAsk ? 0 : Number(said.get(name) ?? 0))
   const lasting = ['max-age', 'no-cache', 'no-store', 'private']
   const saysToAll = headers.expires !== undefined || lasting.some((name) => said.has(name))
-  const left = (isShared: boolean): number => Math.max(0, Math.floor(lifetime(isShared) - age))
+  const left = (isShared: boolean): number =>
+    Math.max(0, Math.floor(Math.min(lifetime(isShared), LONGEST) - age))
   return {
     freshSeconds: saysToAll || said.has('s-maxage') ? left(true) : undefined,
     clientSeconds: saysToAll ? left(false) : undefined,

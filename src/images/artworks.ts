@@ -214,6 +214,7 @@ export function createArtworks(
 
   return {
     kindOf,
+    isOf,
     pathFor,
     urlOf,
     /** Fetches, makes and names an entity's picture. Never throws: what went wrong is in `reason`. */

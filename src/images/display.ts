@@ -174,6 +174,15 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
 
   return {
     display,
+    /** Whether a text is a URL or an address of ours that answers, and no other's. */
+    isOwn: (text: string): boolean => {
+      if (isWebUrl(text) && !isPrinted(settings, text)) return false
+      return (
+        naming.placeholder(text) !== undefined ||
+        findNamed(text) !== undefined ||
+        naming.read(text) !== undefined
+      )
+    },
     /**
      * The URL that an entity's own picture came by, where its record has the same one signed anew, and that has not aged: so a
      * page prints one name of it. Never another entity's.
@@ -210,7 +219,9 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
       format: string,
       kinds: readonly string[] = [],
     ): string => {
-      const wanted = widths.map(Number).filter((width) => Number.isInteger(width) && width > 0)
+      const wanted = widths
+        .map((width) => quietly(() => Number(width)) ?? 0)
+        .filter((width) => Number.isInteger(width) && width > 0)
       const candidates: string[] = []
       for (const width of [...new Set(wanted)].sort((a, b) => a - b)) {
         const candidate = printed(of, `w${width}-${format}`, kinds)

@@ -267,6 +267,18 @@ export function createOriginals(context: Context, signed: Signed) {
     if (fetched.outcome === 'not-modified') {
       if (held === undefined)
         throw new ArtworkError('bad_answer', 'the source answered a question that was not asked')
+      if (isStrict(original) && !fetched.storable) {
+        // It may not be kept any more: who asked has it once more, and then it goes.
+        const read = await store.read(held)
+        await store.remove(name)
+        if (read === undefined) throw new ArtworkError('bad_answer', 'the source sent nothing')
+        return {
+          entry: { ...held, ...lifetime, held: false },
+          bytes: read.bytes,
+          isTransient: true,
+          ...asked(304),
+        }
+      }
       const validators = { ...(etag && { etag }), ...(lastModified && { lastModified }) }
       return { entry: store.amend(held, { ...lifetime, ...validators }), ...asked(304) }
     }

@@ -10,7 +10,10 @@ type Printed = { readonly address: Address | string } | { readonly local: Entry 
 
 /** Whether a URL is one of ours, by what we are called from outside; without `urls.base` none is known to be. */
 export const isPrinted = ({ urls }: Context['settings'], url: string): boolean =>
-  urls.base !== '' && [urls.images, urls.local].some((path) => url.startsWith(`${urls.base}${path}/`))
+  urls.base !== '' &&
+  [`${urls.images}/`, `${urls.local}/`, `${urls.placeholders}/placeholder`].some((path) =>
+    url.startsWith(urls.base + path),
+  )
 
 /** The path of a URL that we printed, without base and query; undefined for one that is not ours, and for other texts. */
 export function ownPath({ base }: Context['settings']['urls'], given: string): string | undefined {

@@ -4,6 +4,8 @@ import type { Format } from './media-type.js'
 interface Range {
   readonly type: string
   readonly weight: number
+  /** Whether it is refused: a weight of 0 that is well written. */
+  readonly isRefused: boolean
 }
 
 /** Less than any weight that a header can give. */
@@ -17,7 +19,8 @@ function parseAccept(header: string): readonly Range[] {
     .map((part) => {
       const [type = '', ...params] = part.split(';').map((piece) => piece.trim().toLowerCase())
       const q = params.find((piece) => piece.startsWith('q='))?.slice(2)
-      return { type, weight: q === undefined ? 1 : WEIGHT.test(q) ? Number(q) : 0 }
+      const weight = q === undefined ? 1 : WEIGHT.test(q) ? Number(q) : 0
+      return { type, weight, isRefused: weight === 0 && WEIGHT.test(q ?? '') }
     })
     .filter((range) => range.type !== '')
 }
@@ -78,7 +81,10 @@ export function negotiate(
     return modern.includes('webp') && asks('image/webp') ? 'webp' : fallback
   const wildcard = Math.max(namedWeight(ranges, 'image/*'), namedWeight(ranges, '*/*'))
   const plainRange = ranges.find((range) => range.type === plain)
-  if (plainRange?.weight === 0) return otherThan(ranges, plain, modern, fallback)
+  // By its own name, or by the range that it falls under (RFC 9110 §12.5.1).
+  const judging =
+    plainRange ?? ranges.find(({ type }) => type === 'image/*') ?? ranges.find(({ type }) => type === '*/*')
+  if (judging?.isRefused === true) return otherThan(ranges, plain, modern, fallback)
   const plainWeight = plainRange?.weight ?? wildcard
   let best: { format: Format; weight: number } | undefined
   for (const format of modern) {

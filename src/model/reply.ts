@@ -136,9 +136,10 @@ export interface ReplyRules {
  * `Age` as it is printed (RFC 9111 §5.1). Where the URL may stand for another picture tomorrow, we are the origin
  * that says how long it may be kept, and a cache in front has at least half of that.
  */
-export function printedAge(policy: CachePolicy, age: number): number {
+export function printedAge(policy: CachePolicy, age: number, cdn: boolean | number = false): number {
   const isWhole = policy.kind === 'immutable' || policy.kind === 'passed-on' || policy.kind === 'none'
-  return Math.max(0, isWhole ? age : Math.min(age, Math.floor(policy.maxAge / 2)))
+  const least = typeof cdn === 'number' && policy.kind === 'revisited' ? cdn : Number.POSITIVE_INFINITY
+  return Math.max(0, isWhole ? age : Math.min(age, Math.floor(Math.min(policy.maxAge, least) / 2)))
 }
 
 /** A policy that ends by then (a signature's end), seconds from now: nobody may use the answer later. */
@@ -219,7 +220,7 @@ export function passingHeaders(
   return {
     'Cache-Control': cacheControl(rules.cache, rules.isPrivate),
     ...(cdn === undefined ? {} : { 'CDN-Cache-Control': cdn }),
-    ...(rules.age === undefined ? {} : { Age: String(printedAge(rules.cache, rules.age)) }),
+    ...(rules.age === undefined ? {} : { Age: String(printedAge(rules.cache, rules.age, rules.cdn)) }),
     ...(rules.cacheStatus === undefined ? {} : { 'Cache-Status': rules.cacheStatus }),
   }
 }

@@ -83,7 +83,10 @@ function paramsOf(entity: object, kind: EntityKind | undefined): Record<string, 
 /** The kind that the app tells; its own mistakes are nothing to a page. */
 function told(kindOf: (entity: object) => unknown, entity: object): unknown {
   try {
-    return kindOf(entity)
+    const found = kindOf(entity)
+    // Templates do not wait: what comes later is nothing, and hurts nobody.
+    if (found instanceof Promise) found.catch(() => {})
+    return found
   } catch {
     return undefined
   }

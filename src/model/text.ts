@@ -11,9 +11,16 @@ export const textOf = (value: unknown): string | undefined => rawText(value)?.tr
 
 /** A text as it came; undefined for anything else, and for what is white space only. */
 function rawText(value: unknown): string | undefined {
-  const text =
-    typeof value === 'string' ? value : value instanceof String || value instanceof URL ? String(value) : ''
+  const text = typeof value === 'string' ? value : textForm(value)
   return text.trim() === '' ? undefined : text
+}
+/** What an object says that it is in words; '' for one that throws instead, or that is no text. */
+function textForm(value: unknown): string {
+  try {
+    return value instanceof String || value instanceof URL ? String(value) : ''
+  } catch {
+    return ''
+  }
 }
 
 /**
@@ -24,9 +31,13 @@ export function idOf(value: unknown): EntityId | undefined {
   if (typeof value === 'number' || typeof value === 'bigint') return value
   const text = rawText(value)
   if (text !== undefined || !isObject(value)) return text
-  const isPlain = value.toString === Object.prototype.toString || value.toString === undefined
-  if (isPlain || value instanceof Date || Symbol.iterator in value) return undefined
-  return rawText(String(value))
+  try {
+    const isPlain = value.toString === Object.prototype.toString || value.toString === undefined
+    if (isPlain || value instanceof Date || Symbol.iterator in value) return undefined
+    return rawText(String(value))
+  } catch {
+    return undefined
+  }
 }
 
 /** A field of a record, by its name: a getter of a class too. One that throws is not there: it is somebody else's code. */

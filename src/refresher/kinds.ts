@@ -81,7 +81,9 @@ export function createKinds({
         if (id === undefined || sourceUrl === undefined || known === undefined) continue
         count.seen += 1
         const local = images.artworks.findEntity(known, id, params)
-        const isCurrent = local?.entry.sourceUrl === sourceUrl
+        // What we print ourselves needs no fetching.
+        if (images.display.isOwn(sourceUrl)) continue
+        const isCurrent = local !== undefined && images.artworks.isOf(local.entry, sourceUrl)
         // The record missed it: it could not be written when the picture came.
         if (!force && isCurrent && lacksPath) await images.artworks.tellRecord(local)
         if (force && isCurrent && isAsked(local?.entry.original)) continue
@@ -89,10 +91,10 @@ export function createKinds({
         const request = { sourceUrl, entityType: kind, entityId: id, params, force }
         const task = refresher().prepare(request, 'low', job.id)
         wanted.push(task)
-        isNeeded.set(
-          task.key,
-          () => force || images.artworks.findEntity(known, id, params)?.entry.sourceUrl !== sourceUrl,
-        )
+        isNeeded.set(task.key, () => {
+          const now = images.artworks.findEntity(known, id, params)
+          return force || now === undefined || !images.artworks.isOf(now.entry, sourceUrl)
+        })
       } catch (error) {
         // One record that cannot be read is no reason to leave the others.
         count.unreadable += 1

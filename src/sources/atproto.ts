@@ -196,7 +196,10 @@ export function atproto(options: AtprotoOptions = {}): Source {
       if (failed.size >= MOST_FAILED) failed.clear()
       failed.set(did, means.now() + TRIED_AGAIN_AFTER)
       pdsOf(did, means).then(
-        () => failed.delete(did),
+        () => {
+          // An old answer that stands in for a directory that is down is no new one.
+          if (means.notes.get(keyOf(did))?.at !== known?.at) failed.delete(did)
+        },
         () => {},
       )
     }

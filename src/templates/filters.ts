@@ -4,7 +4,7 @@ import type { Displayed } from '../images/display.js'
 import { type NfoOptions, nfoElement } from '../images/nfo.js'
 import type { Images } from '../images.js'
 import { readSubject, type Subject, sourceKindsOf } from '../model/subject.js'
-import { textOf } from '../model/text.js'
+import { hasField, textOf } from '../model/text.js'
 import type { Settings } from '../options.js'
 
 /** What `image_data` gives to the macros. */
@@ -34,7 +34,7 @@ type Keywords = Readonly<Record<string, unknown>>
 /** Nunjucks hands keyword arguments over as a last object that is marked so. */
 function readArguments(given: readonly unknown[], names: readonly string[]): Keywords {
   const last = given.at(-1)
-  const isKeywords = typeof last === 'object' && last !== null && '__keywords' in last
+  const isKeywords = typeof last === 'object' && last !== null && hasField(last, '__keywords')
   const positional = isKeywords ? given.slice(0, -1) : given
   const named: Keywords = isKeywords ? { ...last } : {}
   return {
@@ -43,20 +43,23 @@ function readArguments(given: readonly unknown[], names: readonly string[]): Key
   }
 }
 
+/** Toolkits that have warned of an entity without a kind. */
+const TOLD = new WeakSet<TemplateParts>()
+
 /** See {@link createQuestions}. */
 export type Questions = ReturnType<typeof createQuestions>
 
 /** What templates, code, and who sends `Link` fields, ask of a picture. */
-export function createQuestions({ images, settings, onWanted }: TemplateParts) {
+export function createQuestions(parts: TemplateParts) {
+  const { images, settings, onWanted } = parts
   const { display } = images
   const { kinds, kindOf, logger } = settings
   const read = (given: unknown, kind: unknown): Subject => readSubject(given, textOf(kind), kinds, kindOf)
-  let isTold = false
   /** Of an entity of no known kind no picture is ever kept: its page works, and says nothing of that. */
   const warnOf = (given: unknown, { kind, sourceUrl, id }: Subject, asked: unknown): void => {
-    if (isTold || kind !== undefined || id === undefined || sourceUrl === undefined) return
+    if (TOLD.has(parts) || kind !== undefined || id === undefined || sourceUrl === undefined) return
     if (typeof given !== 'object' || given === null) return
-    isTold = true
+    TOLD.add(parts)
     const name = textOf(asked)
     const what =
       name === undefined ? 'an entity without a kind' : `the kind ${JSON.stringify(name)}, which is not known`

@@ -55,7 +55,16 @@ function withoutCookies(res: ServerResponse): void {
   res.removeHeader('Set-Cookie')
   const writer: { _storeHeader?: (...args: unknown[]) => unknown } = res as never
   const store = writer._storeHeader
-  if (store === undefined || !isWrapped(res)) return
+  if (!isWrapped(res)) return
+  if (store === undefined) {
+    // HTTP/2: who sets one now has only the public way.
+    const { setHeader, appendHeader } = res
+    const isCookie = (name: string): boolean => name.toLowerCase() === 'set-cookie'
+    res.setHeader = (name, value) => (isCookie(name) ? res : setHeader.call(res, name, value))
+    if (appendHeader !== undefined)
+      res.appendHeader = (name, value) => (isCookie(name) ? res : appendHeader.call(res, name, value))
+    return
+  }
   writer._storeHeader = (...args) => {
     res.removeHeader('Set-Cookie')
     return store.apply(res, args)

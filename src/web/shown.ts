@@ -42,16 +42,20 @@ function cacheAt(shown: Shown, now: number, age: number): CachePolicy {
   const { rules, entries, signedUntil, isTransient = false } = shown
   const strict = entries.find((entry) => entry.staleIfError !== undefined)
   if (isTransient) return { kind: 'none' }
+  const told = strict === undefined ? 0 : seconds(strict.clientFreshFor ?? strict.freshFor)
   const policy: CachePolicy =
-    strict === undefined || rules.cache.kind === 'brief'
+    strict === undefined
       ? rules.cache
-      : {
-          kind: 'passed-on',
-          maxAge: seconds(strict.clientFreshFor ?? strict.freshFor),
-          sharedMaxAge: strict.clientFreshFor === undefined ? undefined : seconds(strict.freshFor),
-          swr: seconds(strict.staleWhileRevalidate ?? 0),
-          sie: seconds(strict.staleIfError ?? 0),
-        }
+      : rules.cache.kind === 'brief'
+        ? // No longer than upstream lets anybody.
+          { kind: 'passed-on', maxAge: Math.min(rules.cache.maxAge, told), swr: 0, sie: 0 }
+        : {
+            kind: 'passed-on',
+            maxAge: seconds(strict.clientFreshFor ?? strict.freshFor),
+            sharedMaxAge: strict.clientFreshFor === undefined ? undefined : seconds(strict.freshFor),
+            swr: seconds(strict.staleWhileRevalidate ?? 0),
+            sie: seconds(strict.staleIfError ?? 0),
+          }
   return signedUntil === undefined ? policy : endingIn(policy, seconds(signedUntil - now), age)
 }
 

@@ -211,3 +211,46 @@ test('mended 25: the two lifetimes outlive the process', async () => {
   expect(origin.hits('/p.jpg')).toBe(1)
   await vi.waitFor(() => expect(second.artwork.images.stats().names).toBe(1))
 })
+
+describe('mended 25: what a 304 says counts as much as what a 200 says', () => {
+  test.each(['private, max-age=600', 'no-store'])('%s: it is not kept any more', async (said) => {
+    const { get, serve, clock, origin, bytes, artwork } = await strict('Express', {
+      'Cache-Control': 'max-age=60',
+      ETag: '"a"',
+    })
+    expect((await get()).headers['cache-control']).toMatch(/^public/)
+    serve((req, res) => {
+      const isKnown = req.headers['if-none-match'] === '"a"'
+      res.writeHead(isKnown ? 304 : 200, { 'Content-Type': 'image/jpeg', ETag: '"a"', 'Cache-Control': said })
+      res.end(isKnown ? undefined : bytes)
+    })
+    clock.now += 61_000
+    const answer = await get()
+    expect([answer.status, answer.body.equals(bytes), answer.headers['cache-control']]).toEqual([
+      200,
+      true,
+      'no-store',
+    ])
+    expect(artwork.images.stats().names).toBe(0)
+    await get()
+    expect(origin.hits('/p.jpg')).toBe(3)
+  })
+  test('a version that is another one is given no longer than upstream lets anybody', async () => {
+    const { ask, path } = await strict('Express', { 'Cache-Control': 'max-age=5' })
+    expect((await ask(`${path}?v=${'0'.repeat(16)}`)).headers['cache-control']).toBe(
+      'public, max-age=5, must-revalidate',
+    )
+  })
+})
+
+test('mended 30: a CDN that is told less than our age would let it have is told half of that at most', async () => {
+  const set = await stage('Express', { cdnCacheControl: '5 min' })
+  set.origin.serve('/p.jpg', image(await jpeg(60, 40)))
+  const path = `/images/${remoteAddress(`${set.origin.url}/p.jpg`)}`
+  await set.ask(path)
+  set.clock.now += 3_600_000
+  expect((await set.ask(path)).headers).toMatchObject({
+    age: '150',
+    'cdn-cache-control': expect.stringContaining('max-age=300'),
+  })
+})

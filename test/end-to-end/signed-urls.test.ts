@@ -227,3 +227,21 @@ test('mended 41: wrong options are told with what is right', async () => {
     /options\.kinds is no option of this job: there are none/,
   )
 })
+
+test('mended 33: records that hold URLs of ours are neither fetched nor called failed', async () => {
+  const { uploads } = await import('express-artwork')
+  let entities: readonly { id: number; image_url: string }[] = []
+  const { artwork } = await site({
+    sources: [remote({ hosts: ['127.0.0.1'] }), uploads({ authorize: () => true })],
+    repository: { list: async (kind) => ({ entities: kind === 'artist' ? [...entities] : [] }) },
+  })
+  const saved = await artwork.uploads?.save('avatars', await jpeg(30, 20))
+  const urls = [saved?.url ?? '', `avatars/${saved?.imageId}`, '/static/images/placeholder-artist.svg']
+  entities = urls.map((image_url, id) => ({ id, image_url }))
+  artwork.start()
+  for (const kind of ['sync', 'validate'] as const) artwork.refresher.run(kind, { kinds: ['artist'] })
+  await artwork.refresher.idle()
+  expect(artwork.refresher.failures().failures).toEqual([])
+  for (const url of urls) expect([url, await artwork.images.validateImage(url)]).toEqual([url, true])
+  expect(artwork.refresher.jobs({ kind: 'validate' })[0]).toMatchObject({ result: { valid: 3, invalid: 0 } })
+})

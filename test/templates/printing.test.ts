@@ -185,7 +185,15 @@ describe('mended 34: in code', () => {
         },
       },
     )
+    const liar = {
+      id: {
+        toString: () => {
+          throw new Error('no')
+        },
+      },
+    }
     const anything = [
+      liar,
       undefined,
       null,
       0,
@@ -281,6 +289,14 @@ describe('mended 36: an entity that does not say its kind', () => {
       '/static/images/placeholder.svg',
     )
     await expect(createArtwork({ kindOf: 'artist' as never })).rejects.toThrow(/kindOf: must be a function/)
+  })
+  test('one that is asynchronous is nothing, and hurts nobody', async () => {
+    const { render } = await site({
+      kindOf: (async () => {
+        throw new Error('the database is down')
+      }) as never,
+    })
+    expect(render('{{ e | image_placeholder }}', { e: { id: 1 } })).toBe('/static/images/placeholder.svg')
   })
   test('its picture is fetched then', async () => {
     const { artwork, render, origin } = await site({ kindOf: () => 'artist' })
