@@ -155,4 +155,21 @@ describe('mended 29: HTTP/2', () => {
     expect((await get('/static/images/placeholder.svg')).status).toBe(200)
     expect((await get('/elsewhere')).body.toString()).toBe('else')
   })
+  test('mended 31: beside a session no cookie goes out with what shared caches keep', async () => {
+    const app = await startApp({ transform: { isolate: false } })
+    app.origin.serve('/p.jpg', image(await jpeg(60, 40)))
+    const path = `/images/${remoteAddress(`${app.origin.url}/p.jpg`)}`
+    const keep = cookieSession({ secret: 'a secret' }) as RequestHandler
+    const get = await over((req, res) => {
+      void keep(req as never, res as never, () => {
+        Object.assign((req as unknown as { session: object }).session, { seen: Math.random() })
+        app.artwork.router(req as never, res as never, () => res.end('else'))
+      })
+    }, app)
+    for (const one of [path, path, path, '/static/images/placeholder.svg']) {
+      const { status, fields } = await get(one)
+      expect([status, fields['set-cookie']]).toEqual([200, undefined])
+    }
+    expect((await get('/images/x/y/z')).fields['set-cookie']).toBeDefined()
+  })
 })
