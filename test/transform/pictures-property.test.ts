@@ -183,6 +183,8 @@ test('any picture in any variant', { timeout: 120_000 }, async () => {
       ).toBe(true)
       // The colour of the first pixel, where its part is not cut away or mixed with its neighbours.
       if (asked.isCover || made.width < 48 || made.height < 48) return
+      // As it came, what its colours mean is in it still, and nothing that this decoder reads.
+      if (asked.text === 'original' && one.meaning !== 'plain') return
       compared += 1
       // The original as it came has the orientation of a camera still.
       const autoOrient = asked.text === 'original' && one.kind === 'jpeg'
