@@ -96,6 +96,7 @@ function ownUrl(url: string | undefined): string {
     'express-artwork cannot be part of a CommonJS bundle: leave it out (esbuild: --external:express-artwork)',
   )
 }
+
 /** Directory of the Nunjucks macros: give it to your loader beside your own views. */
 export const viewsPath: string = fileURLToPath(new URL('../views', ownUrl(import.meta.url)))
 

@@ -14,6 +14,7 @@ import { type BoundedRepository, bounded, type Repository } from './model/reposi
 import { DURATIONS, readMeasure, SIZES, unitPattern } from './model/units.js'
 import { MAX_SIDE, type Preset, parseVariant, presetNameProblem } from './model/variant.js'
 import { viaOf } from './model/via.js'
+import { isExactOrigin } from './model/web-url.js'
 import type { Source } from './sources/source.js'
 import { isUploadSource, leaving } from './sources/upload.js'
 
@@ -250,7 +251,7 @@ export const optionsSchema = z.strictObject({
           z
             .string()
             .refine(
-              (text) => URL.canParse(text) && /^https?:/.test(text) && new URL(text).origin === text,
+              isExactOrigin,
               'must be exact origins such as "https://app.example.com", without a path or a *',
             ),
         )

@@ -105,17 +105,19 @@ function bounded<A extends HttpAgent>(agent: A, timeout: number, ready: 'connect
 
 /** Addresses by family in turns, beginning with the first one's (RFC 8305 §4). */
 function inTurns(addresses: readonly LookupAddress[]): readonly string[] {
-  const [first] = addresses
-  const [same, other] = [true, false].map((isSame) =>
-    addresses.filter(({ address }) => (isIP(address) === isIP(first?.address ?? '')) === isSame),
-  )
-  return (same ?? [])
-    .flatMap((one, index) => [one, ...(other?.slice(index, index + 1) ?? [])])
-    .concat(other?.slice(same?.length ?? 0) ?? [])
-    .map(({ address }) => address)
+  const all = addresses.map(({ address }) => address)
+  const [first = ''] = all
+  const same = all.filter((one) => isIP(one) === isIP(first))
+  const other = all.filter((one) => isIP(one) !== isIP(first))
+  return all
+    .flatMap((_, index) => [same[index], other[index]])
+    .filter((one): one is string => one !== undefined)
 }
 
-/** Tries addresses one after the other, each beside those that have not failed yet, until one connects or none is left. @returns stops it */
+/**
+ * Tries addresses one after the other, each beside those that have not failed yet, until one connects or none is left.
+ * @returns ends it without an answer
+ */
 function race(
   addresses: readonly string[],
   open: (address: string) => Socket,
@@ -125,10 +127,13 @@ function race(
   let running = 0
   let isOver = false
   let next: NodeJS.Timeout | undefined
-  const end = (error: Error | null, socket?: Socket): void => {
-    if (isOver) return
+  const stop = (): void => {
     isOver = true
     clearTimeout(next)
+  }
+  const end = (error: Error | null, socket?: Socket): void => {
+    if (isOver) return
+    stop()
     settle(error, socket)
   }
   const begin = (): void => {
@@ -151,10 +156,6 @@ function race(
     }
     socket.once('connect', connected).once('error', failed).once('close', failed)
     if (left.length > 0) next = setTimeout(begin, ATTEMPT_DELAY)
-  }
-  const stop = (): void => {
-    isOver = true
-    clearTimeout(next)
   }
   if (left.length === 0) end(Object.assign(new Error('the name has no address'), { code: 'ENOTFOUND' }))
   begin()

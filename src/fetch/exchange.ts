@@ -7,7 +7,7 @@ import type { Agent } from 'node:http'
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate, inflateRaw, type ZlibOptions } from 'node:zlib'
 import fetch, { type Response } from 'node-fetch'
-import { ArtworkError } from '../model/errors.js'
+import { ArtworkError, codeOf } from '../model/errors.js'
 
 /** The bounds of one exchange. Bytes, and ms. */
 export interface ExchangeLimits {
@@ -174,8 +174,7 @@ const DECODERS: Readonly<Record<string, Decode>> = {
       return rawInflated(bytes, options)
     }),
 }
-const isOverBound = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE'
+const isOverBound = (error: unknown): boolean => codeOf(error) === 'ERR_BUFFER_TOO_LARGE'
 
 /**
  * A body without its codings. Empty members are none (RFC 9110 §5.6.1), and names that nobody knows say nothing: the
@@ -215,7 +214,7 @@ function translate(error: unknown, signal: AbortSignal): ArtworkError {
   if (signal.aborted && signal.reason instanceof ArtworkError) return signal.reason
   if (signal.aborted)
     return new ArtworkError('cancelled', 'nobody waits for this image any more', { cause: error })
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const code = codeOf(error)
   if (code === 'EREFUSEDADDRESS')
     return new ArtworkError('refused', 'this host is not allowed', { cause: error })
   if (code === 'ECONNECTTIMEOUT' || code === 'ETIMEDOUT')

@@ -28,9 +28,6 @@ export function quietly<T>(look: () => T | undefined): T | undefined {
   }
 }
 
-/** See the top of the file. */
-export type Naming = ReturnType<typeof createNaming>
-
 /** Makes the part of the pipeline that reads names. None of its verbs throws. */
 export function createNaming({ settings, store, means }: Context, admission: Admission) {
   const { urls, sources } = settings

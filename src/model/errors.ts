@@ -183,6 +183,10 @@ export function failureStands(failure: Failure, now: number, about?: string): bo
   return failure.about === about && now < failure.until && now >= failure.at - MINUTE
 }
 
+/** The code that a library or the system gave an error: `ENOENT`, `SQLITE_BUSY`; '' where there is none. */
+export const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : ''
+
 /** Any thrown thing as an ArtworkError: what is not one already becomes `unknown`, its text kept to the logs. */
 export function asArtworkError(thrown: unknown): ArtworkError {
   if (thrown instanceof ArtworkError) return thrown

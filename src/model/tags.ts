@@ -1,6 +1,7 @@
 /** Tags: what a stored image belongs to, so that many can be purged at once, here and in a CDN (`Cache-Tag`). */
 import { createHash } from 'node:crypto'
 import type { Entry } from './entry.js'
+import { hostOf } from './web-url.js'
 
 /** The tag of a picture: of its originals in every native size, and everything made from them. @param name store name of one */
 export function imageTag(name: string): string {
@@ -13,10 +14,6 @@ export function imageTag(name: string): string {
 
 const safe = (text: string): string => text.replace(/[^A-Za-z0-9._:-]/g, '_')
 
-function hostOf(url: string | undefined): string | undefined {
-  return url !== undefined && URL.canParse(url) ? new URL(url).host : undefined
-}
-
 /**
  * The tags of an image: `kind-poster` (its family, or its upload namespace), `host-cdn.example.com` (where its
  * original lives), `entity-artist` and `entity-artist-abc123` (whose picture it is), `image-…` (which picture).
@@ -25,7 +22,8 @@ function hostOf(url: string | undefined): string | undefined {
 export function tagsOf(entry: Entry, original?: Entry): readonly string[] {
   const origin = entry.role === 'original' ? entry.name : entry.original
   const kind = /^images\/([^/]+)\//.exec(origin ?? entry.name)?.[1]
-  const host = hostOf(original?.sourceUrl ?? entry.sourceUrl)
+  const url = original?.sourceUrl ?? entry.sourceUrl
+  const host = url === undefined ? undefined : hostOf(url)
   const { ownerKind, ownerId } = entry
   return [
     ...(kind === undefined ? [] : [`kind-${safe(kind)}`]),

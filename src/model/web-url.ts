@@ -30,5 +30,9 @@ export function readWebUrl(text: string, base?: URL): URL {
   return new URL(text, base)
 }
 
+/** Whether a value is the text of a web origin, exactly: no path, no `*`, no default port. */
+export const isExactOrigin = (value: unknown): value is string =>
+  typeof value === 'string' && isWebUrl(value) && URL.canParse(value) && new URL(value).origin === value
+
 /** The host of a URL, with its port where that is told; undefined for text that is none. */
 export const hostOf = (url: string): string | undefined => (URL.canParse(url) ? new URL(url).host : undefined)

@@ -9,6 +9,7 @@ import type { DownloadRequest, SaveImageResult } from '../images/artworks.js'
 import { type EntityId, entityIdText } from '../model/artwork-path.js'
 import { asArtworkError, isBySettings, type Reason } from '../model/errors.js'
 import type { Logger } from '../model/logger.js'
+import { hostOf } from '../model/web-url.js'
 import type { Added, Job, Unable } from '../store/job.js'
 import type { JobStore } from '../store/job-store.js'
 import { JOB_KINDS, jobKey } from './job-key.js'
@@ -212,7 +213,7 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
       params: options.paramsOf(request.entityType, request.params ?? {}),
       ...(request.force && { force: true }),
     }
-    const host = URL.canParse(url) ? new URL(url).host : undefined
+    const host = hostOf(url)
     /** Another URL, or to fetch it in any case, counts more than what is queued already. */
     const instead = (before: unknown): DownloadPayload | undefined => {
       const queued = before as DownloadPayload

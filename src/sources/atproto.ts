@@ -58,10 +58,10 @@ const WEB =
 const LONGEST_DID = 512
 const SHA_256 = 0x12
 const GET_BLOB = '/xrpc/com.atproto.sync.getBlob'
-/** What is known of an account stands in for so long when the directory is down, ms. */
 /** An account that could not be resolved is not tried again by who prints for so long, ms, and so many are remembered. */
 const TRIED_AGAIN_AFTER = 60_000
 const MOST_FAILED = 5000
+/** What is known of an account stands in for so long when the directory is down, ms. */
 const STANDS_IN_FOR = 30 * 864e5
 
 const isDid = (text: string): boolean => text.length <= LONGEST_DID && (PLC.test(text) || WEB.test(text))

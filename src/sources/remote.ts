@@ -19,7 +19,8 @@ export interface RemoteOptions {
   readonly headers?: Readonly<Record<string, Readonly<Record<string, string>>>>
   /**
    * Parameters that say nothing of the picture, beside those of known signers (AWS, CloudFront, Google, Azure, Alibaba,
-   * Discord): an entity's URL that differs in them only is the same picture, and not fetched again. `*` ends a beginning.
+   * Discord): an entity's URL that differs in them only is of the same picture, and not fetched again while that is fresh.
+   * `*` ends a beginning.
    */
   readonly ignoreParams?: readonly string[]
   /** Name of the proxy pool that the hosts are asked through, `*` for every pool. @default none */

@@ -4,6 +4,7 @@ import { type Address, KIND, makeAddress } from '../model/address.js'
 import { ArtworkError } from '../model/errors.js'
 import { readMeasure, SIZES } from '../model/units.js'
 import { MAX_SIDE } from '../model/variant.js'
+import { isExactOrigin } from '../model/web-url.js'
 import type { Source } from './source.js'
 
 /** What somebody wants to do with uploads. */
@@ -157,7 +158,7 @@ export function uploads(options: UploadsOptions = {}): UploadSource {
     uploads: {
       directory: options.directory,
       authorize: options.authorize,
-      cors: originsOf('uploads.cors', options.cors),
+      cors: originsOf(options.cors),
       bodyTimeout: bodyTimeout * 1000,
       pool: options.pool,
       fetchFit: common.fetchFit,
@@ -166,17 +167,12 @@ export function uploads(options: UploadsOptions = {}): UploadSource {
   }
 }
 
-/** Exact origins. @throws TypeError that names the option, the rule and the value */
-export function originsOf(name: string, given: unknown): readonly string[] {
+/** @throws TypeError that names the option, the rule and the value */
+function originsOf(given: unknown): readonly string[] {
   if (given === undefined) return []
-  const isOrigin = (one: unknown): boolean =>
-    typeof one === 'string' &&
-    URL.canParse(one) &&
-    /^https?:$/.test(new URL(one).protocol) &&
-    new URL(one).origin === one
-  if (!Array.isArray(given) || !given.every(isOrigin))
+  if (!Array.isArray(given) || !given.every(isExactOrigin))
     throw new TypeError(
-      `${name} must be a list of exact origins such as "https://app.example.com", without a path or a *, got ${JSON.stringify(given)}`,
+      `uploads.cors must be a list of exact origins such as "https://app.example.com", without a path or a *, got ${JSON.stringify(given)}`,
     )
   return given
 }

@@ -11,6 +11,7 @@ import { join, sep } from 'node:path'
 import cacache from 'cacache'
 import { digestOf, isDigest } from '../model/digest.js'
 import type { Entry } from '../model/entry.js'
+import { codeOf } from '../model/errors.js'
 import type { Found } from './catalogue.js'
 import { fromIndex, toIndex } from './disk-names.js'
 import { clearOdd, makeFolder, OPEN_FILE, PRIVATE_FILE, setMode } from './folders.js'
@@ -26,8 +27,7 @@ const MAX_BUCKET = 64 * 1024
 
 const integrityOf = (digest: string): string => `sha256-${Buffer.from(digest, 'hex').toString('base64')}`
 const keyOf = (name: string, slot: number): string => `${name}#${slot}`
-const isCode = (error: unknown, ...codes: readonly string[]): boolean =>
-  error instanceof Error && 'code' in error && codes.includes(String(error.code))
+const isCode = (error: unknown, ...codes: readonly string[]): boolean => codes.includes(codeOf(error))
 
 /** Whether a read failed because the content itself is bad, and not only because it could not be read now. */
 export class BadContent extends Error {}

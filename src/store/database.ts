@@ -1,6 +1,7 @@
 /** Database files: the schema of the catalogue, and how any of ours is opened, replaced when damaged, and kept. */
 import { closeSync, existsSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
 import Database from 'better-sqlite3'
+import { codeOf } from '../model/errors.js'
 import { FACTS } from './disk-names.js'
 import { clearOdd, PRIVATE_FILE, setMode } from './folders.js'
 import { HISTORY_SCHEMA } from './history.js'
@@ -68,9 +69,6 @@ export const keep = <T>(held: T): T => {
   kept.push(held)
   return held
 }
-
-const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error ? String(error.code) : ''
 
 /** Whether the database file itself is bad. */
 export const isDamage = (error: unknown): boolean =>

@@ -13,6 +13,7 @@ import Database from 'better-sqlite3'
 import { readArtworkPath } from '../model/artwork-path.js'
 import { digestOf } from '../model/digest.js'
 import { artworkName, type Entry } from '../model/entry.js'
+import { codeOf } from '../model/errors.js'
 import type { Logger } from '../model/logger.js'
 import { inodeOf, keep, openDatabase, type Shape } from './database.js'
 import { makeFolder, OPEN_FILE, OPEN_FOLDER, setMode } from './folders.js'
@@ -88,8 +89,6 @@ const TEMPORARY = /^\.artwork-[0-9a-f-]{36}\.tmp$/
 /** Why a hard link cannot be made, where a copy can. */
 const NO_LINK = ['EXDEV', 'EPERM', 'EACCES', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'ENOENT']
 
-const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error ? String(error.code) : ''
 const statOf = (path: string): Promise<BigIntStats | undefined> =>
   lstat(path, { bigint: true }).catch((error) => {
     if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return undefined

@@ -4,6 +4,7 @@
  */
 import { chmodSync, existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { codeOf } from '../model/errors.js'
 
 /** For us alone. */
 export const PRIVATE_FOLDER = 0o700
@@ -11,9 +12,6 @@ export const PRIVATE_FILE = 0o600
 /** For everybody who can reach it. */
 export const OPEN_FOLDER = 0o755
 export const OPEN_FILE = 0o644
-
-const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error ? String(error.code) : ''
 
 /** Sets the rights of what is ours. A file system that has none, or another owner, leaves them as they are. */
 export function setMode(path: string, mode: number): void {

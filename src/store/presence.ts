@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
+import { codeOf } from '../model/errors.js'
 import { keep } from './database.js'
 import { makeOwnFolder } from './folders.js'
 
@@ -27,7 +28,7 @@ function tryLock(db: Database.Database): boolean {
     db.exec('BEGIN EXCLUSIVE')
     return true
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    const code = codeOf(error)
     if (code.startsWith('SQLITE_BUSY')) return false
     throw error
   }

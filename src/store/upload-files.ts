@@ -18,6 +18,7 @@ import {
 } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { digestOf } from '../model/digest.js'
+import { codeOf } from '../model/errors.js'
 import { extensionOf, formatOfExtension, kindOfType, typeOf } from '../model/media-type.js'
 import { clearOdd, makeFolder } from './folders.js'
 
@@ -60,8 +61,7 @@ const noteOf = (namespace: string): string =>
 const LEFT_AFTER = 3_600_000
 
 /** Whether an error says that something is not there. */
-export const isMissing = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === 'ENOENT'
+export const isMissing = (error: unknown): boolean => codeOf(error) === 'ENOENT'
 
 const fileName = (facts: UploadFacts): string => {
   const kind = kindOfType(facts.type)
@@ -137,7 +137,7 @@ export function createUploadFiles(directory: string) {
         await handle.close()
         // Whoever is first has made it.
         await link(fresh, file).catch((error) => {
-          if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+          if (codeOf(error) !== 'EEXIST') throw error
         })
         await unlink(fresh)
         await syncFolder(directory)

@@ -3,7 +3,6 @@
  * ends before it is there is started once more to be listened to, since the others have nothing to speak to.
  */
 import { type ChildProcess, fork } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import {
   existsSync,
   mkdirSync,
@@ -18,6 +17,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { basename, delimiter, dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { digestOf } from '../model/digest.js'
 
 /** How children are started. */
 export interface ChildOptions {
@@ -92,7 +92,7 @@ function fromSources(path: string): string | undefined {
       packages: 'external',
     })
     const text = outputFiles[0]?.contents ?? new Uint8Array()
-    const hash = createHash('sha256').update(text).digest('hex').slice(0, 16)
+    const hash = digestOf(text).slice(0, 16)
     const packages = join(placesOf('esbuild', path).at(-1) ?? '', '..')
     const folder = join(packages, '.cache', 'express-artwork', 'transform')
     const file = join(folder, `worker-${hash}.mjs`)

@@ -2,6 +2,8 @@
  * Who is next: jobs that somebody waits for before those that nobody does; among them the clients take turns, and of a client
  * the hosts that its pictures come from. One that has much waiting costs itself time, and not the others.
  */
+import { ArtworkError } from '../model/errors.js'
+import type { JobOptions } from './transformer.js'
 
 /** What a job is told by. */
 export interface Turn {
@@ -15,6 +17,33 @@ export interface Turn {
   readonly isHeavy: boolean
   /** It is done while no other of its kind is. */
   readonly isAlone: boolean
+}
+
+/** There is no room for a job, or it waited too long. */
+export const crowded = (): ArtworkError =>
+  new ArtworkError('unavailable', 'too many images are being made', { retryAfter: 2 })
+
+/** Whoever asked for a job has gone. */
+export const cancelled = (): ArtworkError =>
+  new ArtworkError('cancelled', 'nobody waits for this image any more')
+
+/**
+ * Watches over a job that waits: it is given up when its asker goes, and, where somebody waits for it, after a time.
+ * @param waitTimeout ms
+ * @returns ends the watch
+ */
+export function watchWait(
+  { signal, isBackground = false }: JobOptions,
+  waitTimeout: number,
+  giveUp: (error: ArtworkError) => void,
+): () => void {
+  const onAbort = (): void => giveUp(cancelled())
+  const timer = isBackground ? undefined : setTimeout(() => giveUp(crowded()), waitTimeout).unref()
+  signal?.addEventListener('abort', onAbort, { once: true })
+  return () => {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', onAbort)
+  }
 }
 
 /** See the top of the file. */

@@ -21,7 +21,7 @@ import {
   startChild,
   tryStart,
 } from './child-command.js'
-import { createJobQueue, type Turn } from './job-queue.js'
+import { cancelled, createJobQueue, crowded, type Turn, watchWait } from './job-queue.js'
 import { type Answer, GROWN, type Order } from './orders.js'
 import {
   type DecodeLimits,
@@ -282,14 +282,12 @@ export function createWorkerPool(options: PoolOptions): Transformer {
     const free = options.concurrency - [...children].filter((child) => child.job !== undefined).length
     return queue.size() - Math.max(0, free) >= options.queue
   }
-  const crowded = () => new ArtworkError('unavailable', 'too many images are being made', { retryAfter: 2 })
 
   const run = async <T>(job: Order['job'], args: readonly unknown[], about: JobOptions = {}): Promise<T> => {
     const { signal, isBackground = false, isAlone = false, client = '', host = '' } = about
     if (closed) throw new ArtworkError('unavailable', 'shutting down')
     if (script === undefined) throw new ArtworkError('processing', 'the image could not be processed')
-    const gone = () => new ArtworkError('cancelled', 'nobody waits for this image any more')
-    if (signal?.aborted) throw gone()
+    if (signal?.aborted) throw cancelled()
     if (isFull()) {
       const other = queue.crowdOut(client)
       if (other === undefined) throw crowded()
@@ -303,16 +301,9 @@ export function createWorkerPool(options: PoolOptions): Transformer {
     let stopWaiting = (): void => {}
     const answer = await new Promise<Answer<unknown>>((resolve, reject) => {
       const one = { order, isBackground, isHeavy, isAlone, client, host, resolve, reject }
-      const leave = (error: ArtworkError): void => {
+      stopWaiting = watchWait(about, options.waitTimeout, (error) => {
         if (queue.remove(one)) reject(error)
-      }
-      const onAbort = (): void => leave(gone())
-      const timer = isBackground ? undefined : setTimeout(() => leave(crowded()), options.waitTimeout).unref()
-      signal?.addEventListener('abort', onAbort, { once: true })
-      stopWaiting = () => {
-        clearTimeout(timer)
-        signal?.removeEventListener('abort', onAbort)
-      }
+      })
       queue.add(one)
       dispatch()
     }).finally(() => stopWaiting())

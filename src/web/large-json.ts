@@ -1,6 +1,6 @@
 /**
- * Bodies of JSON that hold an image as text: looked through before they are parsed, a piece at a time. A parser does not let
- * go before it has read all, and takes seconds for a body of nothing but brackets.
+ * Images that came as text, in JSON and in data: URLs: read a piece at a time, so that others have their turn. JSON is looked
+ * through before it is parsed: a parser does not let go before it has read all, and takes seconds for nothing but brackets.
  */
 import { setImmediate as breathe } from 'node:timers/promises'
 import { TextDecoder } from 'node:util'
@@ -35,24 +35,36 @@ export async function parseLargeJson(bytes: Buffer): Promise<unknown> {
   return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
 }
 
-/** `%89PNG` as the bytes that it stands for, which need not be UTF-8. @param text what follows the comma of a data: URL */
-export async function unescapeBytes(text: string): Promise<Buffer> {
+/** Copies the bytes of a text, a piece at a time. @param copy copies what begins at a place, and answers where it went on to */
+async function rewrite(
+  text: string,
+  copy: (source: Buffer, at: number, write: (byte: number) => void) => number,
+): Promise<Buffer> {
   const source = Buffer.from(text, 'latin1')
   const target = Buffer.allocUnsafe(source.length)
   let length = 0
-  for (let at = 0, rest = PIECE; at < source.length; at += 1, rest -= 1) {
-    if (rest === 0) {
-      await breathe()
-      rest = PIECE
-    }
-    const byte = source[at] ?? 0
-    const value = byte === 0x25 ? hexAt(source, at + 1) : undefined
-    target[length] = value ?? byte
+  const write = (byte: number): void => {
+    target[length] = byte
     length += 1
-    if (value !== undefined) at += 2
+  }
+  for (let at = 0, next = PIECE; at < source.length; ) {
+    if (at >= next) {
+      await breathe()
+      next = at + PIECE
+    }
+    at = copy(source, at, write)
   }
   return target.subarray(0, length)
 }
+
+/** `%89PNG` as the bytes that it stands for, which need not be UTF-8. @param text what follows the comma of a data: URL */
+export const unescapeBytes = (text: string): Promise<Buffer> =>
+  rewrite(text, (source, at, write) => {
+    const byte = source[at] ?? 0
+    const value = byte === 0x25 ? hexAt(source, at + 1) : undefined
+    write(value ?? byte)
+    return at + (value === undefined ? 1 : 3)
+  })
 
 function hexAt(bytes: Buffer, at: number): number | undefined {
   const [high, low] = [digit(bytes[at]), digit(bytes[at + 1])]
@@ -66,20 +78,13 @@ function digit(byte = 0): number | undefined {
 
 /** Base64 without its white space; undefined where that is not base64 (RFC 4648, either alphabet). */
 export async function decodeBase64(text: string): Promise<Buffer | undefined> {
-  const source = Buffer.from(text, 'latin1')
-  const bare = Buffer.allocUnsafe(source.length)
-  let length = 0
-  for (let at = 0, rest = PIECE; at < source.length; at += 1, rest -= 1) {
-    if (rest === 0) {
-      await breathe()
-      rest = PIECE
-    }
+  const bare = await rewrite(text, (source, at, write) => {
     const byte = source[at] ?? 0
-    if (byte === 0x20 || (byte >= 0x09 && byte <= 0x0d)) continue
-    bare[length] = byte
-    length += 1
-  }
-  const found = bare.toString('latin1', 0, length)
+    const isSpace = byte === 0x20 || (byte >= 0x09 && byte <= 0x0d)
+    if (!isSpace) write(byte)
+    return at + 1
+  })
+  const found = bare.toString('latin1')
   if (found === '' || !BASE64.test(found) || found.replace(/={1,2}$/, '').length % 4 === 1) return undefined
   return Buffer.from(found, 'base64')
 }

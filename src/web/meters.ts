@@ -5,6 +5,7 @@
 import type { Fetcher } from '../fetch/fetcher.js'
 import type { Counts } from '../images/context.js'
 import { asArtworkError } from '../model/errors.js'
+import { hostOf } from '../model/web-url.js'
 import type { Transformer } from '../transform/transformer.js'
 
 /** What is looked at: counters since the start of the process, and how things stand. */
@@ -88,8 +89,8 @@ export function createMeters(now: () => number) {
     counts[index] = (counts[index] ?? 0) + 1
   }
   const noteHost = (url: string, ms: number, bytes: number, reason: string | undefined): void => {
-    const host = URL.canParse(url) ? new URL(url).host : ''
-    if (host === '') return
+    const host = hostOf(url)
+    if (host === undefined || host === '') return
     const known = hosts.get(host) ?? {
       requests: 0,
       failures: 0,

@@ -6,6 +6,17 @@ import { anOrigin, remoteAddress, startApp } from '../support/app.js'
 import { image } from '../support/origin.js'
 import { jpeg } from '../support/pictures.js'
 
+/** Sockets that never connect, as they are made. */
+function silentSockets(): readonly Socket[] {
+  const sockets: Socket[] = []
+  vi.spyOn(Agent.prototype, 'createConnection').mockImplementation((() => {
+    const socket = new Socket()
+    sockets.push(socket)
+    return socket
+  }) as never)
+  return sockets
+}
+
 type Behaviour = 'refused' | 'silent' | number
 const lookup =
   (addresses: readonly string[]) =>
@@ -62,12 +73,7 @@ test.each<[string, Readonly<Record<string, Behaviour>>]>([
 test('mended 12: where none answers it is a 504 in time, and every attempt is let go of', async () => {
   const host = 'pictures.example.com'
   const { remote } = await import('express-artwork')
-  const sockets: Socket[] = []
-  vi.spyOn(Agent.prototype, 'createConnection').mockImplementation((() => {
-    const socket = new Socket()
-    sockets.push(socket)
-    return socket
-  }) as never)
+  const sockets = silentSockets()
   const app = await startApp({
     transform: { isolate: false },
     sources: [remote({ hosts: [host] })],
@@ -82,12 +88,7 @@ test('mended 12: where none answers it is a 504 in time, and every attempt is le
 test('mended 12: a name that is resolved too late is not dialled, and an attempt that ends later hurts nobody', async () => {
   const host = 'pictures.example.com'
   const { remote } = await import('express-artwork')
-  const sockets: Socket[] = []
-  vi.spyOn(Agent.prototype, 'createConnection').mockImplementation((() => {
-    const socket = new Socket()
-    sockets.push(socket)
-    return socket
-  }) as never)
+  const sockets = silentSockets()
   let isAnswered = false
   const app = await startApp({
     transform: { isolate: false },
