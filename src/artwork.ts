@@ -2,15 +2,15 @@
 import type { RequestListener, ServerResponse } from 'node:http'
 import type { Router } from 'express'
 import type { Environment } from 'nunjucks'
-import type { Displayed } from './images/display.js'
-import type { FetchedImage, FetchOptions, Hosting, ProxiedImages } from './images/hosting.js'
-import type { NfoOptions } from './images/nfo.js'
-import type { Images } from './images.js'
+import type { Displayed } from './images/display-url.js'
+import type { Images } from './images/images.js'
+import type { Job, JobSelection } from './jobs/ports.js'
+import type { Enqueued, Priority, RefresherEvent, RefresherStatus } from './jobs/refresher.js'
+import type { NfoOptions } from './library/nfo.js'
+import type { KnownFailure } from './management/management.js'
+import type { JobKind } from './model/job-kinds.js'
 import type { EntityLike } from './model/repository.js'
-import type { JobKind } from './refresher/job-key.js'
-import type { Enqueued, Priority, RefresherEvent, RefresherStatus } from './refresher/refresher.js'
-import type { Job, JobSelection } from './store/job.js'
-import type { KnownFailure } from './web/management.js'
+import type { FetchedImage, FetchOptions, Hosting, ProxiedImages } from './uploads/uploads.js'
 
 /** How a picture is printed in code. */
 export interface PrintOptions {

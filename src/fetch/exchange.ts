@@ -7,7 +7,7 @@ import type { Agent } from 'node:http'
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate, inflateRaw, type ZlibOptions } from 'node:zlib'
 import fetch, { type Response } from 'node-fetch'
-import { ArtworkError, codeOf } from '../model/errors.js'
+import { ArtworkError, codeOf } from '../model/failure.js'
 
 /** The bounds of one exchange. Bytes, and ms. */
 export interface ExchangeLimits {

@@ -6,7 +6,7 @@
 import { type LookupAddress, lookup as systemLookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
 import ipaddr from 'ipaddr.js'
-import { ArtworkError } from '../model/errors.js'
+import { ArtworkError } from '../model/failure.js'
 import { readWebUrl } from '../model/web-url.js'
 
 /** What may be asked at all. */

@@ -1,6 +1,6 @@
 /** Places: how many exchanges run at once, in all and per host. Who finds none waits in a bounded line. */
 import { BulkheadPolicy, BulkheadRejectedError } from 'cockatiel'
-import { ArtworkError } from '../model/errors.js'
+import { ArtworkError } from '../model/failure.js'
 
 /** Waiting exchanges, in all and per host. */
 const LINE = 1000

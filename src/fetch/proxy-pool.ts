@@ -5,7 +5,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import type { Agent } from 'node:http'
 import type { LookupFunction } from 'node:net'
-import { ArtworkError, asArtworkError } from '../model/errors.js'
+import { ArtworkError, asArtworkError } from '../model/failure.js'
 import { createProxyAgents } from './proxy-agents.js'
 
 /** How proxies are used. Times in ms. */

@@ -1,9 +1,9 @@
 /** What the parts of the pipeline share: the four ports, the settings, and what is counted. */
 import type { Fetcher } from '../fetch/fetcher.js'
 import type { Entry } from '../model/entry.js'
-import type { Settings } from '../options.js'
+import type { Settings } from '../options/settings.js'
 import type { Means } from '../sources/source.js'
-import type { Store } from '../store/store.js'
+import type { Store } from '../store/ports.js'
 import type { Transformer } from '../transform/transformer.js'
 import type { Flights } from './flights.js'
 

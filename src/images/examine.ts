@@ -1,5 +1,5 @@
 /** Bytes that somebody hands over: what they are, before anything is done with them. */
-import { ArtworkError } from '../model/errors.js'
+import { ArtworkError } from '../model/failure.js'
 import { sniff, typeOf } from '../model/media-type.js'
 import type { Inspected } from '../transform/transformer.js'
 import type { Context } from './context.js'

@@ -1,5 +1,5 @@
 /** Single flight: many askers of one thing share one piece of work, which stops when the last of them has gone. */
-import { ArtworkError } from '../model/errors.js'
+import { ArtworkError } from '../model/failure.js'
 
 interface Flight {
   readonly promise: Promise<unknown>

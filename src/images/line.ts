@@ -1,5 +1,5 @@
 /** A line: so many pieces of work at once, the others wait their turn, and who finds the line too long is told so. */
-import { ArtworkError } from '../model/errors.js'
+import { ArtworkError } from '../model/failure.js'
 
 /** See the top of the file. */
 export interface Line {

@@ -1,5 +1,5 @@
 /** Notes that were read lately, so that a template which asks for one again costs no look-up. */
-import type { Notes } from '../store/store.js'
+import type { Notes } from '../store/ports.js'
 
 const MOST = 2000
 /** What another process noted is heard of after this long, ms. */

@@ -14,16 +14,16 @@ import {
   reasonOf,
   recallFailure,
   rememberFailure,
-} from '../model/errors.js'
-import type { FetchRequest } from '../model/fetch-request.js'
+} from '../model/failure.js'
+import type { FetchRequest } from '../model/location.js'
 import { type Kind, kindOfType, typeOf } from '../model/media-type.js'
 import { createRecent } from '../model/recent.js'
 import { hostOf } from '../model/web-url.js'
-import type { NewEntry } from '../store/store.js'
+import type { NewEntry } from '../store/ports.js'
 import type { Inspected } from '../transform/transformer.js'
-import type { Original } from './admission.js'
 import type { Asking, Context, Obtained } from './context.js'
-import type { Signed } from './signed.js'
+import type { Original } from './resolve.js'
+import type { Signed } from './signed-urls.js'
 import { createTurns } from './turns.js'
 
 /** An original whose facts are known; its bytes come along when they were just fetched. */

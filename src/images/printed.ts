@@ -2,7 +2,7 @@
 import type { Address } from '../model/address.js'
 import { readArtworkPath } from '../model/artwork-path.js'
 import { artworkName, type Entry } from '../model/entry.js'
-import { ArtworkError } from '../model/errors.js'
+import { ArtworkError } from '../model/failure.js'
 import type { Context } from './context.js'
 
 /** What a text stands for: an address, or a local picture. */

@@ -1,8 +1,8 @@
 /** Whether the parts that everything rests on work now: a file is written, a picture is decoded. */
-import { asArtworkError } from '../model/errors.js'
+import { asArtworkError } from '../model/failure.js'
 import type { Format } from '../model/media-type.js'
+import type { Hosting } from '../uploads/uploads.js'
 import type { Context } from './context.js'
-import type { Hosting } from './hosting.js'
 
 /** What works. */
 export interface Probed {

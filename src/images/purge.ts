@@ -5,9 +5,9 @@ import { artworkPaths, type EntityId, entityIdText } from '../model/artwork-path
 import { versionOf } from '../model/digest.js'
 import { artworkName, type Entry, imageName } from '../model/entry.js'
 import { imageTag, tagsOf } from '../model/tags.js'
-import type { Admission } from './admission.js'
-import type { Artworks } from './artworks.js'
 import type { Context } from './context.js'
+import type { Artworks } from './entity-images.js'
+import type { Admission } from './resolve.js'
 
 /** What to purge: one of these. */
 export type PurgeTarget =

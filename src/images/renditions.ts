@@ -9,16 +9,16 @@ import {
   isOfBytes,
   recallFailure,
   rememberFailure,
-} from '../model/errors.js'
+} from '../model/failure.js'
 import { typeOf } from '../model/media-type.js'
 import { createRecent } from '../model/recent.js'
 import { completeRecipe, isSameLook, type Recipe, recipeText } from '../model/variant.js'
 import { hostOf } from '../model/web-url.js'
-import type { NewEntry } from '../store/store.js'
-import type { Original } from './admission.js'
+import type { NewEntry } from '../store/ports.js'
 import type { Asking, Context, Obtained } from './context.js'
-import { isSvgByName } from './naming.js'
 import { askingOf, type Known, type OriginalOptions, type Originals } from './originals.js'
+import { isSvgByName } from './references.js'
+import type { Original } from './resolve.js'
 import { createTurns } from './turns.js'
 
 /** Where a made picture is kept, and whose it is. */

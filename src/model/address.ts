@@ -2,7 +2,7 @@
  * An Address is the one name of an image: which family (kind), how it should look (variant), which picture
  * (id). Its canonical text, `poster/w342/abc.jpg`, is the key in the store and the path in the URL.
  */
-import { ArtworkError } from './errors.js'
+import { ArtworkError } from './failure.js'
 
 /** The name of an image. */
 export interface Address {

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { EntityKind } from './entity.js'
-import { ArtworkError } from './errors.js'
+import { ArtworkError } from './failure.js'
 
 /** An id as apps have them: text or an integer. */
 export type EntityId = string | number | bigint

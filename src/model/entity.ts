@@ -2,7 +2,7 @@
  * Entity kinds: a kind is a *picture of* something (an artist's portrait, a film's poster). What differs
  * between kinds is a table here, never code: how large, under which path, behind which placeholder.
  */
-import { ArtworkError } from './errors.js'
+import { ArtworkError } from './failure.js'
 import { formatOfExtension } from './media-type.js'
 
 /** The placeholders that are shipped, beside the plain `placeholder.svg`. */

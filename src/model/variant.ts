@@ -5,7 +5,7 @@
  */
 
 import { type Encoding, effortIn, equalQuality, qualityFor } from './encoding.js'
-import { ArtworkError } from './errors.js'
+import { ArtworkError } from './failure.js'
 import { type Format, isFormat, type Kind } from './media-type.js'
 
 /** How a picture meets its box: whole inside it, or filling it with the overhang cut. */

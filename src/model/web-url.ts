@@ -1,5 +1,5 @@
 /** Web URLs as others write them: judged as text before a parser has made something else of it. */
-import { ArtworkError } from './errors.js'
+import { ArtworkError } from './failure.js'
 
 /** Whether a text begins as an absolute web URL does. */
 export const isWebUrl = (text: string): boolean => /^https?:\/\//i.test(text)

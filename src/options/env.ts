@@ -6,11 +6,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { z } from 'zod'
-import { type ArtworkOptions, optionsSchema } from '../options.js'
 import { remote } from '../sources/remote.js'
 import type { Source } from '../sources/source.js'
 import { tmdb } from '../sources/tmdb.js'
-import { type UploadsOptions, uploads } from '../sources/upload.js'
+import { type UploadsOptions, uploads } from '../sources/uploads.js'
+import { type ArtworkOptions, optionsSchema } from './settings.js'
 
 /** Variables and their texts, such as `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>

@@ -1,7 +1,7 @@
 /** Pictures by their URL, from hosts that the app lists: the id is the unpadded base64url of an absolute URL. */
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { type Address, makeAddress } from '../model/address.js'
-import { ArtworkError } from '../model/errors.js'
+import { ArtworkError } from '../model/failure.js'
 import { withoutSignature } from '../model/signed-url.js'
 import { isWebUrl, readWebUrl } from '../model/web-url.js'
 import { hostRule } from './host-rules.js'

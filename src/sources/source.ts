@@ -2,10 +2,11 @@
  * The port of a source: tables and questions, no I/O. A source says which addresses exist, which original a
  * picture is made from, and where that is fetched. It never downloads.
  */
+
+import type { CachePolicy } from '../http/response.js'
 import type { Address } from '../model/address.js'
-import type { FetchRequest } from '../model/fetch-request.js'
+import type { FetchRequest } from '../model/location.js'
 import type { Format } from '../model/media-type.js'
-import type { CachePolicy } from '../model/reply.js'
 import type { Preset, Recipe, Variant } from '../model/variant.js'
 
 /** An address that a source accepts. */

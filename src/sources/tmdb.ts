@@ -1,6 +1,6 @@
 /** TMDb images: five kinds, each with its native sizes (PARITY, seed 0). */
 import { makeAddress } from '../model/address.js'
-import { ArtworkError } from '../model/errors.js'
+import { ArtworkError } from '../model/failure.js'
 import type { Variant } from '../model/variant.js'
 import type { Source } from './source.js'
 

@@ -2,10 +2,10 @@
 import { LRUCache } from 'lru-cache'
 import { digestOf } from '../model/digest.js'
 import type { Entry } from '../model/entry.js'
-import type { Failure } from '../model/errors.js'
-import { ArtworkError } from '../model/errors.js'
-import type { SearchPage, SearchQuery } from './search.js'
-import { type Bounds, LARGEST_SHARE, type Store } from './store.js'
+import type { Failure } from '../model/failure.js'
+import { ArtworkError } from '../model/failure.js'
+import type { SearchPage, SearchQuery } from './disk/search.js'
+import { type Bounds, LARGEST_SHARE, type Store } from './ports.js'
 
 interface Item {
   readonly entry: Entry

@@ -3,7 +3,7 @@
  * full at the start, or not there yet, is used once it is right, without a restart.
  */
 import type { Logger } from '../model/logger.js'
-import type { Store } from './store.js'
+import type { Store } from './ports.js'
 
 /** How it is done. */
 export interface ReopeningOptions {

@@ -1,11 +1,11 @@
 /** Nunjucks filters: synchronous (async ones vanish silently), never throwing for missing data, plain text that autoescape escapes. */
 import type { Environment } from 'nunjucks'
-import type { Displayed } from '../images/display.js'
-import { type NfoOptions, nfoElement } from '../images/nfo.js'
-import type { Images } from '../images.js'
+import type { Displayed } from '../images/display-url.js'
+import type { Images } from '../images/images.js'
+import { type NfoOptions, nfoElement } from '../library/nfo.js'
 import { readSubject, type Subject, sourceKindsOf } from '../model/subject.js'
 import { hasField, textOf } from '../model/text.js'
-import type { Settings } from '../options.js'
+import type { Settings } from '../options/settings.js'
 
 /** What `image_data` gives to the macros. */
 export interface ImageData extends Displayed {

@@ -1,7 +1,7 @@
 /** Pixels as a file: each format with what it can hold, what it may cost, and no larger than the picture deserves. */
 import type { Sharp } from 'sharp'
 import { type EncodeJob, effortFor, isAffordable, MOST_WORK, workOf } from '../model/encode-budget.js'
-import { ArtworkError } from '../model/errors.js'
+import { ArtworkError } from '../model/failure.js'
 import type { Format } from '../model/media-type.js'
 import type { FullRecipe } from '../model/variant.js'
 import { readAvif } from './formats/avif.js'

@@ -2,9 +2,9 @@
  * The transformer that decodes in the app's own process (`transform.isolate: false`): less memory, no child
  * to start, and a crash of libvips takes the app with it. It narrows sharp's loaders for the whole process.
  */
-import type { ArtworkError } from '../model/errors.js'
+import type { ArtworkError } from '../model/failure.js'
 import { createJobQueue, crowded, watchWait } from './job-queue.js'
-import { hardenSharp, inspect, transform } from './pipeline.js'
+import { hardenSharp, inspect, transform } from './sharp.js'
 import type { DecodeLimits, JobOptions, Transformer } from './transformer.js'
 
 /** Makes a transformer that runs `concurrency` jobs at once and lets `queue` wait. */

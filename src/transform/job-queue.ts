@@ -2,7 +2,7 @@
  * Who is next: jobs that somebody waits for before those that nobody does; among them the clients take turns, and of a client
  * the hosts that its pictures come from. One that has much waiting costs itself time, and not the others.
  */
-import { ArtworkError } from '../model/errors.js'
+import { ArtworkError } from '../model/failure.js'
 import type { JobOptions } from './transformer.js'
 
 /** What a job is told by. */

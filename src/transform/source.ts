@@ -1,7 +1,7 @@
 /** A file before it is decoded: what its header says, held against the bounds, and the bytes as libvips has to read them. */
 import sharp, { type Metadata, type SharpOptions } from 'sharp'
 import type { Traits } from '../model/entry.js'
-import { ArtworkError } from '../model/errors.js'
+import { ArtworkError } from '../model/failure.js'
 import { type Format, isFormat, type Kind } from '../model/media-type.js'
 import { isMovingFormat } from '../model/output.js'
 import { type Colour, colourOfAvif, colourOfPng } from './colour.js'

@@ -7,7 +7,7 @@
  * the machine. Bytes go over as structured clones, one copy each way.
  */
 import type { ChildProcess } from 'node:child_process'
-import { ArtworkError, errorFromCode } from '../model/errors.js'
+import { ArtworkError, errorFromCode } from '../model/failure.js'
 import type { Logger } from '../model/logger.js'
 import type { Kind } from '../model/media-type.js'
 import type { FullRecipe } from '../model/variant.js'
@@ -22,7 +22,7 @@ import {
   tryStart,
 } from './child-command.js'
 import { cancelled, createJobQueue, crowded, type Turn, watchWait } from './job-queue.js'
-import { type Answer, GROWN, type Order } from './orders.js'
+import { type Answer, GROWN, type Order } from './messages.js'
 import {
   type DecodeLimits,
   type Inspected,

@@ -1,10 +1,10 @@
 /** The child process that decodes: nothing of the app is in it. Started by worker-pool, never imported. */
 import { setPriority } from 'node:os'
-import { asArtworkError } from '../model/errors.js'
+import { asArtworkError } from '../model/failure.js'
 import type { Kind } from '../model/media-type.js'
 import type { FullRecipe } from '../model/variant.js'
-import { type Answer, GROWN, type Order } from './orders.js'
-import { hardenSharp, inspect, transform } from './pipeline.js'
+import { type Answer, GROWN, type Order } from './messages.js'
+import { hardenSharp, inspect, transform } from './sharp.js'
 import type { DecodeLimits } from './transformer.js'
 
 const LOW_PRIORITY = 10

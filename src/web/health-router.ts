@@ -1,12 +1,12 @@
 /** `/health` (the process answers), `/ready` (it should be sent requests, and how well it can answer them), `/metrics`. */
 import express, { type Router } from 'express'
-import { asArtworkError } from '../model/errors.js'
-import { jsonReply, plainReply, type Reply, replyToMethod } from '../model/reply.js'
+import { jsonReply, plainReply, type Reply, replyToMethod } from '../http/response.js'
+import type { Metrics } from '../metrics/prometheus.js'
+import { asArtworkError } from '../model/failure.js'
 import { requestId } from '../model/request-id.js'
-import { jsonFailure } from './json-api.js'
-import type { Metrics } from './metrics.js'
-import { readUrl } from './reply-router.js'
-import { send } from './send.js'
+import { jsonFailure } from './shared/json.js'
+import { readUrl } from './shared/respond.js'
+import { send } from './shared/send.js'
 
 /**
  * How the toolkit stands: `ready`; `degraded`, it answers, but something is amiss; `failing`, it cannot do what it is

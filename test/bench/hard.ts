@@ -3,10 +3,10 @@
  * goes out. The table of `src/model/encode-budget.ts` is reckoned from it. More than five is an error.
  */
 import sharp from 'sharp'
-import { DEFAULT_EFFORT, DEFAULT_QUALITY } from '../../src/model/encoding.js'
-import type { Format } from '../../src/model/media-type.js'
-import { completeRecipe, type Recipe } from '../../src/model/variant.js'
-import { hardenSharp, inspect, transform } from '../../src/transform/pipeline.js'
+import { DEFAULT_EFFORT, DEFAULT_QUALITY } from '#src/model/encoding.js'
+import type { Format } from '#src/model/media-type.js'
+import { completeRecipe, type Recipe } from '#src/model/variant.js'
+import { hardenSharp, inspect, transform } from '#src/transform/sharp.js'
 import { colourChunk, handmadeGif, handmadePng, pngChunk } from '../support/handmade.js'
 
 const FORMATS = ['jpeg', 'png', 'gif', 'webp', 'avif'] as const

@@ -4,7 +4,7 @@
  * every choice that the defaults were made from, which takes a quarter of an hour.
  */
 import type { Sharp } from 'sharp'
-import { DEFAULT_EFFORT, DEFAULT_QUALITY, type LossyFormat } from '../../src/model/encoding.js'
+import { DEFAULT_EFFORT, DEFAULT_QUALITY, type LossyFormat } from '#src/model/encoding.js'
 import { MADE_PICTURES, picturesIn } from './pictures.js'
 import { type Measured, mean, measure, NEXT, type Setting, sum, worstQuarter } from './quality-measure.js'
 import { sweep } from './quality-sweep.js'

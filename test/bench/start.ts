@@ -10,8 +10,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { createArtwork, tmdb } from 'express-artwork'
-import { artworkName, type Entry, imageName } from '../../src/model/entry.js'
-import { openCatalogue } from '../../src/store/catalogue.js'
+import { artworkName, type Entry, imageName } from '#src/model/entry.js'
+import { openCatalogue } from '#src/store/disk/catalogue.js'
 import { median, webp16k } from './support.js'
 
 const run = promisify(execFile)

@@ -4,8 +4,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import cacache from 'cacache'
-import type { Entry } from '../../src/model/entry.js'
-import { createDiskStore } from '../../src/store/disk-store.js'
+import type { Entry } from '#src/model/entry.js'
+import { createDiskStore } from '#src/store/disk/store.js'
 import { median } from './support.js'
 
 const ROUNDS = 5

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { formatAddress, makeAddress, parseAddress, pathSegments } from '../../src/model/address.js'
-import { artworkPaths, entityIdText, readArtworkPath, slugOf } from '../../src/model/artwork-path.js'
-import { DEFAULT_EFFORT, DEFAULT_QUALITY, equalQuality } from '../../src/model/encoding.js'
-import { settleKinds } from '../../src/model/entity.js'
+import { formatAddress, makeAddress, parseAddress, pathSegments } from '#src/model/address.js'
+import { artworkPaths, entityIdText, readArtworkPath, slugOf } from '#src/model/artwork-path.js'
+import { DEFAULT_EFFORT, DEFAULT_QUALITY, equalQuality } from '#src/model/encoding.js'
+import { settleKinds } from '#src/model/entity.js'
 import {
   formatVariant,
   parseVariant,
@@ -11,7 +11,7 @@ import {
   recipeOf,
   recipeText,
   type Variant,
-} from '../../src/model/variant.js'
+} from '#src/model/variant.js'
 
 const encoding = { quality: DEFAULT_QUALITY, effort: DEFAULT_EFFORT }
 const rules = {

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { negotiate } from '../../src/model/accept.js'
-import { boundedFreshness, freshnessOf } from '../../src/model/entry.js'
-import { ArtworkError, failureStands, rememberFailure } from '../../src/model/errors.js'
-import { httpDate } from '../../src/model/http-date.js'
-import { sniff } from '../../src/model/media-type.js'
-import { type Asked, FOREVER, parseRange, replyToError, replyWith } from '../../src/model/reply.js'
-import { signAddress, signatureHolds } from '../../src/model/signature.js'
+import { negotiate } from '#src/http/accept.js'
+import { httpDate } from '#src/http/http-date.js'
+import { type Asked, FOREVER, parseRange, replyToError, replyWith } from '#src/http/response.js'
+import { boundedFreshness, freshnessOf } from '#src/model/entry.js'
+import { ArtworkError, failureStands, rememberFailure } from '#src/model/failure.js'
+import { sniff } from '#src/model/media-type.js'
+import { signAddress, signatureHolds } from '#src/model/signature.js'
 
 const storedAt = Date.parse('2026-01-02T03:04:05.678Z')
 const LM = 'Fri, 02 Jan 2026 03:04:05 GMT'

@@ -1,9 +1,9 @@
 /** Subjects in the shapes that ORMs and template engines have them in. */
 import nunjucks from 'nunjucks'
 import { describe, expect, test, vi } from 'vitest'
-import { settleKinds } from '../../src/model/entity.js'
-import { readSubject } from '../../src/model/subject.js'
-import { idOf, textOf } from '../../src/model/text.js'
+import { settleKinds } from '#src/model/entity.js'
+import { readSubject } from '#src/model/subject.js'
+import { idOf, textOf } from '#src/model/text.js'
 import { startApp } from '../support/app.js'
 import { image } from '../support/origin.js'
 import { jpeg } from '../support/pictures.js'

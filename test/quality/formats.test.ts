@@ -1,7 +1,7 @@
 /** The default qualities look alike, by a perceptual metric: pictures as the toolkit makes them, scored by libjxl's tools. */
 import type { Sharp } from 'sharp'
 import { beforeAll, expect, test } from 'vitest'
-import { DEFAULT_EFFORT, DEFAULT_QUALITY } from '../../src/model/encoding.js'
+import { DEFAULT_EFFORT, DEFAULT_QUALITY } from '#src/model/encoding.js'
 import { MADE_PICTURES } from '../bench/pictures.js'
 import { mean, measure } from '../bench/quality-measure.js'
 import { needScoringTools } from '../bench/scores.js'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import type { DownloadRequest, SaveImageResult } from '../../src/images/artworks.js'
-import { createRefresher } from '../../src/refresher/refresher.js'
-import { createJobStore } from '../../src/store/job-store.js'
+import type { DownloadRequest, SaveImageResult } from '#src/images/entity-images.js'
+import { createRefresher } from '#src/jobs/refresher.js'
+import { createJobStore } from '#src/jobs/sqlite/queue.js'
 import { quietLogger } from '../support/app.js'
 
 const HOUR = 3_600_000

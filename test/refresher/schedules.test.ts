@@ -1,9 +1,9 @@
 /** Jobs that begin by themselves, and what is told of those under way: with a clock that the tests move. */
 import { describe, expect, test, vi } from 'vitest'
-import { createRefresher, type RefresherEvent } from '../../src/refresher/refresher.js'
-import { checkSchedules, type ScheduleRules } from '../../src/refresher/schedules.js'
-import type { Work } from '../../src/refresher/workers.js'
-import { createJobStore } from '../../src/store/job-store.js'
+import { createRefresher, type RefresherEvent } from '#src/jobs/refresher.js'
+import { checkSchedules, type ScheduleRules } from '#src/jobs/schedules.js'
+import type { Work } from '#src/jobs/sqlite/processor.js'
+import { createJobStore } from '#src/jobs/sqlite/queue.js'
 import { atEnd, quietLogger, startApp, temporaryFolder } from '../support/app.js'
 
 const MINUTE = 60_000

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { describe, expect, test } from 'vitest'
-import { openDatabase, type Shape } from '../../src/store/database.js'
+import { openDatabase, type Shape } from '#src/database/sqlite.js'
 import { temporaryFolder } from '../support/app.js'
 
 const FIRST: Shape = {

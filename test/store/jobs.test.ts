@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { createJobStore, type JobStore } from '../../src/store/job-store.js'
+import { createJobStore, type JobStore } from '#src/jobs/sqlite/queue.js'
 import { atEnd, quietLogger, temporaryFolder } from '../support/app.js'
 
 const script = new URL('../support/job-process.ts', import.meta.url).pathname

@@ -16,9 +16,9 @@ import { dirname, join } from 'node:path'
 import express from 'express'
 import { createArtwork, remote, uploads } from 'express-artwork'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { createBytes } from '../../src/store/cacache-store.js'
-import { letGoOfReserve } from '../../src/store/pause.js'
-import { decodeBase64, parseLargeJson, unescapeBytes } from '../../src/web/large-json.js'
+import { createBytes } from '#src/store/disk/contents.js'
+import { letGoOfReserve } from '#src/store/disk/write-suspension.js'
+import { decodeBase64, parseLargeJson, unescapeBytes } from '#src/web/shared/large-json.js'
 import { atEnd, listen, quietLogger, remoteAddress, startApp, temporaryFolder } from '../support/app.js'
 import { image } from '../support/origin.js'
 import { jpeg, png } from '../support/pictures.js'
@@ -181,9 +181,9 @@ describe('mended 6: odd things in the directory', () => {
     },
   )
   test('a directory that comes to be usable is used, without a restart', async () => {
-    const { createReopeningStore } = await import('../../src/store/reopening-store.js')
-    const { createMemoryStore } = await import('../../src/store/memory-store.js')
-    const { createDiskStore } = await import('../../src/store/disk-store.js')
+    const { createReopeningStore } = await import('#src/store/reopening-store.js')
+    const { createMemoryStore } = await import('#src/store/memory-store.js')
+    const { createDiskStore } = await import('#src/store/disk/store.js')
     const root = await temporaryFolder()
     const directory = join(root, 'data')
     writeFileSync(directory, 'in the way')

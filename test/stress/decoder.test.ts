@@ -6,7 +6,7 @@
 import fc from 'fast-check'
 import sharp from 'sharp'
 import { expect, test } from 'vitest'
-import { sniff, typeOf } from '../../src/model/media-type.js'
+import { sniff, typeOf } from '#src/model/media-type.js'
 import { remoteAddress, startApp } from '../support/app.js'
 import { image } from '../support/origin.js'
 import { jpeg, quarters } from '../support/pictures.js'

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { afterAll, expect, test } from 'vitest'
-import { keep } from '../../src/store/database.js'
+import { keep } from '#src/database/sqlite.js'
 import { atEnd, temporaryFolder } from '../support/app.js'
 import type { Opening, SoakOrders } from '../support/soak-app.js'
 import {

@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import express from 'express'
-import type { Artwork, Enqueued, EntityLike, JobKind, JobState } from '../../src/index.js'
+import type { Artwork, Enqueued, EntityLike, JobKind, JobState } from '#src/index.js'
 import { directoryOptions, type Toolkit, withEarlierEncoding } from './earlier-options.js'
 import { obey } from './obey.js'
 

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
-import { keep } from '../../src/store/database.js'
+import { keep } from '#src/database/sqlite.js'
 import { EARLIER, ORIGIN_PORT } from './earlier-options.js'
 
 /** A request, and what was answered to it. */

@@ -2,10 +2,10 @@
  * What the directory in `test/fixtures` was made with, and is opened with: the same options, whichever version opens
  * it. Imported by child processes and by the script that makes the fixture too, so nothing here knows the test runner.
  */
-import type { ArtworkOptions, EntityLike, Logger } from '../../src/index.js'
+import type { ArtworkOptions, EntityLike, Logger } from '#src/index.js'
 
 /** What of a version's module these options are made with. */
-export type Toolkit = typeof import('../../src/index.js')
+export type Toolkit = typeof import('#src/index.js')
 
 /** The commit that wrote the directory. */
 export const EARLIER = 'c745150'

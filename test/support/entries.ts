@@ -1,5 +1,5 @@
 /** Entries for tests of the store. */
-import type { NewEntry } from '../../src/store/store.js'
+import type { NewEntry } from '#src/store/ports.js'
 
 /** Makes entries that are dated by a clock. */
 export const entriesBy =

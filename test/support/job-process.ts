@@ -1,6 +1,6 @@
 /** A process that works off the jobs of a directory: told the directory, it prints the id of each that it did. */
-import { createWorkers } from '../../src/refresher/workers.js'
-import { createJobStore } from '../../src/store/job-store.js'
+import { createWorkers } from '#src/jobs/sqlite/processor.js'
+import { createJobStore } from '#src/jobs/sqlite/queue.js'
 
 const [directory = '', hang = ''] = process.argv.slice(2)
 const logger = { debug() {}, info() {}, warn: console.error, error: console.error }

@@ -2,7 +2,7 @@
 import type { AddressInfo } from 'node:net'
 import { pathToFileURL } from 'node:url'
 import express from 'express'
-import { createArtwork } from '../../src/index.js'
+import { createArtwork } from '#src/index.js'
 
 const [config = ''] = process.argv.slice(2)
 const tell = (fields: object, message: string): void =>

@@ -17,7 +17,7 @@ import {
   type JobSelection,
   type Repository,
   remote,
-} from '../../src/index.js'
+} from '#src/index.js'
 import { obey } from './obey.js'
 
 /** Opens the toolkit. */

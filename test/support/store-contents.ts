@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { createBytes } from '../../src/store/cacache-store.js'
-import { keep } from '../../src/store/database.js'
+import { keep } from '#src/database/sqlite.js'
+import { createBytes } from '#src/store/disk/contents.js'
 
 /** The bytes of a content: its text, a line end, and filling; of a size that follows from the text. */
 export function bytesOf(content: string, maxSize: number): Buffer {

@@ -4,8 +4,8 @@
  */
 
 import { openSync, writeSync } from 'node:fs'
-import { createDiskStore } from '../../src/store/disk-store.js'
-import type { NewEntry, Store } from '../../src/store/store.js'
+import { createDiskStore } from '#src/store/disk/store.js'
+import type { NewEntry, Store } from '#src/store/ports.js'
 import { obey } from './obey.js'
 import { bytesOf, contentIn } from './store-contents.js'
 

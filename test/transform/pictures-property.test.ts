@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import sharp from 'sharp'
 import { afterAll, expect, test } from 'vitest'
-import { effortFor, MOST_WORK, workOf } from '../../src/model/encode-budget.js'
+import { effortFor, MOST_WORK, workOf } from '#src/model/encode-budget.js'
 import { byRule, type Rgb } from '../support/colours.js'
 import {
   CHROMATICITIES,

@@ -7,8 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import express from 'express'
 import sharp from 'sharp'
 import { describe, expect, test, vi } from 'vitest'
-import { findScript, IS_BROAD } from '../../src/transform/child-command.js'
-import { createWorkerPool, type PoolOptions } from '../../src/transform/worker-pool.js'
+import { findScript, IS_BROAD } from '#src/transform/child-command.js'
+import { createWorkerPool, type PoolOptions } from '#src/transform/worker-pool.js'
 import { atEnd, listen, quietLogger, startApp, temporaryFolder } from '../support/app.js'
 import { image } from '../support/origin.js'
 import { jpeg, quarters } from '../support/pictures.js'
@@ -194,7 +194,7 @@ describe('the pool', () => {
     const avif = await quarters(200, 200).avif().toBuffer()
     await expect(one.inspect(avif, 'avif')).rejects.toMatchObject({ status: 413 })
     for (const pid of children()) expect(statOf(pid)?.[16]).toBe('10')
-    const program = `import { createWorkerPool } from './src/transform/worker-pool.ts'
+    const program = `import { createWorkerPool } from '#src/transform/worker-pool.js'
       const one = createWorkerPool(${JSON.stringify(bounds)})
       await one.inspect(Buffer.from('${(await quarters(9, 9).png().toBuffer()).toString('base64')}', 'base64'), 'png')
       console.log('done')
@@ -308,7 +308,7 @@ describe('mended 15: what a child has of its surroundings', () => {
 })
 
 test('mended 15: where no folder can be made, pictures are decoded all the same', async () => {
-  const program = `import { createWorkerPool } from './src/transform/worker-pool.ts'
+  const program = `import { createWorkerPool } from '#src/transform/worker-pool.js'
     const logger = { debug() {}, info() {}, warn() {}, error() {} }
     const one = createWorkerPool({ ...${JSON.stringify({ ...bounds, logger: undefined })}, logger })
     const { width } = await one.inspect(Buffer.from('${(await quarters(9, 9).png().toBuffer()).toString('base64')}', 'base64'), 'png')

@@ -1,8 +1,8 @@
 /** The table of answers that memory gives again is bounded in bytes, and holds one answer for one picture. */
 import { expect, test } from 'vitest'
-import { settleOptions } from '../../src/options.js'
-import { createHotAnswers } from '../../src/web/hot-answers.js'
-import type { Shown } from '../../src/web/shown.js'
+import { settleOptions } from '#src/options/settings.js'
+import type { Shown } from '#src/web/images/image-response.js'
+import { createHotAnswers } from '#src/web/images/response-cache.js'
 import { startApp } from '../support/app.js'
 import { image } from '../support/origin.js'
 import { jpeg } from '../support/pictures.js'

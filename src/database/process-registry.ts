@@ -1,0 +1,106 @@
+/**
+ * Who is there: each process that has a store open holds a lock on a file of its own. The operating system
+ * lets go of the lock however the process ends, so that what a dead process left undone is never taken for
+ * work under way, and no clock is asked. The lock is SQLite's, the one portable lock that Node can take.
+ */
+import { randomUUID } from 'node:crypto'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import Sqlite from 'better-sqlite3'
+import { codeOf } from '../model/failure.js'
+import { makeOwnFolder } from './files.js'
+import { type Database, keep } from './sqlite.js'
+
+/** See the top of the file. */
+export type Presence = ReturnType<typeof enter>
+
+const isId = (text: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text)
+
+/** A process that was there is taken to be there for so long, ms. */
+const ALIVE_FOR = 500
+
+const connect = (path: string, fileMustExist: boolean): Database =>
+  keep(new Sqlite(path, { timeout: 0, fileMustExist }))
+
+/** Locks a file for as long as the connection is open. Answers whether it could. */
+function tryLock(db: Database): boolean {
+  try {
+    db.exec('BEGIN EXCLUSIVE')
+    return true
+  } catch (error) {
+    const code = codeOf(error)
+    if (code.startsWith('SQLITE_BUSY')) return false
+    throw error
+  }
+}
+
+/** Enters a folder of locks, which is made where it is missing. @throws what the file system throws */
+export function enter(folder: string) {
+  const pathOf = (id: string): string => join(folder, id)
+  /** Whether we have the lock of a file, and the file is still there: who looks for the dead may have taken it away. */
+  const holds = (db: Database, path: string): boolean => {
+    try {
+      return tryLock(db) && existsSync(path)
+    } catch (error) {
+      if (existsSync(path)) throw error
+      return false
+    }
+  }
+  const come = (): { id: string; db: Database } => {
+    for (;;) {
+      makeOwnFolder(folder)
+      const id = randomUUID()
+      const db = connect(pathOf(id), false)
+      if (holds(db, pathOf(id))) return { id, db }
+      db.close()
+    }
+  }
+  let self = come()
+  /** A connection to each of the others that was met: a lock is tried on it again and again. */
+  const others = new Map<string, Database>()
+  const seenAlive = new Map<string, number>()
+  const forget = (id: string): false => {
+    others.get(id)?.close()
+    others.delete(id)
+    seenAlive.delete(id)
+    return false
+  }
+  const isAlive = (id: string): boolean => {
+    if (id === self.id) return true
+    if (!isId(id) || !existsSync(pathOf(id))) return forget(id)
+    if (performance.now() < (seenAlive.get(id) ?? 0)) return true
+    try {
+      const db = others.get(id) ?? connect(pathOf(id), true)
+      others.set(id, db)
+      if (!tryLock(db)) {
+        seenAlive.set(id, performance.now() + ALIVE_FOR)
+        return true
+      }
+      rmSync(pathOf(id), { force: true })
+      return forget(id)
+    } catch {
+      forget(id)
+      return existsSync(pathOf(id))
+    }
+  }
+  return {
+    /** Who we are. Changes only when our file was taken away. */
+    id: (): string => self.id,
+    /** Whether a process is there. The file of one that is not is cleared away. */
+    isAlive,
+    /** Clears away what dead processes left in the folder. Answers how many there were. */
+    bury: (): number => readdirSync(folder).filter((id) => isId(id) && id !== self.id && !isAlive(id)).length,
+    /** Enters again when our file is gone. Answers whether it was. */
+    return: (): boolean => {
+      if (existsSync(pathOf(self.id))) return false
+      self.db.close()
+      self = come()
+      return true
+    },
+    leave: (): void => {
+      for (const id of [...others.keys()]) forget(id)
+      rmSync(pathOf(self.id), { force: true })
+      self.db.close()
+    },
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * A circuit breaker per host: after so many failures in a row nobody calls that host for a while. Our own
+ * rather than a library's because time is passed in, which the libraries do not allow.
+ */
+import { ArtworkError } from '../model/failure.js'
+
+interface State {
+  failures: number
+  openedAt: number | undefined
+  probing: boolean
+}
+
+/** How a breaker behaves. Times in ms. */
+export interface BreakerOptions {
+  /** @default 10 */
+  readonly threshold?: number
+  /** @default 60,000 */
+  readonly openFor?: number
+  readonly now: () => number
+}
+
+const MAX_HOSTS = 5000
+
+/** Makes the breakers of all hosts. */
+export function createBreakers({ threshold = 10, openFor = 60_000, now }: BreakerOptions) {
+  const hosts = new Map<string, State>()
+  const stateOf = (host: string): State => {
+    const known = hosts.get(host)
+    if (known !== undefined) return known
+    if (hosts.size >= MAX_HOSTS)
+      for (const oldest of [...hosts.keys()].slice(0, MAX_HOSTS / 10)) hosts.delete(oldest)
+    const made: State = { failures: 0, openedAt: undefined, probing: false }
+    hosts.set(host, made)
+    return made
+  }
+  /** Ms until an open breaker lets one call through; 0 when it does. A clock that was set back opens it too. */
+  const waits = (state: State): number => {
+    if (state.openedAt === undefined) return 0
+    const past = now() - state.openedAt
+    return past < 0 ? 0 : Math.max(0, openFor - past)
+  }
+  return {
+    /**
+     * Runs a call to the host. A failure for which `counts` is true, after all its retries, counts once.
+     * @throws ArtworkError `unavailable` (503) at once while the breaker is open
+     */
+    run: async <T>(host: string, call: () => Promise<T>, counts: (error: unknown) => boolean): Promise<T> => {
+      const state = stateOf(host)
+      const wait = waits(state)
+      if (wait > 0 || (state.openedAt !== undefined && state.probing)) {
+        const retryAfter = Math.max(1, Math.ceil(wait / 1000))
+        throw new ArtworkError('unavailable', 'the source of this image is resting after failures', {
+          retryAfter,
+        })
+      }
+      state.probing = state.openedAt !== undefined
+      try {
+        const result = await call()
+        hosts.delete(host)
+        return result
+      } catch (error) {
+        if (counts(error)) {
+          state.failures += 1
+          if (state.failures >= threshold) state.openedAt = now()
+        } else if (!isCancelled(error)) hosts.delete(host)
+        throw error
+      } finally {
+        state.probing = false
+      }
+    },
+    /** Hosts that are resting now. */
+    open: (): readonly string[] => [...hosts].filter(([, state]) => waits(state) > 0).map(([host]) => host),
+  }
+}
+
+const isCancelled = (error: unknown): boolean => error instanceof ArtworkError && error.code === 'cancelled'

@@ -1,0 +1,173 @@
+/** Which addresses are answered: the variant is known, the source accepts it, and it is one of the strict list or signed. */
+
+import { type Address, formatAddress } from '../model/address.js'
+import { ArtworkError } from '../model/failure.js'
+import { type Format, typeOf } from '../model/media-type.js'
+import {
+  formatVariant,
+  isAsFetched,
+  parseVariant,
+  type Recipe,
+  recipeOf,
+  settleAuto,
+  type Variant,
+} from '../model/variant.js'
+import { readWebUrl } from '../model/web-url.js'
+import type { Settings } from '../options/settings.js'
+import type { Source } from '../sources/source.js'
+
+/** An original: its address, and the source that knows where it lives. */
+export interface Original {
+  readonly address: Address
+  readonly text: string
+  readonly source: Source
+}
+
+/** An address that may be answered. */
+export interface Admitted {
+  readonly address: Address
+  readonly original: Original
+  readonly variant: Variant
+  /** Undefined for the original itself. */
+  readonly recipe: Recipe | undefined
+  /** It was asked for without a signature, at a source where that makes a difference. */
+  readonly isFree: boolean
+}
+
+const MAX_KNOWN = 5000
+const LONGEST_KEY = 512
+
+/** Makes the check of addresses for these settings. */
+export function createAdmission(settings: Settings) {
+  const rules = { presets: settings.presets, encoding: settings.transform }
+  const sources = new Map(
+    settings.sources.flatMap((source) => source.kinds.map((kind) => [kind, source] as const)),
+  )
+
+  const sourceOf = (kind: string): Source => {
+    const source = sources.get(kind) ?? settings.sources.find((one) => one.owns?.(kind))
+    if (source === undefined) throw new ArtworkError('invalid', 'image type is not known')
+    return source
+  }
+  const isListed = (source: Source, kind: string, variant: Variant): boolean => {
+    if (variant.quality !== undefined) return false
+    const { format } = variant
+    if (format !== undefined && source.freeFormats?.(variant).includes(format) === false) return false
+    if (Object.hasOwn(settings.presets, variant.base) || source.isNative(kind, variant)) return true
+    const { width, height, cover } = variant
+    return width !== undefined && height === undefined && !cover && settings.widths.includes(width)
+  }
+  const refuse = ({ noun = 'size' }: Source): never => {
+    throw new ArtworkError('invalid', `this ${noun} is not offered for this type`)
+  }
+  const variantOf = (source: Source, text: string): Variant => {
+    try {
+      return parseVariant(text, rules)
+    } catch (error) {
+      if (source.noun === undefined) throw error
+      throw new ArtworkError('invalid', `this ${source.noun} is not known`)
+    }
+  }
+
+  /** What was admitted lately: the answer depends on nothing but the address, so that a hot one is checked once. */
+  const known = new Map<string, Admitted>()
+  const remember = (key: string, admitted: Admitted): Admitted => {
+    if (known.size >= MAX_KNOWN) known.clear()
+    if (key.length <= LONGEST_KEY) known.set(key, admitted)
+    return admitted
+  }
+
+  return {
+    sourceOf,
+    /**
+     * Checks an address. Costs no I/O.
+     * @param trusted whether a signature, or our own code, allows any variant
+     * @throws ArtworkError `invalid` (400), `refused` (403), `unsupported` (415)
+     */
+    admit: (address: Address, trusted: boolean): Admitted => {
+      const key = `${trusted ? '+' : '-'}${formatAddress(address)}`
+      const before = known.get(key)
+      if (before !== undefined) return before
+      const source = sourceOf(address.kind)
+      const variant = variantOf(source, address.variant)
+      if (settings.strict && !trusted && !isListed(source, address.kind, variant)) refuse(source)
+      const { format } = variant
+      if (format !== undefined && format !== 'auto' && !settings.transform.formats.includes(format))
+        throw new ArtworkError('unsupported', 'this image format is not allowed')
+      const recipe = recipeOf(variant, rules)
+      const checked = source.check({ address, variant, recipe })
+      const text = formatAddress(checked.original)
+      const isOriginal = formatAddress(checked.address) === text
+      return remember(key, {
+        address: checked.address,
+        original: { address: checked.original, text, source },
+        variant,
+        isFree: !trusted && settings.strict && source.freeFormats !== undefined,
+        recipe: isOriginal || isAsFetched(variant) ? undefined : recipe,
+      })
+    },
+    /** Media type of an `auto` variant for who asks for nothing modern: its preset's, else that of the original. */
+    plainTypeOf: (admitted: Admitted, originalType: string): string => {
+      const { format } = recipeOf(settleAuto(admitted.variant, undefined), rules)
+      return format === undefined ? originalType : typeOf(format)
+    },
+    /** An address in this format, or in the source's own family. */
+    settle: (admitted: Admitted, format: Format | undefined): Admitted => {
+      const variant = settleAuto(admitted.variant, format)
+      const name = formatVariant(variant, rules)
+      return {
+        ...admitted,
+        address: { ...admitted.address, variant: name },
+        variant,
+        recipe: name === admitted.original.address.variant ? undefined : recipeOf(variant, rules),
+      }
+    },
+    /** What has to be done for an address in this format. */
+    recipeIn: (admitted: Admitted, format: Format | undefined): Recipe =>
+      recipeOf(settleAuto(admitted.variant, format), rules),
+    /** The original of an address, as it is. */
+    asFetched: (admitted: Admitted): Admitted => ({
+      ...admitted,
+      address: admitted.original.address,
+      variant: settleAuto(admitted.variant, undefined),
+      recipe: undefined,
+    }),
+    /** What of a URL is the picture: two URLs with the same are one. Never throws. */
+    identityOf: (sourceUrl: string): string => {
+      if (!sourceUrl.includes('?') || !URL.canParse(sourceUrl)) return sourceUrl
+      const url = new URL(sourceUrl)
+      const found = settings.sources
+        .map((source) => source.identityOf?.(url))
+        .find((one) => one !== undefined)
+      // What is the picture already stays as it is written.
+      return found === undefined || found === url.href ? sourceUrl : found
+    },
+    /** Whether a variant is a native size of a kind. @throws ArtworkError `invalid` (400) */
+    isNative: (kind: string, variant: string): boolean => {
+      const source = sourceOf(kind)
+      return source.isNative(kind, variantOf(source, variant))
+    },
+    /**
+     * The original behind a URL that an app keeps.
+     * @param kinds which it may be of where the URL does not say, best first
+     * @throws ArtworkError `invalid` (400), `refused` (403)
+     */
+    claim: (sourceUrl: string, kinds: readonly string[] = []): Original => {
+      const url = readWebUrl(sourceUrl)
+      for (const source of settings.sources) {
+        const address = source.claim(url, kinds)
+        if (address !== undefined) return { address, text: formatAddress(address), source }
+      }
+      throw new ArtworkError('refused', 'this host is not allowed')
+    },
+    /** The original of an address text that was admitted before. */
+    originalOf: (address: Address): Original => ({
+      address,
+      text: formatAddress(address),
+      source: sourceOf(address.kind),
+    }),
+  }
+}
+
+/** See the top of the file. */
+export type Admission = ReturnType<typeof createAdmission>

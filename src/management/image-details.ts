@@ -1,0 +1,84 @@
+/** Everything that is known of one kept picture: its facts, what it was made from and what was made of it, and its past. */
+
+import type { Context } from '../images/context.js'
+import { versionOf } from '../model/digest.js'
+import { type Entry, type Freshness, freshnessOf, freshUntil } from '../model/entry.js'
+import type { HistoryItem } from '../store/disk/history.js'
+import { type Explained, type ExplainParts, explain } from './explain.js'
+
+/** A kept picture as who manages it sees it. Times in ms since the epoch. */
+export interface Kept extends Entry {
+  readonly lastUsed: number | undefined
+  /** Where we serve it. */
+  readonly url: string
+  /** Of an original, how it may be used now; `lost` where its bytes are gone. */
+  readonly state: Freshness | 'held' | 'lost'
+  readonly freshUntil: number | undefined
+}
+
+/** See the top of the file. */
+export interface Dossier {
+  readonly image: Kept
+  /** What it was made from, where that is known; itself, where it is an original. */
+  readonly original: Kept | undefined
+  /** What was made from the same original, entities' pictures among it. */
+  readonly made: readonly Kept[]
+  /** What happened to it and to its original, latest first. */
+  readonly history: readonly (HistoryItem & { readonly name: string })[]
+  /** Which layer answers now and why; undefined where no source takes its address any more. */
+  readonly why: Explained | undefined
+}
+
+const MOST = 500
+
+/** A kept picture, with what follows from its facts. */
+export function keptOf({ settings, store }: Context, entry: Entry, lastUsed?: number): Kept {
+  const { urls } = settings
+  const isLocal = entry.name.startsWith('local/')
+  const path = entry.name.slice(entry.name.indexOf('/') + 1)
+  const url = isLocal
+    ? `${urls.base}${urls.local}/${path}?v=${versionOf(entry.digest)}`
+    : `${urls.base}${urls.images}/${path.replaceAll('%', '%25')}`
+  const isOriginal = entry.role === 'original'
+  const freshness = freshnessOf(entry, settings.freshness, settings.now())
+  return {
+    ...entry,
+    lastUsed: lastUsed ?? store.lastUsed(entry.name),
+    url,
+    state: entry.held ? (isOriginal ? freshness : 'held') : 'lost',
+    freshUntil: isOriginal ? freshUntil(entry, settings.freshness) : undefined,
+  }
+}
+
+/** @returns undefined for a name that is not there */
+export function dossier(parts: ExplainParts, name: string): Dossier | undefined {
+  const { context } = parts
+  const { store } = context
+  const entry = store.find(name)
+  if (entry === undefined) return undefined
+  const root = entry.role === 'original' ? entry.name : entry.original
+  const original = root === undefined ? undefined : store.find(root)
+  const made = root === undefined ? [] : store.select({ original: root, limit: MOST })
+  const names = [...new Set([entry.name, ...(root === undefined ? [] : [root])])]
+  const history = names
+    .flatMap((one) => store.history(one).map((item) => ({ ...item, name: one })))
+    .sort((a, b) => b.at - a.at)
+  return {
+    image: keptOf(context, entry),
+    original: original && keptOf(context, original),
+    made: made
+      .filter((one) => one.name !== entry.name || entry.role !== 'original')
+      .map((one) => keptOf(context, one)),
+    history,
+    why: whyOf(parts, root),
+  }
+}
+
+function whyOf(parts: ExplainParts, root: string | undefined): Explained | undefined {
+  if (root === undefined || !root.startsWith('images/')) return undefined
+  try {
+    return explain(parts, { address: root.slice('images/'.length) })
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,360 @@
+/** What who manages the pictures can ask and do; the JSON API and the dashboard are two ways to say it. */
+import type { IncomingMessage } from 'node:http'
+import { z } from 'zod'
+import type { Images, ImagesStats } from '../images/images.js'
+import type { Purged, PurgeTarget } from '../images/purge.js'
+import type { Job, JobSelection } from '../jobs/ports.js'
+import type { Refresher, RefresherStatus } from '../jobs/refresher.js'
+import type { JobStore } from '../jobs/sqlite/queue.js'
+import type { Meters } from '../metrics/time-series.js'
+import { artworkPaths } from '../model/artwork-path.js'
+import type { EntityKind } from '../model/entity.js'
+import { artworkName, imageName } from '../model/entry.js'
+import { ArtworkError, isErrorCode } from '../model/failure.js'
+import type { EntityLike } from '../model/repository.js'
+import { readSubject } from '../model/subject.js'
+import type { Settings } from '../options/settings.js'
+import { ROLES, SORTS } from '../store/disk/search.js'
+import type { Store } from '../store/ports.js'
+import { createCors } from '../web/shared/cors.js'
+import { crossSiteError, isCrossSite, judgeGuard } from '../web/shared/json.js'
+import type { Dossier, Kept } from './image-details.js'
+
+/** What is managed. */
+export interface Managed {
+  readonly images: Images
+  readonly refresher: Refresher
+  readonly jobs: Pick<JobStore, 'rests'>
+  readonly store: Pick<Store, 'owned' | 'failures'>
+  readonly meters: Meters
+}
+
+const HOW_TO_OPEN =
+  'the management API is closed: give createArtwork({ manage: { authorize } }) a function that says who may use it, or set ARTWORK_MANAGE_TOKEN for the service'
+
+const kindsBody = z.strictObject({
+  kinds: z.array(z.string()).optional().describe('Kinds of entity; left out: all.'),
+  force: z.boolean().optional().describe('Also what is held and unchanged.'),
+})
+/** What each long job may be told over HTTP. Where something is on this machine's disk is no business of it. */
+export const JOB_BODIES = {
+  sync: kindsBody,
+  validate: kindsBody.pick({ kinds: true }),
+  cleanup: z.strictObject({
+    dryRun: z.boolean().optional().describe('Remove nothing, and say the same.'),
+    maxAgeDays: z.number().nonnegative().optional().describe('Days without use. 90 where left out.'),
+    force: z
+      .boolean()
+      .optional()
+      .describe('Also the pictures of a kind of which, by the repository, no entity is left.'),
+  }),
+  refresh: z.strictObject({ perMinute: z.number().positive().optional().describe('How many at most.') }),
+  verify: z.strictObject({}),
+  export: z.strictObject({
+    overwrite: z.boolean().optional().describe('Replace files of the same name that are not ours.'),
+  }),
+  warm: z.strictObject({
+    addresses: z
+      .array(z.string())
+      .min(1)
+      .max(100_000)
+      .describe('Addresses; without their variant, where variants are named.'),
+    variants: z.array(z.string()).max(100).optional(),
+  }),
+} as const
+/** A long job that can be asked for over HTTP. */
+export type AskedJob = keyof typeof JOB_BODIES
+/** Whether there is such a job. */
+export const isAskedJob = (name: string): name is AskedJob => Object.hasOwn(JOB_BODIES, name)
+
+/** Which pictures to list. */
+export const searchQuery = z.object({
+  q: z.string().max(1000).optional().describe('Part of a name, a source URL or an entity’s id.'),
+  role: z.enum(ROLES).optional(),
+  kind: z.string().max(64).optional().describe('Kind of an address, or of an entity.'),
+  state: z.enum(['held', 'lost']).optional().describe('Whether the bytes are held.'),
+  sort: z.enum(SORTS).default('used'),
+  after: z.string().max(4000).optional().describe('`next` of the page before.'),
+  limit: z.coerce.number().int().min(1).max(500).default(50),
+})
+/** See `searchQuery`. */
+export type ImageSearch = z.output<typeof searchQuery>
+
+/** A failure that is remembered, of a picture or of an entity. Times in ms since the epoch. */
+export interface KnownFailure {
+  readonly of: 'image' | 'entity'
+  /** Name of the picture, or `kind:id` of the entity. */
+  readonly name: string
+  readonly reason: string
+  readonly message: string | undefined
+  readonly at: number | undefined
+  readonly nextTry: number
+  readonly times: number
+  readonly url: string | undefined
+}
+
+/** Numbers of a kind of entity. */
+export interface KindStats {
+  readonly kind: string
+  readonly cached: number
+  readonly failed: number
+  readonly bytes: number
+}
+
+/** An entity's picture as it stands. */
+export interface EntityPicture {
+  readonly kind: EntityKind
+  readonly id: string
+  readonly name: string | null
+  /** The local URL, else the source's, else null (PARITY 41). */
+  readonly url: string | null
+  readonly sourceUrl: string | null
+  readonly isCached: boolean
+}
+
+/** So many failing entities are held against the failing pictures of a page. */
+const MOST_COMPARED = 2000
+
+/** See the top of the file. */
+export type Management = ReturnType<typeof createManagement>
+
+/** Puts the verbs together. Each throws ArtworkError for what it cannot do. */
+export function createManagement(settings: Settings, managed: Managed) {
+  const { images, refresher, jobs, store, meters } = managed
+  const { kinds, repository, logger, manage } = settings
+  const cors = createCors(manage.cors)
+
+  const missing = (what: string): never => {
+    throw new ArtworkError('unknown_image', `there is no such ${what}`)
+  }
+  const kindNamed = (name: string): EntityKind => {
+    const found = [...kinds.values()].find(({ kind, alias }) => kind === name || alias === name)
+    return found ?? missing('kind of entity')
+  }
+  /** The app's record of an entity, and what is held of its picture. */
+  const look = async (kind: EntityKind, id: string) => {
+    let record: EntityLike | undefined
+    let subject = readSubject({ id }, kind.kind, kinds)
+    try {
+      // What an app answers for "there is none" may be anything that is no record.
+      const found: unknown = await repository?.find?.(kind.kind, id)
+      if (isRecord(found)) {
+        record = found
+        subject = readSubject(found, kind.kind, kinds)
+      }
+    } catch (error) {
+      logger.warn({ err: error }, 'artwork: the repository could not be asked')
+    }
+    const { sourceUrl, params } = subject
+    const local = images.artworks.findEntity(kind, id, params)
+    if (record === undefined && local === undefined) return missing(kind.alias ?? kind.kind)
+    return { record, sourceUrl, params, local }
+  }
+  const accepted = (queued: ReturnType<Refresher['run']>): Job => {
+    const id = queued.accepted ? queued.id : queued.id
+    const job = id === undefined ? undefined : refresher.get(Number(id))
+    if (job !== undefined) return job
+    const why = queued.accepted ? 'the queue cannot be read' : queued.reason
+    throw new ArtworkError('unavailable', `nothing can be queued: ${why}`, { retryAfter: 5 })
+  }
+  const jobOf = (id: string): Job => refresher.get(/^\d{1,15}$/.test(id) ? Number(id) : -1) ?? missing('job')
+
+  /** Names of the pictures of entities that could not be had: what is told of those is not told twice. */
+  const picturesOfEntities = (): ReadonlySet<string> => {
+    const names = new Set<string>()
+    const add = (name: () => string | readonly string[]): void => {
+      try {
+        for (const one of [name()].flat()) names.add(one)
+      } catch {
+        // A URL that no source takes any more, or an id that needs more for its path.
+      }
+    }
+    for (const { key, url } of jobs.rests.list('', '', MOST_COMPARED)) {
+      const [kind = '', ...id] = key.split(':')
+      add(() => imageName(images.admission.claim(url).text))
+      add(() => artworkPaths(kindNamed(kind), id.join(':')).map(artworkName))
+    }
+    return names
+  }
+
+  return {
+    /** What pages of other origins may. */
+    cors,
+    /** Lets who may manage pass. @throws ArtworkError `refused` (403) */
+    allow: async (req: IncomingMessage): Promise<void> => {
+      if (manage.authorize === undefined) throw new ArtworkError('refused', HOW_TO_OPEN)
+      let answer: unknown = false
+      try {
+        answer = await manage.authorize(req)
+      } catch (error) {
+        logger.error({ err: error }, 'artwork: manage.authorize failed')
+      }
+      judgeGuard(answer)
+      const isChange = req.method !== 'GET' && req.method !== 'HEAD'
+      if (isChange && isCrossSite(req, true, settings.urls.base) && !cors.isAllowed(req))
+        throw crossSiteError(req)
+    },
+    missing,
+    kindNamed,
+    entity: async (kind: EntityKind, id: string): Promise<EntityPicture> => {
+      const { record, sourceUrl, local } = await look(kind, id)
+      return {
+        kind,
+        id,
+        name: nameIn(record),
+        url: local === undefined ? (sourceUrl ?? null) : images.artworks.urlOf(local.path, local.entry),
+        sourceUrl: sourceUrl ?? local?.entry.sourceUrl ?? null,
+        isCached: local !== undefined,
+      }
+    },
+    /** Fetches an entity's picture anew, before everything else. */
+    download: async (kind: EntityKind, id: string): Promise<Job> => {
+      const { sourceUrl, params, local } = await look(kind, id)
+      const url = sourceUrl ?? local?.entry.sourceUrl
+      if (url === undefined)
+        throw new ArtworkError('invalid', `the ${kind.alias ?? kind.kind} has no image URL`)
+      const wanted = { sourceUrl: url, entityType: kind.kind, entityId: id, params, force: true }
+      return accepted(refresher.request(wanted, 'high'))
+    },
+    byKind: (): readonly KindStats[] => {
+      const owned = new Map(store.owned().map((one) => [one.kind, one]))
+      const failed = jobs.rests.byKind()
+      return [...kinds.keys()].map((kind) => ({
+        kind,
+        cached: owned.get(kind)?.count ?? 0,
+        failed: failed.get(kind) ?? 0,
+        bytes: owned.get(kind)?.bytes ?? 0,
+      }))
+    },
+    stats: (): ImagesStats => images.stats(),
+    status: (): RefresherStatus => refresher.status(),
+    meters,
+    jobs: (selection: JobSelection): readonly Job[] => refresher.list(selection),
+    job: (id: string): { readonly job: Job; readonly children: ReturnType<Refresher['children']> } => {
+      const job = jobOf(id)
+      return { job, children: refresher.children(job.id) }
+    },
+    /** Cancels, or queues once more. Answers the job, and whether there was something to do. */
+    change: (id: string, verb: 'cancel' | 'retry'): { readonly job: Job; readonly isDone: boolean } => {
+      const before = jobOf(id)
+      const isDone = refresher[verb](before.id)
+      return { job: isDone ? jobOf(id) : before, isDone }
+    },
+    watch: (id: string, signal: AbortSignal): AsyncGenerator<Job> => refresher.watch(jobOf(id).id, signal),
+    events: refresher.events,
+    /** Queues a long job. One of the same options that has not ended is not queued again. */
+    start: (kind: AskedJob, payload: object): Job => accepted(refresher.run(kind, payload)),
+    setPaused: (isPaused: boolean): void => (isPaused ? refresher.pause() : refresher.resume()),
+    purge: (target: PurgeTarget): Promise<Purged> => images.purge(target),
+    explain: images.explain,
+    search: (query: ImageSearch): ReturnType<Images['search']> =>
+      images.search({
+        text: query.q,
+        role: query.role,
+        kind: query.kind === '' ? undefined : query.kind,
+        held: query.state === undefined ? undefined : query.state === 'held',
+        sort: query.sort,
+        after: query.after,
+        limit: query.limit,
+      }),
+    /** Asks upstream about a kept picture's original now, whatever failed before. @throws ArtworkError */
+    askAbout: async (name: string): Promise<void> => {
+      const kept = images.dossier(name)
+      const root = kept?.original?.name ?? name
+      if (!root.startsWith('images/')) return missing('image')
+      store.failures.clear(root)
+      await images.refresh(root.slice('images/'.length))
+    },
+    image: (name: string): Dossier => images.dossier(name) ?? missing('image'),
+    /** The bytes of a kept picture: the smallest of those made from it that is at least so wide, itself else. */
+    bytes: (name: string, atLeast: number) => images.keptBytes(name, atLeast),
+    /**
+     * Remembered failures, some of pictures and some of entities.
+     * @param after `next` of the page before
+     * @param isMerged whether the picture of an entity that is told of is left out
+     */
+    failures: (
+      after: string,
+      limit: number,
+      isMerged = false,
+    ): { failures: readonly KnownFailure[]; next: string | undefined } => {
+      const [part = 'image', ...rest] = after.split(' ')
+      const from = rest.join(' ')
+      const listed = part === 'entity' ? [] : store.failures.list(from, limit)
+      const known = listed.length === 0 || !isMerged ? new Set<string>() : picturesOfEntities()
+      const ofImages = listed
+        .filter(({ name }) => !known.has(name))
+        .map(
+          ({ name, code, message, at, until, count }): KnownFailure => ({
+            of: 'image',
+            name,
+            reason: reasonOf(code),
+            message,
+            at,
+            nextTry: until,
+            times: count,
+            url: undefined,
+          }),
+        )
+      const lastListed = listed.at(-1)
+      if (lastListed !== undefined && listed.length === limit)
+        return { failures: ofImages, next: `image ${lastListed.name}` }
+      const left = limit - ofImages.length
+      const ofEntities = jobs.rests.list('', part === 'entity' ? from : '', left).map(
+        ({ key, url, until, times, reason }): KnownFailure => ({
+          of: 'entity',
+          name: key,
+          reason,
+          message: undefined,
+          at: undefined,
+          nextTry: until,
+          times,
+          url,
+        }),
+      )
+      const last = ofEntities.at(-1)
+      return {
+        failures: [...ofImages, ...ofEntities],
+        next: ofEntities.length < left || last === undefined ? undefined : `entity ${last.name}`,
+      }
+    },
+  }
+}
+
+/** The reason of a remembered failure, in the words of the table of errors. */
+const reasonOf = (code: string): string => (isErrorCode(code) ? new ArtworkError(code, '').reason : 'unknown')
+
+const isRecord = (value: unknown): value is EntityLike =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+function nameIn(record: EntityLike | undefined): string | null {
+  for (const field of ['username', 'name', 'title', 'display_name']) {
+    const value = record?.[field]
+    if (typeof value === 'string') return value
+  }
+  return null
+}
+
+/** What is told of a kept picture. Times in ISO 8601. */
+export function keptAnswer(kept: Kept): Record<string, unknown> {
+  const time = (at: number | undefined) =>
+    at === undefined || at > 8.64e15 ? undefined : new Date(at).toISOString()
+  return {
+    name: kept.name,
+    role: kept.role,
+    url: kept.url,
+    state: kept.state,
+    held: kept.held,
+    type: kept.type,
+    width: kept.width,
+    height: kept.height,
+    bytes: kept.size,
+    digest: kept.digest,
+    ...(kept.ownerKind !== undefined && { entity: { kind: kept.ownerKind, id: kept.ownerId } }),
+    ...(kept.sourceUrl !== undefined && { source_url: kept.sourceUrl }),
+    ...(kept.original !== undefined && { original: kept.original }),
+    stored_at: time(kept.storedAt),
+    last_used: time(kept.lastUsed),
+    ...(kept.role === 'original' && { checked_at: time(kept.checkedAt), fresh_until: time(kept.freshUntil) }),
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * The memory layer: a Store over a Store. Facts of hot names and bytes of hot contents, each bounded, so that
+ * a hit touches no disk and no database, and templates ask without any I/O.
+ */
+import { LRUCache } from 'lru-cache'
+import type { Entry } from '../model/entry.js'
+import type { Store } from './ports.js'
+
+/** How much is remembered. */
+export interface MemoryOptions {
+  /** Bytes of content. */
+  readonly maxBytes: number
+  /** Contents over this size are left to the disk. @default 1 MiB */
+  readonly maxEntryBytes?: number
+  /** Names whose facts are remembered, present or absent. @default 20,000 */
+  readonly maxNames?: number
+}
+
+/** Told what memory no longer holds as it was. */
+export interface Watcher {
+  /** Names whose facts or bytes changed. */
+  changed(names: readonly string[] | 'all'): void
+  /** A content whose bytes left memory. */
+  evicted(digest: string): void
+}
+
+/** A memory layer, and the way to tell it that another process changed names. */
+export interface MemoryLayer {
+  readonly store: Store
+  forget(changed: readonly string[] | 'all'): void
+  /** Whether the bytes of a content are in memory; they count as used now. */
+  keepsBytes(digest: string): boolean
+  watch(watcher: Watcher): void
+}
+
+const ABSENT = Symbol('absent')
+/** Bytes that the facts of a name take in the mean; long names take the place of several. */
+const FACTS_SIZE = 600
+
+/** Wraps `inner`. Every write and removal through it is seen at once. */
+export function createMemoryLayer(inner: Store, options: MemoryOptions): MemoryLayer {
+  const { maxBytes, maxEntryBytes = 1024 * 1024, maxNames = 20_000 } = options
+  const facts = new LRUCache<string, Entry | typeof ABSENT>({
+    max: maxNames,
+    maxSize: maxNames * FACTS_SIZE,
+    sizeCalculation: (value, name) => name.length + (value === ABSENT ? 100 : FACTS_SIZE / 2),
+  })
+  const watchers: Watcher[] = []
+  const contents =
+    maxBytes > 0
+      ? new LRUCache<string, Buffer>({
+          maxSize: maxBytes,
+          maxEntrySize: maxEntryBytes,
+          sizeCalculation: (bytes) => Math.max(1, bytes.length),
+          dispose: (_bytes, digest, reason) => {
+            if (reason !== 'set') for (const { evicted } of watchers) evicted(digest)
+          },
+        })
+      : undefined
+  const tell = (names: readonly string[] | 'all'): void => {
+    for (const { changed } of watchers) changed(names)
+  }
+  const look = (name: string): Entry | undefined => {
+    const entry = inner.find(name)
+    facts.set(name, entry ?? ABSENT)
+    return entry
+  }
+
+  const store: Store = {
+    ...inner,
+    find: (name, trust) => {
+      const known = facts.get(name)
+      if (known === undefined || (known === ABSENT && trust !== 'memory')) return look(name)
+      return known === ABSENT ? undefined : known
+    },
+    recall: async (name) => {
+      const entry = store.find(name) ?? (await inner.recall(name))
+      if (entry !== undefined) facts.set(name, entry)
+      return entry
+    },
+    inMemory: (digest) => contents?.has(digest) === true || inner.inMemory(digest),
+    turn: async (key, signal) => {
+      const turn = await inner.turn(key, signal)
+      // What another process did for us is not in this memory yet.
+      if (turn.waited) facts.delete(key)
+      return turn
+    },
+    read: async (entry) => {
+      const hot = contents?.get(entry.digest)
+      if (hot !== undefined) return { bytes: hot, from: 'memory' }
+      const held = await inner.read(entry)
+      if (held === undefined) facts.delete(entry.name)
+      else contents?.set(entry.digest, held.bytes)
+      return held
+    },
+    check: async (entry, options) => {
+      const state = await inner.check(entry, options)
+      // What is not there any more is not to be answered from memory either.
+      if (state !== 'whole' && options?.isDryRun !== true) {
+        facts.delete(entry.name)
+        contents?.delete(entry.digest)
+        tell([entry.name])
+      }
+      return state
+    },
+    write: async (entry, bytes) => {
+      facts.delete(entry.name)
+      const written = await inner.write(entry, bytes)
+      // Another process may have replaced it since, and have been heard of already: what is there now counts.
+      look(written.name)
+      tell([written.name])
+      contents?.set(written.digest, bytes)
+      return written
+    },
+    amend: (entry, changes) => {
+      const amended = inner.amend(entry, changes)
+      facts.delete(entry.name)
+      tell([entry.name])
+      return amended
+    },
+    remove: async (name) => {
+      facts.delete(name)
+      const removed = await inner.remove(name)
+      facts.delete(name)
+      tell([name])
+      return removed
+    },
+    clear: async () => {
+      facts.clear()
+      contents?.clear()
+      await inner.clear()
+      facts.clear()
+      tell('all')
+    },
+    stats: () => ({
+      ...inner.stats(),
+      memory: { entries: contents?.size ?? 0, bytes: contents?.calculatedSize ?? 0 },
+    }),
+  }
+  return {
+    store,
+    forget: (changed) => {
+      if (changed === 'all') facts.clear()
+      else for (const name of changed) facts.delete(name)
+      tell(changed)
+    },
+    keepsBytes: (digest) => contents?.get(digest) !== undefined,
+    watch: (watcher) => void watchers.push(watcher),
+  }
+}

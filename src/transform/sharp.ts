@@ -1,0 +1,129 @@
+/**
+ * What is done to pixels, with sharp: buffers only, every loader of libvips blocked but the few that are
+ * needed (libvips chooses the loader by the bytes), orientation applied, colours turned into sRGB, metadata
+ * left behind, alpha and animation kept.
+ */
+import sharp, { type Sharp } from 'sharp'
+import { ArtworkError } from '../model/failure.js'
+import type { Format, Kind } from '../model/media-type.js'
+import { isMovingFormat, movesWithin, outputSize } from '../model/output.js'
+import type { FullRecipe } from '../model/variant.js'
+import { type OwnColour, toSrgb } from './colour.js'
+import { encode, tooLargeForFormat } from './encode.js'
+import { decoding, readSource, type SourceImage } from './source.js'
+import { type DecodeLimits, type Inspected, type Made, SVG_INSPECTED } from './transformer.js'
+
+const LOADERS: Readonly<Record<Format, readonly string[]>> = {
+  jpeg: ['VipsForeignLoadJpegBuffer'],
+  png: ['VipsForeignLoadPngBuffer'],
+  gif: ['VipsForeignLoadNsgifBuffer'],
+  webp: ['VipsForeignLoadWebpBuffer'],
+  avif: ['VipsForeignLoadHeifBuffer'],
+}
+
+/** Closes every loader but those of the formats, for this whole process, and keeps libvips to one thread a job. */
+export function hardenSharp(formats: readonly Format[]): void {
+  sharp.cache(false)
+  sharp.concurrency(1)
+  sharp.block({ operation: ['VipsForeignLoad'] })
+  sharp.unblock({ operation: formats.flatMap((format) => LOADERS[format]) })
+}
+
+/** Side of the picture that is made to see whether all of a file can be decoded, pixels. */
+const PROBE_SIDE = 16
+
+/** Decodes to the end and tells the size. See the port for its errors. */
+export async function inspect(bytes: Buffer, kind: Kind, limits: DecodeLimits): Promise<Inspected> {
+  if (kind === 'svg') return SVG_INSPECTED
+  const source = await readSource(bytes, kind, limits)
+  const probe = sharp(source.bytes, source.options(staysMoving(source, limits)))
+  await decoding(() =>
+    probe
+      .resize({ width: PROBE_SIDE, height: PROBE_SIDE, fit: 'inside', withoutEnlargement: true })
+      .raw()
+      .toBuffer(),
+  )
+  return { width: source.width, height: source.height, traits: source.traits }
+}
+
+/** Makes a rendition by a recipe. See the port for its errors. */
+export async function transform(
+  bytes: Buffer,
+  kind: Kind,
+  recipe: FullRecipe,
+  limits: DecodeLimits,
+): Promise<Made> {
+  if (kind === 'svg') throw new ArtworkError('unsupported', 'an SVG image is only given as it is')
+  const { format } = recipe
+  if (!limits.formats.includes(format))
+    throw new ArtworkError('unsupported', 'this image format is not allowed')
+  const source = await readSource(bytes, kind, limits)
+  if (isMovingFormat(format) && source.canMove && source.frames > limits.maxFrames)
+    throw new ArtworkError('too_large', 'the image has too many frames')
+  const isMoving = isMovingFormat(format) && staysMoving(source, limits)
+  const size = outputSize(source, recipe)
+  const pixels = size.width * size.height * (isMoving ? source.frames : 1)
+  if (format === 'avif' && pixels > limits.maxAvifPixels) throw tooLargeForFormat()
+  const pixelsOf = await decoder(source, isMoving)
+  const isWhole = source.frames === 1 || isMoving
+  const { data, width, height } = await encode(
+    {
+      open: () => fitInto(pixelsOf(), source, recipe),
+      source,
+      isMoving,
+      pixels,
+      isUnchanged:
+        isWhole &&
+        !source.isTurned &&
+        source.colour.by !== 'own' &&
+        size.width === source.width &&
+        size.height === source.height,
+    },
+    recipe,
+  )
+  return { bytes: data, format, width, height }
+}
+
+/** Whether the image moves and all its frames together are small enough to keep moving. */
+const staysMoving = (source: SourceImage, limits: DecodeLimits): boolean =>
+  source.canMove && movesWithin(source.frames, source, limits)
+
+/** The decoder of a source, its colours in sRGB before anything else is done. May be asked for more than once. */
+async function decoder(source: SourceImage, isMoving: boolean): Promise<() => Sharp> {
+  const options = source.options(isMoving)
+  const { colour, depth } = source
+  if (colour.by === 'own') {
+    const raw = await inSrgb(source, colour)
+    return () => sharp(raw.data, { raw: raw.info, limitInputPixels: false })
+  }
+  if (colour.by === 'none') return () => sharp(source.bytes, { ...options, ignoreIcc: true })
+  const open = (): Sharp => sharp(source.bytes, options)
+  // libvips works on 16 bits in Display P3: it has to be told to come back.
+  return depth > 8 ? () => open().withIccProfile('srgb', { attach: false }) : open
+}
+
+/** What a sample of a depth is at most, after libvips has moved it up to 16 bits. */
+const mostOf = (depth: number): number =>
+  depth > 8 && depth < 16 ? ((1 << depth) - 1) << (16 - depth) : 65_535
+
+/** Pixels whose colours were turned by our own rule, 8 bits a sample. */
+async function inSrgb(source: SourceImage, colour: OwnColour) {
+  const isWide = source.depth > 8
+  const image = sharp(source.bytes, { ...source.options(false), ignoreIcc: true })
+  const samples = isWide
+    ? image.toColourspace('rgb16').raw({ depth: 'ushort' })
+    : image.toColourspace('srgb').raw()
+  const { data, info } = await decoding(() => samples.toBuffer({ resolveWithObject: true }))
+  const { width, height, channels } = info
+  const most = isWide ? mostOf(source.depth) : 255
+  return { data: toSrgb({ data, channels, isWide, most }, colour), info: { width, height, channels } }
+}
+
+/** Meets the box, to the pixel: a decoder that shrinks while it loads would round the sides in its own way. */
+function fitInto(image: Sharp, source: SourceImage, recipe: FullRecipe): Sharp {
+  const size = outputSize(source, recipe)
+  if (recipe.fit === 'cover' && recipe.width !== undefined && recipe.height !== undefined)
+    return image.resize({ ...size, fit: 'cover' })
+  const isSame = size.width === source.width && size.height === source.height
+  return isSame ? image : image.resize({ ...size, fit: 'fill' })
+}

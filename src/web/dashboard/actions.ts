@@ -1,0 +1,103 @@
+/** What the dashboard's buttons do. Each answers the page that shows what came of it. */
+import type { PurgeTarget } from '../../images/purge.js'
+import { isAskedJob, JOB_BODIES, type Management } from '../../management/management.js'
+import { ArtworkError, asArtworkError } from '../../model/failure.js'
+import { isWebUrl } from '../../model/web-url.js'
+import type { Settings } from '../../options/settings.js'
+
+/** What a form sent. */
+type Form = Pick<URLSearchParams, 'get'>
+
+const textIn = (form: Form, name: string): string => (form.get(name) ?? '').trim()
+const listIn = (form: Form, name: string): readonly string[] =>
+  textIn(form, name)
+    .split(/[\s,]+/)
+    .filter((one) => one !== '')
+
+/** What a form says of a long job; what is left out is not said. */
+function payloadOf(kind: keyof typeof JOB_BODIES, form: Form): Readonly<Record<string, unknown>> {
+  const some = (name: string): Readonly<Record<string, unknown>> => {
+    const found = listIn(form, name)
+    return found.length === 0 ? {} : { [name]: found }
+  }
+  const flag = (name: string): Readonly<Record<string, unknown>> =>
+    form.get(name) === 'true' ? { [name]: true } : {}
+  if (kind === 'sync') return { ...some('kinds'), ...flag('force') }
+  if (kind === 'validate') return some('kinds')
+  if (kind === 'export') return flag('overwrite')
+  if (kind === 'warm') return { ...some('addresses'), ...some('variants') }
+  if (kind === 'cleanup') {
+    const days = textIn(form, 'maxAgeDays')
+    return { ...flag('dryRun'), ...(days !== '' && { maxAgeDays: Number(days) }) }
+  }
+  return {}
+}
+
+/** What somebody typed: a URL, an address, or a tag. @throws ArtworkError `invalid` (400) for what can be none */
+function targetOf(text: string): PurgeTarget {
+  if (isWebUrl(text)) return { url: text }
+  if (text.includes('/')) return { address: text }
+  if (/^(?:kind|host|entity|image)-./.test(text)) return { tag: text }
+  throw new ArtworkError(
+    'invalid',
+    'give a URL, an address such as poster/w342/abc.jpg, or a tag such as kind-poster',
+  )
+}
+
+/**
+ * Does what a button says.
+ * @returns the path of the page to go to, below the dashboard
+ * @throws ArtworkError `invalid` (400) for what cannot be, `unknown_image` (404) for no such action
+ */
+export async function startAction(
+  management: Management,
+  settings: Pick<Settings, 'kinds'>,
+  action: string,
+  form: Form,
+): Promise<string> {
+  // A form that came without its fields takes nothing away.
+  if (action === 'cleanup' && form.get('dryRun') === null)
+    throw new ArtworkError('invalid', 'say whether it is a dry run')
+  if (isAskedJob(action)) {
+    const parsed = JOB_BODIES[action].safeParse(payloadOf(action, form))
+    if (!parsed.success)
+      throw new ArtworkError(
+        'invalid',
+        parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '),
+      )
+    const unknown = listIn(form, 'kinds').filter((kind) => !settings.kinds.has(kind))
+    if (unknown.length > 0) throw new ArtworkError('invalid', `no kinds of entity: ${unknown.join(', ')}`)
+    return `/jobs/${management.start(action, parsed.data).id}`
+  }
+  if (action === 'pause' || action === 'resume') {
+    management.setPaused(action === 'pause')
+    return '/'
+  }
+  if (action === 'purge') {
+    const target = textIn(form, 'target')
+    if (target === '') throw new ArtworkError('invalid', 'say what to purge')
+    const { removed } = await management.purge(targetOf(target))
+    return `/images?told=purged&n=${removed}`
+  }
+  if (action === 'download') {
+    const job = await management.download(management.kindNamed(textIn(form, 'kind')), textIn(form, 'id'))
+    return `/jobs/${job.id}`
+  }
+  if (action === 'retry-entity') {
+    const [kind = '', id = ''] = textIn(form, 'key').split(/:(.*)/s)
+    return `/jobs/${(await management.download(management.kindNamed(kind), id)).id}`
+  }
+  if (action === 'refresh-one') {
+    const name = textIn(form, 'name')
+    try {
+      await management.askAbout(name)
+    } catch (error) {
+      const { code, reason } = asArtworkError(error)
+      // What is no picture of ours is told as that; a source that fails is what was asked about.
+      if (code === 'unknown_image' || code === 'invalid') throw error
+      return `/failures?told=failed&why=${reason}`
+    }
+    return `/image?name=${encodeURIComponent(name)}&told=asked`
+  }
+  return management.missing('action')
+}

@@ -1,0 +1,56 @@
+/** `/artwork/local/{path}`: entities' pictures from what is held. Never waits for the network. */
+import type { Router } from 'express'
+import { ENTITY, MISMATCH, redirectReply } from '../../http/response.js'
+import type { Images } from '../../images/images.js'
+import { pathSegments } from '../../model/address.js'
+import { readArtworkPath } from '../../model/artwork-path.js'
+import { etagOf } from '../../model/digest.js'
+import { type Entry, freshUntil } from '../../model/entry.js'
+import { ArtworkError } from '../../model/failure.js'
+import type { Settings } from '../../options/settings.js'
+import { type Answer, corsOf, createReplyRouter, policyFor, readUrl } from '../shared/respond.js'
+import { tagFields } from './image-response.js'
+import type { HotAnswers } from './response-cache.js'
+
+/** Makes the router; mount it anywhere. A path that is not known is 404, one that is lost heals itself. */
+export function createLocalRouter(images: Images, settings: Settings, hot?: HotAnswers): Router {
+  const cors = corsOf(settings)
+
+  /** Where a lost picture is meanwhile: its placeholder, or its public source where the app wants that. */
+  const standIn = (entry: Entry): string => {
+    const source = entry.sourceUrl === undefined ? undefined : new URL(entry.sourceUrl)
+    const isPublic =
+      source !== undefined &&
+      source.protocol === 'https:' &&
+      source.search === '' &&
+      !settings.fetch.allowPrivate.includes(
+        `${source.hostname.replace(/\.$/, '')}:${source.port === '' ? '443' : source.port}`,
+      )
+    if (settings.heal === 'redirect' && isPublic) return source.href
+    return images.display.placeholder(settings.kinds.get(entry.ownerKind ?? ''))
+  }
+  const answer: Answer = async (req) => {
+    const { path, query } = readUrl(req.url ?? '')
+    const segments = pathSegments(path)
+    const wanted = segments === undefined ? undefined : readArtworkPath(segments)
+    const found = wanted === undefined ? undefined : await images.artworks.get(wanted)
+    if (wanted === undefined || found === undefined)
+      throw new ArtworkError('unknown_image', 'there is no such image')
+    if (!('bytes' in found)) return redirectReply(standIn(found), cors)
+    const { entry, bytes, from, original } = found
+    const { type, digest, storedAt } = entry
+    const fileName = wanted.split('/').at(-1) ?? 'image'
+    const cache = policyFor(query.get('v'), digest, ENTITY)
+    return {
+      picture: { bytes, type, storedAt, digest, etag: etagOf(digest), fileName },
+      rules: { cache, isPrivate: settings.private, cors, extra: tagFields(settings, entry, original) },
+      entries: original === undefined ? [entry] : [entry, original],
+      checkedAt: original?.checkedAt ?? entry.checkedAt,
+      // An aged original is asked about again when its picture is looked at.
+      ...(original && { freshUntil: freshUntil(original, settings.freshness) }),
+      isHot: from === 'memory' && cache !== MISMATCH,
+    }
+  }
+
+  return createReplyRouter(settings, { answer }, hot)
+}

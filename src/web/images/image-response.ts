@@ -1,0 +1,98 @@
+/** A picture as it is shown: what the routers decide of it, and the Reply that it comes to at a moment. */
+
+import type { Negotiation } from '../../http/accept.js'
+import {
+  type Asked,
+  type CachePolicy,
+  cacheStatus,
+  endingIn,
+  type Picture,
+  type Reply,
+  type ReplyRules,
+  replyWith,
+} from '../../http/response.js'
+import type { Asking } from '../../images/context.js'
+import type { Entry } from '../../model/entry.js'
+import { tagsOf } from '../../model/tags.js'
+import type { Settings } from '../../options/settings.js'
+
+/** See the top of the file. Times in ms since the epoch. */
+export interface Shown {
+  readonly picture: Picture
+  readonly rules: Omit<ReplyRules, 'now' | 'age' | 'cacheStatus'>
+  /** What it rests on: when one of these changes, it is another answer. */
+  readonly entries: readonly Entry[]
+  readonly asking?: Asking | undefined
+  /** When upstream was asked about it, and until when it need not be; undefined for what does not age. */
+  readonly checkedAt?: number
+  readonly freshUntil?: number
+  /** Upstream forbids anybody to keep it. */
+  readonly isTransient?: boolean
+  /** Until when its signature holds. */
+  readonly signedUntil?: number
+  /** Of a negotiated picture: what its format was chosen by, and the type that was chosen. */
+  readonly negotiated?: { readonly negotiation: Negotiation; readonly type: string }
+  /** Whether it came from memory, and is the answer that the next asker should have too. */
+  readonly isHot: boolean
+}
+
+const seconds = (ms: number): number => Math.floor(ms / 1000)
+
+/** How long a picture may be kept in front of us, at a moment. */
+function cacheAt(shown: Shown, now: number, age: number): CachePolicy {
+  const { rules, entries, signedUntil, isTransient = false } = shown
+  const strict = entries.find((entry) => entry.staleIfError !== undefined)
+  if (isTransient) return { kind: 'none' }
+  const told = strict === undefined ? 0 : seconds(strict.clientFreshFor ?? strict.freshFor)
+  const policy: CachePolicy =
+    strict === undefined
+      ? rules.cache
+      : rules.cache.kind === 'brief'
+        ? // No longer than upstream lets anybody.
+          { kind: 'passed-on', maxAge: Math.min(rules.cache.maxAge, told), swr: 0, sie: 0 }
+        : {
+            kind: 'passed-on',
+            maxAge: seconds(strict.clientFreshFor ?? strict.freshFor),
+            sharedMaxAge: strict.clientFreshFor === undefined ? undefined : seconds(strict.freshFor),
+            swr: seconds(strict.staleWhileRevalidate ?? 0),
+            sie: seconds(strict.staleIfError ?? 0),
+          }
+  return signedUntil === undefined ? policy : endingIn(policy, seconds(signedUntil - now), age)
+}
+
+/** What CDNs are told apart: nothing, the same as shared caches, or so many seconds. */
+export const cdnOf = ({ cdnCacheControl: told }: Settings): boolean | number =>
+  typeof told === 'number' ? seconds(told) : told
+
+/** What of a picture's rules changes from moment to moment. */
+export function passingRules(
+  shown: Shown,
+  settings: Settings,
+  now: number,
+): Pick<ReplyRules, 'age' | 'cacheStatus' | 'cache' | 'isPrivate' | 'cdn'> {
+  const { asking, checkedAt, freshUntil, entries, rules, isTransient = false } = shown
+  const isNew = asking?.status === 200 || asking?.collapsed === true
+  const ttl = freshUntil === undefined ? undefined : seconds(freshUntil - now)
+  const age = checkedAt === undefined ? 0 : Math.max(0, seconds(now - checkedAt))
+  return {
+    cache: cacheAt(shown, now, age),
+    isPrivate: rules.isPrivate,
+    cdn: cdnOf(settings),
+    age: checkedAt === undefined || isTransient || (isNew && age === 0) ? undefined : age,
+    cacheStatus: settings.cacheStatus ? cacheStatus(asking, entries[0]?.held === true, ttl) : undefined,
+  }
+}
+
+/** The answer that a picture comes to. */
+export function replyOf(shown: Shown, asked: Asked, settings: Settings): Reply {
+  const now = settings.now()
+  return replyWith(shown.picture, asked, { ...shown.rules, ...passingRules(shown, settings, now), now })
+}
+
+/** The `Cache-Tag` field (or its kin) of a picture, where the app wants one. */
+export function tagFields(settings: Settings, entry: Entry, original?: Entry): Record<string, string> {
+  const { cacheTags } = settings
+  if (cacheTags === false) return {}
+  const name = cacheTags === true ? 'Cache-Tag' : cacheTags
+  return { [name]: tagsOf(entry, original).join(name === 'Cache-Tag' ? ',' : ' ') }
+}

@@ -1,0 +1,127 @@
+/** `/images/{kind}/{variant}/{id}`: pictures by their address. */
+import type { IncomingMessage } from 'node:http'
+import type { Router } from 'express'
+import { ENTITY, INTERIM, MISMATCH } from '../../http/response.js'
+import type { Images, ServedImage } from '../../images/images.js'
+import { type Address, makeAddress, pathSegments } from '../../model/address.js'
+import { ages, freshUntil } from '../../model/entry.js'
+import { ArtworkError } from '../../model/failure.js'
+import { extensionOf, kindOfType } from '../../model/media-type.js'
+import { signatureHolds } from '../../model/signature.js'
+import type { Settings } from '../../options/settings.js'
+import { type Answer, corsOf, createReplyRouter, policyFor, readUrl } from '../shared/respond.js'
+import { goneSignal } from '../shared/send.js'
+import { type Shown, tagFields } from './image-response.js'
+import type { HotAnswers } from './response-cache.js'
+
+/**
+ * Whether a path below `/images` has the shape of ours; what lies beside pictures, such as `/images/logo.png`, is the app's.
+ */
+export function isPicturePath({ sources }: Settings, path: string): boolean {
+  // Counted as they are written: what cannot be decoded, or ends in a slash, has a shape too.
+  const written = path.split('/').filter((segment) => segment !== '')
+  if (written.length > 2 || /%2f|%5c|\\|(?:^|\/)(?:\.|%2e)+(?:\/|$)/i.test(path)) return true
+  const [first = ''] = written
+  const [kind = first] = pathSegments(first) ?? []
+  const isListed = sources.some(({ kinds }) => kinds.includes(kind))
+  return isListed || (written.length === 2 && sources.some((source) => source.owns?.(kind) === true))
+}
+
+/** Makes the router; mount it anywhere. */
+export function createImagesRouter(images: Images, settings: Settings, hot?: HotAnswers): Router {
+  const cors = corsOf(settings)
+
+  const addressOf = (path: string): Address => {
+    const segments = pathSegments(path)
+    if (segments === undefined) throw new ArtworkError('invalid', 'the path is not valid')
+    const [kind = '', variant, ...id] = segments
+    if (variant === undefined || id.length === 0) {
+      const isUpload = images.admission.sourceOf(kind).isHosted === true
+      if (isUpload && variant !== undefined) return makeAddress(kind, 'original', variant)
+      throw new ArtworkError('invalid', 'an image needs type, size and path')
+    }
+    images.admission.sourceOf(kind).precheck?.(variant, id.join('/'))
+    return makeAddress(kind, variant, id.join('/'))
+  }
+  /** Who asks; what the app's own function throws is nobody. */
+  const clientOf = (req: IncomingMessage): string | undefined => {
+    try {
+      return settings.clientOf?.(req) ?? req.socket.remoteAddress
+    } catch (error) {
+      settings.logger.error({ err: error }, 'artwork: clientOf failed')
+      return undefined
+    }
+  }
+  const answer: Answer = async (req, res, mount) => {
+    const { path, query } = readUrl(req.url ?? '')
+    const address = addressOf(path)
+    const version = query.get('v')
+    const parts = {
+      // What is printed is signed as it follows the mount of the app's router.
+      paths: [...new Set([settings.urls.images + path, mount + path])],
+      v: version ?? '',
+      expires: query.get('expires') ?? '',
+      s: query.get('s') ?? '',
+    }
+    const signed = parts.s !== '' && signatureHolds(parts, settings.signing.keys, settings.now())
+    if (parts.s !== '' && !signed) throw new ArtworkError('refused', 'the signature does not hold')
+    const image = await images.serve(address, signed, {
+      signal: goneSignal(res),
+      client: clientOf(req),
+      accept: req.headers.accept,
+      onlyIfCached: /(?:^|,)\s*only-if-cached\s*(?:,|$)/i.test(req.headers['cache-control'] ?? ''),
+    })
+    return shownOf(
+      address,
+      image,
+      version,
+      signed && parts.expires !== '' ? Number(parts.expires) * 1000 : undefined,
+    )
+  }
+  const shownOf = (
+    address: Address,
+    image: ServedImage,
+    version: string | null,
+    signedUntil: number | undefined,
+  ): Shown => {
+    const { cache = ENTITY } = images.admission.sourceOf(address.kind)
+    const { entry, original, negotiation, asking, contentType: type } = image
+    const { isInterim = false, isTransient = false } = image
+    const policy = isInterim ? INTERIM : policyFor(version, image.originalDigest, cache)
+    return {
+      picture: { ...image, type, fileName: fileNameOf(address, image) },
+      rules: {
+        cache: policy,
+        isPrivate: settings.private,
+        cors,
+        vary: negotiation === undefined ? undefined : 'Accept',
+        extra: tagFields(settings, entry, original),
+      },
+      entries: original === undefined || original === entry ? [entry] : [entry, original],
+      asking,
+      isTransient,
+      ...(original &&
+        ages(original) && {
+          checkedAt: original.checkedAt,
+          freshUntil: freshUntil(original, settings.freshness),
+        }),
+      ...(signedUntil !== undefined && { signedUntil }),
+      ...(negotiation !== undefined && { negotiated: { negotiation, type } }),
+      // A version that is not the right one can be any text: it would fill the table.
+      isHot:
+        image.from === 'memory' &&
+        original !== undefined &&
+        !isInterim &&
+        !isTransient &&
+        policy !== MISMATCH,
+    }
+  }
+
+  return createReplyRouter(settings, { isOurs: (path) => isPicturePath(settings, path), answer }, hot)
+}
+
+function fileNameOf(address: Address, image: ServedImage): string {
+  const name = (address.id.split('/').at(-1) ?? 'image').replace(/\.[a-z0-9]+$/i, '').slice(0, 60)
+  const kind = kindOfType(image.contentType)
+  return `${name}.${kind === undefined ? 'bin' : extensionOf(kind)}`
+}

@@ -1,0 +1,41 @@
+/** The fast lane as a request listener: what memory has is answered before the app is entered. */
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import { plainReply } from '../../http/response.js'
+import type { Logger } from '../../model/logger.js'
+import { send } from '../shared/send.js'
+import type { HotAnswers } from './response-cache.js'
+
+/** What the listener asks. */
+interface Parts {
+  readonly hot: HotAnswers
+  readonly logger: Logger
+  readonly isClosing: () => boolean
+}
+
+/** Whether a handler is an app of Express, which puts prototypes of HTTP/1 under requests and answers. */
+const isExpressApp = (handler: RequestListener): boolean =>
+  ['handle', 'set', 'render'].every((name) => typeof Reflect.get(handler, name) === 'function')
+
+/**
+ * Makes `artwork.listener`. Under `node:http2` an Express app cannot answer: every request of HTTP/2 is told so (505), hot
+ * ones too, so that it is seen with the first one and not with the first miss.
+ */
+export function createListener({ hot, logger, isClosing }: Parts): (app: RequestListener) => RequestListener {
+  return (app) => {
+    const isHttp1Only = isExpressApp(app)
+    let isTold = false
+    const refuse = (req: IncomingMessage, res: ServerResponse): void => {
+      if (!isTold)
+        logger.error(
+          {},
+          'artwork: an Express app does not know HTTP/2: give artwork.listener a handler around artwork.router, or let a proxy speak HTTP/2',
+        )
+      isTold = true
+      send(req, res, plainReply(505, 'HTTP version not supported', ''))
+    }
+    return (req, res) => {
+      if (isHttp1Only && req.httpVersionMajor >= 2) refuse(req, res)
+      else if (isClosing() || !hot.answer(req.url ?? '', req, res)) app(req, res)
+    }
+  }
+}

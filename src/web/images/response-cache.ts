@@ -1,0 +1,185 @@
+/**
+ * Answers that memory can give again: by URL, with their header fields ready. The router asks here first, and the
+ * fast lane asks here before Express is entered, so both give the same bytes and the same fields. Only what
+ * `artwork.router` answered before is here, and only for as long as every name that it rests on stays as it is.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type Negotiation, negotiate } from '../../http/accept.js'
+import { passingHeaders, pictureHeaders, replyWithHeaders } from '../../http/response.js'
+import type { Entry } from '../../model/entry.js'
+import { typeOf } from '../../model/media-type.js'
+import type { Settings } from '../../options/settings.js'
+import { askedOf, boundSending, isPlain, send, writeOk } from '../shared/send.js'
+import { passingRules, type Shown } from './image-response.js'
+
+/** What the answers rest on: the memory layer, and who counts. */
+export interface Grounds {
+  /** Whether the bytes of a content are in memory; they count as used now. */
+  keepsBytes(digest: string): boolean
+  /** Whether an entry is what its name stands for now. */
+  isCurrent(entry: Entry): boolean
+  /** Notes that a name was used. */
+  use(name: string): void
+  /** Counts a hit. */
+  count(): void
+}
+
+interface Hot {
+  readonly shown: Shown
+  readonly fields: Record<string, string>
+  /** The fields of a 200 as `writeHead` takes them, names and values in turn. */
+  flat: string[]
+  /** The second that the passing fields are right for. */
+  second: number
+  readonly until: number
+  /** What it is counted at, bytes. */
+  readonly size: number
+}
+
+/** See the top of the file. */
+export type HotAnswers = ReturnType<typeof createHotAnswers>
+
+const MAX_ANSWERS = 8192
+/** Share of the memory for pictures that keys and fields may take beside it, and the least that they may. */
+const MAX_SHARE = 0.25
+const LEAST_BYTES = 256 * 1024
+/** Bytes of what holds an answer together, in the mean. */
+const OVERHEAD = 500
+const MAX_ACCEPTS = 256
+/** A longer question is answered and not remembered, characters. */
+const LONGEST_QUESTION = 512
+
+/** Makes the table; it is empty, and stays so where answers are private or nothing is kept in memory. */
+export function createHotAnswers(settings: Settings, grounds: Grounds) {
+  const answers = new Map<string, Hot>()
+  /** Of negotiated URLs: what their format is chosen by, and that as text. */
+  const negotiations = new Map<string, { readonly negotiation: Negotiation; readonly text: string }>()
+  /** Which answers rest on a name or a digest. */
+  const resting = new Map<string, Set<string>>()
+  const choices = new Map<string, string>()
+  const maxBytes = Math.max(LEAST_BYTES, settings.memory.maxBytes * MAX_SHARE)
+  let bytes = 0
+  /** What an answer takes beside the bytes of its picture, which memory counts. */
+  const sizeOf = (key: string, fields: Readonly<Record<string, string>>): number =>
+    OVERHEAD + 2 * (key.length * 2 + Object.entries(fields).flat().join().length)
+
+  /** The format that an Accept comes down to. Few texts make up most requests, so they are remembered. */
+  const choose = (accept: string | undefined, negotiation: Negotiation, text: string): string => {
+    const question = `${text} ${accept ?? ''}`
+    const known = choices.get(question)
+    if (known !== undefined) return known
+    const format = negotiate(accept, negotiation)
+    const type = format === undefined ? negotiation.plainType : typeOf(format)
+    if (choices.size >= MAX_ACCEPTS) choices.clear()
+    if (question.length < LONGEST_QUESTION) choices.set(question, type)
+    return type
+  }
+  const groundsOf = ({ entries, picture }: Shown): string[] => [
+    ...entries.map((entry) => entry.name),
+    picture.digest,
+  ]
+  const drop = (key: string): void => {
+    const hot = answers.get(key)
+    if (hot === undefined) return
+    answers.delete(key)
+    bytes -= hot.size
+    for (const ground of groundsOf(hot.shown)) {
+      const keys = resting.get(ground)
+      keys?.delete(key)
+      if (keys?.size === 0) resting.delete(ground)
+    }
+  }
+  const dropAll = (): void => {
+    answers.clear()
+    bytes = 0
+    negotiations.clear()
+    resting.clear()
+  }
+  const dropOn = (ground: string): void => {
+    for (const key of resting.get(ground) ?? []) drop(key)
+  }
+  /** Makes the passing fields right for this second. Answers false where the bytes have left memory. */
+  const renew = (key: string, hot: Hot, now: number): boolean => {
+    const { shown } = hot
+    if (!grounds.keepsBytes(shown.picture.digest)) return false
+    const [shownEntry] = shown.entries
+    if (shownEntry !== undefined) grounds.use(shownEntry.name)
+    Object.assign(hot.fields, passingHeaders({ ...shown.rules, ...passingRules(shown, settings, now) }))
+    hot.flat = Object.entries(hot.fields).flat()
+    hot.second = Math.floor(now / 1000)
+    // The table forgets what was renewed longest ago.
+    answers.delete(key)
+    answers.set(key, hot)
+    return true
+  }
+  const find = (url: string, req: IncomingMessage): readonly [string, Hot] | undefined => {
+    const known = negotiations.get(url)
+    const key =
+      known === undefined ? url : `${url} ${choose(req.headers.accept, known.negotiation, known.text)}`
+    const hot = answers.get(key)
+    return hot === undefined ? undefined : [key, hot]
+  }
+
+  return {
+    /** Answers a request whose answer is here. @param url as the client sent it @returns whether it did */
+    answer: (url: string, req: IncomingMessage, res: ServerResponse): boolean => {
+      const { method } = req
+      if (method !== 'GET' && method !== 'HEAD') return false
+      const found = find(url, req)
+      if (found === undefined) return false
+      const [key, hot] = found
+      const now = settings.now()
+      if (now >= hot.until || (Math.floor(now / 1000) !== hot.second && !renew(key, hot, now))) {
+        drop(key)
+        return false
+      }
+      grounds.count()
+      const { picture, rules } = hot.shown
+      if (method === 'GET' && isPlain(req)) {
+        writeOk(res, hot.fields, hot.flat)
+        res.end(picture.bytes)
+        boundSending(res, picture.bytes.length, settings.sendTimeout)
+      } else send(req, res, replyWithHeaders(picture, askedOf(req), { ...rules, now }, hot.fields), settings)
+      return true
+    },
+    /** Keeps an answer that was given for a URL, where it may be given again. */
+    offer: (url: string, shown: Shown): void => {
+      const { picture, rules, entries, negotiated, freshUntil, signedUntil } = shown
+      if (!shown.isHot || shown.asking !== undefined || rules.isPrivate || settings.private) return
+      if (!entries.every(grounds.isCurrent) || !grounds.keepsBytes(picture.digest)) return
+      const now = settings.now()
+      const until = Math.min(freshUntil ?? Number.POSITIVE_INFINITY, signedUntil ?? Number.POSITIVE_INFINITY)
+      if (until <= now) return
+      const key = negotiated === undefined ? url : `${url} ${negotiated.type}`
+      drop(key)
+      if (negotiated !== undefined) {
+        if (negotiations.size >= MAX_ANSWERS) dropAll()
+        const { negotiation } = negotiated
+        const { plainType, modern, fallback } = negotiation
+        negotiations.set(url, { negotiation, text: `${plainType} ${modern} ${fallback}` })
+      }
+      const fields = pictureHeaders(picture, { ...rules, now })
+      const hot: Hot = { shown, fields, flat: [], second: 0, until, size: sizeOf(key, fields) }
+      for (const oldest of answers.keys()) {
+        if (answers.size < MAX_ANSWERS && bytes + hot.size <= maxBytes) break
+        drop(oldest)
+      }
+      if (!renew(key, hot, now)) return
+      bytes += hot.size
+      for (const ground of groundsOf(shown)) {
+        const keys = resting.get(ground) ?? new Set()
+        resting.set(ground, keys.add(key))
+      }
+    },
+    /** Told what memory no longer holds as it was. */
+    watcher: {
+      changed: (names: readonly string[] | 'all'): void => {
+        if (names === 'all') dropAll()
+        else for (const name of names) dropOn(name)
+      },
+      evicted: dropOn,
+    },
+    /** How many answers are here. */
+    size: (): number => answers.size,
+  }
+}

@@ -1,0 +1,58 @@
+/** CORS of the JSON API (the Fetch standard): closed, but for the exact origins that the app names, credentials included. */
+import type { IncomingMessage } from 'node:http'
+import type { Reply } from '../../http/response.js'
+
+/** See the top of the file. */
+export interface Cors {
+  /** Whether a request comes from one of the origins. */
+  isAllowed(req: IncomingMessage): boolean
+  /** What any answer says of it. */
+  fields(req: IncomingMessage): Readonly<Record<string, string>>
+  /** The answer to a preflight; undefined for any other request. */
+  preflight(req: IncomingMessage, methods: string): Reply | undefined
+}
+
+const EXPOSED = 'Location, Retry-After, WWW-Authenticate, X-Request-Id'
+/** What a page may send beside what it may in any case. */
+const SENT = 'Authorization, Content-Type, X-Request-Id'
+const MAX_AGE = '600'
+
+/** Makes it for some origins, as browsers write them: `https://app.example.com`. */
+export function createCors(origins: readonly string[]): Cors {
+  const allowed = new Set(origins)
+  const isAllowed = ({ headers: { origin } }: IncomingMessage): boolean =>
+    origin !== undefined && allowed.has(origin)
+  const fields = (req: IncomingMessage): Record<string, string> => {
+    if (allowed.size === 0) return {}
+    // What is told to one origin is not what is told to another.
+    if (!isAllowed(req)) return { Vary: 'Origin' }
+    return {
+      Vary: 'Origin',
+      'Access-Control-Allow-Origin': req.headers.origin ?? '',
+      'Access-Control-Allow-Credentials': 'true',
+      'Access-Control-Expose-Headers': EXPOSED,
+      'Cross-Origin-Resource-Policy': 'cross-origin',
+    }
+  }
+  return {
+    isAllowed,
+    fields,
+    preflight: (req, methods) => {
+      const isPreflight =
+        req.method === 'OPTIONS' && req.headers['access-control-request-method'] !== undefined
+      if (!isPreflight || !isAllowed(req)) return undefined
+      const { 'Access-Control-Expose-Headers': _exposed, ...told } = fields(req)
+      return {
+        status: 204,
+        headers: {
+          ...told,
+          'Access-Control-Allow-Methods': methods,
+          'Access-Control-Allow-Headers': SENT,
+          'Access-Control-Max-Age': MAX_AGE,
+          'Cache-Control': 'no-store',
+        },
+        body: undefined,
+      }
+    },
+  }
+}

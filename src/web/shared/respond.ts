@@ -1,0 +1,150 @@
+/** What the routers share: a router that answers GET and HEAD by a Reply, everything else by 204 or 405, and never throws. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import express, { type Request, type Router } from 'express'
+import {
+  type CachePolicy,
+  ENTITY,
+  FOREVER,
+  MISMATCH,
+  plainReply,
+  type Reply,
+  replyToError,
+  replyToMethod,
+} from '../../http/response.js'
+import { pathForm } from '../../model/address.js'
+import { versionOf } from '../../model/digest.js'
+import { ArtworkError, asArtworkError } from '../../model/failure.js'
+import { isOwnEcho } from '../../model/via.js'
+import { ownVia, type Settings } from '../../options/settings.js'
+import { replyOf, type Shown } from '../images/image-response.js'
+import type { HotAnswers } from '../images/response-cache.js'
+import { askedOf, send } from './send.js'
+
+/** What is read of a query. */
+interface Query extends Iterable<[string, string]> {
+  get(name: string): string | null
+}
+const NO_QUERY: Query = { get: () => null, [Symbol.iterator]: () => [][Symbol.iterator]() }
+
+/** The path below the mount and the query, taken from the raw URL: segments are decoded once, each by itself. */
+export function readUrl(rawUrl: string): {
+  path: string
+  query: Query
+} {
+  // A target in absolute form is one (RFC 9112 §3.2.2); Express leaves its beginning where a router is mounted.
+  const url = rawUrl.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '')
+  const mark = url.indexOf('?')
+  return {
+    path: mark < 0 ? url : url.slice(0, mark),
+    query: mark < 0 ? NO_QUERY : new URLSearchParams(url.slice(mark + 1)),
+  }
+}
+
+/** Which cache policy an answer has: by `?v=` where it is there, else by the rule of its source. */
+export function policyFor(version: string | null, digest: string, otherwise: CachePolicy): CachePolicy {
+  if (version === null) return otherwise
+  return version === versionOf(digest) ? FOREVER : MISMATCH
+}
+
+/** The `Access-Control-Allow-Origin` of the settings, '' for none. */
+export const corsOf = (settings: Settings): string => (settings.cors === false ? '' : settings.cors)
+
+/** Decides an answer; may throw anything, of which the table of errors makes a Reply. `mount` is the path we are under. */
+export type Answer = (req: IncomingMessage, res: ServerResponse, mount: string) => Promise<Shown | Reply>
+
+/** What a router answers. */
+export interface Answers {
+  /** Whether a path below the mount is for it; others go on to the app. @default all are */
+  readonly isOurs?: (path: string) => boolean
+  readonly answer: Answer
+}
+
+/**
+ * How a request target stands to the one that is printed for its picture. Another text for it is refused where nobody has
+ * a reason to write it so, and else answered, but never as what may be kept for good: one picture has one such URL.
+ * @throws ArtworkError `invalid` (400)
+ */
+function formOf(url: string): 'canonical' | 'equivalent' {
+  const { path } = readUrl(url)
+  const form = pathForm(path)
+  if (form === 'alias') throw new ArtworkError('invalid', 'the path is not written as it is printed')
+  const seen = new Set<string>()
+  const mark = url.indexOf('?')
+  const parts = mark < 0 ? [] : url.slice(mark + 1).split('&', MOST_PARAMETERS + 1)
+  if (parts.length > MOST_PARAMETERS) throw new ArtworkError('invalid', 'the URL has too many parameters')
+  for (const part of parts) {
+    const [raw = '', value = ''] = part.split('=', 2)
+    const name = /^(?:v|s|expires)$/.test(raw) ? raw : ownParameter(raw)
+    if (name === undefined) continue
+    if (name !== raw || seen.has(name) || pathForm(value) === 'alias')
+      throw new ArtworkError('invalid', `the parameter ${name} is to be given once, and as it is printed`)
+    seen.add(name)
+  }
+  return form
+}
+const MOST_PARAMETERS = 1000
+/** The parameter of ours that an encoded name stands for. */
+function ownParameter(raw: string): string | undefined {
+  const [name] = new URLSearchParams(raw).keys()
+  return name !== undefined && /^(?:v|s|expires)$/.test(name) ? name : undefined
+}
+
+/** Makes a router of an answer; mount it anywhere. What it answers is offered to the table of hot answers, if there is one. */
+export function createReplyRouter(
+  settings: Settings,
+  { isOurs = () => true, answer }: Answers,
+  hot?: HotAnswers,
+): Router {
+  const cors = corsOf(settings)
+  const via = ownVia(settings)
+  /** An answer for a target that is not the one that is printed. */
+  const equivalent = (shown: Shown): Shown =>
+    shown.rules.cache.kind === 'immutable' ? { ...shown, rules: { ...shown.rules, cache: ENTITY } } : shown
+  const answerTo = async (req: Request, res: ServerResponse): Promise<Reply> => {
+    const form = formOf(req.url)
+    const given = await answer(req, res, req.baseUrl)
+    if (!('picture' in given)) return given
+    if (form === 'equivalent') return replyOf(equivalent(given), askedOf(req), settings)
+    // A URL that was rewritten on its way may stand for another picture next time.
+    if (isOwnQuery(req.url) && req.baseUrl + req.url === req.originalUrl) hot?.offer(req.originalUrl, given)
+    return replyOf(given, askedOf(req), settings)
+  }
+  const router = express.Router()
+  router.use((req, res, next) => {
+    if (!isOurs(readUrl(req.url).path)) return next()
+    if (req.method !== 'GET' && req.method !== 'HEAD') {
+      send(req, res, replyToMethod(req.method, cors))
+      return
+    }
+    // What we ask ourselves, by whatever way, would ask us again.
+    if (isOwnEcho(req.headers.via, via)) {
+      send(req, res, plainReply(403, 'this is our own address', cors))
+      return
+    }
+    answerTo(req, res)
+      .catch((error) => {
+        const failure = asArtworkError(error)
+        if (failure.code === 'unknown') settings.logger.error({ err: error }, 'artwork: a request failed')
+        return replyToError(failure, cors)
+      })
+      .then((reply) => send(req, res, reply, settings))
+      .catch(next)
+  })
+  return router
+}
+
+const OWN_PARAMETER = /^(?:(v)=[0-9a-f]{16}|(expires)=\d{1,12}|(s)=[A-Za-z0-9_-]{43})$/
+
+/** Whether a URL has no parameters but ours, one of each: any other is no part of a key, and would only fill the table. */
+function isOwnQuery(url: string): boolean {
+  const mark = url.indexOf('?')
+  if (mark < 0) return true
+  const seen = new Set<string>()
+  for (const part of url.slice(mark + 1).split('&', 4)) {
+    const [, v, expires, s] = OWN_PARAMETER.exec(part) ?? []
+    const name = v ?? expires ?? s
+    if (name === undefined || seen.has(name)) return false
+    seen.add(name)
+  }
+  return true
+}

@@ -1,0 +1,312 @@
+/** `/images/{namespace}`: the door for uploads, and for images that are fetched for somebody (PARITY, seed 3). */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import express, { type Request, type Router } from 'express'
+import multer from 'multer'
+import { jsonReply, type Reply, replyToMethod } from '../../http/response.js'
+import { pathSegments } from '../../model/address.js'
+import { ArtworkError, asArtworkError } from '../../model/failure.js'
+import type { Settings } from '../../options/settings.js'
+import type { Namespace, UploadAction, UploadSource } from '../../sources/uploads.js'
+import type { Hosting } from '../../uploads/uploads.js'
+import { fetchBody, proxyBody, uploadBody } from '../management/schemas.js'
+import { announcedLength, createBudget, readBody } from '../shared/body.js'
+import { createCors } from '../shared/cors.js'
+import {
+  answerJson,
+  BadBody,
+  crossSiteError,
+  isCrossSite,
+  jsonFailure,
+  judgeGuard,
+  readJson,
+} from '../shared/json.js'
+import { decodeBase64, unescapeBytes } from '../shared/large-json.js'
+import { readUrl } from '../shared/respond.js'
+import { goneSignal, send } from '../shared/send.js'
+
+/** Bytes of bodies that are held at once, in all, and how many requests wait for room. */
+const BODIES = 256 * 1024 ** 2
+const WAITING = 2000
+/** What a form adds to its file, bytes. */
+const FORM_ALLOWANCE = 64 * 1024
+/** Parts of a form: its file, inputs that were left empty, and fields that say nothing to us. */
+const MOST_PARTS = 25
+
+const HOW_TO_OPEN =
+  'uploads are closed: give uploads({ authorize }) a function that says who may do this, or set ARTWORK_UPLOAD_TOKEN for the service'
+
+/** What a path stands for, and the verbs it has. */
+interface Route {
+  readonly namespace: string | undefined
+  readonly allow: string
+  readonly verbs: Readonly<Record<string, (req: Request, res: ServerResponse) => Promise<Reply>>>
+}
+
+/** Makes the router; paths and verbs that are not its go on. */
+export function createUploadRouter(hosting: Hosting, source: UploadSource, settings: Settings): Router {
+  const { authorize, bodyTimeout: timeout } = source.uploads
+  const budget = createBudget(BODIES, WAITING)
+  const cors = createCors(source.uploads.cors)
+
+  const allow = async (req: IncomingMessage, action: UploadAction): Promise<void> => {
+    if (action !== 'list' && isCrossSite(req) && !cors.isAllowed(req)) throw crossSiteError(req)
+    if (authorize === undefined) throw new ArtworkError('refused', HOW_TO_OPEN)
+    let answer: unknown = false
+    try {
+      answer = await authorize(req, action)
+    } catch (error) {
+      settings.logger.error({ err: error }, 'artwork: uploads.authorize failed')
+    }
+    judgeGuard(answer)
+  }
+  /** Origins that are ours, as this client sees us. */
+  const ownOrigins = (req: Request): readonly string[] => {
+    const host = req.headers.host
+    return host === undefined ? [] : [`http://${host}`, `https://${host}`]
+  }
+
+  const upload = async (req: Request, res: ServerResponse, namespace: Namespace): Promise<Reply> => {
+    await allow(req, 'upload')
+    const kind = bodyKind(req)
+    const bound = largestBody(kind, namespace.maxBytes)
+    if ((announcedLength(req) ?? 0) > bound) throw tooLarge()
+    const take = async () => {
+      const bytes = await imageOf(req, kind, { maxBytes: bound, timeout })
+      if (bytes.length > namespace.maxBytes) throw tooLarge()
+      return hosting.save(namespace.name, bytes)
+    }
+    const stored = await budget.run(announcedLength(req) ?? bound, take, goneSignal(res))
+    return jsonReply(200, { image_id: stored.imageId, url: stored.url })
+  }
+  const fetchOne = async (req: Request, res: ServerResponse): Promise<Reply> => {
+    await allow(req, 'fetch')
+    const { url, pool } = await readJson(req, fetchBody, { timeout })
+    const options = { ...(typeof pool === 'string' && { pool }), signal: goneSignal(res) }
+    try {
+      const { bytes, contentType } = await hosting.fetch(url, options, ownOrigins(req))
+      return jsonReply(200, { data: bytes.toString('base64'), mime_type: contentType })
+    } catch (error) {
+      const failure = asArtworkError(error)
+      if (failure.code === 'invalid')
+        throw new BadBody([
+          {
+            loc: ['body', failure.message.includes('pool') ? 'pool' : 'url'],
+            msg: failure.message,
+            type: 'value_error',
+          },
+        ])
+      // A source that has no such image failed us; this route is there all the same.
+      const isTheirs = failure.code === 'not_found' || failure.code === 'gone'
+      if (isTheirs) return jsonFailure(failure, () => 502)
+      throw error
+    }
+  }
+  const proxy = async (req: Request, res: ServerResponse, namespace: Namespace): Promise<Reply> => {
+    await allow(req, 'proxy')
+    const { urls, pool } = await readJson(req, proxyBody, { timeout, maxBytes: 1024 ** 2 })
+    const options = { ...(typeof pool === 'string' && { pool }), signal: goneSignal(res) }
+    try {
+      const found = await hosting.proxy(namespace.name, urls, options, ownOrigins(req))
+      const failed = Object.keys(found.errors).length > 0
+      return jsonReply(200, { urls: found.urls, ...(failed && { errors: found.errors }) })
+    } catch (error) {
+      const failure = asArtworkError(error)
+      if (failure.code !== 'invalid') throw error
+      throw new BadBody([{ loc: ['body', 'pool'], msg: failure.message, type: 'value_error' }])
+    }
+  }
+  const list = async (req: Request, namespace: Namespace): Promise<Reply> => {
+    await allow(req, 'list')
+    const { query } = readUrl(req.url)
+    const limit = Number(query.get('limit') ?? 100)
+    const after = query.get('after') ?? ''
+    if (!Number.isInteger(limit) || limit < 1 || limit > 1000)
+      throw new ArtworkError('invalid', 'limit must be a whole number from 1 to 1000')
+    const page = await hosting.list(namespace.name, { after, limit })
+    const images = page.images.map((image) => ({
+      image_id: image.imageId,
+      url: image.url,
+      content_type: image.contentType,
+      width: image.width,
+      height: image.height,
+      bytes: image.bytes,
+      stored_at: new Date(image.storedAt).toISOString(),
+    }))
+    return jsonReply(200, { images, next: page.next ?? null })
+  }
+  const removeAll = async (req: Request, namespace: Namespace): Promise<Reply> => {
+    await allow(req, 'delete')
+    return jsonReply(200, { deleted_count: await hosting.removeAll(namespace.name) })
+  }
+  const removeOne = async (req: Request, namespace: Namespace, id: string): Promise<Reply> => {
+    await allow(req, 'delete')
+    if (!(await hosting.remove(namespace.name, id)))
+      throw new ArtworkError('unknown_image', 'there is no such image')
+    return jsonReply(200, { deleted_count: 1 })
+  }
+
+  /** Whether a first segment is for us: a namespace, or a name that no other source has. */
+  const isOurs = (kind: string): boolean => source.kinds.includes(kind) || source.owns?.(kind) === true
+  const isTaken = (kind: string): boolean => settings.sources.some(({ kinds }) => kinds.includes(kind))
+  const routeOf = (segments: readonly string[]): Route | undefined => {
+    const [first = '', second, ...rest] = segments
+    if (rest.length > 0) return undefined
+    if (first === 'fetch' && second === undefined)
+      return { namespace: undefined, allow: 'POST, OPTIONS', verbs: { POST: fetchOne } }
+    if (!isOurs(first) && isTaken(first)) return undefined
+    const rules = () => hosting.namespace(first)
+    if (second === undefined)
+      return {
+        namespace: first,
+        allow: 'GET, HEAD, POST, PUT, DELETE, OPTIONS',
+        verbs: {
+          GET: (req) => list(req, rules()),
+          HEAD: (req) => list(req, rules()),
+          POST: (req, res) => upload(req, res, rules()),
+          PUT: (req, res) => upload(req, res, rules()),
+          DELETE: (req) => removeAll(req, rules()),
+        },
+      }
+    if (second === 'proxy')
+      return {
+        namespace: first,
+        allow: 'POST, OPTIONS',
+        verbs: { POST: (req, res) => proxy(req, res, rules()) },
+      }
+    return {
+      namespace: first,
+      allow: 'GET, HEAD, DELETE, OPTIONS',
+      verbs: { DELETE: (req) => removeOne(req, rules(), second) },
+    }
+  }
+
+  const router = express.Router()
+  router.use((req, res, next) => {
+    const segments = pathSegments(readUrl(req.url).path.replace(/(?<=.)\/$/, ''))
+    const isChange = /^(?:POST|PUT|DELETE)$/.test(req.method)
+    if (segments === undefined && isChange) {
+      send(req, res, jsonReply(400, { detail: 'the path is not valid' }))
+      return
+    }
+    const route = segments && routeOf(segments)
+    const isRead = req.method === 'GET' || req.method === 'HEAD'
+    const [first = '', ...others] = segments ?? []
+    const isFile = FILE.test(first) && !source.kinds.includes(first)
+    const isImage = isRead && (others.length > 0 || isFile || !isOurs(first))
+    if (route === undefined || isImage) return next()
+    const preflight = cors.preflight(req, route.allow)
+    if (preflight !== undefined) {
+      send(req, res, preflight)
+      return
+    }
+    const verb = route.verbs[req.method]
+    if (verb === undefined) {
+      const reply = replyToMethod(req.method, '')
+      send(req, res, { ...reply, headers: { ...reply.headers, ...cors.fields(req), Allow: route.allow } })
+      return
+    }
+    answerJson(
+      req,
+      res,
+      settings,
+      async () => {
+        if (route.namespace !== undefined) hosting.namespace(route.namespace)
+        return hosting.during(() => verb(req, res))
+      },
+      cors,
+    ).catch(next)
+  })
+  return router
+}
+
+/** Names of files that sites have beside pictures: nobody asks for a list of such a namespace, unless it is declared. */
+const FILE =
+  /\.(?:jpe?g|png|gif|webp|avif|svg|ico|bmp|tiff?|css|m?js|map|txt|json|xml|webmanifest|html?|pdf|mp4|webm|woff2?)$/i
+
+type BodyKind = 'json' | 'form' | 'raw'
+
+/** How the image comes. @throws ArtworkError `unsupported` (415) */
+function bodyKind(req: IncomingMessage): BodyKind {
+  const type = (req.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  if (type === 'application/json' || type.endsWith('+json')) return 'json'
+  if (type === 'multipart/form-data') return 'form'
+  if (type === '' || type.startsWith('image/') || type === 'application/octet-stream') return 'raw'
+  throw new ArtworkError('unsupported', 'send application/json, multipart/form-data or image/*')
+}
+
+const tooLarge = (): ArtworkError => new ArtworkError('too_large', 'the image has too many bytes')
+
+/** How large a body may be whose image has so many bytes. */
+function largestBody(kind: BodyKind, maxBytes: number): number {
+  if (kind === 'raw') return maxBytes
+  return kind === 'json' ? Math.ceil(maxBytes / 3) * 4 + FORM_ALLOWANCE : maxBytes + FORM_ALLOWANCE
+}
+
+/** The image in a body. @throws BadBody, ArtworkError */
+async function imageOf(
+  req: IncomingMessage,
+  kind: BodyKind,
+  limits: { readonly maxBytes: number; readonly timeout: number },
+): Promise<Buffer> {
+  if (kind === 'json') return decode((await readJson(req, uploadBody, limits)).data)
+  const isRead = req.readableEnded && 'body' in req && Buffer.isBuffer(req.body)
+  const bytes = isRead ? (req.body as Buffer) : await readBody(req, limits)
+  if (bytes.length === 0) throw new ArtworkError('invalid', 'the body is empty')
+  return kind === 'raw' ? bytes : fileIn(req, bytes, limits.maxBytes)
+}
+
+/** An image from base64 or a data: URL (RFC 2397). @throws BadBody */
+async function decode(text: string): Promise<Buffer> {
+  const refuse = (msg: string): never => {
+    throw new BadBody([{ loc: ['body', 'data'], msg, type: 'value_error' }])
+  }
+  const isUrl = /^data:/i.test(text)
+  const comma = text.indexOf(',')
+  if (isUrl && comma < 0) return refuse('the data: URL has no data')
+  const data = isUrl ? text.slice(comma + 1) : text
+  if (isUrl && !/;\s*base64$/i.test(text.slice(0, comma))) return unescapeBytes(data)
+  return (await decodeBase64(data)) ?? refuse('the data is not base64')
+}
+
+/** The one file of a form (RFC 7578), whatever its field is called. @throws BadBody, ArtworkError */
+async function fileIn(req: IncomingMessage, bytes: Buffer, maxBytes: number): Promise<Buffer> {
+  const form = multer({
+    storage: multer.memoryStorage(),
+    limits: {
+      fileSize: maxBytes,
+      files: MOST_PARTS,
+      fields: MOST_PARTS,
+      fieldSize: FORM_ALLOWANCE,
+      parts: MOST_PARTS,
+    },
+  }).any()
+  // The body was read already, within its bounds: multer is given what a request has for it to look at.
+  const read = Object.assign(Readable.from([bytes]), {
+    headers: { ...req.headers, 'content-length': String(bytes.length) },
+    method: req.method,
+  }) as unknown as Request
+  await new Promise<void>((resolve, reject) => {
+    form(read, {} as never, (error?: unknown) => {
+      if (error === undefined || error === null) resolve()
+      else if (error instanceof multer.MulterError && error.code === 'LIMIT_FILE_SIZE') reject(tooLarge())
+      else
+        reject(
+          new BadBody([
+            {
+              loc: ['body'],
+              msg: error instanceof multer.MulterError ? error.message : 'the form cannot be read',
+              type: 'form_invalid',
+            },
+          ]),
+        )
+    })
+  })
+  // An input that was left empty is a file of no bytes.
+  const [file, another] = (Array.isArray(read.files) ? read.files : []).filter(({ size }) => size > 0)
+  if (file === undefined)
+    throw new BadBody([{ loc: ['body', 'file'], msg: 'Field required', type: 'missing' }])
+  if (another !== undefined)
+    throw new BadBody([{ loc: ['body', another.fieldname], msg: 'One file only', type: 'too_many' }])
+  return file.buffer
+}
