@@ -10,7 +10,7 @@ import type { NfoOptions } from './library/nfo.js'
 import type { KnownFailure } from './management/management.js'
 import type { JobKind } from './model/job-kinds.js'
 import type { EntityLike } from './model/repository.js'
-import type { FetchedImage, FetchOptions, Hosting, ProxiedImages } from './uploads/uploads.js'
+import type { FetchedImage, FetchOptions, ProxiedImages, Uploads } from './uploads/uploads.js'
 
 /** How a picture is printed in code. */
 export interface PrintOptions {
@@ -106,7 +106,7 @@ export interface ArtworkRefresher {
 }
 
 /** The verbs of uploads for the app's own code; each is described where it is made, in `images/hosting.ts`. */
-export interface ArtworkUploads extends Pick<Hosting, 'save' | 'remove' | 'removeAll' | 'list'> {
+export interface ArtworkUploads extends Pick<Uploads, 'save' | 'remove' | 'removeAll' | 'list'> {
   /** Fetches an image from any public host, fitted into the box of fetched images. @throws ArtworkError */
   fetch(url: string, options?: FetchOptions): Promise<FetchedImage>
   /** Fetches images and keeps them in a namespace. @throws ArtworkError for no namespace or an unknown pool */

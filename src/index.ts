@@ -10,37 +10,37 @@ import { createImages, type Images } from './images/images.js'
 import { createKinds } from './jobs/kinds.js'
 import { createRefresher, type Enqueued, type Priority, type Refresher } from './jobs/refresher.js'
 import { checkSchedules } from './jobs/schedules.js'
-import { createJobStore } from './jobs/sqlite/queue.js'
+import { createJobQueue } from './jobs/sqlite/queue.js'
 import { createExporter } from './library/export.js'
 import { createManagement } from './management/management.js'
 import { createMetrics } from './metrics/prometheus.js'
-import { createMeters } from './metrics/time-series.js'
+import { createTimeSeries } from './metrics/time-series.js'
 import { needsRepository } from './model/job-kinds.js'
 import { readSubject } from './model/subject.js'
 import { textOf } from './model/text.js'
 import { type ArtworkOptions, ownVia, type Settings, settleOptions } from './options/settings.js'
 import { isUploadSource, type UploadSource } from './sources/uploads.js'
 import { createDiskStore } from './store/disk/store.js'
-import { createMemoryLayer, type MemoryLayer } from './store/memory-cache.js'
+import { createMemoryCache, type MemoryCache } from './store/memory-cache.js'
 import { createMemoryStore } from './store/memory-store.js'
 import type { Store } from './store/ports.js'
 import { createReopeningStore } from './store/reopening-store.js'
 import { createRenderer } from './templates/dashboard-renderer.js'
-import { createQuestions, installFilters, type Questions, type TemplateParts } from './templates/filters.js'
+import { createHelpers, type Helpers, installFilters, type TemplateParts } from './templates/filters.js'
 import { addLink, preloadLink } from './templates/preload.js'
 import { createInProcess } from './transform/in-process.js'
 import { createWorkerPool } from './transform/worker-pool.js'
-import { createUploadShelf, type UploadShelf } from './uploads/upload-store.js'
-import type { Hosting } from './uploads/uploads.js'
+import { createUploadStore, type UploadStore } from './uploads/upload-store.js'
+import type { Uploads } from './uploads/uploads.js'
 import { withUploads } from './uploads/with-uploads.js'
 import { createDashboardRouter } from './web/dashboard/dashboard-router.js'
-import { type Condition, createHealthRouter } from './web/health-router.js'
+import { createHealthRouter, type Readiness } from './web/health-router.js'
 import { createLocalRouter } from './web/images/artwork-router.js'
 import { createCaseCheck } from './web/images/case-check.js'
 import { createImagesRouter } from './web/images/images-router.js'
 import { createListener } from './web/images/listener.js'
 import { createPlaceholderRouter } from './web/images/placeholders.js'
-import { createHotAnswers } from './web/images/response-cache.js'
+import { createResponseCache } from './web/images/response-cache.js'
 import { createManageRouter } from './web/management/management-router.js'
 import { createUploadRouter } from './web/uploads/uploads-router.js'
 
@@ -129,7 +129,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   const uploadSource = settings.sources.find(isUploadSource)
   const { layer, shelf } = await openStore(settings, uploadSource)
   const metrics = createMetrics()
-  const meters = createMeters(now)
+  const meters = createTimeSeries(now)
   const fetcher = metrics.timedFetcher(
     createFetcher({
       ...settings.fetch,
@@ -166,7 +166,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
       lost: (path) => refresher.lost(path),
     },
   )
-  const jobs = createJobStore({
+  const jobs = createJobQueue({
     directory: settings.directory,
     now,
     logger,
@@ -179,7 +179,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   })
   layer.watch({ changed: exporter.changed, evicted: () => {} })
   const refresher: Refresher = createRefresher(
-    { refresh: images.refresh, heal: images.heal, download: images.artworks.download },
+    { refresh: images.refresh, heal: images.repair, download: images.artworks.download },
     {
       concurrency: 4,
       jobs,
@@ -210,10 +210,10 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   })
   metrics.watch({ stats: images.stats, refresher: refresher.status, decoding: transformer.load })
 
-  const hot = createHotAnswers(settings, {
+  const hot = createResponseCache(settings, {
     keepsBytes: layer.keepsBytes,
     isCurrent: images.isCurrent,
-    use: layer.store.use,
+    use: layer.store.touch,
     count: images.countHit,
   })
   layer.watch(hot.watcher)
@@ -259,7 +259,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
       ...(durable ? [] : ['the directory cannot be used: pictures are kept in memory only']),
     ]
   }
-  const condition = async (): Promise<Condition> => {
+  const condition = async (): Promise<Readiness> => {
     if (closing !== undefined) return { status: 'closing', reasons: ['shutting down'] }
     const { paused } = images.stats()
     const amiss = troubles()
@@ -279,7 +279,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   const close = async (): Promise<void> => {
     for (const sweep of sweeps) clearInterval(sweep)
     meters.close()
-    await within(CLOSE_WITHIN, refresher.close().then(images.landed).then(exporter.settled))
+    await within(CLOSE_WITHIN, refresher.close().then(images.idle).then(exporter.settled))
     await exporter.close()
     fetcher.close()
     await transformer.close()
@@ -303,7 +303,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
       refresher.want({ sourceUrl, entityType: kind.kind, entityId: id, params })
     },
   }
-  const questions = createQuestions(templates)
+  const questions = createHelpers(templates)
   let appEnvironment: Environment | undefined
   const management = createManagement(settings, {
     images,
@@ -387,13 +387,13 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
 async function openStore(
   settings: Settings,
   source: UploadSource | undefined,
-): Promise<{ layer: MemoryLayer; shelf: UploadShelf | undefined }> {
+): Promise<{ layer: MemoryCache; shelf: UploadStore | undefined }> {
   const { directory, disk, memory, now, logger } = settings
-  let layer: MemoryLayer | undefined
+  let layer: MemoryCache | undefined
   const onChange = (changed: readonly string[] | 'all') => layer?.forget(changed)
   const shelf =
     source &&
-    createUploadShelf({
+    createUploadStore({
       directory: source.uploads.directory ?? join(directory, 'uploads'),
       isOwn: source.uploads.directory === undefined,
       owns: (kind) => source.kinds.includes(kind) || source.owns?.(kind) === true,
@@ -414,7 +414,7 @@ async function openStore(
   const beside = (store: Store): Store => (shelf === undefined ? store : withUploads(store, shelf))
   const open = () => createDiskStore({ directory, ...disk, now, logger, onChange })
   try {
-    layer = createMemoryLayer(beside(await open()), memory)
+    layer = createMemoryCache(beside(await open()), memory)
   } catch (error) {
     if (disk.required) await shelf?.close()
     if (disk.required)
@@ -423,7 +423,7 @@ async function openStore(
     const bounds = { maxBytes: Math.max(memory.maxBytes, 1), maxNames: disk.maxNames }
     const meanwhile = createMemoryStore({ ...bounds, now })
     const store = createReopeningStore({ meanwhile, open, logger, onOpen: () => onChange('all') })
-    layer = createMemoryLayer(beside(store), memory)
+    layer = createMemoryCache(beside(store), memory)
   } finally {
     clearTimeout(slow)
   }
@@ -431,7 +431,7 @@ async function openStore(
 }
 
 /** What of the pipeline is for the app's own code. */
-function publicImages(images: Images, questions: Questions): ArtworkImages {
+function publicImages(images: Images, questions: Helpers): ArtworkImages {
   const { getImage, getDisplayUrl, downloadAndCache, validateImage, put, refresh, remove, purge } = images
   const { explain, optimizeCache, clearCache, importFolder, verify, stats } = images
   const verbs = { getImage, getDisplayUrl, downloadAndCache, validateImage, put, refresh, remove, purge }
@@ -453,7 +453,7 @@ function publicImages(images: Images, questions: Questions): ArtworkImages {
 }
 
 /** What of hosting is for the app's own code. */
-const publicUploads = ({ save, remove, removeAll, list, fetch, proxy }: Hosting): ArtworkUploads => ({
+const publicUploads = ({ save, remove, removeAll, list, fetch, proxy }: Uploads): ArtworkUploads => ({
   save,
   remove,
   removeAll,

@@ -12,7 +12,7 @@ import { makeOwnFolder } from './files.js'
 import { type Database, keep } from './sqlite.js'
 
 /** See the top of the file. */
-export type Presence = ReturnType<typeof enter>
+export type ProcessRegistry = ReturnType<typeof registerProcess>
 
 const isId = (text: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text)
 
@@ -35,7 +35,7 @@ function tryLock(db: Database): boolean {
 }
 
 /** Enters a folder of locks, which is made where it is missing. @throws what the file system throws */
-export function enter(folder: string) {
+export function registerProcess(folder: string) {
   const pathOf = (id: string): string => join(folder, id)
   /** Whether we have the lock of a file, and the file is still there: who looks for the dead may have taken it away. */
   const holds = (db: Database, path: string): boolean => {
@@ -46,7 +46,7 @@ export function enter(folder: string) {
       return false
     }
   }
-  const come = (): { id: string; db: Database } => {
+  const register = (): { id: string; db: Database } => {
     for (;;) {
       makeOwnFolder(folder)
       const id = randomUUID()
@@ -55,7 +55,7 @@ export function enter(folder: string) {
       db.close()
     }
   }
-  let self = come()
+  let self = register()
   /** A connection to each of the others that was met: a lock is tried on it again and again. */
   const others = new Map<string, Database>()
   const seenAlive = new Map<string, number>()
@@ -94,7 +94,7 @@ export function enter(folder: string) {
     return: (): boolean => {
       if (existsSync(pathOf(self.id))) return false
       self.db.close()
-      self = come()
+      self = register()
       return true
     },
     leave: (): void => {

@@ -28,7 +28,7 @@ export const keep = <T>(held: T): T => {
 }
 
 /** Whether the database file itself is bad. */
-export const isDamage = (error: unknown): boolean =>
+export const isCorrupt = (error: unknown): boolean =>
   ['SQLITE_CORRUPT', 'SQLITE_NOTADB'].some((start) => codeOf(error).startsWith(start))
 
 /** Takes a database file away, with its log. */
@@ -189,7 +189,7 @@ export function openDatabase(
         } catch (error) {
           const isPassing = PASSING.some((start) => codeOf(error).startsWith(start))
           const isUnknown = error instanceof UnknownSchema
-          if (attempt >= TRIES || !(isPassing || isUnknown || isDamage(error))) throw error
+          if (attempt >= TRIES || !(isPassing || isUnknown || isCorrupt(error))) throw error
           if (isUnknown)
             tell(
               `${file} has the unknown schema ${error.found}: it was put aside as ${putAside(file, error.found)}`,

@@ -22,7 +22,7 @@ export interface BreakerOptions {
 const MAX_HOSTS = 5000
 
 /** Makes the breakers of all hosts. */
-export function createBreakers({ threshold = 10, openFor = 60_000, now }: BreakerOptions) {
+export function createCircuitBreakers({ threshold = 10, openFor = 60_000, now }: BreakerOptions) {
   const hosts = new Map<string, State>()
   const stateOf = (host: string): State => {
     const known = hosts.get(host)

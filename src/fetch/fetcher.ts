@@ -12,12 +12,12 @@ import { ArtworkError, asArtworkError } from '../model/failure.js'
 import type { FetchRequest, Validators } from '../model/location.js'
 import { type Kind, mayBeImage, mayBeSvg, sniff } from '../model/media-type.js'
 import { createAgents } from './agents.js'
-import { createBreakers } from './circuit-breaker.js'
+import { createCircuitBreakers } from './circuit-breaker.js'
 import { type Exchanged, exchange } from './exchange.js'
 import { checkUrl, type GuardOptions, guardedLookup, isExcepted } from './guard.js'
 import { createPlaces } from './places.js'
 import { createProxyPools, isProxyTrouble, type ProxyOptions, type ProxyStatus } from './proxy-pool.js'
-import { type Told, toldBy } from './response-freshness.js'
+import { type ResponseFreshness, readResponseFreshness } from './response-freshness.js'
 
 /** Everything that bounds a fetch. Bytes, counts, and ms. */
 export interface FetcherOptions extends GuardOptions {
@@ -42,8 +42,8 @@ export interface FetcherOptions extends GuardOptions {
 
 /** An original that came, or the word that the copy held is still right. */
 export type Fetched =
-  | ({ readonly outcome: 'not-modified' } & Told)
-  | ({ readonly outcome: 'image'; readonly bytes: Buffer; readonly kind: Kind } & Told)
+  | ({ readonly outcome: 'not-modified' } & ResponseFreshness)
+  | ({ readonly outcome: 'image'; readonly bytes: Buffer; readonly kind: Kind } & ResponseFreshness)
 
 /** The port of the fetcher. */
 export interface Fetcher {
@@ -79,7 +79,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   const guarded = createAgents({ ...sockets, lookup: guardedLookup(resolve) })
   const excepted = createAgents({ ...sockets, lookup: resolve })
   const places = createPlaces(options)
-  const breakers = createBreakers({ now: options.now })
+  const breakers = createCircuitBreakers({ now: options.now })
   const pools = createProxyPools(options.proxies, {
     connectTimeout: options.connectTimeout,
     guarded: guardedLookup(resolve),
@@ -162,14 +162,14 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   }
 
   /** Attempts until one succeeds or none can help any more, all within the total time. */
-  const insist = async <T>(
+  const retryUntil = async <T>(
     url: URL,
     asker: AbortSignal | undefined,
     once: (signal: AbortSignal, watch: Watch) => Promise<T>,
   ): Promise<T> => {
     const watch = pools.watch()
     try {
-      const result = await insistOn(url, asker, (signal) => once(signal, watch))
+      const result = await retryRequest(url, asker, (signal) => once(signal, watch))
       watch.end(true)
       return result
     } catch (error) {
@@ -177,7 +177,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       throw error
     }
   }
-  const insistOn = async <T>(
+  const retryRequest = async <T>(
     url: URL,
     asker: AbortSignal | undefined,
     once: (signal: AbortSignal) => Promise<T>,
@@ -187,7 +187,8 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     const deadline = options.totalTimeout
     const startedAt = performance.now()
     const timer = setTimeout(
-      () => late.abort(started ? new ArtworkError('timeout', 'the source took too long in all') : crowded()),
+      () =>
+        late.abort(started ? new ArtworkError('timeout', 'the source took too long in all') : overloaded()),
       deadline,
     )
     const begin = () => {
@@ -236,7 +237,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
         ...(validators.etag === undefined ? {} : { 'If-None-Match': validators.etag }),
         ...(validators.lastModified === undefined ? {} : { 'If-Modified-Since': validators.lastModified }),
       }
-      return insist(url, signal, async (current, watch) => {
+      return retryUntil(url, signal, async (current, watch) => {
         const answer = await attempt(request, 'GET', conditions, current, watch)
         if (request.isMissing?.(answer.status, answer.bytes.toString('utf8').slice(0, 1000)))
           throw new ArtworkError('not_found', 'there is no such image')
@@ -246,7 +247,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     document: (request, signal) => {
       const url = checkUrl(request.url, options, request.admits)
       const small = { ...request, maxBytes: LARGEST_DOCUMENT }
-      return insist(url, signal, async (current, watch) => {
+      return retryUntil(url, signal, async (current, watch) => {
         const answer = await attempt(small, 'GET', { Accept: ACCEPT_DOCUMENT }, current, watch)
         const { status, bytes, header } = answer
         if (WHOLE.has(status)) return bytes.toString('utf8')
@@ -260,7 +261,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       const saysImage = (answer: Exchanged) =>
         isThere(answer) && /^image\//i.test(answer.header('content-type') ?? '')
       const ask = (method: 'GET' | 'HEAD', extra: Record<string, string>, enough?: number) =>
-        insist(url, undefined, (signal, watch) => attempt(request, method, extra, signal, watch, enough))
+        retryUntil(url, undefined, (signal, watch) => attempt(request, method, extra, signal, watch, enough))
       // Storage services answer HEAD in their own ways: what does not affirm is asked for, a byte first.
       const head = await ask('HEAD', {}).catch((error) => {
         // Only an answer that makes no sense is asked again in another way.
@@ -316,7 +317,8 @@ function headersOf(
   return Object.fromEntries(found.values())
 }
 
-const crowded = () => new ArtworkError('unavailable', 'too many images are being fetched', { retryAfter: 2 })
+const overloaded = () =>
+  new ArtworkError('unavailable', 'too many images are being fetched', { retryAfter: 2 })
 
 const countsForBreaker = (error: unknown): boolean => {
   if (isProxyTrouble(error)) return false
@@ -327,7 +329,8 @@ const countsForBreaker = (error: unknown): boolean => {
 /** Turns an answer into an image, a "not modified", or the row of the table it stands for. */
 function judge(answer: Exchanged, conditional: boolean, now: number): Fetched {
   const { status, header, bytes } = answer
-  if (status === 304 && conditional) return { outcome: 'not-modified', ...toldBy(header, Date.now()) }
+  if (status === 304 && conditional)
+    return { outcome: 'not-modified', ...readResponseFreshness(header, Date.now()) }
   if (status === 206 && !isWhole(header('content-range'), bytes.length))
     throw new ArtworkError('bad_answer', 'the source sent a part of the image')
   if (!WHOLE.has(status) && status !== 206) throw failureOf(status, header('retry-after'), now)
@@ -335,7 +338,7 @@ function judge(answer: Exchanged, conditional: boolean, now: number): Fetched {
   if (bytes.length === 0) throw new ArtworkError('bad_answer', 'the source sent nothing')
   const kind = kindOf(answer)
   if (kind === undefined) throw new ArtworkError('unsupported', 'this is not an image of a known format')
-  return { outcome: 'image', bytes, kind, ...toldBy(header, Date.now()) }
+  return { outcome: 'image', bytes, kind, ...readResponseFreshness(header, Date.now()) }
 }
 
 /** What a body is by its bytes; an SVG, which has no magic ones, by what was declared too. */

@@ -40,11 +40,11 @@ export interface ProxyStatus {
 
 interface Proxy {
   readonly key: string
-  readonly shown: string
+  readonly displayUrl: string
   readonly agents: ReturnType<typeof createProxyAgents>
   /** The same for exceptions from the guard. */
   readonly excepted: ReturnType<typeof createProxyAgents>
-  inARow: number
+  consecutiveFailures: number
   succeeded: number
   failed: number
   restingUntil: number
@@ -83,7 +83,7 @@ export function readProxy(text: string, where: string): URL {
 const withoutCredentials = (text: string): string => text.replace(/^([a-z0-9]+:\/\/)?.*@/i, '$1…@')
 
 /** Which proxy an exchange goes through. */
-export interface Turn {
+export interface ProxyRoute {
   agentFor(url: URL, isExcepted: boolean): Agent
   /** Whether what answers is the source itself, and not the proxy in its name. */
   isTunnelled(url: URL): boolean
@@ -109,10 +109,10 @@ export function createProxyPools(options: ProxyOptions | undefined, context: Poo
       })
     proxies.set(key, {
       key,
-      shown: `${url.protocol}//${url.host}`,
+      displayUrl: `${url.protocol}//${url.host}`,
       agents: agents(context.guarded),
       excepted: agents(context.plain),
-      inARow: 0,
+      consecutiveFailures: 0,
       succeeded: 0,
       failed: 0,
       restingUntil: 0,
@@ -180,11 +180,11 @@ export function createProxyPools(options: ProxyOptions | undefined, context: Poo
   const namesOf = (pool: string): readonly string[] =>
     pool === ANY_POOL ? [...new Set([...members.values()].flat())] : (members.get(pool) ?? [])
 
-  const blame = (proxy: Proxy): void => {
-    proxy.inARow += 1
-    if (options !== undefined && proxy.inARow >= options.restAfter) {
+  const recordFailure = (proxy: Proxy): void => {
+    proxy.consecutiveFailures += 1
+    if (options !== undefined && proxy.consecutiveFailures >= options.restAfter) {
       proxy.restingUntil = now() + options.restFor
-      proxy.inARow = 0
+      proxy.consecutiveFailures = 0
     }
   }
 
@@ -196,7 +196,7 @@ export function createProxyPools(options: ProxyOptions | undefined, context: Poo
      * @param tried proxies that this fetch has been through, taken again only where there is no other
      * @throws ArtworkError `unavailable` (503) while every proxy of the pool rests
      */
-    next: (pool: string | undefined, tried: ReadonlySet<Proxy>): Turn | undefined => {
+    next: (pool: string | undefined, tried: ReadonlySet<Proxy>): ProxyRoute | undefined => {
       if (pool === undefined || (pool === ANY_POOL && members.size === 0)) return undefined
       lookAgain()
       const all = namesOf(pool)
@@ -234,15 +234,15 @@ export function createProxyPools(options: ProxyOptions | undefined, context: Poo
       const tried = new Set<Proxy>()
       /** Proxies that answered with what may be the source's own trouble. */
       const suspects = new Map<Proxy, 'told' | 'failed'>()
-      const succeeded = ({ proxy }: Turn): void => {
+      const succeeded = ({ proxy }: ProxyRoute): void => {
         proxy.succeeded += 1
-        proxy.inARow = 0
+        proxy.consecutiveFailures = 0
         proxy.restingUntil = 0
         suspects.delete(proxy)
       }
       return {
         tried,
-        failed: ({ proxy }: Turn, error: unknown): void => {
+        failed: ({ proxy }: ProxyRoute, error: unknown): void => {
           const failure = asArtworkError(error)
           const atProxy = proxyCode(failure)
           tried.add(proxy)
@@ -251,7 +251,7 @@ export function createProxyPools(options: ProxyOptions | undefined, context: Poo
           if (atProxy === undefined && failure.code !== 'connection' && failure.code !== 'timeout') return
           proxy.failed += 1
           if (atProxy === 'EPROXY') {
-            blame(proxy)
+            recordFailure(proxy)
             return
           }
           suspects.set(proxy, 'failed')
@@ -260,7 +260,7 @@ export function createProxyPools(options: ProxyOptions | undefined, context: Poo
          * What a proxy's answer says of it.
          * @throws ArtworkError `connection` where it is the proxy's own
          */
-        answered: (turn: Turn, status: number, isTunnelled: boolean): void => {
+        answered: (turn: ProxyRoute, status: number, isTunnelled: boolean): void => {
           const { proxy } = turn
           if (isTunnelled || (status !== 407 && !AMBIGUOUS.has(status))) {
             succeeded(turn)
@@ -272,7 +272,7 @@ export function createProxyPools(options: ProxyOptions | undefined, context: Poo
             if (!suspects.has(proxy)) suspects.set(proxy, 'told')
             return
           }
-          blame(proxy)
+          recordFailure(proxy)
           const failure = new ArtworkError('connection', 'the proxy failed')
           proxyTroubles.add(failure)
           throw failure
@@ -283,7 +283,7 @@ export function createProxyPools(options: ProxyOptions | undefined, context: Poo
          */
         end: (isWell: boolean): void => {
           for (const [proxy, how] of suspects)
-            if (isWell || (suspects.size === 1 && how === 'failed')) blame(proxy)
+            if (isWell || (suspects.size === 1 && how === 'failed')) recordFailure(proxy)
         },
       }
     },
@@ -291,11 +291,11 @@ export function createProxyPools(options: ProxyOptions | undefined, context: Poo
       // Two that differ in their credentials only are one to whoever looks.
       const found = new Map<string, ProxyStatus>()
       for (const proxy of proxies.values()) {
-        const before = found.get(proxy.shown)
+        const before = found.get(proxy.displayUrl)
         const pools = [...members].filter(([, keys]) => keys.includes(proxy.key)).map(([pool]) => pool)
         const until = now() < proxy.restingUntil ? proxy.restingUntil : undefined
-        found.set(proxy.shown, {
-          proxy: proxy.shown,
+        found.set(proxy.displayUrl, {
+          proxy: proxy.displayUrl,
           pools: [...new Set([...(before?.pools ?? []), ...pools])],
           succeeded: (before?.succeeded ?? 0) + proxy.succeeded,
           failed: (before?.failed ?? 0) + proxy.failed,

@@ -4,7 +4,7 @@ import { httpDate } from '../http/http-date.js'
 import type { Validators } from '../model/location.js'
 
 /** See the top of the file. Seconds. */
-export interface Told extends Validators {
+export interface ResponseFreshness extends Validators {
   /** Freshness that is left; undefined where it said nothing. */
   readonly freshSeconds: number | undefined
   /** The same by what it said to private caches, which pay no heed to `s-maxage` (§5.2.2.10). */
@@ -63,7 +63,7 @@ function directives(text: string | null): Map<string, string> {
  * Reads an answer's headers.
  * @param now when it came, ms since the epoch, by the clock that upstream's dates go by: the world's
  */
-export function toldBy(header: Header, now: number): Told {
+export function readResponseFreshness(header: Header, now: number): ResponseFreshness {
   const said = directives(header('cache-control'))
   const headers: Record<string, string> = {}
   for (const name of NAMES) {

@@ -6,14 +6,14 @@ import { type ArtworkError, asArtworkError } from '../model/failure.js'
 import { httpDate } from './http-date.js'
 
 /** An answer as data. `body` is the whole text or bytes, or a slice of `bytes`, or nothing. */
-export interface Reply {
+export interface HttpResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: Uint8Array | string | undefined
 }
 
 /** The request as far as an answer may depend on it; header values as Node gives them. */
-export interface Asked {
+export interface RequestFields {
   readonly method: string
   readonly ifNoneMatch?: string | undefined
   readonly ifModifiedSince?: string | undefined
@@ -44,13 +44,13 @@ export type CachePolicy =
 export const FOREVER: CachePolicy = { kind: 'immutable', maxAge: 31_536_000 }
 
 /** A URL whose picture may change: kept an hour, then revalidated in the background. */
-export const ENTITY: CachePolicy = { kind: 'revisited', maxAge: 3600, swr: 86_400, sie: 604_800 }
+export const DEFAULT_POLICY: CachePolicy = { kind: 'revisited', maxAge: 3600, swr: 86_400, sie: 604_800 }
 
 /** A URL with the `?v=` of other bytes: today's, for a minute. */
-export const MISMATCH: CachePolicy = { kind: 'brief', maxAge: 60 }
+export const VERSION_MISMATCH_POLICY: CachePolicy = { kind: 'brief', maxAge: 60 }
 
 /** A picture that stands in for a better one, which is being made. */
-export const INTERIM: CachePolicy = { kind: 'brief', maxAge: 30 }
+export const PROVISIONAL_POLICY: CachePolicy = { kind: 'brief', maxAge: 30 }
 
 /** The text of `Cache-Control`. */
 export function cacheControl(policy: CachePolicy, isPrivate: boolean): string {
@@ -82,7 +82,7 @@ export function cdnCacheControl({
   cache,
   isPrivate,
   cdn = false,
-}: Pick<ReplyRules, 'cache' | 'isPrivate' | 'cdn'>): string | undefined {
+}: Pick<ResponseRules, 'cache' | 'isPrivate' | 'cdn'>): string | undefined {
   if (cdn === false || isPrivate || cache.kind === 'none') return undefined
   const isForUs = cache.kind === 'revisited' && typeof cdn === 'number'
   if (cache.kind === 'passed-on')
@@ -94,7 +94,7 @@ export function cdnCacheControl({
 }
 
 /** The picture to answer with. */
-export interface Picture {
+export interface Representation {
   readonly bytes: Uint8Array
   readonly type: string
   /** SHA-256 of the bytes, hex. */
@@ -110,7 +110,7 @@ export interface Picture {
 }
 
 /** What of the answer the app decides. */
-export interface ReplyRules {
+export interface ResponseRules {
   readonly cache: CachePolicy
   readonly isPrivate: boolean
   /** `Access-Control-Allow-Origin`, or '' for none. */
@@ -136,14 +136,14 @@ export interface ReplyRules {
  * `Age` as it is printed (RFC 9111 §5.1). Where the URL may stand for another picture tomorrow, we are the origin
  * that says how long it may be kept, and a cache in front has at least half of that.
  */
-export function printedAge(policy: CachePolicy, age: number, cdn: boolean | number = false): number {
+export function ageField(policy: CachePolicy, age: number, cdn: boolean | number = false): number {
   const isWhole = policy.kind === 'immutable' || policy.kind === 'passed-on' || policy.kind === 'none'
   const least = typeof cdn === 'number' && policy.kind === 'revisited' ? cdn : Number.POSITIVE_INFINITY
   return Math.max(0, isWhole ? age : Math.min(age, Math.floor(Math.min(policy.maxAge, least) / 2)))
 }
 
 /** A policy that ends by then (a signature's end), seconds from now: nobody may use the answer later. */
-export function endingIn(policy: CachePolicy, left: number, age: number): CachePolicy {
+export function expireBy(policy: CachePolicy, left: number, age: number): CachePolicy {
   if (policy.kind === 'none') return policy
   // What is left for who gets it is `max-age` less the Age that is printed, which is half of it at most.
   const rest = Math.max(0, left)
@@ -174,7 +174,7 @@ const escaped = (text: string): string =>
   encodeURIComponent(text).replace(/['()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`)
 
 /** `Content-Disposition` (RFC 6266, RFC 8187): raster images are for looking at, anything else is for saving. */
-function disposition({ type, fileName, isOurs = false }: Picture): string {
+function disposition({ type, fileName, isOurs = false }: Representation): string {
   const how = type === 'image/svg+xml' && !isOurs ? 'attachment' : 'inline'
   const ascii = fileName.replace(/[^A-Za-z0-9._-]/g, '_')
   return `${how}; filename="${ascii}"; filename*=UTF-8''${escaped(Buffer.from(fileName).toString())}`
@@ -194,7 +194,7 @@ export function commonHeaders(cors: string): Record<string, string> {
 }
 
 /** The header fields of a 200 for this picture; what 304 and 206 share with it. */
-export function pictureHeaders(picture: Picture, rules: ReplyRules): Record<string, string> {
+export function imageHeaders(picture: Representation, rules: ResponseRules): Record<string, string> {
   const common = commonHeaders(rules.cors)
   const vary = [rules.vary, common.Vary].filter(Boolean).join(', ')
   return {
@@ -213,39 +213,39 @@ export function pictureHeaders(picture: Picture, rules: ReplyRules): Record<stri
 }
 
 /** The header fields that say how an answer came about; they change from second to second. */
-export function passingHeaders(
-  rules: Pick<ReplyRules, 'age' | 'cacheStatus' | 'cache' | 'isPrivate' | 'cdn'>,
+export function volatileHeaders(
+  rules: Pick<ResponseRules, 'age' | 'cacheStatus' | 'cache' | 'isPrivate' | 'cdn'>,
 ): Record<string, string> {
   const cdn = cdnCacheControl(rules)
   return {
     'Cache-Control': cacheControl(rules.cache, rules.isPrivate),
     ...(cdn === undefined ? {} : { 'CDN-Cache-Control': cdn }),
-    ...(rules.age === undefined ? {} : { Age: String(printedAge(rules.cache, rules.age, rules.cdn)) }),
+    ...(rules.age === undefined ? {} : { Age: String(ageField(rules.cache, rules.age, rules.cdn)) }),
     ...(rules.cacheStatus === undefined ? {} : { 'Cache-Status': rules.cacheStatus }),
   }
 }
 
 /** The answer to a GET or HEAD for a picture that exists: 200, 206, 304, 412 or 416 (RFC 9110 §13.2.2, §14). */
-export function replyWith(picture: Picture, asked: Asked, rules: ReplyRules): Reply {
-  return replyWithHeaders(picture, asked, rules, {
-    ...pictureHeaders(picture, rules),
-    ...passingHeaders(rules),
+export function respond(picture: Representation, asked: RequestFields, rules: ResponseRules): HttpResponse {
+  return respondWithHeaders(picture, asked, rules, {
+    ...imageHeaders(picture, rules),
+    ...volatileHeaders(rules),
   })
 }
 
 /** The same, with the header fields of a 200 made beforehand. */
-export function replyWithHeaders(
-  picture: Picture,
-  asked: Asked,
-  rules: Pick<ReplyRules, 'cors' | 'now'>,
+export function respondWithHeaders(
+  picture: Representation,
+  asked: RequestFields,
+  rules: Pick<ResponseRules, 'cors' | 'now'>,
   fields: Readonly<Record<string, string>>,
-): Reply {
+): HttpResponse {
   const wantsDigest = /(?:^|[\s,])sha-256\s*=\s*(?!0\s*(?:,|$))\d+/i.test(asked.wantReprDigest ?? '')
   const headers = wantsDigest
     ? { ...fields, 'Repr-Digest': `sha-256=:${Buffer.from(picture.digest, 'hex').toString('base64')}:` }
     : fields
   const failed = preconditionFails(picture, asked)
-  if (failed === 412) return plainReply(412, 'precondition failed', rules.cors)
+  if (failed === 412) return textResponse(412, 'precondition failed', rules.cors)
   if (failed === 304) {
     const { 'Content-Length': _length, 'Content-Type': _type, ...kept } = headers
     return { status: 304, headers: kept, body: undefined }
@@ -256,7 +256,7 @@ export function replyWithHeaders(
       ? parseRange(asked.range, size)
       : undefined
   if (range === 'unsatisfiable') {
-    const { headers: plain, ...rest } = plainReply(416, 'range not satisfiable', rules.cors)
+    const { headers: plain, ...rest } = textResponse(416, 'range not satisfiable', rules.cors)
     return { ...rest, headers: { ...plain, 'Content-Range': `bytes */${size}` } }
   }
   const body = asked.method === 'HEAD' ? undefined : picture.bytes
@@ -293,7 +293,7 @@ const dateSeconds = (text: string): number | undefined => {
   return ms === undefined ? undefined : seconds(ms)
 }
 
-function preconditionFails(picture: Picture, asked: Asked): 304 | 412 | undefined {
+function preconditionFails(picture: Representation, asked: RequestFields): 304 | 412 | undefined {
   const modified = seconds(picture.storedAt)
   if (asked.ifMatch !== undefined) {
     if (!listed(asked.ifMatch, picture.etag, true)) return 412
@@ -311,7 +311,7 @@ function preconditionFails(picture: Picture, asked: Asked): 304 | 412 | undefine
  * Whether a Range may be used: no If-Range, or one that names exactly these bytes (RFC 9110 §13.1.5). A date does
  * where it is a second old at least, so that it cannot stand for two pictures (§8.8.2.2).
  */
-function rangeApplies(picture: Picture, asked: Asked, now: number): boolean {
+function rangeApplies(picture: Representation, asked: RequestFields, now: number): boolean {
   const { ifRange } = asked
   if (ifRange === undefined) return true
   if (ifRange.includes('"')) return ifRange === picture.etag
@@ -334,12 +334,12 @@ export function parseRange(
 }
 
 /** A short plain-text answer that nobody may keep: errors, 405, 412, 416. */
-export function plainReply(
+export function textResponse(
   status: number,
   text: string,
   cors: string,
   extra: Record<string, string> = {},
-): Reply {
+): HttpResponse {
   return {
     status,
     headers: {
@@ -355,20 +355,20 @@ export function plainReply(
 }
 
 /** JSON that nobody may keep: health, and the JSON API. */
-export function jsonReply(status: number, value: unknown): Reply {
+export function jsonResponse(status: number, value: unknown): HttpResponse {
   const text = `${JSON.stringify(value)}\n`
   const type = {
     'Content-Type': 'application/json; charset=utf-8',
     'Cross-Origin-Resource-Policy': 'same-origin',
   }
-  return plainReply(status, text, '', status === 503 ? { ...type, 'Retry-After': '1' } : type)
+  return textResponse(status, text, '', status === 503 ? { ...type, 'Retry-After': '1' } : type)
 }
 
 /** The answer to anything thrown: status and text from the table of errors, nothing internal in it. */
-export function replyToError(thrown: unknown, cors: string): Reply {
+export function errorResponse(thrown: unknown, cors: string): HttpResponse {
   const error: ArtworkError = asArtworkError(thrown)
   const waits = error.status === 503 || (error.status > 500 && error.retryAfter !== undefined)
-  return plainReply(
+  return textResponse(
     error.status,
     error.message,
     cors,
@@ -377,9 +377,9 @@ export function replyToError(thrown: unknown, cors: string): Reply {
 }
 
 /** The answer to OPTIONS (204) and to a verb the route does not have (405). */
-export function replyToMethod(method: string, cors: string): Reply {
+export function methodResponse(method: string, cors: string): HttpResponse {
   const allow = { Allow: 'GET, HEAD, OPTIONS' }
-  if (method !== 'OPTIONS') return plainReply(405, 'method not allowed', cors, allow)
+  if (method !== 'OPTIONS') return textResponse(405, 'method not allowed', cors, allow)
   const preflight =
     cors === ''
       ? {}
@@ -388,7 +388,7 @@ export function replyToMethod(method: string, cors: string): Reply {
 }
 
 /** A redirect that nobody may keep. */
-export function redirectReply(location: string, cors: string): Reply {
+export function redirectResponse(location: string, cors: string): HttpResponse {
   return {
     status: 302,
     headers: {

@@ -18,7 +18,7 @@ export interface Counts {
 }
 
 /** What the pipeline tells to whoever works in the background. */
-export interface Told {
+export interface Notices {
   /** An original (its address text) was found stale and should be asked about again. */
   stale(address: string): void
   /** An artwork path is known, but its bytes are gone. */
@@ -33,9 +33,9 @@ export interface Context {
   readonly transformer: Transformer
   readonly flights: Flights
   readonly counts: Counts
-  readonly tell: Told
+  readonly tell: Notices
   /** Whether it can be known which uploads there are. */
-  readonly isHostingOpen: () => boolean
+  readonly areUploadsOpen: () => boolean
   /** What sources may ask for. */
   readonly means: Means
   /** Names this run of the app: what its settings refused, another run judges anew. */
@@ -43,7 +43,7 @@ export interface Context {
 }
 
 /** How an answer came about, for `Age` and `Cache-Status` (RFC 9111 §5.1, RFC 9211). */
-export interface Asking {
+export interface Forward {
   /** Why upstream was asked: nothing was held, or what was held had aged. */
   readonly why: 'miss' | 'stale'
   /** What upstream answered, where it answered and this asker was the one that asked. */

@@ -3,18 +3,18 @@ import { makeAddress } from '../model/address.js'
 import type { EntityId } from '../model/artwork-path.js'
 import { versionOf } from '../model/digest.js'
 import { type EntityKind, placeholderFile } from '../model/entity.js'
-import { type Entry, freshnessOf, imageName } from '../model/entry.js'
+import { type Entry, freshnessOf, imageKey } from '../model/entry.js'
 import { kindOfType } from '../model/media-type.js'
 import { wouldStop } from '../model/output.js'
 import { signAddress } from '../model/signature.js'
 import { sourceKindsOf } from '../model/subject.js'
 import { isSoundUrl, isWebUrl } from '../model/web-url.js'
 import type { Context } from './context.js'
-import type { Artworks } from './entity-images.js'
-import { isPrinted, pathOfPrinted } from './printed.js'
-import { createNaming, isSvgByName, quietly } from './references.js'
-import type { Admission } from './resolve.js'
-import type { Signed } from './signed-urls.js'
+import type { EntityImages } from './entity-images.js'
+import { artworkPathOf, isOwnUrl } from './printed.js'
+import { createReferences, isSvgByName, orUndefined } from './references.js'
+import type { Resolver } from './resolve.js'
+import type { SignedUrls } from './signed-urls.js'
 
 /** The question a template asks. */
 export interface DisplayQuestion {
@@ -48,29 +48,34 @@ interface Printed {
 }
 
 /** See the top of the file. */
-export type Display = ReturnType<typeof createDisplay>
+export type DisplayUrls = ReturnType<typeof createDisplayUrls>
 
 /** Makes the part of the pipeline that templates ask. None of its verbs throws for missing data. */
-export function createDisplay(context: Context, admission: Admission, artworks: Artworks, signed: Signed) {
+export function createDisplayUrls(
+  context: Context,
+  admission: Resolver,
+  artworks: EntityImages,
+  signed: SignedUrls,
+) {
   const { settings, store } = context
   const { urls } = settings
 
-  const naming = createNaming(context, admission)
+  const naming = createReferences(context, admission)
   const findLocal = ({ kind, id, providerIds = [], localPath, sourceUrl, params }: DisplayQuestion) => {
     const named = localPath === undefined ? undefined : findNamed(localPath)
     if (named !== undefined) return named
     if (kind !== undefined)
       for (const own of id === undefined ? providerIds : [id, ...providerIds]) {
-        const found = quietly(() => artworks.peekEntity(kind, own, params))
+        const found = orUndefined(() => artworks.peekEntity(kind, own, params))
         if (found !== undefined) return found
       }
-    const isOwn = sourceUrl !== undefined && (!isWebUrl(sourceUrl) || isPrinted(settings, sourceUrl))
+    const isOwn = sourceUrl !== undefined && (!isWebUrl(sourceUrl) || isOwnUrl(settings, sourceUrl))
     return isOwn ? findNamed(sourceUrl) : undefined
   }
   /** The local picture that a text names. */
   const findNamed = (text: string) => {
-    const path = pathOfPrinted(urls, text)
-    const entry = path === undefined ? undefined : quietly(() => artworks.peek(path))
+    const path = artworkPathOf(urls, text)
+    const entry = path === undefined ? undefined : orUndefined(() => artworks.peek(path))
     return path === undefined || entry === undefined ? undefined : { path, entry }
   }
   const placeholder = (kind: EntityKind | undefined): string =>
@@ -94,7 +99,7 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
     }
     const usable = sourceUrl !== undefined && isSoundUrl(sourceUrl) ? sourceUrl : undefined
     // What we printed ourselves, or could print, is as good as a local picture.
-    const isOther = usable !== undefined && !isPrinted(settings, usable)
+    const isOther = usable !== undefined && !isOwnUrl(settings, usable)
     const own =
       (localPath === undefined ? undefined : ownDisplay(localPath, question)) ??
       (isOther || sourceUrl === undefined ? undefined : ownDisplay(sourceUrl, question))
@@ -129,7 +134,7 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
 
   /** The URL under `/images` of a picture in a variant, and its original where that is known. */
   const printed = (of: string, variant: string | undefined, kinds: readonly string[]): Printed | undefined =>
-    quietly(() => {
+    orUndefined(() => {
       const named = naming.read(of, kinds)
       if (named === undefined) return undefined
       const { kind, id } = named
@@ -138,15 +143,15 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
         return special.url === undefined ? undefined : { url: special.url, isSvg: false }
       const chosen = variant ?? named.variant ?? admission.sourceOf(kind).defaultVariant(kind)
       const address = makeAddress(kind, chosen, id)
-      const admitted = admission.admit(address, settings.signing.keys.length > 0)
-      const entry = store.find(imageName(admitted.original.text), 'memory')
+      const admitted = admission.resolve(address, settings.signing.keys.length > 0)
+      const entry = store.find(imageKey(admitted.original.text), 'memory')
       const isSvg = entry === undefined ? isSvgByName(admitted.original) : kindOfType(entry.type) === 'svg'
       const base = special?.base ?? urls.base
       admission.sourceOf(kind).precheck?.(chosen, id)
       const url =
         named.isShort && variant === undefined
           ? `${base}${urls.images}/${kind}/${id}`
-          : printAddress(kind, chosen, admitted.address.id, entry?.held ? entry : undefined, base)
+          : printAddress(kind, chosen, admitted.address.id, entry?.isStored ? entry : undefined, base)
       return { url, isSvg, ...(entry && { original: entry }) }
     })
   /** The same; of an SVG, which is only given as it is, without the format, or whole. */
@@ -159,7 +164,7 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
     if (found?.isSvg !== true || variant === undefined) return found
     const bare = variant.replace(/-(?:auto|jpeg|png|gif|webp|avif)(?:-q\d+)?$/, '')
     const { kind = '' } = naming.read(of, kinds) ?? {}
-    const isNative = quietly(() => admission.isNative(kind, bare)) === true
+    const isNative = orUndefined(() => admission.isNative(kind, bare)) === true
     return printed(of, isNative ? bare : 'original', kinds)
   }
   /**
@@ -176,7 +181,7 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
     display,
     /** Whether a text is a URL or an address of ours that answers, and no other's. */
     isOwn: (text: string): boolean => {
-      if (isWebUrl(text) && !isPrinted(settings, text)) return false
+      if (isWebUrl(text) && !isOwnUrl(settings, text)) return false
       return (
         naming.placeholder(text) !== undefined ||
         findNamed(text) !== undefined ||
@@ -202,7 +207,7 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
     widthsFor: (of: string, kinds: readonly string[] = []): readonly number[] => {
       if (settings.widths.length > 0) return settings.widths
       return (
-        quietly(() => {
+        orUndefined(() => {
           const { kind } = naming.read(of, kinds) ?? { kind: of.split('/', 1)[0] ?? '' }
           return admission.sourceOf(kind).nativeWidths(kind)
         }) ?? []
@@ -220,7 +225,7 @@ export function createDisplay(context: Context, admission: Admission, artworks: 
       kinds: readonly string[] = [],
     ): string => {
       const wanted = widths
-        .map((width) => quietly(() => Number(width)) ?? 0)
+        .map((width) => orUndefined(() => Number(width)) ?? 0)
         .filter((width) => Number.isInteger(width) && width > 0)
       const candidates: string[] = []
       for (const width of [...new Set(wanted)].sort((a, b) => a - b)) {

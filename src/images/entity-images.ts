@@ -3,15 +3,15 @@ import { parseAddress } from '../model/address.js'
 import { artworkPaths, type EntityId, entityIdText } from '../model/artwork-path.js'
 import { versionOf } from '../model/digest.js'
 import { type EntityKind, formatOfKind } from '../model/entity.js'
-import { artworkName, type Entry, freshnessOf } from '../model/entry.js'
+import { type Entry, entityImageKey, freshnessOf } from '../model/entry.js'
 import { ArtworkError, asArtworkError, type Reason } from '../model/failure.js'
 import { isFormat } from '../model/media-type.js'
 import { parseVariant, type Recipe, recipeOf } from '../model/variant.js'
 import type { Context, Obtained } from './context.js'
 import type { Originals } from './originals.js'
-import type { Place, Renditions } from './renditions.js'
-import type { Admission, Original } from './resolve.js'
-import type { Signed } from './signed-urls.js'
+import type { Renditions, Target } from './renditions.js'
+import type { Original, Resolver } from './resolve.js'
+import type { SignedUrls } from './signed-urls.js'
 
 /** What to download, and for which entity. */
 export interface DownloadRequest {
@@ -48,18 +48,18 @@ export interface SaveImageResult {
 }
 
 /** An entity's picture in hand, with its original where that is known. */
-export type Shelved = Obtained & { readonly original?: Entry }
+export type EntityImage = Obtained & { readonly original?: Entry }
 
 /** See the top of the file. */
-export type Artworks = ReturnType<typeof createArtworks>
+export type EntityImages = ReturnType<typeof createEntityImages>
 
 /** Makes the part of the pipeline that has to do with entities. */
-export function createArtworks(
+export function createEntityImages(
   context: Context,
-  admission: Admission,
+  admission: Resolver,
   originals: Originals,
   renditions: Renditions,
-  signed: Signed,
+  signed: SignedUrls,
 ) {
   const { settings, store, tell } = context
   const rules = { presets: settings.presets, encoding: settings.transform }
@@ -89,7 +89,7 @@ export function createArtworks(
     const text = entityIdText(id)
     const paths = artworkPaths(kind, id, params)
     const free = paths.find((path) => {
-      const entry = store.find(artworkName(path))
+      const entry = store.find(entityImageKey(path))
       return entry === undefined || belongs(entry, kind.kind, text)
     })
     return free ?? paths[paths.length - 1] ?? paths[0]
@@ -136,11 +136,11 @@ export function createArtworks(
     const paths = artworkPaths(kindOf(request.entityType), request.entityId, request.params)
     if (paths.length === 1) return downloadTo(request, asker)
     // Two ids may have one slug: who comes first has the path, and the other sees that.
-    const turn = await store.turn(`path:${paths[0]}`, asker)
+    const turn = await store.lease(`path:${paths[0]}`, asker)
     try {
       return await downloadTo(request, asker)
     } finally {
-      turn.end()
+      turn.release()
     }
   }
   /** Whether a picture is of this URL; of one that was signed anew it is, for as long as its original is fresh. */
@@ -156,11 +156,11 @@ export function createArtworks(
     const ownerId = entityIdText(entityId)
     if (sourceUrl === null || sourceUrl === undefined || sourceUrl === '')
       throw new ArtworkError('no_url', 'the entity has no image URL')
-    const original = admission.claim(sourceUrl)
-    for (const one of artworkPaths(kind, entityId, params)) await store.recall(artworkName(one))
+    const original = admission.resolveUrl(sourceUrl)
+    for (const one of artworkPaths(kind, entityId, params)) await store.lookup(entityImageKey(one))
     const path = pathFor(kind, entityId, params)
-    const before = store.find(artworkName(path))
-    if (!force && before?.held && isOf(before, sourceUrl) && (await store.check(before)) === 'whole')
+    const before = store.find(entityImageKey(path))
+    if (!force && before?.isStored && isOf(before, sourceUrl) && (await store.check(before)) === 'whole')
       return report(
         'cached',
         path,
@@ -168,18 +168,18 @@ export function createArtworks(
         again ? await save(kind.kind, ownerId, sourceUrl, path, before) : 'none',
       )
     if (force) await originals.refresh(original, true)
-    const place: Place = {
-      name: artworkName(path),
+    const place: Target = {
+      key: entityImageKey(path),
       role: 'artwork',
       sourceUrl,
       ownerKind: kind.kind,
       ownerId,
     }
     const known = await originals.obtain(original, { signal: asker })
-    store.failures.clear(place.name)
+    store.negativeCache.clear(place.key)
     const made = await renditions.make(place, original, known, recipeFor(kind), { signal: asker })
     const { entry } = made.picture
-    if (!entry.held) throw new ArtworkError('disk_write', 'the image could not be kept')
+    if (!entry.isStored) throw new ArtworkError('disk_write', 'the image could not be kept')
     return report('downloaded', path, entry, await save(kind.kind, ownerId, sourceUrl, path, entry))
   }
 
@@ -191,7 +191,7 @@ export function createArtworks(
     if (before?.original === original) return before.isAsNow
     const kind = entry.ownerKind === undefined ? undefined : settings.kinds.get(entry.ownerKind)
     // What an earlier version stored is looked at once: making it again finds out what it is.
-    const isKnown = originals.hasTraits(original) || !original.held
+    const isKnown = originals.hasTraits(original) || !original.isStored
     const isSame =
       kind === undefined
         ? entry.madeFrom === original.digest
@@ -206,10 +206,9 @@ export function createArtworks(
     if (original === undefined) return
     // Who fetched it did not make this one again: it was killed before, or was about another entity of the same picture;
     // or an earlier version made it, or other options did.
-    if (entry.madeFrom !== undefined && !isAsNow(entry, original))
-      tell.lost(entry.name.slice('local/'.length))
+    if (entry.madeFrom !== undefined && !isAsNow(entry, original)) tell.lost(entry.key.slice('local/'.length))
     if (freshnessOf(original, settings.freshness, settings.now()) === 'fresh') return
-    tell.stale(original.name.slice('images/'.length))
+    tell.stale(original.key.slice('images/'.length))
   }
 
   return {
@@ -233,9 +232,9 @@ export function createArtworks(
     },
     /** The entry under an artwork path whose bytes are held, without I/O once warm. */
     peek: (path: string): Entry | undefined => {
-      const entry = store.find(artworkName(path), 'memory')
-      if (!entry?.held) return undefined
-      store.use(entry.name)
+      const entry = store.find(entityImageKey(path), 'memory')
+      if (!entry?.isStored) return undefined
+      store.touch(entry.key)
       noticeAge(entry)
       return entry
     },
@@ -243,9 +242,9 @@ export function createArtworks(
     peekEntity: (kind: EntityKind, id: EntityId, params?: Readonly<Record<string, EntityId>>) => {
       const text = entityIdText(id)
       for (const path of artworkPaths(kind, id, params)) {
-        const entry = store.find(artworkName(path), 'memory')
-        if (entry?.held && belongs(entry, kind.kind, text)) {
-          store.use(entry.name)
+        const entry = store.find(entityImageKey(path), 'memory')
+        if (entry?.isStored && belongs(entry, kind.kind, text)) {
+          store.touch(entry.key)
           noticeAge(entry)
           return { path, entry }
         }
@@ -257,8 +256,8 @@ export function createArtworks(
       const text = entityIdText(id)
       try {
         for (const path of artworkPaths(kind, id, params)) {
-          const entry = store.find(artworkName(path))
-          if (entry?.held && belongs(entry, kind.kind, text)) return { path, entry }
+          const entry = store.find(entityImageKey(path))
+          if (entry?.isStored && belongs(entry, kind.kind, text)) return { path, entry }
         }
       } catch {
         // A path that needs what we do not know, or an id that none can be.
@@ -269,16 +268,16 @@ export function createArtworks(
      * The picture under an artwork path, from what is held: never from the network.
      * @returns the picture; the entry alone where the name is known and its bytes are gone; undefined for no such name
      */
-    get: async (path: string): Promise<Shelved | Entry | undefined> => {
-      let entry = await store.recall(artworkName(path))
+    get: async (path: string): Promise<EntityImage | Entry | undefined> => {
+      let entry = await store.lookup(entityImageKey(path))
       for (
         let digest = '';
         entry !== undefined && entry.digest !== digest;
-        entry = store.find(artworkName(path))
+        entry = store.find(entityImageKey(path))
       ) {
         const held = await store.read(entry)
         if (held !== undefined) {
-          store.use(entry.name)
+          store.touch(entry.key)
           noticeAge(entry)
           const original = entry.original === undefined ? undefined : store.find(entry.original, 'memory')
           return { entry, ...held, ...(original && { original }) }
@@ -288,7 +287,7 @@ export function createArtworks(
       }
       if (entry === undefined) return undefined
       tell.lost(path)
-      return { ...entry, held: false }
+      return { ...entry, isStored: false }
     },
     /** Tells the app's record of a picture that is kept. */
     tellRecord: async ({ path, entry }: { readonly path: string; readonly entry: Entry }): Promise<void> => {
@@ -301,9 +300,9 @@ export function createArtworks(
       if (entry.original === undefined || entry.ownerKind === undefined)
         throw new ArtworkError('unknown_image', 'there is no such image')
       const original: Original = admission.originalOf(parseAddress(entry.original.slice('images/'.length)))
-      const { name, sourceUrl, ownerKind, ownerId } = entry
-      const place: Place = {
-        name,
+      const { key: name, sourceUrl, ownerKind, ownerId } = entry
+      const place: Target = {
+        key: name,
         role: 'artwork',
         ownerKind,
         ...(sourceUrl === undefined ? {} : { sourceUrl }),
@@ -311,10 +310,10 @@ export function createArtworks(
       }
       const known = await originals.withTraits(original, await originals.obtain(original))
       // What is known of the original by now may tell that it is right as it is.
-      if (entry.held && isAsNow(entry, known.entry)) return entry
+      if (entry.isStored && isAsNow(entry, known.entry)) return entry
       const { picture: made } = await renditions.make(place, original, known, recipeFor(kindOf(ownerKind)))
       if (
-        made.entry.held &&
+        made.entry.isStored &&
         made.entry.digest !== entry.digest &&
         sourceUrl !== undefined &&
         ownerId !== undefined

@@ -11,7 +11,7 @@ interface Flight {
 export function createFlights() {
   const flights = new Map<string, Flight>()
 
-  const depart = (key: string, work: (signal: AbortSignal) => Promise<unknown>): Flight => {
+  const start = (key: string, work: (signal: AbortSignal) => Promise<unknown>): Flight => {
     const controller = new AbortController()
     const promise = work(controller.signal).finally(() => {
       if (flights.get(key)?.controller === controller) flights.delete(key)
@@ -22,7 +22,7 @@ export function createFlights() {
     return flight
   }
   /** Waits for the flight until it lands, or until this asker goes. */
-  const board = async <T>(key: string, flight: Flight, asker: AbortSignal | undefined): Promise<T> => {
+  const join = async <T>(key: string, flight: Flight, asker: AbortSignal | undefined): Promise<T> => {
     flight.waiting += 1
     let leave = () => {}
     const gone = new Promise<never>((_resolve, reject) => {
@@ -44,11 +44,11 @@ export function createFlights() {
   return {
     /** Runs `work` for the key, or joins the one that is under way. All askers must mean the same type by a key. */
     run: <T>(key: string, work: (signal: AbortSignal) => Promise<T>, asker?: AbortSignal): Promise<T> =>
-      board<T>(key, flights.get(key) ?? depart(key, work), asker),
+      join<T>(key, flights.get(key) ?? start(key, work), asker),
     /** Whether work for the key is under way. */
     has: (key: string): boolean => flights.has(key),
     /** Resolves when everything that is under way has landed, well or not. */
-    landed: async (): Promise<void> => {
+    idle: async (): Promise<void> => {
       while (flights.size > 0) await Promise.allSettled([...flights.values()].map((flight) => flight.promise))
     },
   }

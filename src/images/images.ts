@@ -12,34 +12,39 @@ import {
 } from '../jobs/cleanup.js'
 import { type ImportOptions, type ImportReport, importFolder } from '../library/import.js'
 import { type Explained, explain } from '../management/explain.js'
-import { type Dossier, dossier, type Kept, keptOf } from '../management/image-details.js'
+import {
+  type ImageDetails,
+  imageDetails,
+  type StoredImage,
+  storedImage,
+} from '../management/image-details.js'
 import { type Address, formatAddress, toAddress } from '../model/address.js'
 import { etagOf } from '../model/digest.js'
-import { type Entry, imageName } from '../model/entry.js'
+import { type Entry, imageKey } from '../model/entry.js'
 import { ArtworkError, asArtworkError } from '../model/failure.js'
 import { fieldOf, idOf, textOf } from '../model/text.js'
 import type { Settings } from '../options/settings.js'
 import type { Means } from '../sources/source.js'
 import type { UploadSource } from '../sources/uploads.js'
 import type { SearchQuery } from '../store/disk/search.js'
-import type { Held, Store, StoreStats, VerifyOptions, VerifyReport } from '../store/ports.js'
+import type { Content, Store, StoreStats, VerifyOptions, VerifyReport } from '../store/ports.js'
 import type { Transformer } from '../transform/transformer.js'
-import type { UploadShelf, UploadStats } from '../uploads/upload-store.js'
-import { createHosting } from '../uploads/uploads.js'
+import type { UploadStats, UploadStore } from '../uploads/upload-store.js'
+import { createUploads } from '../uploads/uploads.js'
 import { createAutoFormats } from './auto-formats.js'
-import type { Asking, Context, Counts, Obtained, Told } from './context.js'
-import { createDisplay } from './display-url.js'
-import { createArtworks, type DownloadRequest, type SaveImageResult } from './entity-images.js'
+import type { Context, Counts, Forward, Notices, Obtained } from './context.js'
+import { createDisplayUrls } from './display-url.js'
+import { createEntityImages, type DownloadRequest, type SaveImageResult } from './entity-images.js'
 import { examine } from './examine.js'
 import { createFlights } from './flights.js'
 import { remembered } from './notes.js'
 import { createOriginals, type Known } from './originals.js'
-import { isPrinted, readPrinted } from './printed.js'
+import { isOwnUrl, readReference } from './printed.js'
 import { createProbe } from './probe.js'
 import { createPurge, type Purged, type PurgeTarget } from './purge.js'
 import { createRenditions } from './renditions.js'
-import { type Admitted, createAdmission } from './resolve.js'
-import { createSigned } from './signed-urls.js'
+import { createResolver, type Resolved } from './resolve.js'
+import { createSignedUrls } from './signed-urls.js'
 
 /** An image in hand. Sides in pixels, `storedAt` in ms since the epoch, `etag` with its quotes. */
 export interface Image {
@@ -62,7 +67,7 @@ export interface ServedImage extends Image {
   /** Its original, where that is known. */
   readonly original?: Entry
   /** How upstream was asked, where it was. */
-  readonly asking?: Asking
+  readonly forward?: Forward
   /** Of an `auto` variant: what its format was chosen by. */
   readonly negotiation?: Negotiation
   /** It stands in for a better format that is being made. */
@@ -102,7 +107,7 @@ export interface Ports {
   readonly fetcher: Fetcher
   readonly transformer: Transformer
   /** Where uploads are, and by which rules, if there are any. */
-  readonly uploads?: { readonly source: UploadSource; readonly shelf: UploadShelf } | undefined
+  readonly uploads?: { readonly source: UploadSource; readonly shelf: UploadStore } | undefined
 }
 
 /** The pipeline; see the README for its public verbs. */
@@ -111,7 +116,7 @@ export type Images = ReturnType<typeof createImages>
 const LARGEST_BATCH = 1000
 
 /** Puts the parts of the pipeline together. */
-export function createImages(settings: Settings, ports: Ports, tell: Told) {
+export function createImages(settings: Settings, ports: Ports, tell: Notices) {
   const { store, fetcher, transformer, uploads } = ports
   const counts: Counts = {
     memoryHits: 0,
@@ -125,7 +130,7 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
   const isHostingOpen = () => uploads?.shelf.isOpen() !== false
   const means: Means = {
     document: (request) => fetcher.document(request),
-    notes: remembered(store.notes),
+    notes: remembered(store.keyValue),
     now: settings.now,
   }
   const context: Context = {
@@ -137,16 +142,16 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     counts,
     tell,
     means,
-    isHostingOpen,
+    areUploadsOpen: isHostingOpen,
     run: randomUUID(),
   }
-  const admission = createAdmission(settings)
-  const signed = createSigned(context, admission)
+  const admission = createResolver(settings)
+  const signed = createSignedUrls(context, admission)
   const originals = createOriginals(context, signed)
   const renditions = createRenditions(context, originals)
   const autoFormats = createAutoFormats(context, admission, renditions)
-  const artworks = createArtworks(context, admission, originals, renditions, signed)
-  const display = createDisplay(context, admission, artworks, signed)
+  const artworks = createEntityImages(context, admission, originals, renditions, signed)
+  const display = createDisplayUrls(context, admission, artworks, signed)
   const { purge, removeTree } = createPurge(context, admission, artworks)
 
   const explaining = { context, admission, autoFormats, originals, renditions }
@@ -157,16 +162,16 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     return { bytes, contentType: type, etag: etagOf(digest), digest, width, height, storedAt, from }
   }
   /** An admitted address as an image, with what is known of it. */
-  const obtain = async (admitted: Admitted, options: GetOptions, given?: Known): Promise<ServedImage> => {
+  const obtain = async (admitted: Resolved, options: GetOptions, given?: Known): Promise<ServedImage> => {
     const { original, variant } = admitted
     if (variant.format === 'auto') return obtainAuto(admitted, options)
     if (admitted.recipe === undefined) {
       const known = given ?? (await originals.obtain(original, options))
       const obtained = await originals.bytes(original, known, options)
-      const { entry, asking = known.asking, isTransient = false } = obtained
+      const { entry, forward: asking = known.forward, isTransient = false } = obtained
       return {
         ...toImage(obtained),
-        ...(asking && { asking }),
+        ...(asking && { forward: asking }),
         entry,
         original: entry,
         originalDigest: entry.digest,
@@ -183,7 +188,7 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     return { ...toImage(picture), ...about, entry: picture.entry, originalDigest }
   }
   /** An `auto` variant as the format that the asker likes. AVIF, that takes long, is made for the next one. */
-  const obtainAuto = async (admitted: Admitted, options: GetOptions): Promise<ServedImage> => {
+  const obtainAuto = async (admitted: Resolved, options: GetOptions): Promise<ServedImage> => {
     const known = await originals.withTraits(
       admitted.original,
       await originals.obtain(admitted.original, options),
@@ -196,10 +201,10 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
         .then((avif) => autoFormats.compare(admitted, known.entry, avif.entry))
         .catch(() => {})
     const image = await obtain(chosen, options, known)
-    const asking = known.asking ?? image.asking
+    const asking = known.forward ?? image.forward
     return {
       ...image,
-      ...(asking && { asking }),
+      ...(asking && { forward: asking }),
       negotiation,
       ...(late !== undefined && { isInterim: true }),
     }
@@ -208,25 +213,25 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     address: Address | string,
     trusted: boolean,
     options: GetOptions = {},
-  ): Promise<ServedImage> => obtain(admission.admit(toAddress(address), trusted), options)
+  ): Promise<ServedImage> => obtain(admission.resolve(toAddress(address), trusted), options)
 
   /** After an original changed: artwork is made again, and so is what was looked at lately; the rest when asked for. */
   const remakeFrom = async (original: Entry): Promise<void> => {
     const recent = settings.now() - settings.freshness.maxAge
-    for (const entry of store.select({ original: original.name, limit: LARGEST_BATCH })) {
+    for (const entry of store.select({ original: original.key, limit: LARGEST_BATCH })) {
       if (entry.madeFrom === original.digest) continue
       try {
         if (entry.role === 'artwork') await artworks.remake(entry)
-        else if ((store.lastUsed(entry.name) ?? 0) >= recent)
-          await serve(entry.name.slice('images/'.length), true)
+        else if ((store.lastUsed(entry.key) ?? 0) >= recent)
+          await serve(entry.key.slice('images/'.length), true)
       } catch (error) {
-        settings.logger.warn({ err: error, image: entry.name }, 'artwork: a picture could not be made again')
+        settings.logger.warn({ err: error, image: entry.key }, 'artwork: a picture could not be made again')
       }
     }
   }
   const hosting =
     uploads &&
-    createHosting(context, admission, uploads.source, uploads.shelf, {
+    createUploads(context, admission, uploads.source, uploads.shelf, {
       removeTree,
       getImage: (address) => serve(address, false),
     })
@@ -278,7 +283,7 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     validateImage: async (url: string): Promise<boolean> => {
       try {
         if (display.isOwn(url)) return true
-        const original = admission.claim(url)
+        const original = admission.resolveUrl(url)
         return await fetcher.probe({ ...(await original.source.locate(original.address, means)), url })
       } catch (error) {
         if (asArtworkError(error).code === 'unknown')
@@ -291,22 +296,22 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
      * @throws ArtworkError `unsupported` (415), `invalid_image` (422), `too_large` (413), `disk_write` (503)
      */
     put: async (address: Address | string, bytes: Uint8Array): Promise<Image> => {
-      const { original } = admission.admit(toAddress(address), true)
+      const { original } = admission.resolve(toAddress(address), true)
       if (original.source.isHosted) throw new ArtworkError('invalid', 'an upload has its id from its bytes')
       const content = Buffer.from(bytes)
       const { type, width, height, traits } = await examine(context, content)
       const at = settings.now()
       const entry = await store.write(
         {
-          name: imageName(original.text),
+          key: imageKey(original.text),
           role: 'original',
           type,
           width,
           height,
           traits,
           storedAt: at,
-          checkedAt: at,
-          freshFor: settings.freshness.maxAge,
+          validatedAt: at,
+          freshnessLifetime: settings.freshness.maxAge,
         },
         content,
       )
@@ -317,20 +322,20 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
      * @throws ArtworkError any row that has to do with an upstream; what is held stays
      */
     refresh: async (address: Address | string): Promise<{ changed: boolean }> => {
-      const { original } = admission.admit(toAddress(address), true)
+      const { original } = admission.resolve(toAddress(address), true)
       const { entry, changed } = await originals.refresh(original)
       await remakeFrom(entry)
       return { changed }
     },
     /** Makes a lost artwork again. @throws ArtworkError */
-    heal: async (path: string): Promise<void> => {
+    repair: async (path: string): Promise<void> => {
       const entry = store.find(`local/${path}`)
       if (entry !== undefined) await artworks.remake(entry)
     },
     /** Forgets an image and everything made from it. Answers whether it was there. */
     remove: async (address: Address | string): Promise<boolean> => {
-      const { address: canonical } = admission.admit(toAddress(address), true)
-      return (await removeTree(imageName(formatAddress(canonical)))).length > 0
+      const { address: canonical } = admission.resolve(toAddress(address), true)
+      return (await removeTree(imageKey(formatAddress(canonical)))).length > 0
     },
     /**
      * Takes images away with every rendition, memory included, and tells `onPurge`. An address may be a URL that we
@@ -338,11 +343,11 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
      * @throws ArtworkError `invalid` (400), `refused` (403) or `unknown_image` (404) for a target that nothing has
      */
     purge: async (target: PurgeTarget): Promise<Purged> => {
-      const text = 'url' in target && isPrinted(settings, target.url) ? target.url : undefined
+      const text = 'url' in target && isOwnUrl(settings, target.url) ? target.url : undefined
       if (text === undefined && !('address' in target)) return purge(target)
-      const printed = readPrinted(context, text ?? ('address' in target ? target.address : ''))
+      const printed = readReference(context, text ?? ('address' in target ? target.address : ''))
       if ('address' in printed) return purge(printed)
-      const { name, original, ownerKind: kind, ownerId: id } = printed.local
+      const { key: name, original, ownerKind: kind, ownerId: id } = printed.local
       if (kind !== undefined && id !== undefined) return purge({ entity: { kind, id } })
       if (original !== undefined) return purge({ address: original.slice('images/'.length) })
       return { removed: (await removeTree(name, true)).length, urls: [], tags: [] }
@@ -353,8 +358,8 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
      * @throws ArtworkError `invalid` (400), `refused` (403), `unknown_image` (404)
      */
     explain: (target: { readonly address: Address | string } | { readonly url: string }): Explained => {
-      if ('url' in target && !isPrinted(settings, target.url)) return explain(explaining, target)
-      const printed = readPrinted(context, 'url' in target ? target.url : target.address)
+      if ('url' in target && !isOwnUrl(settings, target.url)) return explain(explaining, target)
+      const printed = readReference(context, 'url' in target ? target.url : target.address)
       if ('address' in printed) return explain(explaining, printed)
       const { original } = printed.local
       if (original === undefined) throw new ArtworkError('unknown_image', 'nothing is known of its original')
@@ -363,28 +368,28 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     /** Looks through everything that is kept, uploads apart. */
     search: async (
       query: SearchQuery,
-    ): Promise<{ images: readonly Kept[]; total: number; next: string | undefined }> => {
+    ): Promise<{ images: readonly StoredImage[]; total: number; next: string | undefined }> => {
       const { entries, total, next } = await store.search(query)
       return {
-        images: entries.map(({ lastUsed, ...entry }) => keptOf(context, entry, lastUsed)),
+        images: entries.map(({ lastUsed, ...entry }) => storedImage(context, entry, lastUsed)),
         total,
         next,
       }
     },
     /** Everything that is known of a kept picture, by its name in the store; undefined where there is none. */
-    dossier: (name: string): Dossier | undefined => dossier(explaining, name),
+    details: (name: string): ImageDetails | undefined => imageDetails(explaining, name),
     /** The bytes of a kept picture: of those made from it, the smallest that is at least so wide; itself else. */
-    keptBytes: async (
+    storedBytes: async (
       name: string,
       atLeast: number,
-    ): Promise<(Held & { readonly entry: Entry }) | undefined> => {
+    ): Promise<(Content & { readonly entry: Entry }) | undefined> => {
       const entry = store.find(name)
       if (entry === undefined) return undefined
       const made =
         entry.role === 'original' && entry.width > atLeast
           ? store
               .select({ original: name, limit: LARGEST_BATCH })
-              .filter((one) => one.held && one.width >= atLeast && one.size < entry.size)
+              .filter((one) => one.isStored && one.width >= atLeast && one.size < entry.size)
               .sort((a, b) => a.width - b.width)
           : []
       for (const one of [...made.slice(0, 1), entry]) {
@@ -407,7 +412,7 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     expire: (kinds: readonly string[], maxIdle: number): Promise<number> => expire(context, kinds, maxIdle),
     /** Forgets everything that can be fetched again. */
     clearCache: async (): Promise<void> => {
-      await flights.landed()
+      await flights.idle()
       await store.clear()
     },
     /**
@@ -422,8 +427,8 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     },
     /** Whether an entry is what its name stands for now. */
     isCurrent: (entry: Entry): boolean => {
-      const now = store.find(entry.name)
-      return now?.digest === entry.digest && now.checkedAt === entry.checkedAt
+      const now = store.find(entry.key)
+      return now?.digest === entry.digest && now.validatedAt === entry.validatedAt
     },
     /** Counts an answer that memory gave without asking here. */
     countHit: (): void => {
@@ -439,6 +444,6 @@ export function createImages(settings: Settings, ports: Ports, tell: Told) {
     /** Whether something could be kept, an upload too, and whether pictures can be decoded. Never throws. */
     probe: createProbe(context, hosting),
     /** Resolves when everything under way has landed. */
-    landed: flights.landed,
+    idle: flights.idle,
   }
 }

@@ -1,13 +1,13 @@
 /** Notes that were read lately, so that a template which asks for one again costs no look-up. */
-import type { Notes } from '../store/ports.js'
+import type { KeyValue } from '../store/ports.js'
 
 const MOST = 2000
 /** What another process noted is heard of after this long, ms. */
 const STANDS_FOR = 1000
 
 /** Wraps notes. */
-export function remembered(inner: Notes): Notes {
-  const lately = new Map<string, { readonly note: ReturnType<Notes['get']>; readonly at: number }>()
+export function remembered(inner: KeyValue): KeyValue {
+  const lately = new Map<string, { readonly note: ReturnType<KeyValue['get']>; readonly at: number }>()
   return {
     get: (key) => {
       const known = lately.get(key)

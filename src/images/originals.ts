@@ -2,18 +2,18 @@
 
 import type { Fetched } from '../fetch/fetcher.js'
 import { digestOf } from '../model/digest.js'
-import { boundedFreshness, type Entry, FOREVER_FRESH, freshnessOf, imageName } from '../model/entry.js'
+import { boundedFreshness, type Entry, freshnessOf, imageKey, NEVER_STALE } from '../model/entry.js'
 import {
   ArtworkError,
   asArtworkError,
   type ErrorCode,
   type Failure,
-  failureStands,
+  failureError,
   isBySettings,
+  isFailureActive,
   isOfBytes,
   reasonOf,
-  recallFailure,
-  rememberFailure,
+  recordFailure,
 } from '../model/failure.js'
 import type { FetchRequest } from '../model/location.js'
 import { type Kind, kindOfType, typeOf } from '../model/media-type.js'
@@ -21,9 +21,9 @@ import { createRecent } from '../model/recent.js'
 import { hostOf } from '../model/web-url.js'
 import type { NewEntry } from '../store/ports.js'
 import type { Inspected } from '../transform/transformer.js'
-import type { Asking, Context, Obtained } from './context.js'
+import type { Context, Forward, Obtained } from './context.js'
 import type { Original } from './resolve.js'
-import type { Signed } from './signed-urls.js'
+import type { SignedUrls } from './signed-urls.js'
 import { createTurns } from './turns.js'
 
 /** An original whose facts are known; its bytes come along when they were just fetched. */
@@ -35,7 +35,7 @@ export interface Known {
   /** It was purged while it was under way: neither it nor what is made of it is kept. */
   readonly isPurged?: boolean
   /** How upstream was asked, where it was. */
-  readonly asking?: Asking
+  readonly forward?: Forward
 }
 
 /** What an asker of an original says. */
@@ -77,7 +77,7 @@ const UNREACHABLE: ReadonlySet<string> = new Set([
 ])
 
 /** How upstream was asked in vain for what a copy stands in for; undefined where it was not asked. */
-export function askingOf(why: Asking['why'], thrown: unknown, collapsed = false): Asking | undefined {
+export function forwardOf(why: Forward['why'], thrown: unknown, collapsed = false): Forward | undefined {
   const { isRecalled, code, upstreamStatus } = asArtworkError(thrown)
   if (isRecalled || code === 'unavailable' || code === 'not_held') return undefined
   return { why, status: collapsed ? undefined : upstreamStatus, collapsed }
@@ -87,7 +87,7 @@ export function askingOf(why: Asking['why'], thrown: unknown, collapsed = false)
 const MOST_SEEN = 2000
 
 /** Makes the part of the pipeline that has to do with originals. */
-export function createOriginals(context: Context, signed: Signed) {
+export function createOriginals(context: Context, signed: SignedUrls) {
   const { settings, store, fetcher, transformer, flights, counts, tell } = context
   const now = () => settings.now()
   const seen = createRecent<Inspected | Failure>(MOST_SEEN)
@@ -98,33 +98,39 @@ export function createOriginals(context: Context, signed: Signed) {
 
   /** Whether a remembered failure stands. An earlier version did not note what it was about. */
   const stands = (failure: Failure): boolean =>
-    failureStands(failure, now(), failure.about === undefined ? undefined : subjectOf(failure))
+    isFailureActive(failure, now(), failure.about === undefined ? undefined : subjectOf(failure))
 
   /** What another process learned about an original before this one had its turn. */
-  const learned = (name: string, before: Entry | undefined): Known | undefined => {
+  const fetchedElsewhere = (name: string, before: Entry | undefined): Known | undefined => {
     const entry = store.find(name)
-    const isNews = entry?.held === true && (before === undefined || entry.checkedAt > before.checkedAt)
+    const isNews =
+      entry?.isStored === true && (before === undefined || entry.validatedAt > before.validatedAt)
     return isNews ? { entry } : undefined
   }
-  const ask = async (
+  const fetchOnce = async (
     original: Original,
     held: Entry | undefined,
     insist: boolean,
     signal: AbortSignal,
     client?: string,
   ): Promise<Known> => {
-    const name = imageName(original.text)
-    const remembered = store.failures.get(name)
-    if (!insist && remembered !== undefined && stands(remembered)) throw recallFailure(remembered, now())
-    const epoch = store.purges()
+    const name = imageKey(original.text)
+    const remembered = store.negativeCache.get(name)
+    if (!insist && remembered !== undefined && stands(remembered)) throw failureError(remembered, now())
+    const epoch = store.generation()
     try {
       const request = await original.source.locate(original.address, context.means)
       counts.upstreamRequests += 1
       const relative = held === undefined && !insist ? signed.relative(request.url) : undefined
       const answer = await fetcher.fetch(request, held ?? relative ?? {}, signal)
       const fetched = await ofRelative(answer, relative, request, signal)
-      const known = await take(original, request.url, fetched, held, { signal, epoch, client, insist })
-      if (remembered !== undefined) store.failures.clear(name)
+      const known = await storeResponse(original, request.url, fetched, held, {
+        signal,
+        epoch,
+        client,
+        insist,
+      })
+      if (remembered !== undefined) store.negativeCache.clear(name)
       signed.brought(request.url, known.entry)
       return known
     } catch (error) {
@@ -152,42 +158,42 @@ export function createOriginals(context: Context, signed: Signed) {
    * Fetches, or asks whether the copy held is still right. Failures are remembered, and answered at once while they stand.
    * @param before what the asker knew of it, where that is not what is asked about
    */
-  const consult = async (
+  const revalidate = async (
     original: Original,
     held: Entry | undefined,
     insist: boolean,
     { signal: asker, client }: Pick<OriginalOptions, 'signal' | 'client'> = {},
     before = held,
   ): Promise<Known> => {
-    const name = imageName(original.text)
+    const name = imageKey(original.text)
     const key = flightOf(name, held)
     const collapsed = flights.has(key)
     const known = await flights.run(
       key,
       async (signal) => {
-        const turn = await store.turn(name, signal)
+        const turn = await store.lease(name, signal)
         try {
           // What was missing may have been fetched since it was looked for, by who ended before a turn was asked for.
           const mayBeThere = turn.waited || (held === undefined && !insist)
-          const news = mayBeThere ? learned(name, before) : undefined
-          return news ?? (await ask(original, held, insist, signal, client))
+          const news = mayBeThere ? fetchedElsewhere(name, before) : undefined
+          return news ?? (await fetchOnce(original, held, insist, signal, client))
         } finally {
-          turn.end()
+          turn.release()
         }
       },
       asker,
     )
     const why = held === undefined ? 'miss' : 'stale'
-    const isFollower = collapsed || known.asking === undefined
+    const isFollower = collapsed || known.forward === undefined
     return {
       ...known,
-      asking: { why, status: isFollower ? undefined : known.asking?.status, collapsed: isFollower },
+      forward: { why, status: isFollower ? undefined : known.forward?.status, collapsed: isFollower },
     }
   }
   const remember = (name: string, error: unknown): void => {
     const thrown = asArtworkError(error)
-    const failure = rememberFailure(thrown, store.failures.get(name), now(), subjectOf(thrown))
-    if (failure !== undefined) store.failures.set(name, failure)
+    const failure = recordFailure(thrown, store.negativeCache.get(name), now(), subjectOf(thrown))
+    if (failure !== undefined) store.negativeCache.set(name, failure)
   }
 
   /** Whether upstream's own rules hold for an original. Where the URL names the content, they have nothing to say. */
@@ -202,13 +208,13 @@ export function createOriginals(context: Context, signed: Signed) {
     return turns.run(digest, async () => {
       const before = seen.get(digest)
       if (before !== undefined && 'traits' in before) return before
-      if (!insist && before !== undefined && failureStands(before, now())) throw recallFailure(before, now())
+      if (!insist && before !== undefined && isFailureActive(before, now())) throw failureError(before, now())
       try {
         const found = await look()
         seen.set(digest, found)
         return found
       } catch (error) {
-        const failure = rememberFailure(asArtworkError(error), before, now())
+        const failure = recordFailure(asArtworkError(error), before, now())
         if (failure !== undefined && isOfBytes(asArtworkError(error))) seen.set(digest, failure)
         throw error
       }
@@ -217,32 +223,42 @@ export function createOriginals(context: Context, signed: Signed) {
 
   /** How long what upstream told of may be used. A 304 that says nothing leaves it as it was (RFC 9111 §3.2). */
   const lifetimeOf = (original: Original, told: Fetched, held: Entry | undefined) => {
-    const ours = { staleWhileRevalidate: undefined, staleIfError: undefined, clientFreshFor: undefined }
-    if (original.source.isLasting) return { ...ours, checkedAt: now(), freshFor: FOREVER_FRESH }
+    const ours = {
+      staleWhileRevalidate: undefined,
+      staleIfError: undefined,
+      clientFreshnessLifetime: undefined,
+    }
+    if (original.source.isLasting) return { ...ours, validatedAt: now(), freshnessLifetime: NEVER_STALE }
     if (!isStrict(original)) {
-      const freshFor = boundedFreshness(told.freshSeconds, settings.freshness.maxAge)
-      return { ...ours, checkedAt: now(), freshFor }
+      const freshnessLifetime = boundedFreshness(told.freshSeconds, settings.freshness.maxAge)
+      return { ...ours, validatedAt: now(), freshnessLifetime }
     }
     const isSilent = told.outcome === 'not-modified' && told.freshSeconds === undefined
     if (isSilent && held?.staleIfError !== undefined) {
-      const { freshFor, staleWhileRevalidate, staleIfError, clientFreshFor } = held
-      return { checkedAt: now(), freshFor, staleWhileRevalidate, staleIfError, clientFreshFor }
+      const { freshnessLifetime, staleWhileRevalidate, staleIfError, clientFreshnessLifetime } = held
+      return {
+        validatedAt: now(),
+        freshnessLifetime,
+        staleWhileRevalidate,
+        staleIfError,
+        clientFreshnessLifetime,
+      }
     }
     // Its age when it came counts from the start.
     const wholeMs = (seconds: number | undefined): number =>
       ((seconds ?? told.guessSeconds) + told.ageSeconds) * 1000
-    const [freshFor, clientFreshFor] = [wholeMs(told.freshSeconds), wholeMs(told.clientSeconds)]
+    const [freshnessLifetime, clientLifetime] = [wholeMs(told.freshSeconds), wholeMs(told.clientSeconds)]
     return {
-      checkedAt: now() - told.ageSeconds * 1000,
-      freshFor,
+      validatedAt: now() - told.ageSeconds * 1000,
+      freshnessLifetime,
       staleWhileRevalidate: told.staleWhileRevalidate * 1000,
       staleIfError: told.staleIfError * 1000,
-      clientFreshFor: clientFreshFor === freshFor ? undefined : clientFreshFor,
+      clientFreshnessLifetime: clientLifetime === freshnessLifetime ? undefined : clientLifetime,
     }
   }
 
   /** Keeps what was fetched. Bytes that are the same as before renew the entry and change nothing else. */
-  const take = async (
+  const storeResponse = async (
     original: Original,
     url: string,
     fetched: Fetched,
@@ -259,7 +275,7 @@ export function createOriginals(context: Context, signed: Signed) {
       readonly insist: boolean
     },
   ): Promise<Known> => {
-    const name = imageName(original.text)
+    const name = imageKey(original.text)
     const storedAt = now()
     const { etag, lastModified } = fetched
     const lifetime = lifetimeOf(original, fetched, held)
@@ -270,30 +286,30 @@ export function createOriginals(context: Context, signed: Signed) {
       if (isStrict(original) && !fetched.storable) {
         // It may not be kept any more: who asked has it once more, and then it goes.
         const read = await store.read(held)
-        await store.remove(name)
+        await store.delete(name)
         if (read === undefined) throw new ArtworkError('bad_answer', 'the source sent nothing')
         return {
-          entry: { ...held, ...lifetime, held: false },
+          entry: { ...held, ...lifetime, isStored: false },
           bytes: read.bytes,
           isTransient: true,
           ...asked(304),
         }
       }
       const validators = { ...(etag && { etag }), ...(lastModified && { lastModified }) }
-      return { entry: store.amend(held, { ...lifetime, ...validators }), ...asked(304) }
+      return { entry: store.update(held, { ...lifetime, ...validators }), ...asked(304) }
     }
     const { bytes, kind } = fetched
     original.source.verify?.(original.address, bytes)
     const digest = digestOf(bytes)
     const facts = { ...lifetime, etag, lastModified }
     const isTransient = isStrict(original) && !fetched.storable
-    if (!isTransient && held?.held && held.digest === digest)
-      return { entry: store.amend(held, facts), bytes, ...asked(200) }
+    if (!isTransient && held?.isStored && held.digest === digest)
+      return { entry: store.update(held, facts), bytes, ...asked(200) }
     const { width, height, traits } = await inspected(digest, insist, () =>
       transformer.inspect(bytes, kind, { signal, client, host: hostOf(url) }),
     )
     const fresh: NewEntry = {
-      name,
+      key: name,
       role: 'original',
       type: typeOf(kind),
       width,
@@ -303,13 +319,13 @@ export function createOriginals(context: Context, signed: Signed) {
       ...facts,
       sourceUrl: url,
     }
-    const unkept = { ...fresh, digest, size: bytes.length, held: false }
+    const unkept = { ...fresh, digest, size: bytes.length, isStored: false }
     // What was purged while it was under way is answered, and not kept.
-    if (!isTransient && store.purges() !== epoch)
+    if (!isTransient && store.generation() !== epoch)
       return { entry: unkept, bytes, isPurged: true, ...asked(200) }
     if (!isTransient) return { entry: await keep(fresh, bytes, digest), bytes, ...asked(200) }
     // What was kept before it was forbidden goes.
-    if (store.find(name) !== undefined) await store.remove(name)
+    if (store.find(name) !== undefined) await store.delete(name)
     return { entry: unkept, bytes, isTransient, ...asked(200) }
   }
   /** A write that fails degrades the answer: the picture is served, and fetched again next time. */
@@ -317,13 +333,13 @@ export function createOriginals(context: Context, signed: Signed) {
     try {
       return await store.write(fresh, bytes)
     } catch {
-      return { ...fresh, digest, size: bytes.length, held: false }
+      return { ...fresh, digest, size: bytes.length, isStored: false }
     }
   }
 
   const find = async (original: Original): Promise<Entry | undefined> => {
-    const name = imageName(original.text)
-    return store.find(name) ?? store.recall(name)
+    const name = imageKey(original.text)
+    return store.find(name) ?? store.lookup(name)
   }
 
   const forbidAsking = (): never => {
@@ -335,31 +351,31 @@ export function createOriginals(context: Context, signed: Signed) {
     const { onlyIfCached = false } = options
     const entry = await find(original)
     if (entry === undefined && original.source.isHosted) {
-      if (context.isHostingOpen()) throw new ArtworkError('unknown_image', 'there is no such image')
+      if (context.areUploadsOpen()) throw new ArtworkError('unknown_image', 'there is no such image')
       throw new ArtworkError('unavailable', 'uploads cannot be read', { retryAfter: 5 })
     }
     if (entry === undefined)
-      return onlyIfCached ? forbidAsking() : consult(original, undefined, false, options)
+      return onlyIfCached ? forbidAsking() : revalidate(original, undefined, false, options)
     const freshness = freshnessOf(entry, settings.freshness, now())
     if (freshness === 'fresh') return { entry }
     if (freshness === 'stale') {
       tell.stale(original.text)
       return { entry }
     }
-    const collapsed = flights.has(flightOf(entry.name, entry))
+    const collapsed = flights.has(flightOf(entry.key, entry))
     try {
       if (onlyIfCached) return forbidAsking()
-      return await consult(original, entry, false, options)
+      return await revalidate(original, entry, false, options)
     } catch (error) {
       const { code } = asArtworkError(error)
       // RFC 5861 §4 knows errors of the server and of the way to it only.
       const mayStandIn = entry.staleIfError === undefined ? code !== 'cancelled' : UNREACHABLE.has(code)
       if (freshness === 'overdue' && mayStandIn) {
-        const asking = askingOf('stale', error, collapsed)
-        return { entry, ...(asking && { asking }) }
+        const asking = forwardOf('stale', error, collapsed)
+        return { entry, ...(asking && { forward: asking }) }
       }
       // Held, and forbidden to be used unasked: nobody could be asked (RFC 9111 §5.2.2.2).
-      if (entry.staleIfError !== undefined && entry.held && UNREACHABLE.has(code))
+      if (entry.staleIfError !== undefined && entry.isStored && UNREACHABLE.has(code))
         throw new ArtworkError('timeout', 'the source could not be asked', { cause: error })
       throw error
     }
@@ -381,12 +397,12 @@ export function createOriginals(context: Context, signed: Signed) {
     if (known.bytes !== undefined) return { ...known, bytes: known.bytes, from: 'upstream' }
     const held = await store.read(known.entry)
     // Only who needs its bytes uses an original; its row stays for as long as something made from it does.
-    if (held !== undefined) store.use(known.entry.name)
+    if (held !== undefined) store.touch(known.entry.key)
     if (held !== undefined) return { ...known, ...held }
     if (original.source.isHosted)
       throw new ArtworkError('unavailable', 'the image cannot be read', { retryAfter: 60 })
     if (options.onlyIfCached) return forbidAsking()
-    const again = await consult(original, undefined, false, options, known.entry)
+    const again = await revalidate(original, undefined, false, options, known.entry)
     if (again.bytes !== undefined) return { ...again, bytes: again.bytes, from: 'upstream' }
     const fetched = await store.read(again.entry)
     if (fetched === undefined) throw new ArtworkError('bad_answer', 'the source sent nothing')
@@ -399,7 +415,7 @@ export function createOriginals(context: Context, signed: Signed) {
     stands,
     /** Whether what was made from an original may stand in for it, though it cannot be asked for any more. */
     mayStandIn: (original: Original, error: unknown): boolean =>
-      store.find(imageName(original.text)) === undefined &&
+      store.find(imageKey(original.text)) === undefined &&
       !isStrict(original) &&
       UNREACHABLE.has(asArtworkError(error).code),
     bytes: bytesOf,
@@ -409,7 +425,7 @@ export function createOriginals(context: Context, signed: Signed) {
       if (hasTraits(known.entry)) return known
       const found = await bytesOf(original, known, options)
       const { traits } = await transformer.inspect(found.bytes, kindOf(found.entry), options)
-      return { ...found, entry: store.amend(found.entry, { traits }) }
+      return { ...found, entry: store.update(found.entry, { traits }) }
     },
     /**
      * Asks upstream about an original now, whatever its age.
@@ -418,10 +434,10 @@ export function createOriginals(context: Context, signed: Signed) {
     refresh: async (original: Original, unconditional = false): Promise<Refreshed> => {
       const before = await find(original)
       // What its name stands for forever need not be asked about.
-      if (before !== undefined && original.source.isLasting && (before.held || original.source.isHosted))
+      if (before !== undefined && original.source.isLasting && (before.isStored || original.source.isHosted))
         return { entry: before, changed: false }
       const held = unconditional || before === undefined ? undefined : before
-      const { entry } = await consult(original, held, true)
+      const { entry } = await revalidate(original, held, true)
       return { entry, changed: before !== undefined && before.digest !== entry.digest }
     },
     /** The format of an entry, for the transformer. */

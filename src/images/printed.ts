@@ -1,15 +1,15 @@
 /** What somebody has in hand: a URL that we printed, or an artwork path, brought down to what it stands for. */
 import type { Address } from '../model/address.js'
 import { readArtworkPath } from '../model/artwork-path.js'
-import { artworkName, type Entry } from '../model/entry.js'
+import { type Entry, entityImageKey } from '../model/entry.js'
 import { ArtworkError } from '../model/failure.js'
 import type { Context } from './context.js'
 
 /** What a text stands for: an address, or a local picture. */
-type Printed = { readonly address: Address | string } | { readonly local: Entry }
+type Target = { readonly address: Address | string } | { readonly local: Entry }
 
 /** Whether a URL is one of ours, by what we are called from outside; without `urls.base` none is known to be. */
-export const isPrinted = ({ urls }: Context['settings'], url: string): boolean =>
+export const isOwnUrl = ({ urls }: Context['settings'], url: string): boolean =>
   urls.base !== '' &&
   [`${urls.images}/`, `${urls.local}/`, `${urls.placeholders}/placeholder`].some((path) =>
     url.startsWith(urls.base + path),
@@ -22,7 +22,7 @@ export function ownPath({ base }: Context['settings']['urls'], given: string): s
 }
 
 /** The artwork path that a record holds: as such, or as a URL of ours, with its version or not. */
-export function pathOfPrinted(urls: Context['settings']['urls'], given: string): string | undefined {
+export function artworkPathOf(urls: Context['settings']['urls'], given: string): string | undefined {
   const { local } = urls
   const bare = ownPath(urls, given) ?? given.split(/[?#]/, 1)[0] ?? ''
   return readArtworkPath(bare.startsWith(`${local}/`) ? bare.slice(local.length + 1) : bare)
@@ -32,7 +32,7 @@ export function pathOfPrinted(urls: Context['settings']['urls'], given: string):
  * Reads an address, a URL of ours (with `urls.base` before it or not, with its version or not), or an artwork path.
  * @throws ArtworkError `unknown_image` (404) for a local picture that there is none of
  */
-export function readPrinted({ settings, store }: Context, given: Address | string): Printed {
+export function readReference({ settings, store }: Context, given: Address | string): Target {
   if (typeof given !== 'string') return { address: given }
   const { urls } = settings
   const own = urls.base !== '' && given.startsWith(urls.base) ? given.slice(urls.base.length) : given
@@ -43,7 +43,7 @@ export function readPrinted({ settings, store }: Context, given: Address | strin
   const kind = bare.split('/', 1)[0] ?? ''
   if (!isLocal && settings.sources.some((source) => source.kinds.includes(kind))) return { address: given }
   const path = readArtworkPath(isLocal ? bare.slice(urls.local.length + 1) : bare)
-  const local = path === undefined ? undefined : store.find(artworkName(path))
+  const local = path === undefined ? undefined : store.find(entityImageKey(path))
   if (local !== undefined) return { local }
   if (isLocal) throw new ArtworkError('unknown_image', 'there is no such image')
   return { address: given }

@@ -1,7 +1,7 @@
 /** Whether the parts that everything rests on work now: a file is written, a picture is decoded. */
 import { asArtworkError } from '../model/failure.js'
 import type { Format } from '../model/media-type.js'
-import type { Hosting } from '../uploads/uploads.js'
+import type { Uploads } from '../uploads/uploads.js'
 import type { Context } from './context.js'
 
 /** What works. */
@@ -29,7 +29,7 @@ const ANSWERS_WITHIN = 3000
 /** Makes the probe. Asked again within two seconds, it answers the same. */
 export function createProbe(
   context: Context,
-  hosting: Pick<Hosting, 'canWrite'> | undefined,
+  hosting: Pick<Uploads, 'canWrite'> | undefined,
 ): () => Promise<Probed> {
   let before: { readonly at: number; readonly probed: Promise<Probed> } | undefined
   return () => {
@@ -42,7 +42,7 @@ export function createProbe(
 
 async function tryAll(
   { store, transformer, settings }: Context,
-  hosting: Pick<Hosting, 'canWrite'> | undefined,
+  hosting: Pick<Uploads, 'canWrite'> | undefined,
 ): Promise<Probed> {
   const format = ORDER.find((one) => settings.transform.formats.includes(one)) ?? 'png'
   const decoded = transformer.inspect(Buffer.from(PIXELS[format], 'base64'), format).then(
@@ -57,7 +57,7 @@ async function tryAll(
   })
   const decoding = Promise.race([decoded, late]).finally(() => clearTimeout(timer))
   const [keeps, keepsUploads, decodes] = await Promise.all([
-    store.canWrite(),
+    store.isWritable(),
     hosting === undefined ? true : hosting.canWrite(),
     decoding,
   ])

@@ -3,11 +3,11 @@ import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promis
 import { type Address, formatAddress, toAddress } from '../model/address.js'
 import { artworkPaths, type EntityId, entityIdText } from '../model/artwork-path.js'
 import { versionOf } from '../model/digest.js'
-import { artworkName, type Entry, imageName } from '../model/entry.js'
+import { type Entry, entityImageKey, imageKey } from '../model/entry.js'
 import { imageTag, tagsOf } from '../model/tags.js'
 import type { Context } from './context.js'
-import type { Artworks } from './entity-images.js'
-import type { Admission } from './resolve.js'
+import type { EntityImages } from './entity-images.js'
+import type { Resolver } from './resolve.js'
 
 /** What to purge: one of these. */
 export type PurgeTarget =
@@ -35,7 +35,7 @@ const BATCH = 500
 const SETTLE = 30
 
 /** Makes the part of the pipeline that takes images away. */
-export function createPurge(context: Context, admission: Admission, artworks: Artworks) {
+export function createPurge(context: Context, admission: Resolver, artworks: EntityImages) {
   const { settings, store } = context
   const { urls } = settings
 
@@ -51,14 +51,14 @@ export function createPurge(context: Context, admission: Admission, artworks: Ar
   const removeTree = async (name: string, isPurge = false): Promise<readonly Entry[]> => {
     const gone: Entry[] = []
     const remove = async (entry: Entry | undefined): Promise<void> => {
-      if (entry !== undefined && (await store.remove(entry.name))) gone.push(entry)
+      if (entry !== undefined && (await store.delete(entry.key))) gone.push(entry)
     }
     for (let before = -1; gone.length > before; ) {
       before = gone.length
       for (const entry of store.select({ original: name, limit: BATCH })) await remove(entry)
     }
-    store.failures.clear(name)
-    if (!isPurge || !isHosted(name)) await remove(await store.recall(name))
+    store.negativeCache.clear(name)
+    if (!isPurge || !isHosted(name)) await remove(await store.lookup(name))
     return gone
   }
   async function* everything(ownerKind?: string): AsyncGenerator<Entry> {
@@ -67,16 +67,16 @@ export function createPurge(context: Context, admission: Admission, artworks: Ar
       yield* batch
       const last = batch.at(-1)
       if (last === undefined || batch.length < BATCH) return
-      after = last.name
+      after = last.key
     }
   }
-  const rootOf = (entry: Entry): string => entry.original ?? entry.name
+  const rootOf = (entry: Entry): string => entry.original ?? entry.key
 
   /** Looks an entity's paths up in what a lost catalogue left; a path that needs more than the id is found by its owner. */
   const recallPaths = async (kind: string, id: EntityId): Promise<void> => {
     const entityKind = artworks.kindOf(kind)
     try {
-      for (const path of artworkPaths(entityKind, id)) await store.recall(artworkName(path))
+      for (const path of artworkPaths(entityKind, id)) await store.lookup(entityImageKey(path))
     } catch {
       // It needs parameters that we do not have.
     }
@@ -86,28 +86,28 @@ export function createPurge(context: Context, admission: Admission, artworks: Ar
     if ('address' in target || 'url' in target) {
       const { address, source, text } =
         'url' in target
-          ? admission.claim(target.url)
-          : admission.admit(toAddress(target.address), true).original
+          ? admission.resolveUrl(target.url)
+          : admission.resolve(toAddress(target.address), true).original
       // A URL may belong to several kinds of a source, each with pictures of its own.
-      const names = source.originalsOf(address, 'url' in target).map((one) => imageName(formatAddress(one)))
-      return { roots: new Set(names), tags: [imageTag(imageName(text)), ...names.map(imageTag)] }
+      const names = source.originalsOf(address, 'url' in target).map((one) => imageKey(formatAddress(one)))
+      return { roots: new Set(names), tags: [imageTag(imageKey(text)), ...names.map(imageTag)] }
     }
     const roots = new Set<string>()
     if ('tag' in target) {
       const [, ownerKind] = /^entity-([a-z0-9_]+)/.exec(target.tag) ?? []
       for await (const entry of everything(ownerKind))
-        if (tagsOf(entry).includes(target.tag)) roots.add(rootOf(entry)).add(entry.name)
+        if (tagsOf(entry).includes(target.tag)) roots.add(rootOf(entry)).add(entry.key)
       return { roots, tags: [target.tag] }
     }
     const { kind, id } = target.entity
     const text = entityIdText(id)
     const mine = (entry: Entry | undefined): boolean => entry?.ownerKind === kind && entry.ownerId === text
     await recallPaths(kind, id)
-    for await (const entry of everything(kind)) if (mine(entry)) roots.add(rootOf(entry)).add(entry.name)
+    for await (const entry of everything(kind)) if (mine(entry)) roots.add(rootOf(entry)).add(entry.key)
     return { roots, tags: [`entity-${kind}-${text}`, ...[...roots].filter(isImage).map(imageTag)] }
   }
   /** The URLs of a name: as it is, and as the negotiated one that may have come down to it. */
-  const urlsOf = ({ name, digest, madeFrom }: Entry): readonly string[] => {
+  const urlsOf = ({ key: name, digest, madeFrom }: Entry): readonly string[] => {
     if (name.startsWith('local/')) {
       const url = `${urls.base}${urls.local}/${name.slice('local/'.length)}`
       return [url, `${url}?v=${versionOf(digest)}`]
@@ -127,7 +127,7 @@ export function createPurge(context: Context, admission: Admission, artworks: Ar
      * @throws ArtworkError `invalid` (400) or `refused` (403) for a target that no source has
      */
     purge: async (target: PurgeTarget): Promise<Purged> => {
-      store.notePurge()
+      store.advanceGeneration()
       const { roots, tags } = await find(target)
       const gone: Entry[] = []
       // Twice: a write that had begun when the purge was noted ends in between.

@@ -1,29 +1,29 @@
 /** Renditions: made from an original, good for as long as that has the same bytes, one flight for all askers. */
 import { digestOf } from '../model/digest.js'
-import { type Entry, imageName } from '../model/entry.js'
+import { type Entry, imageKey } from '../model/entry.js'
 import {
   ArtworkError,
   asArtworkError,
   type Failure,
-  failureStands,
+  failureError,
+  isFailureActive,
   isOfBytes,
-  recallFailure,
-  rememberFailure,
+  recordFailure,
 } from '../model/failure.js'
 import { typeOf } from '../model/media-type.js'
 import { createRecent } from '../model/recent.js'
 import { completeRecipe, isSameLook, type Recipe, recipeText } from '../model/variant.js'
 import { hostOf } from '../model/web-url.js'
 import type { NewEntry } from '../store/ports.js'
-import type { Asking, Context, Obtained } from './context.js'
-import { askingOf, type Known, type OriginalOptions, type Originals } from './originals.js'
+import type { Context, Forward, Obtained } from './context.js'
+import { forwardOf, type Known, type OriginalOptions, type Originals } from './originals.js'
 import { isSvgByName } from './references.js'
 import type { Original } from './resolve.js'
 import { createTurns } from './turns.js'
 
 /** Where a made picture is kept, and whose it is. */
-export interface Place {
-  readonly name: string
+export interface Target {
+  readonly key: string
   readonly role: 'rendition' | 'artwork'
   readonly sourceUrl?: string
   readonly ownerKind?: string
@@ -34,7 +34,7 @@ export interface Place {
 export interface Rendition {
   readonly picture: Obtained
   readonly original?: Entry
-  readonly asking?: Asking
+  readonly forward?: Forward
   /** Nothing of it may be kept, by anybody. */
   readonly isTransient?: boolean
 }
@@ -71,25 +71,25 @@ export function createRenditions(context: Context, originals: Originals) {
    * from other bytes, or by another recipe, does not share the work.
    */
   const make = (
-    place: Place,
+    place: Target,
     original: Original,
     known: Known,
     recipe: Recipe,
     options: OriginalOptions = {},
   ): Promise<Rendition> =>
     flights.run(
-      `${place.name} ${subjectOf(recipe, known.entry)}`,
+      `${place.key} ${subjectOf(recipe, known.entry)}`,
       async (signal) => {
-        const turn = await store.turn(place.name, signal)
+        const turn = await store.lease(place.key, signal)
         try {
-          const other = turn.waited ? await held(place.name, known.entry, recipe) : undefined
+          const other = turn.waited ? await held(place.key, known.entry, recipe) : undefined
           if (other !== undefined) return { picture: other, original: known.entry }
           // Under another name the same may be being made.
           return await turns.run(subjectOf(recipe, known.entry), () =>
             encode(place, original, known, recipe, { ...options, signal }),
           )
         } finally {
-          turn.end()
+          turn.release()
         }
       },
       options.signal,
@@ -99,43 +99,51 @@ export function createRenditions(context: Context, originals: Originals) {
    * URLs, which anybody may vary; what they come to is not.
    */
   const twin = async (
-    place: Place,
+    place: Target,
     { entry: original }: Known,
     recipe: Recipe,
   ): Promise<Rendition | undefined> => {
     const name = madeOf.get(subjectOf(recipe, original))
-    const other = name === undefined || name === place.name ? undefined : store.find(name)
-    if (other === undefined || !original.held || !isCurrent(other, original, recipe)) return undefined
-    const epoch = store.purges()
+    const other = name === undefined || name === place.key ? undefined : store.find(name)
+    if (other === undefined || !original.isStored || !isCurrent(other, original, recipe)) return undefined
+    const epoch = store.generation()
     const read = await store.read(other)
     if (read === undefined) return undefined
     const { type, width, height, recipe: text } = other
     const at = settings.now()
-    const made = { type, width, height, storedAt: at, checkedAt: at, freshFor: 0, madeFrom: original.digest }
-    const fresh: NewEntry = { ...place, ...made, original: original.name, recipe: text }
-    const entry = await keep(fresh, read.bytes, store.purges() === epoch)
+    const made = {
+      type,
+      width,
+      height,
+      storedAt: at,
+      validatedAt: at,
+      freshnessLifetime: 0,
+      madeFrom: original.digest,
+    }
+    const fresh: NewEntry = { ...place, ...made, original: original.key, recipe: text }
+    const entry = await keep(fresh, read.bytes, store.generation() === epoch)
     return { picture: { entry, ...read }, original }
   }
   const encode = async (
-    place: Place,
+    place: Target,
     original: Original,
     known: Known,
     recipe: Recipe,
     options: OriginalOptions,
   ): Promise<Rendition> => {
-    const failure = store.failures.get(place.name)
+    const failure = store.negativeCache.get(place.key)
     if (
       failure !== undefined &&
-      failureStands(failure, settings.now(), failureOf(recipe, known.entry, failure))
+      isFailureActive(failure, settings.now(), failureOf(recipe, known.entry, failure))
     )
-      throw recallFailure(failure, settings.now())
+      throw failureError(failure, settings.now())
     const same = await twin(place, known, recipe)
     if (same !== undefined) return same
     // Who asks for an entity's picture wants it tried.
     const before = place.role === 'rendition' ? failed.get(subjectOf(recipe, known.entry)) : undefined
-    if (before !== undefined && failureStands(before, settings.now()))
-      throw recallFailure(before, settings.now())
-    const epoch = store.purges()
+    if (before !== undefined && isFailureActive(before, settings.now()))
+      throw failureError(before, settings.now())
+    const epoch = store.generation()
     const source = await originals.bytes(original, known, options)
     try {
       counts.encodes += 1
@@ -154,29 +162,29 @@ export function createRenditions(context: Context, originals: Originals) {
         width: made.width,
         height: made.height,
         storedAt: at,
-        checkedAt: at,
-        freshFor: 0,
-        original: source.entry.name,
+        validatedAt: at,
+        freshnessLifetime: 0,
+        original: source.entry.key,
         madeFrom: source.entry.digest,
         recipe: textOf(recipe, source.entry),
       }
       // What was purged while it was under way is answered, and not kept.
-      const isKept = !source.isTransient && !source.isPurged && store.purges() === epoch
+      const isKept = !source.isTransient && !source.isPurged && store.generation() === epoch
       const entry = await keep(fresh, made.bytes, isKept)
-      if (isKept) madeOf.set(subjectOf(recipe, source.entry), place.name)
+      if (isKept) madeOf.set(subjectOf(recipe, source.entry), place.key)
       const about = { original: source.entry, isTransient: source.isTransient === true }
       return {
         picture: { entry, bytes: made.bytes, from: 'upstream' },
         ...about,
-        ...(source.asking && { asking: source.asking }),
+        ...(source.forward && { forward: source.forward }),
       }
     } catch (error) {
       counts.failures += 1
       const thrown = asArtworkError(error)
       const about = failureOf(recipe, source.entry, thrown)
-      const remembered = rememberFailure(thrown, failure, settings.now(), about)
+      const remembered = recordFailure(thrown, failure, settings.now(), about)
       if (remembered !== undefined) {
-        store.failures.set(place.name, remembered)
+        store.negativeCache.set(place.key, remembered)
         const { about: _about, ...plain } = remembered
         if (isOfBytes(thrown)) failed.set(subjectOf(recipe, source.entry), plain)
       }
@@ -190,17 +198,17 @@ export function createRenditions(context: Context, originals: Originals) {
   const isCurrent = (entry: Entry, original: Entry, recipe: Recipe): boolean => {
     if (entry.madeFrom !== original.digest || entry.recipe === undefined) return false
     const text = textOf(recipe, original)
-    return entry.recipe === text || (!original.held && isSameLook(entry.recipe, text))
+    return entry.recipe === text || (!original.isStored && isSameLook(entry.recipe, text))
   }
   /** The picture under a name, if it is held and was made by this recipe from these bytes. */
   const held = async (name: string, original: Entry, recipe: Recipe): Promise<Obtained | undefined> => {
-    const entry = await store.recall(name)
+    const entry = await store.lookup(name)
     if (entry === undefined || !isCurrent(entry, original, recipe)) return undefined
     const read = await store.read(entry)
     return read === undefined ? undefined : { entry, ...read }
   }
   const keep = async (fresh: NewEntry, bytes: Buffer, isKept: boolean): Promise<Entry> => {
-    const unkept = { ...fresh, digest: digestOf(bytes), size: bytes.length, held: false }
+    const unkept = { ...fresh, digest: digestOf(bytes), size: bytes.length, isStored: false }
     return isKept ? store.write(fresh, bytes).catch(() => unkept) : unkept
   }
 
@@ -210,12 +218,13 @@ export function createRenditions(context: Context, originals: Originals) {
     textOf,
     /** The rendition of an address as it stands: held and current, or not to be had while a failure stands. */
     look: (addressText: string, original: Entry, recipe: Recipe): Entry | 'failed' | undefined => {
-      const name = imageName(addressText)
+      const name = imageKey(addressText)
       const entry = store.find(name)
-      if (entry?.held && isCurrent(entry, original, recipe)) return entry
-      const failure = store.failures.get(name)
+      if (entry?.isStored && isCurrent(entry, original, recipe)) return entry
+      const failure = store.negativeCache.get(name)
       const stands =
-        failure !== undefined && failureStands(failure, settings.now(), failureOf(recipe, original, failure))
+        failure !== undefined &&
+        isFailureActive(failure, settings.now(), failureOf(recipe, original, failure))
       return stands ? 'failed' : undefined
     },
     /**
@@ -229,37 +238,41 @@ export function createRenditions(context: Context, originals: Originals) {
       options: OriginalOptions,
       given?: Known,
     ): Promise<Rendition> => {
-      const name = imageName(addressText)
-      const entry = store.find(name) ?? (await store.recall(name))
+      const name = imageKey(addressText)
+      const entry = store.find(name) ?? (await store.lookup(name))
       let known: Known
       try {
         known = given ?? (await originals.obtain(original, options))
         // Where an earlier version stored it, it is not known yet whether that made the right picture of it.
-        if (known.entry.held) known = await originals.withTraits(original, known, options)
+        if (known.entry.isStored) known = await originals.withTraits(original, known, options)
       } catch (error) {
         // The original's row may be gone while this picture is held: it stands in while upstream cannot be asked.
         if (entry === undefined || options.onlyIfCached || !originals.mayStandIn(original, error)) throw error
         const copy = await store.read(entry)
         if (copy === undefined) throw error
-        const asking = askingOf('miss', error)
-        return { picture: { entry, ...copy }, ...(asking && { asking }) }
+        const asking = forwardOf('miss', error)
+        return { picture: { entry, ...copy }, ...(asking && { forward: asking }) }
       }
       // Pages print its forms before anybody can know what it is; where its name says so, they are refused below.
       if (options.passesSvg && kindOf(known.entry) === 'svg' && !isSvgByName(original)) {
-        const { entry: whole, bytes, from, asking } = await originals.bytes(original, known, options)
-        const asked = asking ?? known.asking
-        return { picture: { entry: whole, bytes, from }, original: whole, ...(asked && { asking: asked }) }
+        const { entry: whole, bytes, from, forward: asking } = await originals.bytes(original, known, options)
+        const asked = asking ?? known.forward
+        return {
+          picture: { entry: whole, bytes, from: from },
+          original: whole,
+          ...(asked && { forward: asked }),
+        }
       }
       const picture = await held(name, known.entry, recipe)
       if (picture !== undefined) {
-        store.use(name)
-        return { picture, original: known.entry, ...(known.asking && { asking: known.asking }) }
+        store.touch(name)
+        return { picture, original: known.entry, ...(known.forward && { forward: known.forward }) }
       }
-      if (options.onlyIfCached && !known.entry.held)
+      if (options.onlyIfCached && !known.entry.isStored)
         throw new ArtworkError('not_held', 'the image is not held')
-      const made = await make({ name, role: 'rendition' }, original, known, recipe, options)
-      const asking = made.asking ?? known.asking
-      return { ...made, ...(asking && { asking }) }
+      const made = await make({ key: name, role: 'rendition' }, original, known, recipe, options)
+      const asking = made.forward ?? known.forward
+      return { ...made, ...(asking && { forward: asking }) }
     },
   }
 }

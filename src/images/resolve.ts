@@ -24,7 +24,7 @@ export interface Original {
 }
 
 /** An address that may be answered. */
-export interface Admitted {
+export interface Resolved {
   readonly address: Address
   readonly original: Original
   readonly variant: Variant
@@ -38,7 +38,7 @@ const MAX_KNOWN = 5000
 const LONGEST_KEY = 512
 
 /** Makes the check of addresses for these settings. */
-export function createAdmission(settings: Settings) {
+export function createResolver(settings: Settings) {
   const rules = { presets: settings.presets, encoding: settings.transform }
   const sources = new Map(
     settings.sources.flatMap((source) => source.kinds.map((kind) => [kind, source] as const)),
@@ -70,8 +70,8 @@ export function createAdmission(settings: Settings) {
   }
 
   /** What was admitted lately: the answer depends on nothing but the address, so that a hot one is checked once. */
-  const known = new Map<string, Admitted>()
-  const remember = (key: string, admitted: Admitted): Admitted => {
+  const known = new Map<string, Resolved>()
+  const remember = (key: string, admitted: Resolved): Resolved => {
     if (known.size >= MAX_KNOWN) known.clear()
     if (key.length <= LONGEST_KEY) known.set(key, admitted)
     return admitted
@@ -84,7 +84,7 @@ export function createAdmission(settings: Settings) {
      * @param trusted whether a signature, or our own code, allows any variant
      * @throws ArtworkError `invalid` (400), `refused` (403), `unsupported` (415)
      */
-    admit: (address: Address, trusted: boolean): Admitted => {
+    resolve: (address: Address, trusted: boolean): Resolved => {
       const key = `${trusted ? '+' : '-'}${formatAddress(address)}`
       const before = known.get(key)
       if (before !== undefined) return before
@@ -107,12 +107,12 @@ export function createAdmission(settings: Settings) {
       })
     },
     /** Media type of an `auto` variant for who asks for nothing modern: its preset's, else that of the original. */
-    plainTypeOf: (admitted: Admitted, originalType: string): string => {
+    plainTypeOf: (admitted: Resolved, originalType: string): string => {
       const { format } = recipeOf(settleAuto(admitted.variant, undefined), rules)
       return format === undefined ? originalType : typeOf(format)
     },
     /** An address in this format, or in the source's own family. */
-    settle: (admitted: Admitted, format: Format | undefined): Admitted => {
+    settle: (admitted: Resolved, format: Format | undefined): Resolved => {
       const variant = settleAuto(admitted.variant, format)
       const name = formatVariant(variant, rules)
       return {
@@ -123,10 +123,10 @@ export function createAdmission(settings: Settings) {
       }
     },
     /** What has to be done for an address in this format. */
-    recipeIn: (admitted: Admitted, format: Format | undefined): Recipe =>
+    recipeIn: (admitted: Resolved, format: Format | undefined): Recipe =>
       recipeOf(settleAuto(admitted.variant, format), rules),
     /** The original of an address, as it is. */
-    asFetched: (admitted: Admitted): Admitted => ({
+    asFetched: (admitted: Resolved): Resolved => ({
       ...admitted,
       address: admitted.original.address,
       variant: settleAuto(admitted.variant, undefined),
@@ -152,7 +152,7 @@ export function createAdmission(settings: Settings) {
      * @param kinds which it may be of where the URL does not say, best first
      * @throws ArtworkError `invalid` (400), `refused` (403)
      */
-    claim: (sourceUrl: string, kinds: readonly string[] = []): Original => {
+    resolveUrl: (sourceUrl: string, kinds: readonly string[] = []): Original => {
       const url = readWebUrl(sourceUrl)
       for (const source of settings.sources) {
         const address = source.claim(url, kinds)
@@ -170,4 +170,4 @@ export function createAdmission(settings: Settings) {
 }
 
 /** See the top of the file. */
-export type Admission = ReturnType<typeof createAdmission>
+export type Resolver = ReturnType<typeof createResolver>

@@ -6,13 +6,13 @@
 import { digestOf } from '../model/digest.js'
 import type { Entry } from '../model/entry.js'
 import type { Context } from './context.js'
-import type { Admission } from './resolve.js'
+import type { Resolver } from './resolve.js'
 
 /** See the top of the file. */
-export type Signed = ReturnType<typeof createSigned>
+export type SignedUrls = ReturnType<typeof createSignedUrls>
 
 /** Makes the part of the pipeline that knows signed URLs again. */
-export function createSigned({ store, means }: Context, admission: Admission) {
+export function createSignedUrls({ store, means }: Context, admission: Resolver) {
   const noteOf = (identity: string): string => `signed/${digestOf(Buffer.from(identity)).slice(0, 32)}`
   return {
     /** Whether two URLs are of one picture. */
@@ -24,12 +24,12 @@ export function createSigned({ store, means }: Context, admission: Admission) {
       const known = identity === url ? undefined : means.notes.get(noteOf(identity))
       const entry = known === undefined ? undefined : store.find(known.value)
       const isAskable = entry?.etag !== undefined || entry?.lastModified !== undefined
-      return entry?.held === true && isAskable ? entry : undefined
+      return entry?.isStored === true && isAskable ? entry : undefined
     },
     /** Told of what a signature has brought. */
     brought: (url: string, entry: Entry): void => {
       const identity = admission.identityOf(url)
-      if (identity !== url && entry.held) means.notes.set(noteOf(identity), entry.name)
+      if (identity !== url && entry.isStored) means.notes.set(noteOf(identity), entry.key)
     },
   }
 }

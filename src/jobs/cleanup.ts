@@ -57,26 +57,26 @@ export async function optimize(
   const contents = new Map<string, { size: number; kept: boolean }>()
 
   const judge = async (entry: Entry): Promise<Verdict | 'kept'> => {
-    if (entry.held && (await store.check(entry, { isDryRun: dryRun })) === 'damaged') return 'corrupt'
-    const unused = now - (store.lastUsed(entry.name) ?? entry.storedAt) > maxAgeDays * DAY
+    if (entry.isStored && (await store.check(entry, { isDryRun: dryRun })) === 'damaged') return 'corrupt'
+    const unused = now - (store.lastUsed(entry.key) ?? entry.storedAt) > maxAgeDays * DAY
     return unused ? 'expired' : 'kept'
   }
   const note = (entry: Entry, verdict: Verdict | 'kept'): void => {
     count[verdict] += 1
-    if (verdict !== 'kept') onGoing?.(entry.name, verdict)
+    if (verdict !== 'kept') onGoing?.(entry.key, verdict)
     // A damaged copy was given up when it was found; the name of an artwork stays, so that it heals.
-    if (verdict === 'expired' || verdict === 'orphaned') going.add(entry.name)
+    if (verdict === 'expired' || verdict === 'orphaned') going.add(entry.key)
     const known = contents.get(entry.digest)
     contents.set(entry.digest, { size: entry.size, kept: (known?.kept ?? false) || verdict === 'kept' })
   }
   /** Whether something that stays was made from an original: without it, that would never be asked about again. */
-  const isNeeded = ({ name }: Entry): boolean => {
+  const isNeeded = ({ key: name }: Entry): boolean => {
     for (let after = ''; ; ) {
       const made = store.select({ original: name, after, limit: PAGE })
-      if (made.some((entry) => !going.has(entry.name))) return true
+      if (made.some((entry) => !going.has(entry.key))) return true
       const last = made.at(-1)
       if (last === undefined || made.length < PAGE) return false
-      after = last.name
+      after = last.key
     }
   }
   const orphans = createOrphans(context, force)
@@ -84,7 +84,7 @@ export async function optimize(
     const page = store.select({ limit: PAGE, ...(after === undefined ? {} : { after }) })
     const suspected = await orphans.suspect(page)
     for (const entry of page) {
-      if (suspected.has(entry.name)) continue
+      if (suspected.has(entry.key)) continue
       const verdict = await judge(entry)
       // Whether something needs an original is known when all has been judged.
       if (verdict === 'expired' && entry.role === 'original') idle.push(entry)
@@ -94,7 +94,7 @@ export async function optimize(
     onProgress?.(Math.min(seen, total), total)
     const last = page.at(-1)
     if (last === undefined || page.length < PAGE || signal?.aborted) break
-    after = last.name
+    after = last.key
     await breathe()
   }
   const { gone, spared, unconfirmed } = await orphans.decide(signal)
@@ -110,7 +110,7 @@ export async function optimize(
   if (!dryRun)
     for (const name of going) {
       if (signal?.aborted) break
-      await store.remove(name)
+      await store.delete(name)
     }
   const freedBytes = [...contents.values()].reduce((sum, { size, kept }) => sum + (kept ? 0 : size), 0)
   const held = Object.keys(unconfirmed).length > 0 ? { unconfirmed } : {}
@@ -125,20 +125,20 @@ export async function expire(context: Context, kinds: readonly string[], maxIdle
   const { store, settings } = context
   const prefixes = kinds.map((kind) => `images/${kind}/`)
   const isIdle = (entry: Entry): boolean =>
-    settings.now() - (store.lastUsed(entry.name) ?? entry.storedAt) > maxIdle
+    settings.now() - (store.lastUsed(entry.key) ?? entry.storedAt) > maxIdle
   let gone = 0
   for (const role of ['rendition', 'original'] as const)
     for (let after = ''; ; await breathe()) {
       const page = store.select({ role, after, limit: PAGE })
       for (const entry of page) {
-        const isOurs = prefixes.some((prefix) => entry.name.startsWith(prefix))
+        const isOurs = prefixes.some((prefix) => entry.key.startsWith(prefix))
         if (!isOurs || !isIdle(entry)) continue
-        const isNeeded = role === 'original' && store.select({ original: entry.name, limit: 1 }).length > 0
-        if (!isNeeded && (await store.remove(entry.name))) gone += 1
+        const isNeeded = role === 'original' && store.select({ original: entry.key, limit: 1 }).length > 0
+        if (!isNeeded && (await store.delete(entry.key))) gone += 1
       }
       const last = page.at(-1)
       if (last === undefined || page.length < PAGE) break
-      after = last.name
+      after = last.key
     }
   return gone
 }

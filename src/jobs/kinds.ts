@@ -11,15 +11,15 @@ import type { Settings } from '../options/settings.js'
 import type { Store } from '../store/ports.js'
 import type { Job, NewJob } from './ports.js'
 import { downloadKey, type Refresher } from './refresher.js'
-import type { Tools, Work } from './sqlite/processor.js'
-import type { JobStore } from './sqlite/queue.js'
+import type { Handler, JobContext } from './sqlite/processor.js'
+import type { JobQueue } from './sqlite/queue.js'
 
 /** What the long jobs work with. */
 export interface KindsContext {
   readonly settings: Settings
   readonly store: Pick<Store, 'select' | 'lastUsed' | 'find'>
   readonly images: Images
-  readonly jobs: JobStore
+  readonly jobs: JobQueue
   readonly exporter: Pick<Exporter, 'run'>
   /** The queue itself, which is made after these. */
   refresher(): Pick<Refresher, 'prepare' | 'isResting'>
@@ -43,7 +43,7 @@ export function createKinds({
   jobs,
   exporter,
   refresher,
-}: KindsContext): Readonly<Record<string, Work>> {
+}: KindsContext): Readonly<Record<string, Handler>> {
   const { repository, kinds, now } = settings
 
   /** The entities of a kind, some at a time; the process breathes in between. @throws ArtworkError `unavailable` */
@@ -71,7 +71,7 @@ export function createKinds({
   const queueSome = async (kind: string, entities: readonly unknown[], force: boolean, job: Job) => {
     /** Whether an original was asked about for this very job, by a process that was at it before. */
     const isAsked = (name: string | undefined): boolean =>
-      job.attempts > 1 && name !== undefined && (store.find(name)?.checkedAt ?? 0) >= job.createdAt
+      job.attempts > 1 && name !== undefined && (store.find(name)?.validatedAt ?? 0) >= job.createdAt
     const wanted: NewJob[] = []
     const isNeeded = new Map<string, () => boolean>()
     const count = { seen: 0, unreadable: 0 }
@@ -105,7 +105,7 @@ export function createKinds({
     return { ...count, queued }
   }
   /** Waits until what a job asked for has been done, by whomever. */
-  const settled = async (job: Job, total: number, { signal, progress }: Tools) => {
+  const settled = async (job: Job, total: number, { signal, progress }: JobContext) => {
     for (;;) {
       const { done, failed, cancelled, queued, running } = jobs.children(job.id)
       progress(done + failed + cancelled, total)
@@ -113,7 +113,7 @@ export function createKinds({
       await pause(LOOK_EVERY, signal)
     }
   }
-  const sync: Work = async (job, tools) => {
+  const sync: Handler = async (job, tools) => {
     const payload = fieldsOf(job.payload)
     // A process may have died at this very job: what it asked for has been asked for.
     const before = Object.values(jobs.children(job.id)).reduce((all, count) => all + count, 0)
@@ -139,7 +139,7 @@ export function createKinds({
   }
 
   /** Every original, page by page, with how many there are. */
-  async function* originals(tools: Tools) {
+  async function* originals(tools: JobContext) {
     const total = images.stats().byRole.original
     let done = 0
     for (let after = ''; ; ) {
@@ -152,17 +152,17 @@ export function createKinds({
       }
       const last = page.at(-1)
       if (last === undefined || page.length < PAGE) return
-      after = last.name
+      after = last.key
       await breathe()
     }
   }
   /** Asks about originals that have aged, those first that are used most lately; so many a minute. */
-  const refresh: Work = async (job, tools) => {
+  const refresh: Handler = async (job, tools) => {
     const perMinute = Number(fieldsOf(job.payload).perMinute ?? 600)
     const due: { readonly name: string; readonly usedAt: number }[] = []
     for await (const entry of originals({ ...tools, progress: () => {} }))
       if (freshnessOf(entry, settings.freshness, now()) !== 'fresh')
-        due.push({ name: entry.name, usedAt: store.lastUsed(entry.name) ?? 0 })
+        due.push({ name: entry.key, usedAt: store.lastUsed(entry.key) ?? 0 })
     due.sort((a, b) => b.usedAt - a.usedAt)
     const count = { changed: 0, unchanged: 0, failed: 0 }
     for (const [index, { name }] of due.entries()) {
@@ -188,7 +188,7 @@ export function createKinds({
     }
   }
   /** Asks whether the source URLs of entities still answer with an image. */
-  const validate: Work = async (job, tools) => {
+  const validate: Handler = async (job, tools) => {
     const count = { valid: 0, invalid: 0 }
     const invalid: string[] = []
     for (const kind of kindsIn(job.payload))
@@ -205,7 +205,7 @@ export function createKinds({
     return { state: 'done', result: { ...count, entities: invalid } }
   }
   /** Makes variants of addresses, so that the first who asks waits for nothing. */
-  const warm: Work = async (job, tools) => {
+  const warm: Handler = async (job, tools) => {
     const payload = fieldsOf(job.payload)
     const addresses = listOf(payload.addresses) ?? []
     const variants = listOf(payload.variants) ?? []
@@ -213,13 +213,13 @@ export function createKinds({
     /** An address without its variant, or the source URL of one. */
     const partsOf = (address: string): readonly string[] => {
       if (!isWebUrl(address)) return address.split('/')
-      const [kind = '', , ...id] = images.admission.claim(address).text.split('/')
+      const [kind = '', , ...id] = images.admission.resolveUrl(address).text.split('/')
       return [kind, ...id]
     }
     /** What is asked for, by the name it was given, and how to come to its address. */
     function* wanted(): Generator<readonly [name: string, addressOf: () => string]> {
       for (const given of addresses) {
-        const whole = () => (isWebUrl(given) ? images.admission.claim(given).text : given)
+        const whole = () => (isWebUrl(given) ? images.admission.resolveUrl(given).text : given)
         if (variants.length === 0) yield [given, whole]
         for (const variant of variants) {
           const addressOf = (): string => {
@@ -249,7 +249,7 @@ export function createKinds({
       ? { state: 'failed', error: 'nothing could be made', result }
       : { state: 'done', result }
   }
-  const cleanup: Work = async (job, tools) => {
+  const cleanup: Handler = async (job, tools) => {
     const { dryRun, maxAgeDays, force } = fieldsOf(job.payload)
     const days = typeof maxAgeDays === 'number' ? { maxAgeDays } : {}
     const going: { readonly name: string; readonly why: string }[] = []
@@ -263,7 +263,7 @@ export function createKinds({
     )
     return signal.aborted ? { state: 'cancelled' } : { state: 'done', result: { ...result, going } }
   }
-  const verify: Work = async (_job, tools) => {
+  const verify: Handler = async (_job, tools) => {
     const total = images.stats().names
     const report = await images.verify({
       signal: tools.signal,
@@ -272,7 +272,7 @@ export function createKinds({
     return report.state === 'stopped' ? { state: 'cancelled' } : { state: 'done', result: report }
   }
   /** Puts every entity's picture where media servers find it, and takes away what is not kept any more. */
-  const exported: Work = async (job, tools) => {
+  const exported: Handler = async (job, tools) => {
     const { directory = settings.export.directory, overwrite } = fieldsOf(job.payload)
     if (typeof directory !== 'string' || directory === '')
       return {
@@ -296,7 +296,7 @@ export function createKinds({
     }
   }
   /** Takes pictures in that are files already. */
-  const imported: Work = async (job, tools) => {
+  const imported: Handler = async (job, tools) => {
     const { directory, overwrite } = fieldsOf(job.payload)
     if (typeof directory !== 'string' || directory === '')
       return { state: 'failed', reason: 'invalid_url', error: 'no directory to import from' }

@@ -1,8 +1,8 @@
 /** Orphans: pictures of entities that are gone. */
 import { setImmediate as breathe } from 'node:timers/promises'
 import type { Context } from '../images/context.js'
-import { pathOfPrinted } from '../images/printed.js'
-import { artworkName, type Entry } from '../model/entry.js'
+import { artworkPathOf } from '../images/printed.js'
+import { type Entry, entityImageKey } from '../model/entry.js'
 import { entitiesIn } from '../model/repository.js'
 import { readSubject } from '../model/subject.js'
 
@@ -36,8 +36,8 @@ export function createOrphans({ settings }: Context, isConfirmed: boolean) {
         suspects.set(kind, missing)
         for (const entry of entries)
           if (!living.has(entry.ownerId ?? '')) {
-            missing.set(entry.name, entry)
-            found.add(entry.name)
+            missing.set(entry.key, entry)
+            found.add(entry.key)
           }
       } catch (error) {
         logger.warn({ err: error, kind }, 'artwork: the repository could not be asked for orphans')
@@ -53,16 +53,16 @@ export function createOrphans({ settings }: Context, isConfirmed: boolean) {
     signal: AbortSignal | undefined,
   ): Promise<boolean> => {
     const spare = (path: string | undefined): void => {
-      const entry = path === undefined ? undefined : missing.get(artworkName(path))
+      const entry = path === undefined ? undefined : missing.get(entityImageKey(path))
       if (entry === undefined) return
-      missing.delete(entry.name)
+      missing.delete(entry.key)
       spared.push(entry)
     }
     try {
       for await (const some of entitiesIn(repository, kind)) {
         for (const entity of some) {
           const { localPath } = readSubject(entity, kind, kinds)
-          spare(localPath === undefined ? undefined : pathOfPrinted(settings.urls, localPath))
+          spare(localPath === undefined ? undefined : artworkPathOf(settings.urls, localPath))
         }
         if (signal?.aborted) return false
         await breathe()
@@ -88,7 +88,7 @@ export function createOrphans({ settings }: Context, isConfirmed: boolean) {
           // Whose picture an imported file is was told by its path, unless the records could be gone through.
           const isGuess = entry.recipe === undefined && entry.original === undefined
           if (isSure && (isListed || !isGuess)) continue
-          missing.delete(entry.name)
+          missing.delete(entry.key)
           spared.push(entry)
         }
         const { size } = missing

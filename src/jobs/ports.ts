@@ -70,7 +70,7 @@ export type Added =
   | { readonly accepted: false; readonly reason: 'full' }
 
 /** A failure that is to be left alone for a while. */
-export interface Rest {
+export interface BackOff {
   readonly url: string
   readonly until: number
   readonly times: number
@@ -78,7 +78,7 @@ export interface Rest {
 }
 
 /** How a piece of work ended. */
-export interface Ending {
+export interface Result {
   readonly state: 'done' | 'failed' | 'cancelled'
   readonly error?: string | undefined
   readonly reason?: Reason | undefined
@@ -86,7 +86,7 @@ export interface Ending {
 }
 
 /** Why a piece of work cannot be done at all, where it is asked for. */
-export interface Unable {
+export interface Unsupported {
   readonly reason: Reason
   readonly error: string
 }

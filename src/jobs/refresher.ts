@@ -11,10 +11,10 @@ import { asArtworkError, isBySettings, type Reason } from '../model/failure.js'
 import { JOB_KINDS, jobKey } from '../model/job-kinds.js'
 import type { Logger } from '../model/logger.js'
 import { hostOf } from '../model/web-url.js'
-import type { Added, Job, Unable } from './ports.js'
+import type { Added, Job, Unsupported } from './ports.js'
 import { createSchedules, type ScheduleRules, type ScheduleStatus } from './schedules.js'
-import { createWorkers, type Work } from './sqlite/processor.js'
-import type { JobStore } from './sqlite/queue.js'
+import { createJobProcessor, type Handler } from './sqlite/processor.js'
+import type { JobQueue } from './sqlite/queue.js'
 
 /** How urgent a piece of work is. Inside a priority: first in, first out. */
 export type Priority = 'high' | 'normal' | 'low'
@@ -61,13 +61,13 @@ export interface RefresherOptions {
   readonly concurrency: number
   /** Before each further attempt at what may pass. @default 2 s, 10 s */
   readonly retryDelays?: readonly number[]
-  readonly jobs: JobStore
+  readonly jobs: JobQueue
   /** Of an entity's fields, those that the path of its picture needs, as text: nothing else of a record is kept. */
   paramsOf(kind: string, params: Readonly<Record<string, EntityId>>): Readonly<Record<string, string>>
   /** Whether two URLs are of one picture. @default where they are the same */
   isSame?(one: string, other: string): boolean
   /** Long jobs, by their kind. */
-  readonly kinds?: Readonly<Record<string, Work>>
+  readonly kinds?: Readonly<Record<string, Handler>>
   /** When long jobs are begun by themselves. @default none */
   readonly schedules?: ScheduleRules
   readonly now: () => number
@@ -91,7 +91,7 @@ const EVENTS_OF = 50
 const EVENTS_EVERY = 500
 
 /** Why a job fails that goes through the app's entities, where there is no way to list them. */
-const UNABLE: Unable = { reason: 'unavailable', error: 'the repository cannot list entities' }
+const UNABLE: Unsupported = { reason: 'unavailable', error: 'the repository cannot list entities' }
 
 /** What of a job is told of when it changes. */
 const standOf = ({ state, done, total, attempts }: Job): string => `${state} ${done} ${total} ${attempts}`
@@ -162,7 +162,7 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
     if (refusedHere.size >= MAX_ASKED) refusedHere.clear()
     refusedHere.set(key, url)
   }
-  const download: Work = async (job, { signal }) => {
+  const download: Handler = async (job, { signal }) => {
     const payload = job.payload as DownloadPayload
     const result = await work.download({ ...payload, again: job.attempts > 1 }, signal)
     if (result.status !== 'failed') {
@@ -187,7 +187,7 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
     prepare: (kind, payload) => asJob(kind, payload, jobKey(kind, payload)),
     now,
   })
-  const workers = createWorkers(
+  const workers = createJobProcessor(
     jobs,
     { download, ...options.kinds },
     {
@@ -248,7 +248,7 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
   }
 
   /** What is asked for here and cannot be done here fails, and is not left to wait: another process might never come. */
-  const unableTo = (kind: string): Unable | undefined => (workers.can(kind) ? undefined : UNABLE)
+  const unableTo = (kind: string): Unsupported | undefined => (workers.can(kind) ? undefined : UNABLE)
 
   const status = (): RefresherStatus => {
     const { queued, running } = jobs.counts()

@@ -6,7 +6,7 @@
 import { Cron } from 'croner'
 import { JOB_KINDS, type JobKind, jobOptionProblem } from '../model/job-kinds.js'
 import type { NewJob, Schedule } from './ports.js'
-import type { JobStore } from './sqlite/queue.js'
+import type { JobQueue } from './sqlite/queue.js'
 
 /** When a job is to be begun. Times in ms. */
 export interface ScheduleRule {
@@ -39,7 +39,7 @@ export interface ScheduleStatus {
 /** What schedules work with. */
 export interface SchedulesContext {
   readonly rules: ScheduleRules
-  readonly jobs: Pick<JobStore, 'schedules'>
+  readonly jobs: Pick<JobQueue, 'schedules'>
   /** The job as it is queued. */
   prepare(kind: JobKind, options: Readonly<Record<string, unknown>>): NewJob
   readonly now: () => number

@@ -13,7 +13,7 @@ import { makeFolder, OPEN_FILE, OPEN_FOLDER, setMode } from '../database/files.j
 import { type Database, inodeOf, keep, openDatabase, openInMemory, type Shape } from '../database/sqlite.js'
 import { readArtworkPath } from '../model/artwork-path.js'
 import { digestOf } from '../model/digest.js'
-import { artworkName, type Entry } from '../model/entry.js'
+import { type Entry, entityImageKey } from '../model/entry.js'
 import { codeOf } from '../model/failure.js'
 import type { Logger } from '../model/logger.js'
 import type { Store } from '../store/ports.js'
@@ -239,11 +239,11 @@ export function createExporter({ store, directory, mode, logger }: ExportParts) 
   }
   const settleAlone = async (root: string, path: string, overwrite: boolean): Promise<Placed> => {
     await checkFolders(root, dirname(join(root, HIDDEN, path)))
-    const entry = store.find(artworkName(path))
-    if (!entry?.held) return removeOurs(root, path)
+    const entry = store.find(entityImageKey(path))
+    if (!entry?.isStored) return removeOurs(root, path)
     const placed = await place(root, path, entry, overwrite)
     // It may have been replaced meanwhile; who did that is told of it too, unless it was another process.
-    const now = store.find(artworkName(path))
+    const now = store.find(entityImageKey(path))
     return now?.digest === entry.digest || now === undefined ? placed : place(root, path, now, overwrite)
   }
 
@@ -290,17 +290,17 @@ export function createExporter({ store, directory, mode, logger }: ExportParts) 
       let done = 0
       for (let after: string | undefined; ; await breathe()) {
         const page = store.select({ role: 'artwork', limit: PAGE, ...(after !== undefined && { after }) })
-        const held = page.filter((entry) => entry.held)
+        const held = page.filter((entry) => entry.isStored)
         for (const entry of held) {
           if (signal?.aborted) return answer(false)
-          await one(entry.name.slice('local/'.length))
+          await one(entry.key.slice('local/'.length))
         }
         await manifest.add(held)
         done += page.length
         onProgress?.(Math.min(done, total), total)
         const last = page.at(-1)
         if (last === undefined || page.length < PAGE) break
-        after = last.name
+        after = last.key
       }
       for (let after = ''; ; await breathe()) {
         const paths = sql()
@@ -308,7 +308,7 @@ export function createExporter({ store, directory, mode, logger }: ExportParts) 
           .map(({ path }) => path)
         for (const path of paths) {
           if (signal?.aborted) return answer(false)
-          if (path !== MANIFEST && !store.find(artworkName(path))?.held) await one(path)
+          if (path !== MANIFEST && !store.find(entityImageKey(path))?.isStored) await one(path)
         }
         const last = paths.at(-1)
         if (last === undefined || paths.length < PAGE) break
@@ -450,7 +450,7 @@ async function openManifest(root: string) {
     add: async (entries: readonly Entry[]): Promise<void> => {
       const lines = entries.map((entry) => {
         const { digest, sourceUrl, ownerKind: kind, ownerId: id, storedAt } = entry
-        const told = { path: entry.name.slice('local/'.length), digest, kind, id, sourceUrl, storedAt }
+        const told = { path: entry.key.slice('local/'.length), digest, kind, id, sourceUrl, storedAt }
         return `${JSON.stringify(told)}\n`
       })
       if (lines.length > 0) await file.appendFile(lines.join(''))

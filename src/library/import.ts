@@ -10,12 +10,12 @@ import { createInterface } from 'node:readline'
 import { setImmediate as breathe } from 'node:timers/promises'
 import type { Context } from '../images/context.js'
 import { examine } from '../images/examine.js'
-import { pathOfPrinted } from '../images/printed.js'
-import type { Admission } from '../images/resolve.js'
+import { artworkPathOf } from '../images/printed.js'
+import type { Resolver } from '../images/resolve.js'
 import { artworkPaths, readArtworkPath } from '../model/artwork-path.js'
 import { digestOf } from '../model/digest.js'
 import type { EntityKind } from '../model/entity.js'
-import { artworkName, imageName } from '../model/entry.js'
+import { entityImageKey, imageKey } from '../model/entry.js'
 import { ArtworkError, asArtworkError } from '../model/failure.js'
 import { formatOfExtension } from '../model/media-type.js'
 import { entitiesIn } from '../model/repository.js'
@@ -87,7 +87,7 @@ async function* filesBelow(
 /** Takes the pictures below a folder in. @throws ArtworkError `invalid` (400) for a folder that is none */
 export async function importFolder(
   context: Context,
-  admission: Admission,
+  admission: Resolver,
   folder: string,
   options: ImportOptions = {},
 ): Promise<ImportReport> {
@@ -116,21 +116,21 @@ export async function importFolder(
   }
   const take = async (path: string, owner: Owner): Promise<'imported' | 'unchanged' | 'kept'> => {
     const bytes = await read(path)
-    const before = store.find(artworkName(path))
-    if (before?.held && before.digest === digestOf(bytes)) return 'unchanged'
-    if (before?.held && !overwrite) return 'kept'
+    const before = store.find(entityImageKey(path))
+    if (before?.isStored && before.digest === digestOf(bytes)) return 'unchanged'
+    if (before?.isStored && !overwrite) return 'kept'
     const { type, width, height } = await examine(context, bytes)
     const at = settings.now()
     await store.write(
       {
-        name: artworkName(path),
+        key: entityImageKey(path),
         role: 'artwork',
         type,
         width,
         height,
         storedAt: at,
-        checkedAt: at,
-        freshFor: settings.freshness.maxAge,
+        validatedAt: at,
+        freshnessLifetime: settings.freshness.maxAge,
         ownerKind: owner.kind,
         ownerId: owner.id,
         // What a list says of other bytes, it does not say of these.
@@ -162,10 +162,10 @@ export async function importFolder(
 }
 
 /** Where a picture came from, as its entry tells; nothing where the URL is one that no source takes. */
-function originOf(admission: Admission, sourceUrl: string | undefined) {
+function originOf(admission: Resolver, sourceUrl: string | undefined) {
   if (sourceUrl === undefined) return {}
   try {
-    return { sourceUrl, original: imageName(admission.claim(sourceUrl).text) }
+    return { sourceUrl, original: imageKey(admission.resolveUrl(sourceUrl).text) }
   } catch {
     return {}
   }
@@ -204,7 +204,7 @@ async function findOwners(
           const { id, sourceUrl, params, localPath } = readSubject(entity, kind.kind, kinds)
           if (id === undefined) continue
           // A record that names the file says whose it is, whatever the path looks like.
-          const named = localPath === undefined ? undefined : pathOfPrinted(settings.urls, localPath)
+          const named = localPath === undefined ? undefined : artworkPathOf(settings.urls, localPath)
           for (const path of [...pathsOf(kind, id, params), ...(named === undefined ? [] : [named])])
             if (wanted.has(path) && !isListed.has(path))
               owners.set(path, { kind: kind.kind, id: String(id), sourceUrl })

@@ -1,6 +1,6 @@
 /** What an NFO file says of a picture: the element that Kodi, Jellyfin and Emby read, with the path of the exported file. */
 import { posix, resolve } from 'node:path'
-import type { Display, DisplayQuestion } from '../images/display-url.js'
+import type { DisplayQuestion, DisplayUrls } from '../images/display-url.js'
 import type { Settings } from '../options/settings.js'
 import { HIDDEN } from './export.js'
 
@@ -27,7 +27,7 @@ const xml = (text: string): string =>
 /** The element of a picture; '' where there is neither a file nor, if that will do, a URL. */
 export function nfoElement(
   settings: Pick<Settings, 'export' | 'urls'>,
-  display: Pick<Display, 'local'>,
+  display: Pick<DisplayUrls, 'local'>,
   question: DisplayQuestion,
   { aspect, from, requireLocal = false }: NfoOptions,
 ): string {

@@ -4,9 +4,9 @@ import type { AutoFormats } from '../images/auto-formats.js'
 import type { Context } from '../images/context.js'
 import type { Originals } from '../images/originals.js'
 import type { Renditions } from '../images/renditions.js'
-import type { Admission } from '../images/resolve.js'
+import type { Resolver } from '../images/resolve.js'
 import { type Address, formatAddress, toAddress } from '../model/address.js'
-import { ages, type Entry, freshnessOf, freshUntil, imageName } from '../model/entry.js'
+import { canExpire, type Entry, freshnessOf, freshUntil, imageKey } from '../model/entry.js'
 
 /** What is known of one name. Times in ms since the epoch. */
 export interface ExplainedName {
@@ -57,7 +57,7 @@ const FORMS = ['image/avif,image/webp', 'image/webp', undefined]
 /** What explaining works with. */
 export interface ExplainParts {
   readonly context: Context
-  readonly admission: Admission
+  readonly admission: Resolver
   readonly autoFormats: AutoFormats
   readonly originals: Pick<Originals, 'stands'>
   readonly renditions: Renditions
@@ -69,28 +69,30 @@ export function explain(
   target: { readonly address: Address | string } | { readonly url: string },
 ): Explained {
   const original =
-    'url' in target ? admission.claim(target.url) : admission.admit(toAddress(target.address), true).original
+    'url' in target
+      ? admission.resolveUrl(target.url)
+      : admission.resolve(toAddress(target.address), true).original
   const address = 'url' in target ? original.text : formatAddress(toAddress(target.address))
-  const name = imageName(original.text)
+  const name = imageKey(original.text)
   const now = settings.now()
   const tell = (entry: Entry): ExplainedName => ({
-    name: entry.name,
+    name: entry.key,
     role: entry.role,
     type: entry.type,
     width: entry.width,
     height: entry.height,
     size: entry.size,
     digest: entry.digest,
-    held: entry.held,
+    held: entry.isStored,
     storedAt: entry.storedAt,
-    lastUsed: store.lastUsed(entry.name),
+    lastUsed: store.lastUsed(entry.key),
   })
   const entry = store.find(name)
-  const failure = store.failures.get(name)
+  const failure = store.negativeCache.get(name)
   const stands = failure !== undefined && originals.stands(failure)
   const freshness = entry && freshnessOf(entry, settings.freshness, now)
   // What is negotiated is kept under the forms that it may come down to.
-  const admitted = 'url' in target ? undefined : admission.admit(toAddress(target.address), true)
+  const admitted = 'url' in target ? undefined : admission.resolve(toAddress(target.address), true)
   const forms =
     admitted === undefined
       ? []
@@ -99,14 +101,14 @@ export function explain(
         : [admitted]
   const current = forms
     .map(({ address: form, recipe }) => {
-      const made = recipe === undefined ? entry : store.find(imageName(formatAddress(form)))
+      const made = recipe === undefined ? entry : store.find(imageKey(formatAddress(form)))
       const isMade = recipe !== undefined && entry !== undefined && made !== undefined
       return isMade && !renditions.isCurrent(made, entry, recipe) ? undefined : made
     })
-    .find((one) => one?.held)
+    .find((one) => one?.isStored)
   const asked = admitted === undefined ? entry : current
-  const isCurrent = asked?.held === true
-  const isUsable = entry !== undefined && freshness !== 'dead' && (isCurrent || entry.held)
+  const isCurrent = asked?.isStored === true
+  const isUsable = entry !== undefined && freshness !== 'dead' && (isCurrent || entry.isStored)
   const held = isCurrent ? (store.inMemory(asked.digest) ? 'memory' : 'disk') : 'made'
   return {
     address,
@@ -114,8 +116,8 @@ export function explain(
     renditions: store.select({ original: name, limit: MOST }).map(tell),
     answer: isUsable ? (freshness === 'fresh' ? 'held' : 'stale') : stands ? 'failure' : 'fetched',
     layer: isUsable ? held : stands ? 'none' : 'upstream',
-    checkedAt: entry?.checkedAt,
-    freshUntil: entry !== undefined && ages(entry) ? freshUntil(entry, settings.freshness) : undefined,
+    checkedAt: entry?.validatedAt,
+    freshUntil: entry !== undefined && canExpire(entry) ? freshUntil(entry, settings.freshness) : undefined,
     sourceUrl: entry?.sourceUrl,
     failure: failure && {
       code: failure.code,

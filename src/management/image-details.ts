@@ -7,7 +7,7 @@ import type { HistoryItem } from '../store/disk/history.js'
 import { type Explained, type ExplainParts, explain } from './explain.js'
 
 /** A kept picture as who manages it sees it. Times in ms since the epoch. */
-export interface Kept extends Entry {
+export interface StoredImage extends Entry {
   readonly lastUsed: number | undefined
   /** Where we serve it. */
   readonly url: string
@@ -17,12 +17,12 @@ export interface Kept extends Entry {
 }
 
 /** See the top of the file. */
-export interface Dossier {
-  readonly image: Kept
+export interface ImageDetails {
+  readonly image: StoredImage
   /** What it was made from, where that is known; itself, where it is an original. */
-  readonly original: Kept | undefined
+  readonly original: StoredImage | undefined
   /** What was made from the same original, entities' pictures among it. */
-  readonly made: readonly Kept[]
+  readonly made: readonly StoredImage[]
   /** What happened to it and to its original, latest first. */
   readonly history: readonly (HistoryItem & { readonly name: string })[]
   /** Which layer answers now and why; undefined where no source takes its address any more. */
@@ -32,10 +32,10 @@ export interface Dossier {
 const MOST = 500
 
 /** A kept picture, with what follows from its facts. */
-export function keptOf({ settings, store }: Context, entry: Entry, lastUsed?: number): Kept {
+export function storedImage({ settings, store }: Context, entry: Entry, lastUsed?: number): StoredImage {
   const { urls } = settings
-  const isLocal = entry.name.startsWith('local/')
-  const path = entry.name.slice(entry.name.indexOf('/') + 1)
+  const isLocal = entry.key.startsWith('local/')
+  const path = entry.key.slice(entry.key.indexOf('/') + 1)
   const url = isLocal
     ? `${urls.base}${urls.local}/${path}?v=${versionOf(entry.digest)}`
     : `${urls.base}${urls.images}/${path.replaceAll('%', '%25')}`
@@ -43,32 +43,32 @@ export function keptOf({ settings, store }: Context, entry: Entry, lastUsed?: nu
   const freshness = freshnessOf(entry, settings.freshness, settings.now())
   return {
     ...entry,
-    lastUsed: lastUsed ?? store.lastUsed(entry.name),
+    lastUsed: lastUsed ?? store.lastUsed(entry.key),
     url,
-    state: entry.held ? (isOriginal ? freshness : 'held') : 'lost',
+    state: entry.isStored ? (isOriginal ? freshness : 'held') : 'lost',
     freshUntil: isOriginal ? freshUntil(entry, settings.freshness) : undefined,
   }
 }
 
 /** @returns undefined for a name that is not there */
-export function dossier(parts: ExplainParts, name: string): Dossier | undefined {
+export function imageDetails(parts: ExplainParts, name: string): ImageDetails | undefined {
   const { context } = parts
   const { store } = context
   const entry = store.find(name)
   if (entry === undefined) return undefined
-  const root = entry.role === 'original' ? entry.name : entry.original
+  const root = entry.role === 'original' ? entry.key : entry.original
   const original = root === undefined ? undefined : store.find(root)
   const made = root === undefined ? [] : store.select({ original: root, limit: MOST })
-  const names = [...new Set([entry.name, ...(root === undefined ? [] : [root])])]
+  const names = [...new Set([entry.key, ...(root === undefined ? [] : [root])])]
   const history = names
     .flatMap((one) => store.history(one).map((item) => ({ ...item, name: one })))
     .sort((a, b) => b.at - a.at)
   return {
-    image: keptOf(context, entry),
-    original: original && keptOf(context, original),
+    image: storedImage(context, entry),
+    original: original && storedImage(context, original),
     made: made
-      .filter((one) => one.name !== entry.name || entry.role !== 'original')
-      .map((one) => keptOf(context, one)),
+      .filter((one) => one.key !== entry.key || entry.role !== 'original')
+      .map((one) => storedImage(context, one)),
     history,
     why: whyOf(parts, root),
   }

@@ -5,11 +5,11 @@ import type { Images, ImagesStats } from '../images/images.js'
 import type { Purged, PurgeTarget } from '../images/purge.js'
 import type { Job, JobSelection } from '../jobs/ports.js'
 import type { Refresher, RefresherStatus } from '../jobs/refresher.js'
-import type { JobStore } from '../jobs/sqlite/queue.js'
-import type { Meters } from '../metrics/time-series.js'
+import type { JobQueue } from '../jobs/sqlite/queue.js'
+import type { TimeSeries } from '../metrics/time-series.js'
 import { artworkPaths } from '../model/artwork-path.js'
 import type { EntityKind } from '../model/entity.js'
-import { artworkName, imageName } from '../model/entry.js'
+import { entityImageKey, imageKey } from '../model/entry.js'
 import { ArtworkError, isErrorCode } from '../model/failure.js'
 import type { EntityLike } from '../model/repository.js'
 import { readSubject } from '../model/subject.js'
@@ -18,15 +18,15 @@ import { ROLES, SORTS } from '../store/disk/search.js'
 import type { Store } from '../store/ports.js'
 import { createCors } from '../web/shared/cors.js'
 import { crossSiteError, isCrossSite, judgeGuard } from '../web/shared/json.js'
-import type { Dossier, Kept } from './image-details.js'
+import type { ImageDetails, StoredImage } from './image-details.js'
 
 /** What is managed. */
-export interface Managed {
+export interface ManagementParts {
   readonly images: Images
   readonly refresher: Refresher
-  readonly jobs: Pick<JobStore, 'rests'>
-  readonly store: Pick<Store, 'owned' | 'failures'>
-  readonly meters: Meters
+  readonly jobs: Pick<JobQueue, 'rests'>
+  readonly store: Pick<Store, 'countByKind' | 'negativeCache'>
+  readonly meters: TimeSeries
 }
 
 const HOW_TO_OPEN =
@@ -119,7 +119,7 @@ const MOST_COMPARED = 2000
 export type Management = ReturnType<typeof createManagement>
 
 /** Puts the verbs together. Each throws ArtworkError for what it cannot do. */
-export function createManagement(settings: Settings, managed: Managed) {
+export function createManagement(settings: Settings, managed: ManagementParts) {
   const { images, refresher, jobs, store, meters } = managed
   const { kinds, repository, logger, manage } = settings
   const cors = createCors(manage.cors)
@@ -171,8 +171,8 @@ export function createManagement(settings: Settings, managed: Managed) {
     }
     for (const { key, url } of jobs.rests.list('', '', MOST_COMPARED)) {
       const [kind = '', ...id] = key.split(':')
-      add(() => imageName(images.admission.claim(url).text))
-      add(() => artworkPaths(kindNamed(kind), id.join(':')).map(artworkName))
+      add(() => imageKey(images.admission.resolveUrl(url).text))
+      add(() => artworkPaths(kindNamed(kind), id.join(':')).map(entityImageKey))
     }
     return names
   }
@@ -217,7 +217,7 @@ export function createManagement(settings: Settings, managed: Managed) {
       return accepted(refresher.request(wanted, 'high'))
     },
     byKind: (): readonly KindStats[] => {
-      const owned = new Map(store.owned().map((one) => [one.kind, one]))
+      const owned = new Map(store.countByKind().map((one) => [one.kind, one]))
       const failed = jobs.rests.byKind()
       return [...kinds.keys()].map((kind) => ({
         kind,
@@ -258,16 +258,16 @@ export function createManagement(settings: Settings, managed: Managed) {
         limit: query.limit,
       }),
     /** Asks upstream about a kept picture's original now, whatever failed before. @throws ArtworkError */
-    askAbout: async (name: string): Promise<void> => {
-      const kept = images.dossier(name)
-      const root = kept?.original?.name ?? name
+    revalidateNow: async (name: string): Promise<void> => {
+      const kept = images.details(name)
+      const root = kept?.original?.key ?? name
       if (!root.startsWith('images/')) return missing('image')
-      store.failures.clear(root)
+      store.negativeCache.clear(root)
       await images.refresh(root.slice('images/'.length))
     },
-    image: (name: string): Dossier => images.dossier(name) ?? missing('image'),
+    image: (name: string): ImageDetails => images.details(name) ?? missing('image'),
     /** The bytes of a kept picture: the smallest of those made from it that is at least so wide, itself else. */
-    bytes: (name: string, atLeast: number) => images.keptBytes(name, atLeast),
+    bytes: (name: string, atLeast: number) => images.storedBytes(name, atLeast),
     /**
      * Remembered failures, some of pictures and some of entities.
      * @param after `next` of the page before
@@ -280,7 +280,7 @@ export function createManagement(settings: Settings, managed: Managed) {
     ): { failures: readonly KnownFailure[]; next: string | undefined } => {
       const [part = 'image', ...rest] = after.split(' ')
       const from = rest.join(' ')
-      const listed = part === 'entity' ? [] : store.failures.list(from, limit)
+      const listed = part === 'entity' ? [] : store.negativeCache.list(from, limit)
       const known = listed.length === 0 || !isMerged ? new Set<string>() : picturesOfEntities()
       const ofImages = listed
         .filter(({ name }) => !known.has(name))
@@ -336,15 +336,15 @@ function nameIn(record: EntityLike | undefined): string | null {
 }
 
 /** What is told of a kept picture. Times in ISO 8601. */
-export function keptAnswer(kept: Kept): Record<string, unknown> {
+export function serializeImage(kept: StoredImage): Record<string, unknown> {
   const time = (at: number | undefined) =>
     at === undefined || at > 8.64e15 ? undefined : new Date(at).toISOString()
   return {
-    name: kept.name,
+    name: kept.key,
     role: kept.role,
     url: kept.url,
     state: kept.state,
-    held: kept.held,
+    held: kept.isStored,
     type: kept.type,
     width: kept.width,
     height: kept.height,
@@ -355,6 +355,9 @@ export function keptAnswer(kept: Kept): Record<string, unknown> {
     ...(kept.original !== undefined && { original: kept.original }),
     stored_at: time(kept.storedAt),
     last_used: time(kept.lastUsed),
-    ...(kept.role === 'original' && { checked_at: time(kept.checkedAt), fresh_until: time(kept.freshUntil) }),
+    ...(kept.role === 'original' && {
+      checked_at: time(kept.validatedAt),
+      fresh_until: time(kept.freshUntil),
+    }),
   }
 }

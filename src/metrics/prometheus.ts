@@ -7,7 +7,7 @@ import { asArtworkError } from '../model/failure.js'
 import type { Load, Transformer } from '../transform/transformer.js'
 
 /** What is looked at when the numbers are asked for. */
-export interface Looks {
+export interface Gauges {
   stats(): ImagesStats
   refresher(): RefresherStatus
   decoding(): Load
@@ -52,7 +52,7 @@ export function createMetrics() {
   /** What was looked up for the page that is being printed. */
   let snapshot: ImagesStats | undefined
   /** Registers the numbers that are looked up. */
-  const watch = (looks: Looks): void => {
+  const watch = (looks: Gauges): void => {
     const gauge = (name: string, help: string, look: () => number): void => {
       new Gauge({
         name,

@@ -9,7 +9,7 @@ import { hostOf } from '../model/web-url.js'
 import type { Transformer } from '../transform/transformer.js'
 
 /** What is looked at: counters since the start of the process, and how things stand. */
-export interface Reading {
+export interface Snapshot {
   readonly requests: Readonly<Counts>
   readonly bytes: number
   readonly memoryBytes: number
@@ -33,7 +33,7 @@ export interface Sample {
 }
 
 /** How a host fares. Times in ms. */
-export interface HostMeter {
+export interface HostStats {
   readonly host: string
   readonly requests: number
   readonly failures: number
@@ -59,12 +59,12 @@ const MOST_HOSTS = 500
 const BOUNDS = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000]
 
 /** See the top of the file. */
-export type Meters = ReturnType<typeof createMeters>
+export type TimeSeries = ReturnType<typeof createTimeSeries>
 
 /** Makes the meters; they begin with `watch`. */
-export function createMeters(now: () => number) {
-  let read: (() => Reading) | undefined
-  let before: Reading | undefined
+export function createTimeSeries(now: () => number) {
+  let read: (() => Snapshot) | undefined
+  let before: Snapshot | undefined
   let timer: NodeJS.Timeout | undefined
   const fine: Sample[] = []
   const coarse: Sample[] = []
@@ -127,7 +127,7 @@ export function createMeters(now: () => number) {
       undefined,
     )
   /** What has happened since the last sample, and how things stand. */
-  const look = (): { readonly reading: Reading; readonly sample: Sample } | undefined => {
+  const look = (): { readonly reading: Snapshot; readonly sample: Sample } | undefined => {
     const reading = read?.()
     if (reading === undefined) return undefined
     const then = before?.requests ?? reading.requests
@@ -160,7 +160,7 @@ export function createMeters(now: () => number) {
 
   return {
     /** Begins to look. */
-    watch: (look: () => Reading): void => {
+    watch: (look: () => Snapshot): void => {
       read = look
       before = look()
       timer = setInterval(take, SAMPLE_EVERY).unref()
@@ -207,7 +207,7 @@ export function createMeters(now: () => number) {
       return [...coarse, ...(last === undefined ? [] : [last])]
     },
     /** The busiest first. */
-    hosts: (): readonly HostMeter[] =>
+    hosts: (): readonly HostStats[] =>
       [...hosts]
         .map(([host, { ms, ...one }]) => ({ host, ...one, mean: ms / one.requests }))
         .sort((a, b) => b.requests - a.requests),

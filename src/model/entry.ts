@@ -18,7 +18,7 @@ export interface Traits {
 /** The facts of a stored image. Times in ms since the epoch, sizes in bytes, sides in pixels (upright). */
 export interface Entry {
   /** Key in the store: `images/{address}` or `local/{artwork path}`. */
-  readonly name: string
+  readonly key: string
   readonly role: Role
   /** SHA-256 of the bytes, hex. */
   readonly digest: string
@@ -31,9 +31,9 @@ export interface Entry {
   /** When these bytes were stored. */
   readonly storedAt: number
   /** Originals: when upstream was last asked about them. */
-  readonly checkedAt: number
+  readonly validatedAt: number
   /** Originals: how long they are fresh after that, ms. */
-  readonly freshFor: number
+  readonly freshnessLifetime: number
   /**
    * Originals kept by upstream's own rules (`freshness.upstream: 'strict'`): how long they may be used after that,
    * ms, at once and when upstream fails.
@@ -41,9 +41,9 @@ export interface Entry {
   readonly staleWhileRevalidate?: number | undefined
   readonly staleIfError?: number | undefined
   /** Where upstream told private caches something else than shared ones: how long those may keep it, ms. */
-  readonly clientFreshFor?: number | undefined
+  readonly clientFreshnessLifetime?: number | undefined
   /** Whether the bytes are held; a row may outlive them. */
-  readonly held: boolean
+  readonly isStored: boolean
   /** Originals: upstream's validators. */
   readonly etag?: string | undefined
   readonly lastModified?: string | undefined
@@ -85,23 +85,29 @@ export type Freshness = 'fresh' | 'stale' | 'overdue' | 'dead'
 const CLOCK_SLACK = 60_000
 
 /** What of an entry its freshness follows from. */
-export type Ageing = Pick<Entry, 'checkedAt' | 'freshFor' | 'staleWhileRevalidate' | 'staleIfError'>
+export type Ageing = Pick<
+  Entry,
+  'validatedAt' | 'freshnessLifetime' | 'staleWhileRevalidate' | 'staleIfError'
+>
 
 /** `freshFor` of what its name stands for forever: an upload, or a picture that is named by its digest. */
-export const FOREVER_FRESH = 8_640_000_000_000
+export const NEVER_STALE = 8_640_000_000_000
 
 /** Whether an original can ever be another picture. */
-export const ages = (entry: Pick<Entry, 'freshFor'>): boolean => entry.freshFor < FOREVER_FRESH
+export const canExpire = (entry: Pick<Entry, 'freshnessLifetime'>): boolean =>
+  entry.freshnessLifetime < NEVER_STALE
 
 /** When an original stops being fresh, ms since the epoch. What is kept by upstream's own rules has no other bound. */
 export const freshUntil = (entry: Ageing, policy: FreshnessPolicy): number =>
-  entry.checkedAt +
-  (entry.staleIfError === undefined ? Math.min(entry.freshFor, policy.maxAge) : entry.freshFor)
+  entry.validatedAt +
+  (entry.staleIfError === undefined
+    ? Math.min(entry.freshnessLifetime, policy.maxAge)
+    : entry.freshnessLifetime)
 
 /** Decides the freshness of an original (RFC 9111 §4.2, RFC 5861). */
 export function freshnessOf(entry: Ageing, policy: FreshnessPolicy, now: number): Freshness {
-  if (!ages(entry)) return 'fresh'
-  if (entry.checkedAt > now + CLOCK_SLACK) return 'stale'
+  if (!canExpire(entry)) return 'fresh'
+  if (entry.validatedAt > now + CLOCK_SLACK) return 'stale'
   const past = now - freshUntil(entry, policy)
   if (past < 0) return 'fresh'
   const within = (grace: number): boolean => grace > 0 && past <= grace
@@ -122,7 +128,7 @@ export function boundedFreshness(told: number | undefined, maxAge: number): numb
 }
 
 /** The store name of an image address. */
-export const imageName = (addressText: string): string => `images/${addressText}`
+export const imageKey = (addressText: string): string => `images/${addressText}`
 
 /** The store name of an artwork path. */
-export const artworkName = (path: string): string => `local/${path}`
+export const entityImageKey = (path: string): string => `local/${path}`

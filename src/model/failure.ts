@@ -150,7 +150,7 @@ export interface Failure {
  * @param before what was remembered so far, for the doubling
  * @param about what it is about, where the name alone does not say so
  */
-export function rememberFailure(
+export function recordFailure(
   error: ArtworkError,
   before: Failure | undefined,
   now: number,
@@ -168,7 +168,7 @@ export function rememberFailure(
 }
 
 /** The error that a remembered failure stands for, with the seconds that are left of it. */
-export function recallFailure(failure: Failure, now: number): ArtworkError {
+export function failureError(failure: Failure, now: number): ArtworkError {
   return new ArtworkError(failure.code, failure.message, {
     retryAfter: Math.max(1, Math.ceil((failure.until - now) / SECOND)),
     isRecalled: true,
@@ -179,7 +179,7 @@ export function recallFailure(failure: Failure, now: number): ArtworkError {
  * Whether a remembered failure still stands. One from the future (the clock was set back) does not.
  * @param about what is asked about, as it was remembered
  */
-export function failureStands(failure: Failure, now: number, about?: string): boolean {
+export function isFailureActive(failure: Failure, now: number, about?: string): boolean {
   return failure.about === about && now < failure.until && now >= failure.at - MINUTE
 }
 

@@ -20,8 +20,8 @@ const safe = (text: string): string => text.replace(/[^A-Za-z0-9._:-]/g, '_')
  * @param original the entry of its original, where that is known
  */
 export function tagsOf(entry: Entry, original?: Entry): readonly string[] {
-  const origin = entry.role === 'original' ? entry.name : entry.original
-  const kind = /^images\/([^/]+)\//.exec(origin ?? entry.name)?.[1]
+  const origin = entry.role === 'original' ? entry.key : entry.original
+  const kind = /^images\/([^/]+)\//.exec(origin ?? entry.key)?.[1]
   const url = original?.sourceUrl ?? entry.sourceUrl
   const host = url === undefined ? undefined : hostOf(url)
   const { ownerKind, ownerId } = entry

@@ -7,4 +7,4 @@ export function viaOf(place: string): string {
 }
 
 /** Whether a request went through the toolkit that signs itself so. */
-export const isOwnEcho = (header: string | undefined, via: string): boolean => header?.includes(via) === true
+export const isLoop = (header: string | undefined, via: string): boolean => header?.includes(via) === true

@@ -16,7 +16,7 @@ import { MAX_SIDE, type Preset, parseVariant, presetNameProblem } from '../model
 import { viaOf } from '../model/via.js'
 import { isExactOrigin } from '../model/web-url.js'
 import type { Source } from '../sources/source.js'
-import { isUploadSource, leaving } from '../sources/uploads.js'
+import { isUploadSource, outgoing } from '../sources/uploads.js'
 
 /** A number in the base unit, or text with one of the units. */
 function measured(units: Readonly<Record<string, number>>, example: string) {
@@ -363,7 +363,7 @@ function apart(sources: readonly Source[]): Source[] {
   return sources.map((source) => {
     if (!isUploadSource(source)) return source
     const others = sources.filter((other) => other !== source)
-    return leaving(source, new Set(others.flatMap(({ kinds }) => kinds)))
+    return outgoing(source, new Set(others.flatMap(({ kinds }) => kinds)))
   })
 }
 

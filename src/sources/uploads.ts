@@ -79,7 +79,7 @@ export const isUploadSource = (source: Source): source is UploadSource => 'uploa
 const ROUTES: ReadonlySet<string> = new Set(['fetch', 'proxy'])
 
 /** A source of uploads that leaves alone what other sources answer for: those kinds are never namespaces. */
-export function leaving(source: UploadSource, taken: ReadonlySet<string>): UploadSource {
+export function outgoing(source: UploadSource, taken: ReadonlySet<string>): UploadSource {
   const { owns, uploads: rules } = source
   return {
     ...source,

@@ -25,7 +25,7 @@ export interface Watcher {
 }
 
 /** A memory layer, and the way to tell it that another process changed names. */
-export interface MemoryLayer {
+export interface MemoryCache {
   readonly store: Store
   forget(changed: readonly string[] | 'all'): void
   /** Whether the bytes of a content are in memory; they count as used now. */
@@ -38,7 +38,7 @@ const ABSENT = Symbol('absent')
 const FACTS_SIZE = 600
 
 /** Wraps `inner`. Every write and removal through it is seen at once. */
-export function createMemoryLayer(inner: Store, options: MemoryOptions): MemoryLayer {
+export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryCache {
   const { maxBytes, maxEntryBytes = 1024 * 1024, maxNames = 20_000 } = options
   const facts = new LRUCache<string, Entry | typeof ABSENT>({
     max: maxNames,
@@ -73,14 +73,14 @@ export function createMemoryLayer(inner: Store, options: MemoryOptions): MemoryL
       if (known === undefined || (known === ABSENT && trust !== 'memory')) return look(name)
       return known === ABSENT ? undefined : known
     },
-    recall: async (name) => {
-      const entry = store.find(name) ?? (await inner.recall(name))
+    lookup: async (name) => {
+      const entry = store.find(name) ?? (await inner.lookup(name))
       if (entry !== undefined) facts.set(name, entry)
       return entry
     },
     inMemory: (digest) => contents?.has(digest) === true || inner.inMemory(digest),
-    turn: async (key, signal) => {
-      const turn = await inner.turn(key, signal)
+    lease: async (key, signal) => {
+      const turn = await inner.lease(key, signal)
       // What another process did for us is not in this memory yet.
       if (turn.waited) facts.delete(key)
       return turn
@@ -89,7 +89,7 @@ export function createMemoryLayer(inner: Store, options: MemoryOptions): MemoryL
       const hot = contents?.get(entry.digest)
       if (hot !== undefined) return { bytes: hot, from: 'memory' }
       const held = await inner.read(entry)
-      if (held === undefined) facts.delete(entry.name)
+      if (held === undefined) facts.delete(entry.key)
       else contents?.set(entry.digest, held.bytes)
       return held
     },
@@ -97,30 +97,30 @@ export function createMemoryLayer(inner: Store, options: MemoryOptions): MemoryL
       const state = await inner.check(entry, options)
       // What is not there any more is not to be answered from memory either.
       if (state !== 'whole' && options?.isDryRun !== true) {
-        facts.delete(entry.name)
+        facts.delete(entry.key)
         contents?.delete(entry.digest)
-        tell([entry.name])
+        tell([entry.key])
       }
       return state
     },
     write: async (entry, bytes) => {
-      facts.delete(entry.name)
+      facts.delete(entry.key)
       const written = await inner.write(entry, bytes)
       // Another process may have replaced it since, and have been heard of already: what is there now counts.
-      look(written.name)
-      tell([written.name])
+      look(written.key)
+      tell([written.key])
       contents?.set(written.digest, bytes)
       return written
     },
-    amend: (entry, changes) => {
-      const amended = inner.amend(entry, changes)
-      facts.delete(entry.name)
-      tell([entry.name])
+    update: (entry, changes) => {
+      const amended = inner.update(entry, changes)
+      facts.delete(entry.key)
+      tell([entry.key])
       return amended
     },
-    remove: async (name) => {
+    delete: async (name) => {
       facts.delete(name)
-      const removed = await inner.remove(name)
+      const removed = await inner.delete(name)
       facts.delete(name)
       tell([name])
       return removed

@@ -32,45 +32,45 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
   const notes = new LRUCache<string, { value: string; at: number }>({ max: 10_000 })
   return {
     find: (name) => items.peek(name)?.entry,
-    recall: async (name) => items.peek(name)?.entry,
-    turn: async () => ({ waited: false, end: () => {} }),
-    use: (name) => {
+    lookup: async (name) => items.peek(name)?.entry,
+    lease: async () => ({ waited: false, release: () => {} }),
+    touch: (name) => {
       const item = items.get(name)
       if (item !== undefined) item.usedAt = now()
     },
     read: async (entry) => {
-      const item = items.peek(entry.name)
+      const item = items.peek(entry.key)
       return item?.entry.digest === entry.digest ? { bytes: item.bytes, from: 'memory' } : undefined
     },
-    check: async (entry) => (items.peek(entry.name)?.entry.digest === entry.digest ? 'whole' : 'absent'),
+    check: async (entry) => (items.peek(entry.key)?.entry.digest === entry.digest ? 'whole' : 'absent'),
     inMemory: (digest) => [...items.values()].some(({ entry }) => entry.digest === digest),
     fileOf: () => undefined,
     write: async (fresh, bytes) => {
       if (bytes.length > maxBytes * LARGEST_SHARE)
         throw new ArtworkError('disk_write', 'the image is too large to be kept')
-      const entry = Object.freeze({ ...fresh, digest: digestOf(bytes), size: bytes.length, held: true })
-      items.set(entry.name, { entry, bytes, usedAt: now() })
-      failures.delete(entry.name)
+      const entry = Object.freeze({ ...fresh, digest: digestOf(bytes), size: bytes.length, isStored: true })
+      items.set(entry.key, { entry, bytes, usedAt: now() })
+      failures.delete(entry.key)
       return entry
     },
-    amend: (entry, changes) => {
-      const item = items.peek(entry.name)
+    update: (entry, changes) => {
+      const item = items.peek(entry.key)
       const amended = Object.freeze({ ...entry, ...changes })
-      if (item?.entry.digest === entry.digest) items.set(entry.name, { ...item, entry: amended })
+      if (item?.entry.digest === entry.digest) items.set(entry.key, { ...item, entry: amended })
       return amended
     },
-    remove: async (name) => items.delete(name),
+    delete: async (name) => items.delete(name),
     select: ({ role, original, ownerKind, after, limit }) =>
       [...items.values()]
         .map((item) => item.entry)
         .filter((entry) => role === undefined || entry.role === role)
         .filter((entry) => original === undefined || entry.original === original)
         .filter((entry) => ownerKind === undefined || entry.ownerKind === ownerKind)
-        .filter((entry) => after === undefined || entry.name > after)
-        .sort((a, b) => (a.name < b.name ? -1 : 1))
+        .filter((entry) => after === undefined || entry.key > after)
+        .sort((a, b) => (a.key < b.key ? -1 : 1))
         .slice(0, limit),
     lastUsed: (name) => items.peek(name)?.usedAt,
-    failures: {
+    negativeCache: {
       get: (name) => failures.get(name),
       set: (name, failure) => void failures.set(name, failure),
       clear: (name) => void failures.delete(name),
@@ -87,7 +87,7 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
       items.clear()
       failures.clear()
     },
-    owned: () => {
+    countByKind: () => {
       const found = new Map<string, { kind: string; count: number; bytes: number }>()
       for (const { entry } of items.values()) {
         const kind = entry.ownerKind
@@ -97,12 +97,12 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
       }
       return [...found.values()]
     },
-    notes: {
+    keyValue: {
       get: (key) => notes.get(key),
       set: (key, value) => void notes.set(key, { value, at: now() }),
     },
-    purges: () => purges,
-    notePurge: () => {
+    generation: () => purges,
+    advanceGeneration: () => {
       purges += 1
     },
     stats: () => {
@@ -139,8 +139,8 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
       leftovers: 0,
       names: [],
     }),
-    canWrite: () => Promise.resolve(true),
-    settled: () => Promise.resolve(),
+    isWritable: () => Promise.resolve(true),
+    ready: () => Promise.resolve(),
     close: () => Promise.resolve(),
   }
 }
@@ -151,7 +151,7 @@ function searchItems(all: readonly Item[], query: SearchQuery): SearchPage {
   const wanted = text.toLowerCase()
   const key = ({ entry, usedAt }: Item) =>
     sort === 'name'
-      ? entry.name
+      ? entry.key
       : sort === 'used'
         ? -usedAt
         : sort === 'stored'
@@ -159,12 +159,12 @@ function searchItems(all: readonly Item[], query: SearchQuery): SearchPage {
           : -entry.size
   const found = all
     .filter(({ entry }) => role === undefined || entry.role === role)
-    .filter(({ entry }) => held === undefined || entry.held === held)
+    .filter(({ entry }) => held === undefined || entry.isStored === held)
     .filter(
       ({ entry }) =>
-        kind === undefined || entry.ownerKind === kind || entry.name.startsWith(`images/${kind}/`),
+        kind === undefined || entry.ownerKind === kind || entry.key.startsWith(`images/${kind}/`),
     )
-    .filter(({ entry: { name, sourceUrl, ownerId } }) =>
+    .filter(({ entry: { key: name, sourceUrl, ownerId } }) =>
       [name, sourceUrl, ownerId].some((one) => one?.toLowerCase().includes(wanted)),
     )
     .sort((a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0))

@@ -8,27 +8,27 @@ import type { HistoryItem } from './disk/history.js'
 import type { SearchPage, SearchQuery } from './disk/search.js'
 
 /** Bytes that were read, and where they came from. */
-export interface Held {
+export interface Content {
   readonly bytes: Buffer
   readonly from: 'memory' | 'disk'
 }
 
 /** What is to be kept of new bytes: an entry without what the store finds out itself. */
-export type NewEntry = Omit<Entry, 'digest' | 'size' | 'held'>
+export type NewEntry = Omit<Entry, 'digest' | 'size' | 'isStored'>
 
 /** What may change about an image whose bytes stay the same: by a 304, or since more is known of it. */
-export type Amendment = Partial<
+export type EntryUpdate = Partial<
   Pick<
     Entry,
-    | 'checkedAt'
-    | 'freshFor'
+    | 'validatedAt'
+    | 'freshnessLifetime'
     | 'staleWhileRevalidate'
     | 'staleIfError'
     | 'etag'
     | 'lastModified'
     | 'traits'
     | 'smallerThan'
-    | 'clientFreshFor'
+    | 'clientFreshnessLifetime'
   >
 >
 
@@ -69,7 +69,7 @@ export interface StoreStats {
 }
 
 /** Pictures of the entities of a kind. */
-export interface Owned {
+export interface KindTotals {
   readonly kind: string
   readonly count: number
   /** Bytes; a content that two entities share is counted twice. */
@@ -77,10 +77,10 @@ export interface Owned {
 }
 
 /** A turn at a piece of work that is done once for all processes. */
-export interface Turn {
+export interface Lease {
   /** Whether another process had it before: what it was to bring may be there now. */
   readonly waited: boolean
-  end(): void
+  release(): void
 }
 
 /** How to check what is kept. */
@@ -114,7 +114,7 @@ export interface VerifyReport {
 }
 
 /** A remembered failure's place in the store. */
-export interface Failures {
+export interface NegativeCache {
   get(name: string): Failure | undefined
   set(name: string, failure: Failure): void
   clear(name: string): void
@@ -123,7 +123,7 @@ export interface Failures {
 }
 
 /** Small texts by key, with when each was noted, ms since the epoch. */
-export interface Notes {
+export interface KeyValue {
   get(key: string): { readonly value: string; readonly at: number } | undefined
   set(key: string, value: string): void
 }
@@ -136,16 +136,16 @@ export interface Store {
    */
   find(name: string, trust?: 'memory'): Entry | undefined
   /** The entry of a name, looked for in what a lost catalogue left behind too. */
-  recall(name: string): Promise<Entry | undefined>
+  lookup(name: string): Promise<Entry | undefined>
   /**
    * Takes the turn at work that one process does for all, after whoever has it now. Never throws.
    * @param signal stops waiting
    */
-  turn(key: string, signal?: AbortSignal): Promise<Turn>
+  lease(key: string, signal?: AbortSignal): Promise<Lease>
   /** Notes that a name was used, for least-recently-used. Costs no I/O. */
-  use(name: string): void
+  touch(name: string): void
   /** The bytes of an entry, verified against its digest; undefined where they are gone or damaged. */
-  read(entry: Entry): Promise<Held | undefined>
+  read(entry: Entry): Promise<Content | undefined>
   /**
    * Reads the bytes of an entry where they are kept for good, whatever memory has: `whole`; `damaged`, then the copy is
    * given up, unless it is a dry run; `absent` where the name stands for other bytes by now, or has none; `unreadable`
@@ -165,34 +165,34 @@ export interface Store {
    */
   write(entry: NewEntry, bytes: Buffer): Promise<Entry>
   /** Changes facts of a name, if it still has this digest. */
-  amend(entry: Entry, changes: Amendment): Entry
+  update(entry: Entry, changes: EntryUpdate): Entry
   /** Forgets a name; bytes that no name has any more are gone when this resolves. */
-  remove(name: string): Promise<boolean>
+  delete(name: string): Promise<boolean>
   select(selection: Selection): readonly Entry[]
   /** Looks through all names. Takes a while, and lets others go on meanwhile. */
   search(query: SearchQuery): Promise<SearchPage>
   /** What happened to a name, latest first; what is remembered of it. */
   history(name: string): readonly HistoryItem[]
   /** What is kept of entities' pictures, by their kind. */
-  owned(): readonly Owned[]
+  countByKind(): readonly KindTotals[]
   /** Last use of a name, ms since the epoch; undefined for a name that is not there. */
   lastUsed(name: string): number | undefined
-  readonly failures: Failures
+  readonly negativeCache: NegativeCache
   /** What others want to remember, bounded: forgotten when the catalogue is lost. */
-  readonly notes: Notes
+  readonly keyValue: KeyValue
   /** How many purges there were: what was begun before one and ends after it is not to be kept. */
-  purges(): number
+  generation(): number
   /** Counts one. */
-  notePurge(): void
+  advanceGeneration(): void
   /** Forgets every name. @throws ArtworkError `disk_write` when it could not */
   clear(): Promise<void>
   stats(): StoreStats
   /** Reads everything and checks it against its digest, slowly, beside readers and writers. Mends what it finds. */
   verify(options?: VerifyOptions): Promise<VerifyReport>
   /** Whether something could be kept now: a file is written to find out. Never throws. */
-  canWrite(): Promise<boolean>
+  isWritable(): Promise<boolean>
   /** Resolves when what an earlier process left undone has been tidied up, and lost names have been read back. */
-  settled(): Promise<void>
+  ready(): Promise<void>
   close(): Promise<void>
 }
 

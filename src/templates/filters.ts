@@ -46,11 +46,11 @@ function readArguments(given: readonly unknown[], names: readonly string[]): Key
 /** Toolkits that have warned of an entity without a kind. */
 const TOLD = new WeakSet<TemplateParts>()
 
-/** See {@link createQuestions}. */
-export type Questions = ReturnType<typeof createQuestions>
+/** See {@link createHelpers}. */
+export type Helpers = ReturnType<typeof createHelpers>
 
 /** What templates, code, and who sends `Link` fields, ask of a picture. */
-export function createQuestions(parts: TemplateParts) {
+export function createHelpers(parts: TemplateParts) {
   const { images, settings, onWanted } = parts
   const { display } = images
   const { kinds, kindOf, logger } = settings
@@ -116,7 +116,7 @@ export function createQuestions(parts: TemplateParts) {
 /** Adds the filters and the check of `alt` to an environment. */
 export function installFilters(environment: Environment, parts: TemplateParts): void {
   const { kinds } = parts.settings
-  const { nfo, display, read, show, nameOf, srcset, widthsOf, imageData, imageUrl } = createQuestions(parts)
+  const { nfo, display, read, show, nameOf, srcset, widthsOf, imageData, imageUrl } = createHelpers(parts)
 
   environment.addFilter('image_display_url', (given: unknown, ...rest: unknown[]) => {
     const { kind, require_local } = readArguments(rest, ['kind', 'require_local'])

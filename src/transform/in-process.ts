@@ -3,7 +3,7 @@
  * to start, and a crash of libvips takes the app with it. It narrows sharp's loaders for the whole process.
  */
 import type { ArtworkError } from '../model/failure.js'
-import { createJobQueue, crowded, watchWait } from './job-queue.js'
+import { createJobQueue, overloaded, watchWait } from './job-queue.js'
 import { hardenSharp, inspect, transform } from './sharp.js'
 import type { DecodeLimits, JobOptions, Transformer } from './transformer.js'
 
@@ -21,8 +21,8 @@ export function createInProcess(
   const wait = (about: JobOptions): Promise<void> => {
     const { client = '', host = '', isBackground = false } = about
     const other = queue.size() >= limits.queue ? queue.crowdOut(client) : undefined
-    if (queue.size() >= limits.queue) throw crowded()
-    other?.reject(crowded())
+    if (queue.size() >= limits.queue) throw overloaded()
+    other?.reject(overloaded())
     let stopWaiting = (): void => {}
     return new Promise<void>((go, reject) => {
       const one = { go, reject, client, host, isBackground, isHeavy: false, isAlone: false }

@@ -6,7 +6,7 @@ import { ArtworkError } from '../model/failure.js'
 import type { JobOptions } from './transformer.js'
 
 /** What a job is told by. */
-export interface Turn {
+export interface QueuePosition {
   /** Who asked; '' where nobody in particular did. */
   readonly client: string
   /** Where the picture comes from. */
@@ -20,7 +20,7 @@ export interface Turn {
 }
 
 /** There is no room for a job, or it waited too long. */
-export const crowded = (): ArtworkError =>
+export const overloaded = (): ArtworkError =>
   new ArtworkError('unavailable', 'too many images are being made', { retryAfter: 2 })
 
 /** Whoever asked for a job has gone. */
@@ -38,7 +38,7 @@ export function watchWait(
   giveUp: (error: ArtworkError) => void,
 ): () => void {
   const onAbort = (): void => giveUp(cancelled())
-  const timer = isBackground ? undefined : setTimeout(() => giveUp(crowded()), waitTimeout).unref()
+  const timer = isBackground ? undefined : setTimeout(() => giveUp(overloaded()), waitTimeout).unref()
   signal?.addEventListener('abort', onAbort, { once: true })
   return () => {
     clearTimeout(timer)
@@ -49,7 +49,7 @@ export function watchWait(
 /** See the top of the file. */
 export type JobQueue<T> = ReturnType<typeof createJobQueue<T>>
 
-type Hosts<T> = Map<string, (T & Turn)[]>
+type Hosts<T> = Map<string, (T & QueuePosition)[]>
 
 /** Makes a queue. */
 export function createJobQueue<T>() {
@@ -64,8 +64,8 @@ export function createJobQueue<T>() {
     if (count === 0) counts.delete(client)
     else counts.set(client, count)
   }
-  const clientsOf = ({ isBackground }: Turn) => (isBackground ? background : foreground)
-  const takeOut = (job: T & Turn): boolean => {
+  const clientsOf = ({ isBackground }: QueuePosition) => (isBackground ? background : foreground)
+  const takeOut = (job: T & QueuePosition): boolean => {
     const clients = clientsOf(job)
     const hosts = clients.get(job.client)
     const jobs = hosts?.get(job.host)
@@ -78,7 +78,7 @@ export function createJobQueue<T>() {
     return true
   }
   /** The client and the host go to the end of their lines. */
-  const turnOver = (job: T & Turn): void => {
+  const turnOver = (job: T & QueuePosition): void => {
     const clients = clientsOf(job)
     const hosts = clients.get(job.client)
     if (hosts === undefined) return
@@ -89,7 +89,10 @@ export function createJobQueue<T>() {
     hosts.delete(job.host)
     hosts.set(job.host, jobs)
   }
-  const first = (clients: Map<string, Hosts<T>>, may: (turn: Turn) => boolean): (T & Turn) | undefined => {
+  const first = (
+    clients: Map<string, Hosts<T>>,
+    may: (turn: QueuePosition) => boolean,
+  ): (T & QueuePosition) | undefined => {
     for (const hosts of clients.values())
       for (const jobs of hosts.values()) {
         const job = jobs.find(may)
@@ -100,7 +103,7 @@ export function createJobQueue<T>() {
 
   return {
     /** @param isAgain it had its turn, and is the next of its host once more */
-    add: (job: T & Turn, isAgain = false): void => {
+    add: (job: T & QueuePosition, isAgain = false): void => {
       const clients = clientsOf(job)
       const hosts: Hosts<T> = clients.get(job.client) ?? new Map()
       clients.set(job.client, hosts)
@@ -113,7 +116,7 @@ export function createJobQueue<T>() {
     /** Takes a job out that is not wanted any more. Answers whether it was waiting. */
     remove: takeOut,
     /** Takes the next one out that may be begun now. @param may whether one may */
-    next: (may: (turn: Turn) => boolean = () => true): (T & Turn) | undefined => {
+    next: (may: (turn: QueuePosition) => boolean = () => true): (T & QueuePosition) | undefined => {
       const job = first(foreground, may) ?? first(background, may)
       if (job === undefined) return undefined
       turnOver(job)
@@ -124,7 +127,7 @@ export function createJobQueue<T>() {
      * Makes room for a client: takes the last job of the client that has most waiting, where that has more than this one
      * would have.
      */
-    crowdOut: (client: string): (T & Turn) | undefined => {
+    crowdOut: (client: string): (T & QueuePosition) | undefined => {
       const [most = '', count = 0] = [...counts].sort(([, a], [, b]) => b - a)[0] ?? []
       if (count <= (counts.get(client) ?? 0) + 1) return undefined
       const last = [background, foreground]
@@ -134,7 +137,7 @@ export function createJobQueue<T>() {
       return last
     },
     /** Everything that waits, taken out. */
-    drain: (): readonly (T & Turn)[] => {
+    drain: (): readonly (T & QueuePosition)[] => {
       const all = [foreground, background].flatMap((clients) =>
         [...clients.values()].flatMap((hosts) => [...hosts.values()].flat()),
       )

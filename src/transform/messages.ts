@@ -1,7 +1,7 @@
 /** What the pool and its children say to each other. */
 
 /** A job for a child. */
-export interface Order {
+export interface JobMessage {
   readonly id: number
   readonly job: 'inspect' | 'transform'
   readonly args: readonly unknown[]

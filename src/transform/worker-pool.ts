@@ -21,8 +21,8 @@ import {
   startChild,
   tryStart,
 } from './child-command.js'
-import { cancelled, createJobQueue, crowded, type Turn, watchWait } from './job-queue.js'
-import { type Answer, GROWN, type Order } from './messages.js'
+import { cancelled, createJobQueue, overloaded, type QueuePosition, watchWait } from './job-queue.js'
+import { type Answer, GROWN, type JobMessage } from './messages.js'
 import {
   type DecodeLimits,
   type Inspected,
@@ -49,7 +49,7 @@ export interface PoolOptions extends DecodeLimits, ChildOptions {
 }
 
 interface Job {
-  readonly order: Order
+  readonly order: JobMessage
   /** The child that had it first never was there. */
   isSecondTry?: boolean
   readonly resolve: (answer: Answer<unknown>) => void
@@ -57,7 +57,7 @@ interface Job {
 }
 interface Child {
   readonly process: ChildProcess
-  job: (Job & Turn) | undefined
+  job: (Job & QueuePosition) | undefined
   isReady: boolean
   timer: NodeJS.Timeout | undefined
   /** Told that it has gone, or cannot be spoken to. */
@@ -151,7 +151,7 @@ export function createWorkerPool(options: PoolOptions): Transformer {
     process.channel?.ref()
   }
   /** Takes the job from a child, which has none then. */
-  const release = (child: Child): (Job & Turn) | undefined => {
+  const release = (child: Child): (Job & QueuePosition) | undefined => {
     const { job } = child
     clearTimeout(child.timer)
     child.job = undefined
@@ -173,7 +173,7 @@ export function createWorkerPool(options: PoolOptions): Transformer {
       dispatch()
     }, ms)
   }
-  const give = (child: Child, job: Job & Turn, ms: number): void => {
+  const give = (child: Child, job: Job & QueuePosition, ms: number): void => {
     child.job = job
     wake(child)
     arm(child, ms)
@@ -182,7 +182,7 @@ export function createWorkerPool(options: PoolOptions): Transformer {
         child.lost(new ArtworkError('processing', 'the image could not be processed', { cause: error }))
     })
   }
-  const start = (first: Job & Turn, known: Script): void => {
+  const start = (first: Job & QueuePosition, known: Script): void => {
     let started: ChildProcess
     try {
       started = startChild(known, options, flags)
@@ -252,7 +252,7 @@ export function createWorkerPool(options: PoolOptions): Transformer {
     give(child, first, START_TIMEOUT)
   }
   /** What takes long leaves one child to the others, and of what anybody may ask for that is dearest there is one. */
-  const mayBegin = (turn: Turn): boolean => {
+  const mayBegin = (turn: QueuePosition): boolean => {
     const running = [...children].flatMap(({ job }) => job ?? [])
     const heavy = running.filter(({ isHeavy }) => isHeavy).length
     const isRoom = heavy < Math.max(1, options.concurrency - 1)
@@ -283,18 +283,22 @@ export function createWorkerPool(options: PoolOptions): Transformer {
     return queue.size() - Math.max(0, free) >= options.queue
   }
 
-  const run = async <T>(job: Order['job'], args: readonly unknown[], about: JobOptions = {}): Promise<T> => {
+  const run = async <T>(
+    job: JobMessage['job'],
+    args: readonly unknown[],
+    about: JobOptions = {},
+  ): Promise<T> => {
     const { signal, isBackground = false, isAlone = false, client = '', host = '' } = about
     if (closed) throw new ArtworkError('unavailable', 'shutting down')
     if (script === undefined) throw new ArtworkError('processing', 'the image could not be processed')
     if (signal?.aborted) throw cancelled()
     if (isFull()) {
       const other = queue.crowdOut(client)
-      if (other === undefined) throw crowded()
-      other.reject(crowded())
+      if (other === undefined) throw overloaded()
+      other.reject(overloaded())
     }
     ids += 1
-    const order: Order = { id: ids, job, args: [...args, limits] }
+    const order: JobMessage = { id: ids, job, args: [...args, limits] }
     const [bytes, kind, recipe] = args as [Uint8Array, Kind, FullRecipe | undefined]
     const isHeavy = isHeavyJob(bytes, kind, recipe?.format)
     // What waits and is not wanted any more is not begun; what runs is finished, for the next one who asks.

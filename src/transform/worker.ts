@@ -3,7 +3,7 @@ import { setPriority } from 'node:os'
 import { asArtworkError } from '../model/failure.js'
 import type { Kind } from '../model/media-type.js'
 import type { FullRecipe } from '../model/variant.js'
-import { type Answer, GROWN, type Order } from './messages.js'
+import { type Answer, GROWN, type JobMessage } from './messages.js'
 import { hardenSharp, inspect, transform } from './sharp.js'
 import type { DecodeLimits } from './transformer.js'
 
@@ -31,7 +31,7 @@ function serve(maxMemory: number): void {
   const memory = (): number => process.memoryUsage.rss()
   let hardened = false
   let watch: NodeJS.Timeout | undefined
-  const answer = async ({ job, args }: Order): Promise<Answer<unknown>> => {
+  const answer = async ({ job, args }: JobMessage): Promise<Answer<unknown>> => {
     const limits = args.at(-1) as DecodeLimits
     if (!hardened) hardenSharp(limits.formats)
     hardened = true
@@ -43,7 +43,7 @@ function serve(maxMemory: number): void {
       return { ok: false, code, message }
     }
   }
-  process.on('message', async (order: Order) => {
+  process.on('message', async (order: JobMessage) => {
     watch = setInterval(() => {
       if (memory() > maxMemory) process.exit(GROWN)
     }, LOOK_EVERY)

@@ -8,13 +8,13 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as breathe } from 'node:timers/promises'
 import { makeFolder, makeOwnFolder } from '../database/files.js'
-import { type Database, inodeOf, isDamage, keep, openDatabase, type Shape } from '../database/sqlite.js'
+import { type Database, inodeOf, isCorrupt, keep, openDatabase, type Shape } from '../database/sqlite.js'
 import { digestOf } from '../model/digest.js'
-import { type Entry, FOREVER_FRESH, imageName, type Traits } from '../model/entry.js'
+import { type Entry, imageKey, NEVER_STALE, type Traits } from '../model/entry.js'
 import { ArtworkError } from '../model/failure.js'
 import type { Logger } from '../model/logger.js'
 import { FACTS, factsText, readFacts } from '../store/disk/names.js'
-import type { Held, NewEntry } from '../store/ports.js'
+import type { Content, NewEntry } from '../store/ports.js'
 import { createUploadFiles, type UploadFacts, type UploadFiles } from './upload-files.js'
 
 /** What is known of an upload. Times in ms since the epoch, sizes in bytes, sides in pixels. */
@@ -132,7 +132,7 @@ function statements(db: Database, files: UploadFiles) {
   return sql
 }
 
-const nameOf = (namespace: string, id: string): string => imageName(`${namespace}/original/${id}`)
+const nameOf = (namespace: string, id: string): string => imageKey(`${namespace}/original/${id}`)
 const NAME = /^images\/([^/]+)\/original\/([^/]+)$/
 
 const toUpload = ({ facts, ...row }: Row): Upload => {
@@ -158,7 +158,7 @@ const factsOf = (name: string, entry: Pick<Entry, 'digest' | 'type' | 'width' | 
 }
 const toEntry = (upload: Upload): Entry =>
   Object.freeze({
-    name: nameOf(upload.namespace, upload.id),
+    key: nameOf(upload.namespace, upload.id),
     role: 'original' as const,
     digest: upload.digest,
     size: upload.size,
@@ -166,14 +166,14 @@ const toEntry = (upload: Upload): Entry =>
     width: upload.width,
     height: upload.height,
     storedAt: upload.storedAt,
-    checkedAt: upload.storedAt,
-    freshFor: FOREVER_FRESH,
-    held: true,
+    validatedAt: upload.storedAt,
+    freshnessLifetime: NEVER_STALE,
+    isStored: true,
     ...(upload.traits && { traits: upload.traits }),
   })
 
 /** How a shelf is set up. */
-export interface ShelfOptions {
+export interface UploadStoreOptions {
   readonly directory: string
   /** Whether that is a folder of ours, whoever made it. @default false */
   readonly isOwn?: boolean
@@ -186,10 +186,17 @@ export interface ShelfOptions {
 }
 
 /** See the top of the file. */
-export type UploadShelf = ReturnType<typeof createUploadShelf>
+export type UploadStore = ReturnType<typeof createUploadStore>
 
 /** Opens the uploads of a directory. One that cannot be used is tried again at every upload. */
-export function createUploadShelf({ directory, isOwn = false, owns, logger, now, onChange }: ShelfOptions) {
+export function createUploadStore({
+  directory,
+  isOwn = false,
+  owns,
+  logger,
+  now,
+  onChange,
+}: UploadStoreOptions) {
   const file = join(directory, 'uploads.db')
   const files = createUploadFiles(directory)
   let open: { sql: ReturnType<typeof statements>; inode: number | undefined; seen: number } | undefined
@@ -223,7 +230,7 @@ export function createUploadShelf({ directory, isOwn = false, owns, logger, now,
   /** A damaged index is replaced, and read back from the files. */
   const trouble = (error: unknown): void => {
     logger.error({ err: error }, 'artwork uploads: the index failed')
-    if (isDamage(error) && open !== undefined) reopen(open.inode)
+    if (isCorrupt(error) && open !== undefined) reopen(open.inode)
   }
   const reopen = (damaged?: number): void => {
     try {
@@ -352,19 +359,19 @@ export function createUploadShelf({ directory, isOwn = false, owns, logger, now,
       return found && bytes && toEntry({ ...found, size: bytes.length, storedAt: now() })
     },
     /** The bytes of an upload, checked; undefined where they are gone or damaged. */
-    read: async (entry: Entry): Promise<Held | undefined> => {
+    read: async (entry: Entry): Promise<Content | undefined> => {
       try {
-        const bytes = await files.read(factsOf(entry.name, entry))
+        const bytes = await files.read(factsOf(entry.key, entry))
         if (bytes !== undefined) return { bytes, from: 'disk' }
         // It may have been removed meanwhile: then nothing is wrong.
-        const [, namespace = '', id = ''] = NAME.exec(entry.name) ?? []
+        const [, namespace = '', id = ''] = NAME.exec(entry.key) ?? []
         if (look(namespace, id) === undefined) return undefined
       } catch (error) {
-        logger.error({ err: error, image: entry.name }, 'artwork uploads: a copy could not be read')
+        logger.error({ err: error, image: entry.key }, 'artwork uploads: a copy could not be read')
         return undefined
       }
       badCopies += 1
-      logger.error({ image: entry.name }, 'artwork uploads: a copy is gone or damaged')
+      logger.error({ image: entry.key }, 'artwork uploads: a copy is gone or damaged')
       return undefined
     },
     /**
@@ -374,7 +381,7 @@ export function createUploadShelf({ directory, isOwn = false, owns, logger, now,
     save: async (fresh: NewEntry, bytes: Buffer): Promise<Entry> => {
       const digest = digestOf(bytes)
       const upload: Upload = {
-        ...factsOf(fresh.name, { ...fresh, digest }),
+        ...factsOf(fresh.key, { ...fresh, digest }),
         size: bytes.length,
         storedAt: now(),
       }
@@ -391,14 +398,14 @@ export function createUploadShelf({ directory, isOwn = false, owns, logger, now,
         isWriteFailing = false
       } catch (error) {
         isWriteFailing = true
-        if (isDamage(error)) trouble(error)
+        if (isCorrupt(error)) trouble(error)
         refuse(error)
       }
       return toEntry(upload)
     },
     /** Keeps what became known of an upload. */
     amend: (entry: Entry): void => {
-      const [, namespace = '', id = ''] = NAME.exec(entry.name) ?? []
+      const [, namespace = '', id = ''] = NAME.exec(entry.key) ?? []
       safely(
         (sql) =>
           void sql.amend.run(factsText(entry) ?? null, namespace, id, Buffer.from(entry.digest, 'hex')),

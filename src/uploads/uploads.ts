@@ -3,15 +3,15 @@
 import { ANY_POOL } from '../fetch/proxy-pool.js'
 import type { Context } from '../images/context.js'
 import { createLine } from '../images/line.js'
-import type { Admission } from '../images/resolve.js'
+import type { Resolver } from '../images/resolve.js'
 import { type Address, formatAddress, makeAddress, pathSegments } from '../model/address.js'
-import { type Entry, FOREVER_FRESH, imageName } from '../model/entry.js'
+import { type Entry, imageKey, NEVER_STALE } from '../model/entry.js'
 import { ArtworkError, asArtworkError, type Reason } from '../model/failure.js'
 import { type Format, isFormat, type Kind, sniff, typeOf } from '../model/media-type.js'
 import { wouldStop } from '../model/output.js'
 import { completeRecipe, type Recipe, recipeText } from '../model/variant.js'
 import type { Namespace, UploadSource } from '../sources/uploads.js'
-import type { Upload, UploadShelf, UploadStats } from './upload-store.js'
+import type { Upload, UploadStats, UploadStore } from './upload-store.js'
 
 /** An upload in its place. Sides in pixels, `bytes` is a size, `storedAt` in ms since the epoch. */
 export interface StoredUpload {
@@ -53,7 +53,7 @@ export interface FetchOptions {
 }
 
 /** See the top of the file. */
-export type Hosting = ReturnType<typeof createHosting>
+export type Uploads = ReturnType<typeof createUploads>
 
 /** Most URLs that are fetched at once for one asker. */
 const AT_ONCE = 5
@@ -63,11 +63,11 @@ const REMOVED_AT_ONCE = 200
 const WAITING = 2000
 
 /** Makes the part of the pipeline that has to do with uploads. */
-export function createHosting(
+export function createUploads(
   context: Context,
-  admission: Admission,
+  admission: Resolver,
   source: UploadSource,
-  shelf: UploadShelf,
+  shelf: UploadStore,
   parts: {
     /** Forgets everything that was made from a name, and the name itself. */
     removeTree(name: string): Promise<readonly Entry[]>
@@ -113,7 +113,7 @@ export function createHosting(
       throw new ArtworkError('unsupported', 'this image format is not allowed')
     return kind
   }
-  const nameOf = (namespace: string, id: string): string => imageName(`${namespace}/original/${id}`)
+  const nameOf = (namespace: string, id: string): string => imageKey(`${namespace}/original/${id}`)
 
   /** Keeps bytes in a namespace, fitted into a box and encoded anew, or as they came. */
   const keep = async (namespace: Namespace, bytes: Buffer, box: number): Promise<StoredUpload> => {
@@ -129,9 +129,9 @@ export function createHosting(
       const made = await line.run(() => make(namespace, bytes, kind, recipe))
       const at = settings.now()
       const { width, height } = made
-      const facts = { type: typeOf(made.format), width, height, storedAt: at, checkedAt: at }
+      const facts = { type: typeOf(made.format), width, height, storedAt: at, validatedAt: at }
       const entry = await store.write(
-        { name, role: 'original', ...facts, freshFor: FOREVER_FRESH },
+        { key: name, role: 'original', ...facts, freshnessLifetime: NEVER_STALE },
         made.bytes,
       )
       return toStored({ ...entry, namespace: namespace.name, id })
@@ -193,7 +193,7 @@ export function createHosting(
 
   /** Removes an upload. Answers whether it was this call that did. */
   const removeOne = async (name: string): Promise<boolean> =>
-    (await parts.removeTree(name)).some((entry) => entry.name === name)
+    (await parts.removeTree(name)).some((entry) => entry.key === name)
   let requests = 0
   return {
     /** Runs work that closing waits for, from its beginning: a request whose body is still coming. */

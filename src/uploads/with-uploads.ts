@@ -1,33 +1,33 @@
 /** A store over a store: originals that are uploads live on their own shelf, everything else below. */
 import type { Store } from '../store/ports.js'
-import type { UploadShelf } from './upload-store.js'
+import type { UploadStore } from './upload-store.js'
 
 /** Wraps `below`. Listing, clearing and bounds are the cache's: uploads have no part in them. */
-export function withUploads(below: Store, shelf: UploadShelf): Store {
+export function withUploads(below: Store, shelf: UploadStore): Store {
   return {
     ...below,
     find: (name, trust) => (shelf.isUpload(name) ? shelf.find(name) : below.find(name, trust)),
-    recall: async (name) => (shelf.isUpload(name) ? shelf.recall(name) : below.recall(name)),
-    use: (name) => {
-      if (!shelf.isUpload(name)) below.use(name)
+    lookup: async (name) => (shelf.isUpload(name) ? shelf.recall(name) : below.lookup(name)),
+    touch: (name) => {
+      if (!shelf.isUpload(name)) below.touch(name)
     },
-    read: (entry) => (shelf.isUpload(entry.name) ? shelf.read(entry) : below.read(entry)),
+    read: (entry) => (shelf.isUpload(entry.key) ? shelf.read(entry) : below.read(entry)),
     check: async (entry, options) => {
-      if (!shelf.isUpload(entry.name)) return below.check(entry, options)
+      if (!shelf.isUpload(entry.key)) return below.check(entry, options)
       // The shelf does not tell a lost file from a damaged one.
       return (await shelf.read(entry)) === undefined ? 'unreadable' : 'whole'
     },
-    fileOf: (entry) => (shelf.isUpload(entry.name) ? undefined : below.fileOf(entry)),
+    fileOf: (entry) => (shelf.isUpload(entry.key) ? undefined : below.fileOf(entry)),
     write: (entry, bytes) =>
-      shelf.isUpload(entry.name) ? shelf.save(entry, bytes) : below.write(entry, bytes),
-    amend: (entry, changes) => {
-      if (!shelf.isUpload(entry.name)) return below.amend(entry, changes)
+      shelf.isUpload(entry.key) ? shelf.save(entry, bytes) : below.write(entry, bytes),
+    update: (entry, changes) => {
+      if (!shelf.isUpload(entry.key)) return below.update(entry, changes)
       // An upload does not age: what becomes known of it is all that changes.
       const amended = Object.freeze({ ...entry, traits: changes.traits ?? entry.traits })
       shelf.amend(amended)
       return amended
     },
-    remove: (name) => (shelf.isUpload(name) ? shelf.remove(name) : below.remove(name)),
+    delete: (name) => (shelf.isUpload(name) ? shelf.remove(name) : below.delete(name)),
     close: async () => {
       await shelf.close()
       await below.close()

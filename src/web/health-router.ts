@@ -1,6 +1,6 @@
 /** `/health` (the process answers), `/ready` (it should be sent requests, and how well it can answer them), `/metrics`. */
 import express, { type Router } from 'express'
-import { jsonReply, plainReply, type Reply, replyToMethod } from '../http/response.js'
+import { type HttpResponse, jsonResponse, methodResponse, textResponse } from '../http/response.js'
 import type { Metrics } from '../metrics/prometheus.js'
 import { asArtworkError } from '../model/failure.js'
 import { requestId } from '../model/request-id.js'
@@ -12,23 +12,23 @@ import { send } from './shared/send.js'
  * How the toolkit stands: `ready`; `degraded`, it answers, but something is amiss; `failing`, it cannot do what it is
  * there for; `closing`, ask somebody else.
  */
-export interface Condition {
+export interface Readiness {
   readonly status: 'ready' | 'degraded' | 'failing' | 'closing'
   /** What is amiss, in words. */
   readonly reasons: readonly string[]
 }
 
 /** Makes the router; other paths go on to the app. `/ready` is 503 while closing or failing: what is degraded still serves. */
-export function createHealthRouter(condition: () => Promise<Condition>, metrics: Metrics): Router {
-  const ready = async (): Promise<Reply> => {
+export function createHealthRouter(condition: () => Promise<Readiness>, metrics: Metrics): Router {
+  const ready = async (): Promise<HttpResponse> => {
     const now = await condition()
-    return jsonReply(now.status === 'closing' || now.status === 'failing' ? 503 : 200, now)
+    return jsonResponse(now.status === 'closing' || now.status === 'failing' ? 503 : 200, now)
   }
-  const answers: Readonly<Record<string, () => Promise<Reply>>> = {
-    '/health': async () => jsonReply(200, { status: 'ok' }),
+  const answers: Readonly<Record<string, () => Promise<HttpResponse>>> = {
+    '/health': async () => jsonResponse(200, { status: 'ok' }),
     '/ready': ready,
     '/metrics': async () =>
-      plainReply(200, await metrics.print(), '', { 'Content-Type': metrics.contentType }),
+      textResponse(200, await metrics.print(), '', { 'Content-Type': metrics.contentType }),
   }
   const router = express.Router()
   router.use((req, res, next) => {
@@ -36,7 +36,7 @@ export function createHealthRouter(condition: () => Promise<Condition>, metrics:
     const answer = Object.hasOwn(answers, path) ? answers[path] : undefined
     if (answer === undefined) return next()
     const isRead = req.method === 'GET' || req.method === 'HEAD'
-    const reply = isRead ? answer() : Promise.resolve(replyToMethod(req.method, ''))
+    const reply = isRead ? answer() : Promise.resolve(methodResponse(req.method, ''))
     const id = requestId(req.headers['x-request-id'])
     reply
       .catch((error) => jsonFailure(asArtworkError(error)))

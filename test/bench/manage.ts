@@ -12,9 +12,9 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import express from 'express'
 import { createArtwork, remote } from 'express-artwork'
-import { createJobStore } from '#src/jobs/sqlite/queue.js'
+import { createJobQueue } from '#src/jobs/sqlite/queue.js'
 import { digestOf } from '#src/model/digest.js'
-import { artworkName, type Entry, imageName } from '#src/model/entry.js'
+import { type Entry, entityImageKey, imageKey } from '#src/model/entry.js'
 import { openCatalogue } from '#src/store/disk/catalogue.js'
 import { median } from './support.js'
 
@@ -94,23 +94,23 @@ function fill(directory: string): void {
         width: 300,
         height: 300,
         storedAt: at + index,
-        checkedAt: at + index,
-        freshFor: 604_800_000,
-        held: true,
+        validatedAt: at + index,
+        freshnessLifetime: 604_800_000,
+        isStored: true,
         sourceUrl,
       }
-      const original = imageName(`remote/original/${Buffer.from(sourceUrl).toString('base64url')}`)
+      const original = imageKey(`remote/original/${Buffer.from(sourceUrl).toString('base64url')}`)
       const entries: Entry[] = [
         {
           ...common,
-          name: original,
+          key: original,
           role: 'original',
           type: 'image/jpeg',
           digest: digestOf(Buffer.from(original)),
         },
         {
           ...common,
-          name: artworkName(`artists/e${String(index)[0]}/e${index}.webp`),
+          key: entityImageKey(`artists/e${String(index)[0]}/e${index}.webp`),
           role: 'artwork',
           type: 'image/webp',
           digest: digestOf(Buffer.from(`artwork ${index}`)),
@@ -128,7 +128,7 @@ function fill(directory: string): void {
   catalogue.setComplete()
   catalogue.close()
   const logger = { debug() {}, info() {}, warn: console.warn, error: console.error }
-  const jobs = createJobStore({ directory, now: Date.now, logger })
+  const jobs = createJobQueue({ directory, now: Date.now, logger })
   jobs.addMany(
     Array.from({ length: ENTITIES }, (_, index) => ({
       key: `artist:e${index}`,

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { createArtwork, tmdb } from 'express-artwork'
-import { artworkName, type Entry, imageName } from '#src/model/entry.js'
+import { type Entry, entityImageKey, imageKey } from '#src/model/entry.js'
 import { openCatalogue } from '#src/store/disk/catalogue.js'
 import { median, webp16k } from './support.js'
 
@@ -35,26 +35,26 @@ function fill(file: string, names: number): void {
       width: 342,
       height: 513,
       storedAt: 1_700_000_000_000 + index,
-      checkedAt: 1_700_000_000_000 + index,
-      freshFor: 604_800_000,
-      held: true,
+      validatedAt: 1_700_000_000_000 + index,
+      freshnessLifetime: 604_800_000,
+      isStored: true,
     }
-    const original = imageName(`poster/w500/${id}${(index % 6) % 3}.jpg`)
+    const original = imageKey(`poster/w500/${id}${(index % 6) % 3}.jpg`)
     if (index % 6 < 3)
       return {
         ...common,
-        name: original,
+        key: original,
         role: 'original',
         sourceUrl: `https://image.tmdb.org/t/p/w500/${id}.jpg`,
         etag: '"5f0c7a1e-a1b2"',
       }
     const made = { original, madeFrom: digest(original), recipe: 'w342-h513-webp' }
     return index % 6 < 5
-      ? { ...common, ...made, name: imageName(`poster/w342/${id}${index % 6}.webp`), role: 'rendition' }
+      ? { ...common, ...made, key: imageKey(`poster/w342/${id}${index % 6}.webp`), role: 'rendition' }
       : {
           ...common,
           ...made,
-          name: artworkName(`artists/${idOf(index).slice(0, 2)}/${idOf(index)}.webp`),
+          key: entityImageKey(`artists/${idOf(index).slice(0, 2)}/${idOf(index)}.webp`),
           role: 'artwork',
           ownerKind: 'artist',
           ownerId: idOf(index),

@@ -25,11 +25,17 @@ async function ours(directory: string): Promise<Keeper> {
   const logger = { debug: () => {}, info: () => {}, warn: console.warn, error: console.error }
   const bounds = { maxBytes: 1e9, maxNames: 1e6 }
   const store = await createDiskStore({ directory, ...bounds, now: Date.now, logger })
-  const facts = { role: 'original' as const, type: 'image/webp', width: 200, height: 300, freshFor: 1e9 }
+  const facts = {
+    role: 'original' as const,
+    type: 'image/webp',
+    width: 200,
+    height: 300,
+    freshnessLifetime: 1e9,
+  }
   return {
-    put: (name, bytes) => store.write({ ...facts, name, storedAt: 1, checkedAt: 1 }, bytes),
+    put: (name, bytes) => store.write({ ...facts, key: name, storedAt: 1, validatedAt: 1 }, bytes),
     get: async (name) => (await store.read(store.find(name) as Entry))?.bytes,
-    remove: store.remove,
+    remove: store.delete,
     end: store.close,
   }
 }

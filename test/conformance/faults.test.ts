@@ -24,7 +24,7 @@ import { gzipSync } from 'node:zlib'
 import express from 'express'
 import { type ArtworkOptions, createArtwork, remote, uploads } from 'express-artwork'
 import { afterAll, describe, expect, test, vi } from 'vitest'
-import { createBytes } from '#src/store/disk/contents.js'
+import { createContents } from '#src/store/disk/contents.js'
 import { atEnd, listen, quietLogger, remoteAddress, temporaryFolder } from '../support/app.js'
 import { freePort, startExample } from '../support/example-app.js'
 import { image } from '../support/origin.js'
@@ -203,7 +203,7 @@ const tests: Readonly<Record<string, () => Promise<void>>> = {
     await one.order('open', { directory, maxBytes: 1e8, maxNames: 100 })
     await one.order('write', 'a', 'a 1', 1000)
     await one.kill()
-    const bytes = createBytes(join(directory, 'store-v2'), () => 'x')
+    const bytes = createContents(join(directory, 'store-v2'), () => 'x')
     const orphan = Buffer.from('content whose name was never written')
     const path = bytes.contentPath(createHash('sha256').update(orphan).digest('hex'))
     mkdirSync(join(path, '..'), { recursive: true })

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { negotiate } from '#src/http/accept.js'
 import { httpDate } from '#src/http/http-date.js'
-import { type Asked, FOREVER, parseRange, replyToError, replyWith } from '#src/http/response.js'
+import { errorResponse, FOREVER, parseRange, type RequestFields, respond } from '#src/http/response.js'
 import { boundedFreshness, freshnessOf } from '#src/model/entry.js'
-import { ArtworkError, failureStands, rememberFailure } from '#src/model/failure.js'
+import { ArtworkError, isFailureActive, recordFailure } from '#src/model/failure.js'
 import { sniff } from '#src/model/media-type.js'
 import { signAddress, signatureHolds } from '#src/model/signature.js'
 
@@ -18,10 +18,10 @@ const picture = {
   fileName: 'a.webp',
 }
 const rules = { cache: FOREVER, isPrivate: false, cors: '*', now: storedAt + 86_400_000 }
-const reply = (asked: Partial<Asked>) => replyWith(picture, { method: 'GET', ...asked }, rules)
+const reply = (asked: Partial<RequestFields>) => respond(picture, { method: 'GET', ...asked }, rules)
 
 describe('conditional requests (RFC 9110 §13)', () => {
-  test.each<[Partial<Asked>, number]>([
+  test.each<[Partial<RequestFields>, number]>([
     [{}, 200],
     [{ ifNoneMatch: '"E"' }, 304],
     [{ ifNoneMatch: 'W/"E"' }, 304],
@@ -154,7 +154,9 @@ describe('freshness', () => {
     [-10, 'fresh'],
     [-100_000, 'stale'],
   ])('%i ms after the check: %s', (age, wanted) =>
-    expect(freshnessOf({ checkedAt: 1_000_000, freshFor: 100 }, policy, 1_000_000 + age)).toBe(wanted),
+    expect(freshnessOf({ validatedAt: 1_000_000, freshnessLifetime: 100 }, policy, 1_000_000 + age)).toBe(
+      wanted,
+    ),
   )
   test('bounded: between an hour and the maximum', () => {
     const week = 7 * 864e5
@@ -171,8 +173,8 @@ describe('freshness', () => {
 describe('failures', () => {
   test('404 is remembered 5 min, 410 an hour, 5xx from 10 s doubling to 300 s, 429 as it says within 1–300 s', () => {
     const last = (code: ConstructorParameters<typeof ArtworkError>[0], about = {}) =>
-      rememberFailure(new ArtworkError(code, ''), undefined, 0) &&
-      rememberFailure(new ArtworkError(code, '', about), undefined, 0)?.until
+      recordFailure(new ArtworkError(code, ''), undefined, 0) &&
+      recordFailure(new ArtworkError(code, '', about), undefined, 0)?.until
     expect([last('not_found'), last('gone'), last('connection'), last('invalid')]).toEqual([
       3e5,
       36e5,
@@ -182,27 +184,27 @@ describe('failures', () => {
     expect([last('throttled', { retryAfter: 20 }), last('throttled', { retryAfter: 9999 })]).toEqual([
       2e4, 3e5,
     ])
-    let failure = rememberFailure(new ArtworkError('upstream_failed', ''), undefined, 0)
+    let failure = recordFailure(new ArtworkError('upstream_failed', ''), undefined, 0)
     const lengths = []
     for (let time = 0; time < 7; time += 1) {
       lengths.push(failure?.until)
-      failure = rememberFailure(new ArtworkError('upstream_failed', ''), failure, 0)
+      failure = recordFailure(new ArtworkError('upstream_failed', ''), failure, 0)
     }
     expect(lengths).toEqual([1e4, 2e4, 4e4, 8e4, 16e4, 3e5, 3e5])
   })
   test('one from the future does not stand: the clock was set back', () => {
-    const failure = rememberFailure(new ArtworkError('gone', ''), undefined, 1e9)
+    const failure = recordFailure(new ArtworkError('gone', ''), undefined, 1e9)
     if (failure === undefined) throw new Error('not remembered')
     expect([
-      failureStands(failure, 1e9 + 1),
-      failureStands(failure, 1e9 + 36e5),
-      failureStands(failure, 1e9 - 1e8),
+      isFailureActive(failure, 1e9 + 1),
+      isFailureActive(failure, 1e9 + 36e5),
+      isFailureActive(failure, 1e9 - 1e8),
     ]).toEqual([true, false, false])
   })
   test('an unknown error tells nothing, 503 says when to come back', () => {
-    const answer = replyToError(new Error('/etc/secret at line 1'), '*')
+    const answer = errorResponse(new Error('/etc/secret at line 1'), '*')
     expect([answer.status, answer.body]).toEqual([500, 'internal error'])
-    expect(replyToError(new ArtworkError('unavailable', 'busy'), '*').headers['Retry-After']).toBe('1')
+    expect(errorResponse(new ArtworkError('unavailable', 'busy'), '*').headers['Retry-After']).toBe('1')
   })
 })
 

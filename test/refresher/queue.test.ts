@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { DownloadRequest, SaveImageResult } from '#src/images/entity-images.js'
 import { createRefresher } from '#src/jobs/refresher.js'
-import { createJobStore } from '#src/jobs/sqlite/queue.js'
+import { createJobQueue } from '#src/jobs/sqlite/queue.js'
 import { quietLogger } from '../support/app.js'
 
 const HOUR = 3_600_000
@@ -31,7 +31,7 @@ const setUp = (
       concurrency,
       paramsOf: () => ({}),
       retryDelays: [],
-      jobs: createJobStore({ directory: undefined, now: () => clock.now, logger: quietLogger() }),
+      jobs: createJobQueue({ directory: undefined, now: () => clock.now, logger: quietLogger() }),
       now: () => clock.now,
       logger: quietLogger(),
     },
@@ -110,7 +110,7 @@ describe('the queue', () => {
   test('trouble that may pass is tried again within the same job, after 2 and 10 seconds', async () => {
     const clock = { now: 1_000_000.5 }
     const asked: number[] = []
-    const jobs = createJobStore({ directory: undefined, now: () => clock.now, logger: quietLogger() })
+    const jobs = createJobQueue({ directory: undefined, now: () => clock.now, logger: quietLogger() })
     const refresher = createRefresher(
       {
         download: async () => {

@@ -2,8 +2,8 @@
 import { describe, expect, test, vi } from 'vitest'
 import { createRefresher, type RefresherEvent } from '#src/jobs/refresher.js'
 import { checkSchedules, type ScheduleRules } from '#src/jobs/schedules.js'
-import type { Work } from '#src/jobs/sqlite/processor.js'
-import { createJobStore } from '#src/jobs/sqlite/queue.js'
+import type { Handler } from '#src/jobs/sqlite/processor.js'
+import { createJobQueue } from '#src/jobs/sqlite/queue.js'
 import { atEnd, quietLogger, startApp, temporaryFolder } from '../support/app.js'
 
 const MINUTE = 60_000
@@ -14,7 +14,7 @@ const eventually = (holds: () => void) => vi.waitFor(holds, { timeout: 20_000, i
 
 function setUp(
   schedules: ScheduleRules,
-  kinds: Record<string, Work>,
+  kinds: Record<string, Handler>,
   {
     directory,
     clock = { now: at('2026-03-01T12:00:00') },
@@ -30,7 +30,7 @@ function setUp(
     {
       concurrency: 1,
       paramsOf: () => ({}),
-      jobs: createJobStore({ directory, now, logger: quietLogger() }),
+      jobs: createJobQueue({ directory, now, logger: quietLogger() }),
       kinds,
       schedules,
       now,
@@ -45,7 +45,7 @@ describe('schedules', () => {
   test('parity 16: a job begins at its time, once, and its last and next run are shown', async () => {
     const runs: number[] = []
     const clock = { now: at('2026-03-01T12:00:00') }
-    const cleanup: Work = async () => {
+    const cleanup: Handler = async () => {
       runs.push(clock.now)
       return { state: 'done' }
     }
@@ -75,7 +75,7 @@ describe('schedules', () => {
     const directory = await temporaryFolder()
     const clock = { now: at('2026-03-01T12:00:00') }
     const runs: string[] = []
-    const kinds = (who: string): Record<string, Work> => ({
+    const kinds = (who: string): Record<string, Handler> => ({
       sync: async () => {
         runs.push(who)
         return { state: 'done' }
@@ -101,7 +101,7 @@ describe('schedules', () => {
   })
   test('a run that is due while the one before has not ended is refused, and told of', async () => {
     let end = (): void => {}
-    const sync: Work = () =>
+    const sync: Handler = () =>
       new Promise((resolve) => {
         end = () => resolve({ state: 'done' })
       })
@@ -138,7 +138,7 @@ describe('schedules', () => {
     const clock = { now: at('2031-01-01T00:00:00') }
     const directory = await temporaryFolder()
     const runs: number[] = []
-    const cleanup: Work = async () => {
+    const cleanup: Handler = async () => {
       runs.push(clock.now)
       return { state: 'done' }
     }
@@ -193,7 +193,7 @@ describe('what is told of work under way', () => {
     const clock = { now: 1_000_000 }
     let step = (_done: number): void => {}
     let end = (): void => {}
-    const verify: Work = (_job, { progress }) =>
+    const verify: Handler = (_job, { progress }) =>
       new Promise((resolve) => {
         step = (done) => progress(done, 100)
         end = () => {
@@ -236,7 +236,7 @@ describe('what is told of work under way', () => {
   test('paused by one process is paused for all, and stays so; resumed, it goes on', async () => {
     const directory = await temporaryFolder()
     const runs: string[] = []
-    const kinds: Record<string, Work> = {
+    const kinds: Record<string, Handler> = {
       verify: async () => {
         runs.push('verify')
         return { state: 'done' }
@@ -258,11 +258,11 @@ describe('what is told of work under way', () => {
   test('what a process cannot do is left to one that can, and it does not wait for that', async () => {
     const directory = await temporaryFolder()
     const runs: string[] = []
-    const verify: Work = async () => {
+    const verify: Handler = async () => {
       runs.push('verify')
       return { state: 'done' }
     }
-    const sync: Work = async () => {
+    const sync: Handler = async () => {
       runs.push('sync')
       return { state: 'done' }
     }

@@ -3,10 +3,10 @@ import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import cacache from 'cacache'
 import { describe, expect, test, vi } from 'vitest'
-import { imageName } from '#src/model/entry.js'
-import { createBytes } from '#src/store/disk/contents.js'
+import { imageKey } from '#src/model/entry.js'
+import { createContents } from '#src/store/disk/contents.js'
 import { createDiskStore } from '#src/store/disk/store.js'
-import { createMemoryLayer } from '#src/store/memory-cache.js'
+import { createMemoryCache } from '#src/store/memory-cache.js'
 import { createMemoryStore } from '#src/store/memory-store.js'
 import type { Store } from '#src/store/ports.js'
 import { atEnd, quietLogger, temporaryFolder } from '../support/app.js'
@@ -35,7 +35,7 @@ const implementations: Readonly<
   disk,
   memory: async (limits) => createMemoryStore({ ...bounds, ...limits, now }),
   'layer over disk': async (limits) => {
-    const layer = createMemoryLayer(await disk({ ...limits, onChange: (changed) => layer.forget(changed) }), {
+    const layer = createMemoryCache(await disk({ ...limits, onChange: (changed) => layer.forget(changed) }), {
       maxBytes: 100_000,
     })
     return layer.store
@@ -57,13 +57,13 @@ describe.each(Object.entries(implementations))('the store: %s', (_name, open) =>
       entry('a', { etag: '"x"', sourceUrl: 'http://x/' }),
       Buffer.from('hello'),
     )
-    expect(written).toMatchObject({ name: 'a', size: 5, held: true })
+    expect(written).toMatchObject({ key: 'a', size: 5, isStored: true })
     expect(written.digest).toMatch(/^[0-9a-f]{64}$/)
     expect(store.find('a')).toMatchObject({
       etag: '"x"',
       sourceUrl: 'http://x/',
       digest: written.digest,
-      held: true,
+      isStored: true,
     })
     expect((await store.read(written))?.bytes.toString()).toBe('hello')
     expect(store.find('b')).toBeUndefined()
@@ -85,10 +85,10 @@ describe.each(Object.entries(implementations))('the store: %s', (_name, open) =>
     await store.write(entry('a'), Buffer.from('same'))
     const b = await store.write(entry('b'), Buffer.from('same'))
     expect(store.stats()).toMatchObject({ names: 2, bytes: 4 })
-    expect(await store.remove('a')).toBe(true)
-    expect(await store.remove('a')).toBe(false)
+    expect(await store.delete('a')).toBe(true)
+    expect(await store.delete('a')).toBe(false)
     expect((await store.read(b))?.bytes.toString()).toBe('same')
-    await store.remove('b')
+    await store.delete('b')
     expect(store.stats()).toMatchObject({ names: 0, bytes: 0 })
   })
 
@@ -97,17 +97,17 @@ describe.each(Object.entries(implementations))('the store: %s', (_name, open) =>
     expect(store.find('a', 'memory')).toBeUndefined()
     await store.write(entry('a'), Buffer.from('x'))
     expect(store.find('a', 'memory')).toBeDefined()
-    await store.remove('a')
+    await store.delete('a')
     expect(store.find('a', 'memory')).toBeUndefined()
   })
 
   test('amending moves the facts it names and leaves the bytes', async () => {
     const store = await open()
     const written = await store.write(entry('a', { etag: '"x"' }), Buffer.from('hello'))
-    store.amend(written, { checkedAt: 5_000_000, freshFor: 7 })
+    store.update(written, { validatedAt: 5_000_000, freshnessLifetime: 7 })
     expect(store.find('a')).toMatchObject({
-      checkedAt: 5_000_000,
-      freshFor: 7,
+      validatedAt: 5_000_000,
+      freshnessLifetime: 7,
       etag: '"x"',
       digest: written.digest,
     })
@@ -122,7 +122,7 @@ describe.each(Object.entries(implementations))('the store: %s', (_name, open) =>
       Buffer.from('3'),
     )
     const names = (selection: Parameters<Store['select']>[0]) =>
-      store.select(selection).map(({ name }) => name)
+      store.select(selection).map(({ key: name }) => name)
     expect(names({ limit: 2 })).toEqual(['a', 'b'])
     expect(names({ limit: 9, after: 'a' })).toEqual(['b', 'c'])
     expect(names({ limit: 9, original: 'a' })).toEqual(['b', 'c'])
@@ -133,20 +133,20 @@ describe.each(Object.entries(implementations))('the store: %s', (_name, open) =>
   test('failures are remembered, and gone when the name is written', async () => {
     const store = await open()
     const failure = { code: 'not_found' as const, message: 'no', at: 1, until: 2, count: 1 }
-    store.failures.set('a', failure)
-    expect(store.failures.get('a')).toEqual(failure)
+    store.negativeCache.set('a', failure)
+    expect(store.negativeCache.get('a')).toEqual(failure)
     await store.write(entry('a'), Buffer.from('x'))
-    expect(store.failures.get('a')).toBeUndefined()
+    expect(store.negativeCache.get('a')).toBeUndefined()
   })
 
   test('clearing forgets every name and every failure', async () => {
     const store = await open()
     for (let index = 0; index < 100; index += 1)
       await store.write(entry(`n${index}`), Buffer.from(String(index)))
-    store.failures.set('z', { code: 'gone', message: '', at: 1, until: 2, count: 1 })
+    store.negativeCache.set('z', { code: 'gone', message: '', at: 1, until: 2, count: 1 })
     await store.clear()
     expect(store.stats()).toMatchObject({ names: 0, bytes: 0 })
-    expect([store.find('n1'), store.find('n1', 'memory'), store.failures.get('z')]).toEqual([
+    expect([store.find('n1'), store.find('n1', 'memory'), store.negativeCache.get('z')]).toEqual([
       undefined,
       undefined,
       undefined,
@@ -158,10 +158,10 @@ describe.each(Object.entries(implementations))('the store: %s', (_name, open) =>
     for (let index = 0; index < 50; index += 1) {
       clock.now += 1000
       await store.write(entry(`n${index}`), Buffer.alloc(900, index))
-      store.use('n0')
+      store.touch('n0')
       expect(store.stats().bytes).toBeLessThanOrEqual(10_000)
     }
-    const held = (name: string) => store.find(name)?.held ?? false
+    const held = (name: string) => store.find(name)?.isStored ?? false
     expect([held('n0'), held('n1'), held('n49')]).toEqual([true, false, true])
     await expect(store.write(entry('large'), Buffer.alloc(1001))).rejects.toMatchObject({
       reason: 'disk_write',
@@ -183,7 +183,7 @@ describe.each(Object.entries(implementations))('the store: %s', (_name, open) =>
 describe('the store on disk', () => {
   test('our paths of contents and index entries are cacache’s own', async () => {
     const directory = await temporaryFolder()
-    const bytes = createBytes(directory, () => 'x')
+    const bytes = createContents(directory, () => 'x')
     await cacache.put(directory, 'key#1', 'hello', { algorithms: ['sha256'] })
     const info = await cacache.get.info(directory, 'key#1')
     expect(info?.path).toBe(
@@ -198,7 +198,7 @@ describe('the store on disk', () => {
     for (let index = 0; index < 100; index += 1) await store.write(entry('a'), Buffer.from(`bytes ${index}`))
     expect(filesBelow(join(directory, 'store-v2', 'content-v2'))).toHaveLength(1)
     expect(filesBelow(join(directory, 'store-v2', 'index-v5'))).toHaveLength(1)
-    await store.remove('a')
+    await store.delete('a')
     expect(filesBelow(join(directory, 'store-v2', 'content-v2'))).toHaveLength(0)
     expect(filesBelow(join(directory, 'store-v2', 'index-v5'))).toHaveLength(0)
   })
@@ -209,7 +209,7 @@ describe('the store on disk', () => {
     const store = await disk({ directory, onChange: (names) => changed.push(names) })
     const a = await store.write(entry('a'), Buffer.from('hello'))
     await store.write(entry('b'), Buffer.from('hello'))
-    writeFileSync(createBytes(join(directory, 'store-v2'), () => 'x').contentPath(a.digest), 'hellp')
+    writeFileSync(createContents(join(directory, 'store-v2'), () => 'x').contentPath(a.digest), 'hellp')
     expect(await store.read(a)).toBeUndefined()
     expect(changed.flat()).toEqual(['a', 'b', 'a'])
     expect(store.stats()).toMatchObject({ bytes: 0, badCopies: 1 })
@@ -221,18 +221,18 @@ describe('the store on disk', () => {
 
   test('an original that a rendition needs keeps its row when its bytes go; artwork keeps its row too', async () => {
     const store = await disk({ maxBytes: 10_000 })
-    await store.write(entry(imageName('o')), Buffer.alloc(900, 1))
+    await store.write(entry(imageKey('o')), Buffer.alloc(900, 1))
     clock.now += 1000
     await store.write(
-      entry('local/x.webp', { role: 'artwork', original: imageName('o'), ownerKind: 'album', ownerId: 'x' }),
+      entry('local/x.webp', { role: 'artwork', original: imageKey('o'), ownerKind: 'album', ownerId: 'x' }),
       Buffer.alloc(900, 2),
     )
     for (let index = 0; index < 30; index += 1) {
       clock.now += 1000
       await store.write(entry(`n${index}`), Buffer.alloc(900, index + 3))
     }
-    expect(store.find(imageName('o'))).toMatchObject({ held: false })
-    expect(store.find('local/x.webp')).toMatchObject({ held: false })
+    expect(store.find(imageKey('o'))).toMatchObject({ isStored: false })
+    expect(store.find('local/x.webp')).toMatchObject({ isStored: false })
     expect(store.stats().bytes).toBeLessThanOrEqual(10_000)
   })
 
@@ -242,7 +242,7 @@ describe('the store on disk', () => {
     await first.write(entry('a', { etag: '"x"' }), Buffer.from('hello'))
     await first.write(entry('a', { etag: '"y"' }), Buffer.from('hello again'))
     await first.write(entry('b'), Buffer.from('gone'))
-    await first.remove('b')
+    await first.delete('b')
     await first.close()
     for (const harm of [
       () => rmSync(join(directory, 'catalogue-v2.sqlite')),
@@ -250,9 +250,9 @@ describe('the store on disk', () => {
     ]) {
       harm()
       const again = await disk({ directory })
-      await again.settled()
+      await again.ready()
       const found = again.find('a')
-      expect(found).toMatchObject({ etag: '"y"', held: true })
+      expect(found).toMatchObject({ etag: '"y"', isStored: true })
       expect(found && (await again.read(found))?.bytes.toString()).toBe('hello again')
       expect(again.find('b')).toBeUndefined()
       expect(again.stats()).toMatchObject({ names: 1, bytes: 11, rebuilding: false })

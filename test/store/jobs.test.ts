@@ -3,12 +3,12 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { createJobStore, type JobStore } from '#src/jobs/sqlite/queue.js'
+import { createJobQueue, type JobQueue } from '#src/jobs/sqlite/queue.js'
 import { atEnd, quietLogger, temporaryFolder } from '../support/app.js'
 
 const script = new URL('../support/job-process.ts', import.meta.url).pathname
-const open = (directory: string | undefined, clock = { now: 1_000_000 }): JobStore => {
-  const store = createJobStore({ directory, now: () => clock.now, logger: quietLogger() })
+const open = (directory: string | undefined, clock = { now: 1_000_000 }): JobQueue => {
+  const store = createJobQueue({ directory, now: () => clock.now, logger: quietLogger() })
   atEnd(async () => store.close())
   return store
 }
@@ -20,7 +20,7 @@ const step = (key: string, priority = 1, host?: string) => ({
   payload: { key },
   host,
 })
-const keys = (store: JobStore, limit = 100, spared: string[] = []) =>
+const keys = (store: JobQueue, limit = 100, spared: string[] = []) =>
   store.take('task', limit, spared).map(({ key }) => key)
 
 function work(
@@ -57,7 +57,7 @@ describe.each(['on disk', 'in memory'])('the job store %s', (where) => {
     const [first] = store.take('task', 1, [])
     if (first === undefined) throw new Error('nothing was taken')
     store.add(wish('B'))
-    store.again(first, 0, {})
+    store.retryAt(first, 0, {})
     store.add(wish('C'))
     const [second] = store.take('task', 1, [])
     expect(second?.payload).toEqual({ url: 'C' })
@@ -72,10 +72,10 @@ describe.each(['on disk', 'in memory'])('the job store %s', (where) => {
     const [job] = store.take('task', 1, [])
     if (job === undefined) throw new Error('nothing was taken')
     expect(store.cancel(job.id)).toBe(true)
-    expect(store.again(job, 0, {})).toBe(true)
+    expect(store.retryAt(job, 0, {})).toBe(true)
     expect(store.get(job.id)).toMatchObject({ state: 'cancelled' })
     expect(store.retry(job.id)).toBe(true)
-    expect(store.wished()).toEqual([])
+    expect(store.cancelRequested()).toEqual([])
     expect(keys(store)).toEqual(['a'])
     const payload = { text: 'x'.repeat(10_000) }
     store.add({ ...step('b'), payload })
@@ -107,7 +107,7 @@ describe.each(['on disk', 'in memory'])('the job store %s', (where) => {
     expect(keys(store, 10, ['a.example'])).toEqual(['b1'])
     const [first] = store.take('task', 1, [])
     if (first === undefined) throw new Error('nothing was taken')
-    expect(store.again(first, clock.now + 4999.3, { reason: 'timeout' })).toBe(true)
+    expect(store.retryAt(first, clock.now + 4999.3, { reason: 'timeout' })).toBe(true)
     // Another run of the same has nothing to say of it.
     expect(store.end(first, { state: 'done' })).toBe(false)
     expect(keys(store)).toEqual(['a2'])
@@ -235,7 +235,7 @@ describe('what goes wrong', () => {
     const store = open(undefined, clock)
     store.add(step('a'))
     const [one] = store.take('task', 1, [])
-    if (one !== undefined) store.again(one, clock.now + 2000, {})
+    if (one !== undefined) store.retryAt(one, clock.now + 2000, {})
     clock.now = 1_000_000
     expect(keys(store)).toEqual(['a'])
   })

@@ -16,8 +16,8 @@ import { dirname, join } from 'node:path'
 import express from 'express'
 import { createArtwork, remote, uploads } from 'express-artwork'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { createBytes } from '#src/store/disk/contents.js'
-import { letGoOfReserve } from '#src/store/disk/write-suspension.js'
+import { createContents } from '#src/store/disk/contents.js'
+import { removeReserve } from '#src/store/disk/write-suspension.js'
 import { decodeBase64, parseLargeJson, unescapeBytes } from '#src/web/shared/large-json.js'
 import { atEnd, listen, quietLogger, remoteAddress, startApp, temporaryFolder } from '../support/app.js'
 import { image } from '../support/origin.js'
@@ -142,7 +142,7 @@ describe('mended 6: odd things in the directory', () => {
   test('pipes and folders where files belong are cleared away; nothing waits for them', async () => {
     const directory = await temporaryFolder()
     const app = await used(directory)
-    const bytes = createBytes(join(directory, 'store-v2'), () => 'test')
+    const bytes = createContents(join(directory, 'store-v2'), () => 'test')
     const address = remoteAddress(`${app.origin.url}/odd.jpg`)
     const picture = await jpeg(80, 60)
     app.origin.serve('/odd.jpg', image(picture))
@@ -206,16 +206,16 @@ describe('mended 6: odd things in the directory', () => {
       width: 1,
       height: 1,
       storedAt: 1,
-      checkedAt: 1,
-      freshFor: 1,
+      validatedAt: 1,
+      freshnessLifetime: 1,
     } as const
-    await store.write({ name: 'images/a', ...facts }, Buffer.from('a'))
-    expect([store.stats().durable, store.find('images/a')?.held]).toEqual([false, true])
+    await store.write({ key: 'images/a', ...facts }, Buffer.from('a'))
+    expect([store.stats().durable, store.find('images/a')?.isStored]).toEqual([false, true])
     rmSync(directory)
     await vi.waitFor(() => expect(store.stats().durable).toBe(true), 5000)
     expect(told).toBe(1)
-    await store.write({ name: 'images/b', ...facts }, Buffer.from('b'))
-    expect(store.find('images/b')?.held).toBe(true)
+    await store.write({ key: 'images/b', ...facts }, Buffer.from('b'))
+    expect(store.find('images/b')?.isStored).toBe(true)
     expect(logger.lines.join()).toMatch(/can be used again/)
   })
   test('a start on a full disk lets go of the reserve before anything is opened', async () => {
@@ -224,9 +224,9 @@ describe('mended 6: odd things in the directory', () => {
     await app.stop()
     const reserve = join(directory, 'ballast')
     await vi.waitFor(() => expect(existsSync(reserve)).toBe(true))
-    letGoOfReserve(directory, false)
+    removeReserve(directory, false)
     expect(existsSync(reserve)).toBe(true)
-    letGoOfReserve(directory, true)
+    removeReserve(directory, true)
     expect(existsSync(reserve)).toBe(false)
     // And it is set aside again.
     const again = await used(directory)

@@ -17,11 +17,11 @@ import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
 import express from 'express'
 import { describe, expect, test, vi } from 'vitest'
-import { enter } from '#src/database/process-registry.js'
+import { registerProcess } from '#src/database/process-registry.js'
 import { keep } from '#src/database/sqlite.js'
 import type { Entry } from '#src/model/entry.js'
-import { openCatalogue, type Ticket } from '#src/store/disk/catalogue.js'
-import { createBytes, SLOTS } from '#src/store/disk/contents.js'
+import { type KeyLock, openCatalogue } from '#src/store/disk/catalogue.js'
+import { createContents, SLOTS } from '#src/store/disk/contents.js'
 import { createDiskStore } from '#src/store/disk/store.js'
 import type { Store } from '#src/store/ports.js'
 import { anOrigin, atEnd, listen, quietLogger, startApp, temporaryFolder } from '../support/app.js'
@@ -53,7 +53,7 @@ const open = async (
 const entry = entriesBy(clock)
 const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex')
 const bytesIn = (directory: string, owner: string = randomUUID()) =>
-  createBytes(join(directory, 'store-v2'), () => owner)
+  createContents(join(directory, 'store-v2'), () => owner)
 const textOf = async (store: Store, name: string): Promise<string | undefined> => {
   const found = store.find(name)
   return found && (await store.read(found))?.bytes.toString()
@@ -71,7 +71,7 @@ describe('after a crash', () => {
   const crash = async (
     work: (parts: {
       catalogue: ReturnType<typeof openCatalogue>
-      bytes: ReturnType<typeof createBytes>
+      bytes: ReturnType<typeof createContents>
       owner: string
       write: (name: string, text: string) => Entry
     }) => Promise<void>,
@@ -90,7 +90,7 @@ describe('after a crash', () => {
       ...entry(name),
       digest: digestOf(text),
       size: text.length,
-      held: true,
+      isStored: true,
     })
     await work({ catalogue, bytes, owner, write })
     catalogue.close()
@@ -119,7 +119,7 @@ describe('after a crash', () => {
     })
     const store = await open(directory)
     expect(await textOf(store, 'a')).toBe(steps >= 2 ? 'new!' : 'old')
-    await store.settled()
+    await store.ready()
     expect(await textOf(store, 'a')).toBe(steps >= 2 ? 'new!' : 'old')
     expect(differences(directory)).toEqual([])
     expect(store.stats().leftovers).toBeGreaterThan(0)
@@ -138,7 +138,7 @@ describe('after a crash', () => {
     })
     const store = await open(directory)
     expect(store.find('b')).toBeUndefined()
-    await store.settled()
+    await store.ready()
     expect(differences(directory)).toEqual([])
     expect(store.stats()).toMatchObject({ names: 1, bytes: 3 })
   })
@@ -150,7 +150,7 @@ describe('after a crash', () => {
       await bytes.put(b, ticket.ticket, 0, Buffer.from('old'))
     })
     const store = await open(directory)
-    await store.settled()
+    await store.ready()
     expect(await textOf(store, 'a')).toBe('old')
     expect(differences(directory)).toEqual([])
   })
@@ -182,7 +182,7 @@ describe('after a crash', () => {
       writeFileSync(join(directoryOf(bytes), 'tmp', 'somebody'), 'hello')
     })
     const store = await open(directory)
-    await store.settled()
+    await store.ready()
     expect(store.stats().leftovers).toBe(3)
     expect(existsSync(join(directory, 'store-v2', 'tmp', 'somebody'))).toBe(true)
     expect(existsSync(join(directory, 'store-v2', 'index-v5', 'README'))).toBe(true)
@@ -272,7 +272,7 @@ describe('what goes wrong', () => {
       timeout: 15_000,
       interval: 100,
     })
-    await again.settled()
+    await again.ready()
     for (const index of [0, 150, 299]) expect(await textOf(again, `n${index}`)).toBe(`text ${index}`)
     await again.close()
     expect(differences(directory)).toEqual([])
@@ -286,14 +286,14 @@ describe('what goes wrong', () => {
     const bytes = bytesIn(directory)
     const found = await bytes.find('b', 0)
     const { width: _width, ...rest } = found?.entry ?? entry('b')
-    await bytes.list({ ...rest, name: 'b' } as unknown as Entry, 5, 0)
+    await bytes.list({ ...rest, key: 'b' } as unknown as Entry, 5, 0)
     rmSync(bytes.bucketPath('c', 0))
     mkdirSync(dirname(bytes.bucketPath('c', 0)), { recursive: true })
     symlinkSync(bytes.bucketPath('c', 0), bytes.bucketPath('c', 0))
     for (const suffix of ['', '-wal', '-shm'])
       rmSync(join(directory, `catalogue-v2.sqlite${suffix}`), { force: true })
     const again = await open(directory)
-    await again.settled()
+    await again.ready()
     expect(await textOf(again, 'a')).toBe('a')
     expect(again.find('b')).toBeUndefined()
     expect(again.stats()).toMatchObject({ names: 1, rebuilding: false })
@@ -320,7 +320,7 @@ describe('what goes wrong', () => {
       writeSync(handle, Buffer.alloc(4096, 0xff), 0, 4096, (root - 1) * 4096)
       closeSync(handle)
       const again = await open(directory)
-      await again.settled()
+      await again.ready()
       expect(await textOf(again, 'n7')).toBe('text 7')
       expect(again.stats()).toMatchObject({ names: 60, rebuilding: false })
       expect(differences(directory)).toEqual([])
@@ -339,19 +339,19 @@ describe('a lost catalogue', () => {
     const first = await open(directory)
     for (let index = 0; index < 300; index += 1)
       await first.write(entry(`n${index}`, { etag: `"${index}"` }), Buffer.from(`text ${index % 200}`))
-    await first.remove('n7')
+    await first.delete('n7')
     await first.close()
     loseIt(directory)
     const again = await open(directory)
     expect(again.stats()).toMatchObject({ rebuilding: true, names: 0 })
-    expect(await again.recall('n123')).toMatchObject({ name: 'n123', etag: '"123"', held: true })
+    expect(await again.lookup('n123')).toMatchObject({ key: 'n123', etag: '"123"', isStored: true })
     expect(await textOf(again, 'n123')).toBe('text 123')
-    expect(await again.recall('n7')).toBeUndefined()
+    expect(await again.lookup('n7')).toBeUndefined()
     // What is written or removed now is not undone by what is read back.
     await again.write(entry('n299'), Buffer.from('newer'))
-    expect(await again.remove('n298')).toBe(true)
+    expect(await again.delete('n298')).toBe(true)
     expect(again.stats().rebuilding).toBe(true)
-    await again.settled()
+    await again.ready()
     expect(again.stats()).toMatchObject({ rebuilding: false, names: 298 })
     expect(await textOf(again, 'n299')).toBe('newer')
     expect(again.find('n298')).toBeUndefined()
@@ -365,7 +365,7 @@ describe('a lost catalogue', () => {
     for (const name of names) await first.write(entry(name), Buffer.from(`text of ${name}`))
     await first.close()
     loseIt(directory)
-    const presence = enter(join(directory, 'processes-v2'))
+    const presence = registerProcess(join(directory, 'processes-v2'))
     const bytes = bytesIn(directory, presence.id())
     const orphans = names.map((name) => bytes.contentPath(digestOf(`orphan of ${name}`)))
     for (const path of orphans) {
@@ -383,7 +383,7 @@ describe('a lost catalogue', () => {
     })
     const removed = names.slice(0, 100)
     for (const name of removed) {
-      expect(other.drop(other.begin(name, presence.id(), undefined, 0) as Ticket)).toBe(true)
+      expect(other.drop(other.begin(name, presence.id(), undefined, 0) as KeyLock)).toBe(true)
       for (const slot of SLOTS) await bytes.unlist(name, slot)
     }
     while (orphans.every((path) => existsSync(path))) await new Promise((resolve) => setImmediate(resolve))
@@ -391,7 +391,7 @@ describe('a lost catalogue', () => {
     for (const name of removed) other.finish(name, presence.id())
     other.close()
     presence.leave()
-    await store.settled()
+    await store.ready()
     expect(store.stats()).toMatchObject({ rebuilding: false, names: 200 })
     expect(differences(directory)).toEqual([])
   })
@@ -442,13 +442,13 @@ describe('a lost catalogue', () => {
         async () => {
           await store.write(entry('later'), Buffer.from('later'))
           expect(heard).toContain('all')
-          for (const name of ['n0', 'n49']) expect(await store.recall(name)).toBeDefined()
+          for (const name of ['n0', 'n49']) expect(await store.lookup(name)).toBeDefined()
           expect(await textOf(store, 'n49')).toBe('text 49')
         },
         { timeout: 10_000, interval: 100 },
       )
     for (const store of [one, two]) {
-      await store.settled()
+      await store.ready()
       expect(store.stats()).toMatchObject({ names: 51, rebuilding: false })
     }
     await one.close()
@@ -532,14 +532,14 @@ describe('several processes on a directory', () => {
   test('a turn is for one at a time, ends with its process, and waiting for it can be given up', async () => {
     const directory = await temporaryFolder()
     const [one, two] = [await open(directory), await open(directory)]
-    const first = await one.turn('k')
+    const first = await one.lease('k')
     expect(first.waited).toBe(false)
     const giveUp = new AbortController()
-    const second = two.turn('k', giveUp.signal)
+    const second = two.lease('k', giveUp.signal)
     giveUp.abort()
     expect((await second).waited).toBe(true)
-    const third = two.turn('k')
-    first.end()
+    const third = two.lease('k')
+    first.release()
     expect((await third).waited).toBe(true)
     const owner = aDeadProcess(directory)
     const catalogue = openCatalogue(join(directory, 'catalogue-v2.sqlite'), {
@@ -548,12 +548,12 @@ describe('several processes on a directory', () => {
     })
     catalogue.lease('dead', owner)
     catalogue.close()
-    expect((await one.turn('dead')).waited).toBe(false)
+    expect((await one.lease('dead')).waited).toBe(false)
   })
 
   test('a process is known to be there until it leaves, and comes back when its mark was taken away', async () => {
     const folder = join(await temporaryFolder(), 'processes')
-    const [one, two] = [enter(folder), enter(folder)]
+    const [one, two] = [registerProcess(folder), registerProcess(folder)]
     const was = one.id()
     expect([one.isAlive(was), two.isAlive(was), two.isAlive(randomUUID()), two.isAlive('../x')]).toEqual([
       true,
@@ -593,8 +593,8 @@ describe('bounds', () => {
     const before = listing()
     for (let index = 0; index < 5000; index += 1) {
       clock.now += 1
-      store.use(`a${index}`)
-      store.use('a')
+      store.touch(`a${index}`)
+      store.touch('a')
     }
     expect(store.lastUsed('a')).toBe(clock.now)
     await store.close()
@@ -613,12 +613,12 @@ describe('bounds', () => {
     )
     for (let index = 0; index < 30; index += 1) {
       clock.now += 1000
-      store.use('r')
+      store.touch('r')
       await store.write(entry(`n${index}`), Buffer.alloc(900, index + 3))
     }
-    expect(store.find('o')).toMatchObject({ held: false })
-    expect(store.find('r')).toMatchObject({ held: true })
-    await store.remove('r')
+    expect(store.find('o')).toMatchObject({ isStored: false })
+    expect(store.find('r')).toMatchObject({ isStored: true })
+    await store.delete('r')
     for (let index = 30; index < 1100; index += 1)
       await store.write(entry(`n${index}`), Buffer.from(`${index}`))
     expect(store.find('o')).toBeUndefined()
@@ -645,7 +645,7 @@ describe('bounds', () => {
       await first.write(entry(`n${index}`), Buffer.alloc(900, index))
     await first.close()
     const again = await open(directory, { maxBytes: 50_000, maxNames: 100 })
-    await again.settled()
+    await again.ready()
     expect(again.stats().bytes).toBeLessThanOrEqual(50_000)
     expect(again.stats().names).toBeLessThanOrEqual(100)
     expect(differences(directory)).toEqual([])
@@ -654,12 +654,12 @@ describe('bounds', () => {
   test('failures are bounded', async () => {
     const store = await open(await temporaryFolder())
     for (let index = 0; index < 10_300; index += 1)
-      store.failures.set(`f${index}`, { code: 'gone', message: '', at: 1, until: index, count: 1 })
-    const known = Array.from({ length: 10_300 }, (_, index) => store.failures.get(`f${index}`)).filter(
+      store.negativeCache.set(`f${index}`, { code: 'gone', message: '', at: 1, until: index, count: 1 })
+    const known = Array.from({ length: 10_300 }, (_, index) => store.negativeCache.get(`f${index}`)).filter(
       Boolean,
     )
     expect(known.length).toBeLessThanOrEqual(10_100)
-    expect(store.failures.get('f10299')).toBeDefined()
+    expect(store.negativeCache.get('f10299')).toBeDefined()
   })
 })
 
@@ -709,7 +709,7 @@ describe('verify', () => {
     const lost = ['n105', 'n106', 'n107', 'n5', 'n6', 'n7']
     expect([...report.names].sort()).toEqual(lost)
     expect([...changed].sort()).toEqual(lost)
-    for (const name of lost) expect(store.find(name)?.held ?? false).toBe(false)
+    for (const name of lost) expect(store.find(name)?.isStored ?? false).toBe(false)
     expect(await textOf(store, 'n20')).toBe('text 20')
     expect(differences(directory)).toEqual([])
     expect(await store.verify(quick)).toMatchObject({ damaged: 0, relisted: 0, leftovers: 0 })
@@ -760,7 +760,7 @@ describe('verify', () => {
     const write = async (): Promise<void> => {
       for (let index = 0; !isOver; index += 1) {
         await store.write(entry(`n${index % 200}`), Buffer.from(`other ${index}`))
-        await store.remove(`n${(index * 7) % 200}`)
+        await store.delete(`n${(index * 7) % 200}`)
       }
     }
     const writing = Promise.all([write(), write()])
@@ -804,5 +804,5 @@ describe('verify', () => {
   })
 })
 
-const directoryOf = (bytes: ReturnType<typeof createBytes>): string =>
+const directoryOf = (bytes: ReturnType<typeof createContents>): string =>
   join(bytes.bucketPath('x', 0), '..', '..', '..', '..')

@@ -5,13 +5,13 @@ import type { NewEntry } from '#src/store/ports.js'
 export const entriesBy =
   (clock: { readonly now: number }) =>
   (name: string, changes: Partial<NewEntry> = {}): NewEntry => ({
-    name,
+    key: name,
     role: 'original',
     type: 'image/png',
     width: 1,
     height: 1,
     storedAt: clock.now,
-    checkedAt: clock.now,
-    freshFor: 1000,
+    validatedAt: clock.now,
+    freshnessLifetime: 1000,
     ...changes,
   })

@@ -1,11 +1,11 @@
 /** A process that works off the jobs of a directory: told the directory, it prints the id of each that it did. */
-import { createWorkers } from '#src/jobs/sqlite/processor.js'
-import { createJobStore } from '#src/jobs/sqlite/queue.js'
+import { createJobProcessor } from '#src/jobs/sqlite/processor.js'
+import { createJobQueue } from '#src/jobs/sqlite/queue.js'
 
 const [directory = '', hang = ''] = process.argv.slice(2)
 const logger = { debug() {}, info() {}, warn: console.error, error: console.error }
-const jobs = createJobStore({ directory, now: Date.now, logger })
-const workers = createWorkers(
+const jobs = createJobQueue({ directory, now: Date.now, logger })
+const workers = createJobProcessor(
   jobs,
   {
     step: async (job) => {

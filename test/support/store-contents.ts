@@ -4,7 +4,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { keep } from '#src/database/sqlite.js'
-import { createBytes } from '#src/store/disk/contents.js'
+import { createContents } from '#src/store/disk/contents.js'
 
 /** The bytes of a content: its text, a line end, and filling; of a size that follows from the text. */
 export function bytesOf(content: string, maxSize: number): Buffer {
@@ -52,6 +52,8 @@ export interface NameRow {
   readonly digest: string
   readonly size: number
   readonly held: number
+  readonly checkedAt: number
+  readonly freshFor: number
   readonly slot: number
   readonly indexBytes: number
   readonly original: string | null
@@ -78,7 +80,7 @@ export function rowsOf(directory: string): NameRow[] {
 /** Where files, rows and totals of a store at rest do not agree; nothing where they do. */
 export function differences(directory: string): string[] {
   const store = join(directory, 'store-v2')
-  const bytes = createBytes(store, () => 'x')
+  const bytes = createContents(store, () => 'x')
   const db = keep(new Database(join(directory, 'catalogue-v2.sqlite')))
   const all = <T>(text: string): T[] => keep(db.prepare<[], T>(text)).all()
   const rows = rowsOf(directory)
@@ -122,7 +124,19 @@ export function differences(directory: string): string[] {
     const dependents = madeFrom.get(row.name) ?? 0
     if (dependents !== row.dependents)
       found.push(`${row.name}: ${row.dependents} dependents for ${dependents}`)
-    const cost = row.held === 1 ? bytes.cost({ entry: { ...row, held: true } as never, slot: row.slot }) : 0
+    const cost =
+      row.held === 1
+        ? bytes.cost({
+            entry: {
+              ...row,
+              key: row.name,
+              validatedAt: row.checkedAt,
+              freshnessLifetime: row.freshFor,
+              isStored: true,
+            } as never,
+            slot: row.slot,
+          })
+        : 0
     if (cost !== row.indexBytes) found.push(`${row.name}: index ${row.indexBytes} for ${cost}`)
   }
   return found

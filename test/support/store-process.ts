@@ -56,20 +56,20 @@ const store = (): Store => {
   return opened
 }
 const entry = (name: string): NewEntry => ({
-  name,
+  key: name,
   role: name.startsWith('r/') ? 'rendition' : 'original',
   ...(name.startsWith('r/') ? { original: name.replace('r/', 'o/'), madeFrom: '0'.repeat(64) } : {}),
   type: 'image/png',
   width: 1,
   height: 1,
   storedAt: Date.now(),
-  checkedAt: Date.now(),
-  freshFor: 1000,
+  validatedAt: Date.now(),
+  freshnessLifetime: 1000,
 })
 const read = async (name: string): Promise<string | undefined> => {
   for (let attempt = 0; attempt < 20; attempt += 1) {
-    const found = await store().recall(name)
-    if (found === undefined || !found.held) return undefined
+    const found = await store().lookup(name)
+    if (found === undefined || !found.isStored) return undefined
     const held = await store().read(found)
     if (held !== undefined) return contentIn(held.bytes)
     // Replaced or removed between the two: what is there now counts.
@@ -112,13 +112,13 @@ async function load({ seed, names, concurrency, operations, maxSize, log }: Load
           await store().write(entry(name), bytesOf(content, maxSize))
         } else if (dice < 65) {
           note(`${id} remove ${name}`)
-          await store().remove(name)
+          await store().delete(name)
         } else {
           const content = await read(name)
           if (content !== undefined) held += 1
           if (content !== undefined && !content.startsWith('shared ') && !content.startsWith(`${name} `))
             errors.push(`${name} answered ${content}`)
-          store().use(name)
+          store().touch(name)
         }
         note(`${id} done ${name}`)
         done += 1
@@ -147,9 +147,9 @@ const orders: Orders = {
     for (const name of names) answers.push((await read(name)) ?? null)
     return answers
   },
-  remove: (name) => store().remove(name),
+  remove: (name) => store().delete(name),
   clear: () => store().clear(),
-  settled: () => store().settled(),
+  settled: () => store().ready(),
   verify: () => store().verify({ bytesPerSecond: 1e9 }),
   stats: async () => store().stats(),
   load,

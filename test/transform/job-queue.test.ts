@@ -1,8 +1,8 @@
 /** Whose turn it is: mended 19. */
 import { describe, expect, test } from 'vitest'
-import { createJobQueue, type Turn } from '#src/transform/job-queue.js'
+import { createJobQueue, type QueuePosition } from '#src/transform/job-queue.js'
 
-const turn = (client: string, host = 'h', about: Partial<Turn> = {}): Turn => ({
+const turn = (client: string, host = 'h', about: Partial<QueuePosition> = {}): QueuePosition => ({
   client,
   host,
   isBackground: false,
@@ -10,12 +10,12 @@ const turn = (client: string, host = 'h', about: Partial<Turn> = {}): Turn => ({
   isAlone: false,
   ...about,
 })
-const filled = (turns: readonly Turn[]) => {
+const filled = (turns: readonly QueuePosition[]) => {
   const queue = createJobQueue<{ n: number }>()
   turns.forEach((one, n) => void queue.add({ ...one, n }))
   return queue
 }
-const order = (turns: readonly Turn[], may?: (one: Turn) => boolean): number[] => {
+const order = (turns: readonly QueuePosition[], may?: (one: QueuePosition) => boolean): number[] => {
   const queue = filled(turns)
   const found: number[] = []
   for (let job = queue.next(may); job !== undefined; job = queue.next(may)) found.push(job.n)

@@ -1,14 +1,14 @@
 /** The table of answers that memory gives again is bounded in bytes, and holds one answer for one picture. */
 import { expect, test } from 'vitest'
 import { settleOptions } from '#src/options/settings.js'
-import type { Shown } from '#src/web/images/image-response.js'
-import { createHotAnswers } from '#src/web/images/response-cache.js'
+import type { ImageResponse } from '#src/web/images/image-response.js'
+import { createResponseCache } from '#src/web/images/response-cache.js'
 import { startApp } from '../support/app.js'
 import { image } from '../support/origin.js'
 import { jpeg } from '../support/pictures.js'
 
-const shown = (name: string): Shown => ({
-  picture: {
+const shown = (name: string): ImageResponse => ({
+  representation: {
     bytes: Buffer.alloc(9),
     type: 'image/png',
     storedAt: 0,
@@ -21,7 +21,7 @@ const shown = (name: string): Shown => ({
   isHot: true,
 })
 const table = (maxBytes: number) =>
-  createHotAnswers(settleOptions({ memory: { maxBytes } }), {
+  createResponseCache(settleOptions({ memory: { maxBytes } }), {
     keepsBytes: () => true,
     isCurrent: () => true,
     use: () => {},

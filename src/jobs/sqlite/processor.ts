@@ -1,11 +1,11 @@
 /** Workers: they take what is to be done from the job store, do it, and say how it ended. */
 import { asArtworkError, type Reason } from '../../model/failure.js'
 import type { Logger } from '../../model/logger.js'
-import type { Ending, Job, Lane } from '../ports.js'
-import type { JobStore } from './queue.js'
+import type { Job, Lane, Result } from '../ports.js'
+import type { JobQueue } from './queue.js'
 
 /** What a piece of work is done with. */
-export interface Tools {
+export interface JobContext {
   /** Aborted when it is cancelled, or the process ends. */
   readonly signal: AbortSignal
   /** Says how far it is. */
@@ -14,19 +14,19 @@ export interface Tools {
 
 /** How a piece of work came out: ended, or to be tried again after so many ms. */
 export type Outcome =
-  | Ending
+  | Result
   | { readonly state: 'again'; readonly after: number; readonly reason?: Reason | undefined }
 
 /** Does a piece of work of one kind. */
-export type Work = (job: Job, tools: Tools) => Promise<Outcome>
+export type Handler = (job: Job, tools: JobContext) => Promise<Outcome>
 
 /** How the workers behave. */
-export interface WorkersOptions {
+export interface JobProcessorOptions {
   /** Tasks at once. */
   readonly concurrency: number
   readonly now: () => number
   readonly logger: Logger
-  onEnd(state: Ending['state']): void
+  onEnd(state: Result['state']): void
   /** Every 250 ms while work is begun. */
   onLook?(): void
 }
@@ -39,13 +39,13 @@ const LOOK_EVERY = 250
 const RECOVER_EVERY = 8
 
 /** See the top of the file. */
-export type Workers = ReturnType<typeof createWorkers>
+export type JobProcessor = ReturnType<typeof createJobProcessor>
 
 /** Makes the workers; they begin with `start`. */
-export function createWorkers(
-  jobs: JobStore,
-  kinds: Readonly<Record<string, Work>>,
-  options: WorkersOptions,
+export function createJobProcessor(
+  jobs: JobQueue,
+  kinds: Readonly<Record<string, Handler>>,
+  options: JobProcessorOptions,
 ) {
   const { now, logger, onEnd } = options
   /** What this process can do: an app without a repository leaves to others what needs one. */
@@ -75,12 +75,12 @@ export function createWorkers(
   const finish = (job: Job, outcome: Outcome): void =>
     settle(job, () => {
       if (outcome.state === 'again')
-        return jobs.again(job, now() + outcome.after, { reason: outcome.reason }) !== undefined
+        return jobs.retryAt(job, now() + outcome.after, { reason: outcome.reason }) !== undefined
       const ended = jobs.end(job, outcome)
       if (ended) onEnd(ended)
       return ended !== undefined
     })
-  const putBack = (job: Job): void => settle(job, () => jobs.again(job, 0, {}) !== undefined)
+  const putBack = (job: Job): void => settle(job, () => jobs.retryAt(job, 0, {}) !== undefined)
   const run = async (job: Job, signal: AbortSignal): Promise<void> => {
     let told = 0
     const progress = (done: number, total: number): void => {
@@ -143,7 +143,7 @@ export function createWorkers(
   const timer = setInterval(() => {
     if (!started || closed) return
     looks += 1
-    const wished = new Set(jobs.wished())
+    const wished = new Set(jobs.cancelRequested())
     for (const { job, controller } of running.values()) if (wished.has(job.id)) controller.abort()
     for (const [ticket, write] of unwritten) if (write()) unwritten.delete(ticket)
     if (looks % RECOVER_EVERY === 1) jobs.recover()

@@ -6,21 +6,21 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { makeFolder } from '../../database/files.js'
-import { enter, type Presence } from '../../database/process-registry.js'
-import { inodeOf, isDamage, openDatabase, openInMemory } from '../../database/sqlite.js'
+import { type ProcessRegistry, registerProcess } from '../../database/process-registry.js'
+import { inodeOf, isCorrupt, openDatabase, openInMemory } from '../../database/sqlite.js'
 import type { Reason } from '../../model/failure.js'
 import type { Logger } from '../../model/logger.js'
 import type {
   Added,
-  Ending,
+  BackOff,
   Job,
   JobSelection,
   JobState,
   Lane,
   NewJob,
-  Rest,
+  Result,
   Schedule,
-  Unable,
+  Unsupported,
 } from '../ports.js'
 import { listing, SHAPE, statements, toJob } from './tables.js'
 
@@ -40,7 +40,7 @@ const textOf = (able: readonly string[] | undefined): string | null =>
   able === undefined ? null : JSON.stringify(able)
 
 /** How a job store is set up. */
-export interface JobStoreOptions {
+export interface JobQueueOptions {
   /** Undefined: in memory. */
   readonly directory: string | undefined
   /** Most pieces of work that may wait, those that others asked for not counted. @default 10,000 */
@@ -50,17 +50,17 @@ export interface JobStoreOptions {
 }
 
 /** See the top of the file. */
-export type JobStore = ReturnType<typeof createJobStore>
+export type JobQueue = ReturnType<typeof createJobQueue>
 
 /** A database that could not be used is tried again after this, ms. */
 const TRIED_AGAIN_AFTER = 30_000
 
 /** Opens the work of a directory. One whose database cannot be used works in memory, with a warning. */
-export function createJobStore({ directory, capacity = 10_000, logger, ...options }: JobStoreOptions) {
+export function createJobQueue({ directory, capacity = 10_000, logger, ...options }: JobQueueOptions) {
   /** Whole ms: what the tables hold. */
   const now = (): number => Math.trunc(options.now())
   const file = directory === undefined ? undefined : join(directory, 'jobs.db')
-  let presence: Presence | undefined
+  let presence: ProcessRegistry | undefined
   let inode: number | undefined
   let sql: ReturnType<typeof statements>
   let changes = 0
@@ -74,7 +74,7 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
     if (directory === undefined || file === undefined) return inMemory()
     try {
       makeFolder(directory)
-      presence ??= enter(join(directory, 'workers'))
+      presence ??= registerProcess(join(directory, 'workers'))
       const opened = openDatabase(file, damaged, SHAPE, (message) =>
         logger.warn({}, `artwork jobs: ${message}`),
       )
@@ -97,7 +97,7 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
       return question()
     } catch (error) {
       logger.error({ err: error }, 'artwork jobs: the database failed')
-      if (isDamage(error)) reopen(inode)
+      if (isCorrupt(error)) reopen(inode)
       return otherwise
     }
   }
@@ -194,13 +194,13 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
     sql.trimRests.run(now() - 864e5)
   }
   /** Ends what has just been queued, and cannot be done where it was asked for. */
-  const failOne = (id: number, unable: Unable): void => {
+  const failOne = (id: number, unable: Unsupported): void => {
     if (sql.fail.run({ ...unable, at: now(), id }).changes > 0) noteEnd()
   }
   const endOne = (
     { id, ticket }: Pick<Job, 'id' | 'ticket'>,
-    { state, error, reason, result }: Ending,
-  ): Ending['state'] | false => {
+    { state, error, reason, result }: Result,
+  ): Result['state'] | false => {
     const text = result === undefined ? null : JSON.stringify(result)
     // A long job that was to stop has not been done, whatever it came to before it heard of that.
     const row = sql.get.get(id)
@@ -220,7 +220,7 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
      * Queues a piece of work. One that is queued already is raised to a higher priority.
      * @param unable why it cannot be done: then it has failed as it comes in
      */
-    add: (job: NewJob, unable?: Unable): Added =>
+    add: (job: NewJob, unable?: Unsupported): Added =>
       ask<Added>(
         () =>
           immediately(() => {
@@ -286,10 +286,10 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
      * Ends a run of a piece of work.
      * @returns how it ended; false where it was not this run's to end; undefined where that could not be written down
      */
-    end: (run: Pick<Job, 'id' | 'ticket'>, ending: Ending): Ending['state'] | false | undefined =>
-      ask<Ending['state'] | false | undefined>(() => immediately(() => endOne(run, ending)), undefined),
+    end: (run: Pick<Job, 'id' | 'ticket'>, ending: Result): Result['state'] | false | undefined =>
+      ask<Result['state'] | false | undefined>(() => immediately(() => endOne(run, ending)), undefined),
     /** Puts a run of a piece of work back, to be tried again later; one that was to stop ends. Answers as `end` does. */
-    again: (
+    retryAt: (
       run: Pick<Job, 'id' | 'ticket'>,
       notBefore: number,
       why: { error?: string; reason?: Reason | undefined },
@@ -356,12 +356,12 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
         false,
       ),
     /** Pieces of work of this process that somebody wants to stop. */
-    wished: (): readonly number[] => ask(() => sql.wished.all(owner()).map(({ id }) => id), []),
+    cancelRequested: (): readonly number[] => ask(() => sql.wished.all(owner()).map(({ id }) => id), []),
     /**
      * Queues once more what failed or was cancelled. Answers whether it was that, and is not queued anew already.
      * @param unableTo why work of this kind cannot be done: then it fails again at once
      */
-    retry: (id: number, unableTo: (kind: string) => Unable | undefined = () => undefined): boolean =>
+    retry: (id: number, unableTo: (kind: string) => Unsupported | undefined = () => undefined): boolean =>
       ask(
         () =>
           immediately(() => {
@@ -397,15 +397,15 @@ export function createJobStore({ directory, capacity = 10_000, logger, ...option
       ),
     /** What failed and is left alone for a while. */
     rests: {
-      get: (key: string): Rest | undefined => ask(() => sql.rest.get(key), undefined),
-      set: (key: string, rest: Rest): void => ask(() => void sql.setRest.run({ key, ...rest }), undefined),
+      get: (key: string): BackOff | undefined => ask(() => sql.rest.get(key), undefined),
+      set: (key: string, rest: BackOff): void => ask(() => void sql.setRest.run({ key, ...rest }), undefined),
       clear: (key: string): void => ask(() => void sql.unrest.run(key), undefined),
       clearAll: (): void => ask(() => void sql.unrestAll.run(), undefined),
       /** How many there are, by the kind of entity. */
       byKind: (): ReadonlyMap<string, number> =>
         new Map(ask(() => sql.restsByKind.all().map(({ kind, count }) => [kind, count] as const), [])),
       /** In the order of their keys. @param kind of entity, '' for all @param after only keys after this one */
-      list: (kind: string, after: string, limit: number): readonly (Rest & { readonly key: string })[] =>
+      list: (kind: string, after: string, limit: number): readonly (BackOff & { readonly key: string })[] =>
         ask(() => sql.restsAfter.all({ kind, after, limit }), []),
     },
     /** Jobs that are begun by themselves. */

@@ -2,7 +2,7 @@
 import type { Database, Statement } from '../../database/sqlite.js'
 import { keep, type Shape } from '../../database/sqlite.js'
 import type { Reason } from '../../model/failure.js'
-import type { Job, JobSelection, JobState, Lane, Rest, Schedule } from '../ports.js'
+import type { BackOff, Job, JobSelection, JobState, Lane, Schedule } from '../ports.js'
 
 /** The database of work. */
 export const SHAPE: Shape = {
@@ -267,14 +267,14 @@ export function statements(db: Database) {
       `DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE lane = ? AND state = ? AND endedAt IS NOT NULL
        ORDER BY endedAt DESC, id DESC LIMIT -1 OFFSET ?)`,
     ),
-    rest: db.prepare<[string], Rest>('SELECT url, until, times, reason FROM rests WHERE key = ?'),
+    rest: db.prepare<[string], BackOff>('SELECT url, until, times, reason FROM rests WHERE key = ?'),
     setRest: db.prepare('INSERT OR REPLACE INTO rests VALUES (@key, @url, @until, @times, @reason)'),
     unrest: db.prepare<[string]>('DELETE FROM rests WHERE key = ?'),
     unrestAll: db.prepare('DELETE FROM rests'),
     restsByKind: db.prepare<[], { kind: string; count: number }>(
       "SELECT substr(key, 1, instr(key, ':') - 1) AS kind, count(*) AS count FROM rests GROUP BY kind",
     ),
-    restsAfter: db.prepare<[{ kind: string; after: string; limit: number }], Rest & { key: string }>(
+    restsAfter: db.prepare<[{ kind: string; after: string; limit: number }], BackOff & { key: string }>(
       `SELECT key, url, until, times, reason FROM rests WHERE key > @after
        AND (@kind = '' OR substr(key, 1, length(@kind) + 1) = @kind || ':') ORDER BY key LIMIT @limit`,
     ),

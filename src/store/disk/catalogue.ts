@@ -14,7 +14,7 @@ import type { Failure } from '../../model/failure.js'
 import { type Bounds, EVICT_TO, type Selection } from '../ports.js'
 import { createHistory } from './history.js'
 import { factsText } from './names.js'
-import { type Named, type Row, toBlob, toNamed, toRow, WRITTEN } from './rows.js'
+import { type Row, type StoredEntry, toBlob, toNamed, toRow, WRITTEN } from './rows.js'
 import { CATALOGUE } from './schema.js'
 import { createSearch } from './search.js'
 
@@ -26,10 +26,10 @@ const MAX_NOTES = 10_000
 const TRIM_FAILURES_EVERY = 100
 
 /** What another process has done: the names it changed, or `all` when the log does not reach back. */
-export type Changes = readonly string[] | 'all'
+export type ChangeFeed = readonly string[] | 'all'
 
 /** A change of a name that has begun: nobody else changes it until `finish`. */
-export interface Ticket {
+export interface KeyLock {
   readonly name: string
   /** Who changes it. */
   readonly owner: string
@@ -38,7 +38,7 @@ export interface Ticket {
 }
 
 /** Which bounds are passed. */
-export interface Passed {
+export interface OverBounds {
   readonly bytes: boolean
   readonly names: boolean
 }
@@ -56,7 +56,7 @@ export interface Discarded {
 }
 
 /** What was found in cacache under a key. */
-export interface Found {
+export interface IndexEntry {
   readonly entry: Entry
   readonly generation: number
   readonly slot: number
@@ -215,7 +215,7 @@ export function openCatalogue(file: string, { unlink, now, tell }: CataloguePart
 
   /** Writes a row that is held, and keeps every total and count right. Answers what was there before. */
   const putRow = (entry: Entry, standing: Parameters<typeof toRow>[1]): Row | undefined => {
-    const before = sql.get.get(entry.name)
+    const before = sql.get.get(entry.key)
     if (!isNamed(toBlob(entry.digest))) sql.add.run('bytes', entry.size)
     if (before === undefined) sql.add.run('names', 1)
     if (before?.role !== entry.role) {
@@ -264,7 +264,7 @@ export function openCatalogue(file: string, { unlink, now, tell }: CataloguePart
   ): void => void sql.begin.run(name, owner, 0, garbage?.digest ?? null, garbage?.size ?? 0, 0)
 
   const evict = immediately(
-    (owner: string, bounds: Bounds, passed: Passed, batch: number): readonly string[] => {
+    (owner: string, bounds: Bounds, passed: OverBounds, batch: number): readonly string[] => {
       const gone: string[] = []
       const wanted = sql.waiting.get() ?? { size: 0, adds: 0 }
       const go = (rows: readonly Row[], over: () => boolean, how: typeof dropRow): void => {
@@ -294,7 +294,7 @@ export function openCatalogue(file: string, { unlink, now, tell }: CataloguePart
       sql.setTotal.run('probe', 1)
       sql.dropTotal.run('probe')
     }),
-    get: (name: string): Named | undefined => {
+    get: (name: string): StoredEntry | undefined => {
       const row = sql.get.get(name)
       return row === undefined ? undefined : toNamed(row)
     },
@@ -309,7 +309,7 @@ export function openCatalogue(file: string, { unlink, now, tell }: CataloguePart
         owner: string,
         digest: string | undefined,
         size: number,
-      ): Ticket | { readonly busy: string } => {
+      ): KeyLock | { readonly busy: string } => {
         const other = sql.change.get(name)
         if (other !== undefined) return { busy: other.owner }
         const ticket = nextTicket()
@@ -324,7 +324,7 @@ export function openCatalogue(file: string, { unlink, now, tell }: CataloguePart
       return sql.claim.run(owner, name, from).changes > 0 ? ticket : undefined
     }),
     /** Which bounds the reservations up to this ticket would pass, beside all that is there. */
-    passed: (ticket: number, bounds: Bounds): Passed => {
+    passed: (ticket: number, bounds: Bounds): OverBounds => {
       const ahead = sql.ahead.get(ticket) ?? { size: 0, adds: 0 }
       return {
         bytes: total('bytes') + total('unread') + ahead.size > bounds.maxBytes,
@@ -343,10 +343,10 @@ export function openCatalogue(file: string, { unlink, now, tell }: CataloguePart
     commit: immediately(
       (
         entry: Entry,
-        change: Ticket & { readonly slot: number; readonly usedAt: number },
+        change: KeyLock & { readonly slot: number; readonly usedAt: number },
         inspect: Inspect,
       ): Outcome => {
-        const mine = sql.change.get(entry.name)
+        const mine = sql.change.get(entry.key)
         if (mine?.owner !== change.owner || mine.ticket !== change.ticket) return 'lost'
         const indexBytes = inspect()
         if (indexBytes === undefined) return 'no-content'
@@ -355,16 +355,16 @@ export function openCatalogue(file: string, { unlink, now, tell }: CataloguePart
         const replaced =
           before === undefined || before.digest.equals(toBlob(entry.digest)) ? undefined : before
         const garbage = replaced === undefined ? undefined : garbageOf(replaced)
-        sql.leave.run(garbage?.digest ?? null, garbage?.size ?? 0, entry.name)
-        sql.unfail.run(entry.name)
-        noteChange(entry.name)
+        sql.leave.run(garbage?.digest ?? null, garbage?.size ?? 0, entry.key)
+        sql.unfail.run(entry.key)
+        noteChange(entry.key)
         if (history.isOf(entry.role) && (before === undefined || replaced !== undefined))
-          history.note(entry.name, 'stored', entry.digest)
+          history.note(entry.key, 'stored', entry.digest)
         return 'named'
       },
     ),
     /** Forgets a name whose change has begun. Answers whether it was there. */
-    drop: immediately((change: Ticket): boolean => {
+    drop: immediately((change: KeyLock): boolean => {
       const mine = sql.change.get(change.name)
       const row = sql.get.get(change.name)
       if (mine?.owner !== change.owner || row === undefined) return false
@@ -430,15 +430,15 @@ export function openCatalogue(file: string, { unlink, now, tell }: CataloguePart
      */
     restore: immediately(
       (
-        found: readonly Found[],
-        exists: (one: Found) => ReturnType<Inspect>,
-        mine?: Ticket,
-      ): readonly Found[] => {
-        const unsure: Found[] = []
+        found: readonly IndexEntry[],
+        exists: (one: IndexEntry) => ReturnType<Inspect>,
+        mine?: KeyLock,
+      ): readonly IndexEntry[] => {
+        const unsure: IndexEntry[] = []
         for (const one of found) {
           const { entry, generation, slot } = one
-          const before = sql.get.get(entry.name)
-          const changing = mine === undefined && sql.change.get(entry.name) !== undefined
+          const before = sql.get.get(entry.key)
+          const changing = mine === undefined && sql.change.get(entry.key) !== undefined
           const known = before !== undefined && (mine === undefined || before.generation >= generation)
           if (before?.generation === generation && before.slot === slot && before.held === 1) continue
           const indexBytes = changing || known ? undefined : exists(one)
@@ -451,7 +451,7 @@ export function openCatalogue(file: string, { unlink, now, tell }: CataloguePart
           const replaced = putRow(entry, { generation, slot, indexBytes, usedAt: entry.storedAt })
           if (isNew && isMeasured()) sql.setTotal.run('unread', Math.max(0, total('unread') - entry.size))
           if (replaced !== undefined && !replaced.digest.equals(toBlob(entry.digest))) garbageOf(replaced)
-          noteChange(entry.name)
+          noteChange(entry.key)
         }
         return unsure
       },
@@ -482,12 +482,12 @@ export function openCatalogue(file: string, { unlink, now, tell }: CataloguePart
       return count
     }),
     /** Whether an index entry is the one that its name has. */
-    isListed: ({ entry, generation, slot }: Found): boolean => {
-      const row = sql.get.get(entry.name)
+    isListed: ({ entry, generation, slot }: IndexEntry): boolean => {
+      const row = sql.get.get(entry.key)
       return row?.held === 1 && row.generation === generation && row.slot === slot
     },
     /** The names of a content. */
-    sharing: (digest: string): readonly Named[] => sql.sharing.all(toBlob(digest)).map(toNamed),
+    sharing: (digest: string): readonly StoredEntry[] => sql.sharing.all(toBlob(digest)).map(toNamed),
     /** Held contents after this digest ('' for the first), in their order. */
     digestsAfter: (digest: string, limit: number): readonly { digest: string; size: number }[] =>
       sql.digestsAfter
@@ -502,7 +502,7 @@ export function openCatalogue(file: string, { unlink, now, tell }: CataloguePart
     }),
 
     amend: immediately((entry: Entry): void => {
-      const { name, checkedAt, freshFor } = entry
+      const { key: name, validatedAt: checkedAt, freshnessLifetime: freshFor } = entry
       const facts = {
         checkedAt,
         freshFor,
@@ -582,7 +582,7 @@ export function openCatalogue(file: string, { unlink, now, tell }: CataloguePart
       set: (key: string, value: string): void => void sql.setPlace.run(key, value),
     },
     /** What other processes changed since the last call; nothing is read when nobody wrote. */
-    changes: (): Changes => {
+    changes: (): ChangeFeed => {
       const current = sql.version.get()?.data_version
       if (current === version) return []
       version = current

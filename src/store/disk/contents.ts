@@ -13,14 +13,14 @@ import { clearOdd, makeFolder, OPEN_FILE, PRIVATE_FILE, setMode } from '../../da
 import { digestOf, isDigest } from '../../model/digest.js'
 import type { Entry } from '../../model/entry.js'
 import { codeOf } from '../../model/failure.js'
-import type { Found } from './catalogue.js'
+import type { IndexEntry } from './catalogue.js'
 import { fromIndex, toIndex } from './names.js'
 
 /** The keys of a name. */
 export const SLOTS = [0, 1] as const
 
 /** See the top of the file. */
-export type Bytes = ReturnType<typeof createBytes>
+export type Contents = ReturnType<typeof createContents>
 
 /** A bucket over this size was not written by us: an entry is under 10 KiB. */
 const MAX_BUCKET = 64 * 1024
@@ -36,7 +36,7 @@ export class BadContent extends Error {}
  * Opens a cacache directory; nothing is read or made before the first verb.
  * @param owner marks our temporary files, so that those of a process that died can be told
  */
-export function createBytes(directory: string, owner: () => string) {
+export function createContents(directory: string, owner: () => string) {
   const contents = join(directory, 'content-v2', 'sha256')
   const index = join(directory, 'index-v5')
   const temporary = join(directory, 'tmp')
@@ -86,7 +86,7 @@ export function createBytes(directory: string, owner: () => string) {
       else if (depth > 0 && entry.isDirectory()) yield* filesBelow(path, depth - 1, onSkip)
     }
   }
-  const readLine = (text: string): Found | undefined => {
+  const readLine = (text: string): IndexEntry | undefined => {
     try {
       const { key, metadata }: { key?: unknown; metadata?: { entry?: unknown; generation?: unknown } } =
         JSON.parse(text)
@@ -94,7 +94,7 @@ export function createBytes(directory: string, owner: () => string) {
       const generation = metadata?.generation
       if (entry === undefined || typeof generation !== 'number' || !Number.isSafeInteger(generation))
         return undefined
-      const slot = SLOTS.find((one) => key === keyOf(entry.name, one))
+      const slot = SLOTS.find((one) => key === keyOf(entry.key, one))
       return slot === undefined ? undefined : { entry, generation, slot }
     } catch {
       return undefined
@@ -104,7 +104,7 @@ export function createBytes(directory: string, owner: () => string) {
    * The last sound entry of a bucket, by cacache's own rule: a line counts when its hash is right.
    * @throws what the file system throws when it cannot be read
    */
-  const readBucket = async (path: string): Promise<Found | undefined> => {
+  const readBucket = async (path: string): Promise<IndexEntry | undefined> => {
     const stats = await lstat(path).catch(() => undefined)
     if (!stats?.isFile() || stats.size > MAX_BUCKET) return undefined
     const lines = (await readFile(path, 'utf8')).split('\n')
@@ -131,24 +131,24 @@ export function createBytes(directory: string, owner: () => string) {
         integrity: integrityOf(entry.digest),
         tmpPrefix: owner(),
       }
-      const [content, bucket] = [contentPath(entry.digest), bucketPath(entry.name, slot)]
+      const [content, bucket] = [contentPath(entry.digest), bucketPath(entry.key, slot)]
       // Nothing is written into what is no file of ours: a pipe would be waited for.
       for (const path of [content, bucket]) clearOdd(path)
-      await cacache.put(directory, keyOf(entry.name, slot), bytes, options)
+      await cacache.put(directory, keyOf(entry.key, slot), bytes, options)
       // Nobody else reaches either of them here; a hard link to the content is for everybody.
       setMode(content, OPEN_FILE)
       setMode(bucket, PRIVATE_FILE)
     },
     /** Writes the index entry alone. @throws what the file system throws */
     list: async (entry: Entry, generation: number, slot: number): Promise<void> => {
-      await discardFile(bucketPath(entry.name, slot))
+      await discardFile(bucketPath(entry.key, slot))
       await cacache.index.insert(
         directory,
-        keyOf(entry.name, slot),
+        keyOf(entry.key, slot),
         integrityOf(entry.digest),
         insert(entry, generation),
       )
-      setMode(bucketPath(entry.name, slot), PRIVATE_FILE)
+      setMode(bucketPath(entry.key, slot), PRIVATE_FILE)
     },
     /**
      * Reads a content whole and verifies it, before any byte of it is used.
@@ -196,9 +196,9 @@ export function createBytes(directory: string, owner: () => string) {
     isEmpty: (): boolean => !existsSync(index) && !existsSync(contents),
     has: (digest: string): boolean => sizeOf(contentPath(digest)) !== undefined,
     /** What the index entry of a key costs on disk, bytes; undefined where entry or content is not there. */
-    cost: ({ entry, slot }: Pick<Found, 'entry' | 'slot'>): number | undefined => {
+    cost: ({ entry, slot }: Pick<IndexEntry, 'entry' | 'slot'>): number | undefined => {
       if (sizeOf(contentPath(entry.digest)) !== entry.size) return undefined
-      const size = sizeOf(bucketPath(entry.name, slot))
+      const size = sizeOf(bucketPath(entry.key, slot))
       return size === undefined ? undefined : Math.ceil(size / blockSize()) * blockSize()
     },
     /** Takes a content off the disk. Answers whether it was there. */
@@ -215,9 +215,9 @@ export function createBytes(directory: string, owner: () => string) {
     /** Takes the index entry of a key away, file and all. */
     unlist: (name: string, slot: number): Promise<void> => discardFile(bucketPath(name, slot)),
     /** The index entry of a key. */
-    find: async (name: string, slot: number): Promise<Found | undefined> => {
+    find: async (name: string, slot: number): Promise<IndexEntry | undefined> => {
       const found = await readBucket(bucketPath(name, slot))
-      return found?.entry.name === name && found.slot === slot ? found : undefined
+      return found?.entry.key === name && found.slot === slot ? found : undefined
     },
     /**
      * Every bucket there is, with what it says; nothing for one that says nothing.
@@ -225,7 +225,7 @@ export function createBytes(directory: string, owner: () => string) {
      */
     async *buckets(
       onSkip?: () => void,
-    ): AsyncGenerator<{ readonly path: string; readonly found: Found | undefined }> {
+    ): AsyncGenerator<{ readonly path: string; readonly found: IndexEntry | undefined }> {
       for await (const path of filesBelow(index, 2, onSkip)) {
         const found = await readBucket(path).catch((error) => {
           if (!isCode(error, 'ENOENT', 'ENOTDIR')) onSkip?.()

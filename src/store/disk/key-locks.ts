@@ -4,16 +4,16 @@
  * every change, for one that failed, and for one whose process died: what the catalogue does not name, goes.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Presence } from '../../database/process-registry.js'
+import type { ProcessRegistry } from '../../database/process-registry.js'
 import type { Logger } from '../../model/logger.js'
 import type { Bounds } from '../ports.js'
-import type { Catalogue, Found, Ticket } from './catalogue.js'
-import { type Bytes, SLOTS } from './contents.js'
+import type { Catalogue, IndexEntry, KeyLock } from './catalogue.js'
+import { type Contents, SLOTS } from './contents.js'
 
 /** What the parts of the store on disk share. */
-export interface Shelf {
-  readonly bytes: Bytes
-  readonly presence: Presence
+export interface DiskParts {
+  readonly bytes: Contents
+  readonly presence: ProcessRegistry
   /** The catalogue as it is now: it is opened anew when its file was lost or damaged. */
   catalogue(): Catalogue
   readonly bounds: Bounds
@@ -31,7 +31,7 @@ export interface Shelf {
 }
 
 /** See the top of the file. */
-export type Changes = ReturnType<typeof createChanges>
+export type KeyLocks = ReturnType<typeof createKeyLocks>
 
 /** Names that are given up in one transaction. */
 const BATCH = 64
@@ -40,7 +40,7 @@ const PATIENCE = 20_000
 const PROBE_EVERY = 20
 
 /** Waits until `attempt` answers something, a little longer each time. @throws Error when it never does, within ms */
-export async function insist<T>(
+export async function retryBusy<T>(
   what: string,
   attempt: (turn: number) => T | undefined,
   patience = PATIENCE,
@@ -57,7 +57,7 @@ export async function insist<T>(
 }
 
 /** Makes the part of the store that changes names. */
-export function createChanges(shelf: Shelf) {
+export function createKeyLocks(shelf: DiskParts) {
   const { bytes, presence, catalogue, bounds, logger } = shelf
   /** Names that this process is changing now; a lock of ours on any other is a change that ended badly. */
   const active = new Set<string>()
@@ -66,10 +66,10 @@ export function createChanges(shelf: Shelf) {
    * Puts back a name from its newest sound index entry, as long as a lost catalogue has not been read back whole.
    * @param undone the generation of a write that was never committed: what it left is not what the name stands for
    */
-  const recall = async (ticket: Ticket, undone = 0): Promise<void> => {
+  const recall = async (ticket: KeyLock, undone = 0): Promise<void> => {
     const { name } = ticket
     if (catalogue().isComplete()) return
-    const found: Found[] = []
+    const found: IndexEntry[] = []
     for (const slot of SLOTS) {
       const one = await bytes.find(name, slot).catch(() => undefined)
       if (one === undefined || (undone > 0 && one.generation === undone)) continue
@@ -86,7 +86,7 @@ export function createChanges(shelf: Shelf) {
     try {
       if (!catalogue().owns(name, owner)) return
       const row = catalogue().get(name)
-      const inUse = row?.entry.held ? row.slot : undefined
+      const inUse = row?.entry.isStored ? row.slot : undefined
       for (const slot of SLOTS) if (slot !== inUse) await bytes.unlist(name, slot)
       catalogue().finish(name, owner)
     } catch (error) {
@@ -120,9 +120,9 @@ export function createChanges(shelf: Shelf) {
     for (const name of stuck()) await takeOver(name, presence.id())
     return stuck().length === 0
   }
-  const begin = async (name: string, digest: string | undefined, size: number): Promise<Ticket> => {
+  const begin = async (name: string, digest: string | undefined, size: number): Promise<KeyLock> => {
     for (;;) {
-      const begun = await insist('another change of this name', (turn) => {
+      const begun = await retryBusy('another change of this name', (turn) => {
         if (active.has(name)) return undefined
         const answer = catalogue().begin(name, presence.id(), digest, size)
         if (!('busy' in answer)) {
@@ -167,7 +167,7 @@ export function createChanges(shelf: Shelf) {
     change: async <T>(
       name: string,
       about: { readonly digest: string; readonly size: number } | undefined,
-      work: (ticket: Ticket) => Promise<T>,
+      work: (ticket: KeyLock) => Promise<T>,
     ): Promise<T> => {
       const ticket = await begin(name, about?.digest, about?.size ?? 0)
       try {
@@ -182,8 +182,8 @@ export function createChanges(shelf: Shelf) {
      * reserved before it counts, so that the bound holds however many write at once.
      * @throws Error when there is none; while a lost catalogue is read back, nothing can be given up
      */
-    makeRoom: async ({ ticket }: Ticket): Promise<void> => {
-      await insist('measuring', () => catalogue().isMeasured() || undefined)
+    makeRoom: async ({ ticket }: KeyLock): Promise<void> => {
+      await retryBusy('measuring', () => catalogue().isMeasured() || undefined)
       const passed = catalogue().passed(ticket, bounds)
       if (!catalogue().isComplete() && (passed.bytes || passed.names))
         throw new Error('there is no room until the catalogue has been read back')
@@ -206,7 +206,7 @@ export function createChanges(shelf: Shelf) {
     },
     /** Forgets every name. */
     clear: async (): Promise<void> => {
-      await insist('clearing', () => catalogue().isQuiet() || undefined).catch(() => {})
+      await retryBusy('clearing', () => catalogue().isQuiet() || undefined).catch(() => {})
       await evict(() => catalogue().evictAny(presence.id(), BATCH))
     },
     /** Settles names that were given up. */

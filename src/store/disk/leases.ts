@@ -1,7 +1,7 @@
 /** Turns: one process does a piece of work, and the others wait and look at what came of it. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Turn } from '../ports.js'
-import type { Shelf } from './key-locks.js'
+import type { Lease } from '../ports.js'
+import type { DiskParts } from './key-locks.js'
 
 /** See the top of the file. */
 export type Leases = ReturnType<typeof createLeases>
@@ -13,7 +13,7 @@ const PROBE_EVERY = 10
 const PATIENCE = 60_000
 
 /** Makes the part of the store that lets processes take turns. */
-export function createLeases({ presence, catalogue, isClosed, trouble }: Shelf) {
+export function createLeases({ presence, catalogue, isClosed, trouble }: DiskParts) {
   /** Turns that this process has. A row of ours for any other key is one that could not be taken away. */
   const mine = new Set<string>()
   const left = new Set<string>()
@@ -43,12 +43,12 @@ export function createLeases({ presence, catalogue, isClosed, trouble }: Shelf) 
   }
   return {
     /** Takes the turn for a key, after whoever has it. Never throws: without a catalogue, each works for itself. */
-    turn: async (key: string, signal?: AbortSignal): Promise<Turn> => {
+    lease: async (key: string, signal?: AbortSignal): Promise<Lease> => {
       let waited = 0
       try {
         for (let turn = 0; waited < PATIENCE && !isClosed() && !signal?.aborted; turn += 1) {
           if (take(key, turn % PROBE_EVERY === 0) === undefined)
-            return { waited: waited > 0, end: () => end(key) }
+            return { waited: waited > 0, release: () => end(key) }
           const pause = Math.min(SHORTEST_PAUSE * (turn + 1), LONGEST_PAUSE)
           await sleep(pause)
           waited += pause
@@ -56,10 +56,10 @@ export function createLeases({ presence, catalogue, isClosed, trouble }: Shelf) 
       } catch (error) {
         trouble('taking a turn', error)
       }
-      return { waited: waited > 0, end: () => {} }
+      return { waited: waited > 0, release: () => {} }
     },
     /** Takes a lease if it is free. */
-    tryTurn: (key: string): boolean => take(key, true) === undefined,
+    tryLease: (key: string): boolean => take(key, true) === undefined,
     end,
     /** Takes away what could not be taken away before. */
     retry: (): void => {

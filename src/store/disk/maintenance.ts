@@ -4,13 +4,13 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { VerifyOptions, VerifyReport } from '../ports.js'
-import type { Found } from './catalogue.js'
+import type { IndexEntry } from './catalogue.js'
 import { BadContent } from './contents.js'
-import { type Changes, insist, type Shelf } from './key-locks.js'
+import { type DiskParts, type KeyLocks, retryBusy } from './key-locks.js'
 import type { Leases } from './leases.js'
 
 /** See the top of the file. */
-export type Upkeep = ReturnType<typeof createUpkeep>
+export type Maintenance = ReturnType<typeof createMaintenance>
 
 const BATCH = 64
 /** Where there is no quiet moment within this, ms, a file that nobody seems to name is left for the next time. */
@@ -20,7 +20,7 @@ const VERIFY = ' verify'
 const MAX_NAMES_TOLD = 1000
 
 /** Makes the part of the store that keeps it in order. */
-export function createUpkeep(shelf: Shelf, changes: Changes, leases: Leases) {
+export function createMaintenance(shelf: DiskParts, changes: KeyLocks, leases: Leases) {
   const { bytes, catalogue, presence } = shelf
 
   /** Looks a name up in cacache, for as long as the catalogue has not been read back whole: every change does. */
@@ -33,16 +33,16 @@ export function createUpkeep(shelf: Shelf, changes: Changes, leases: Leases) {
       if (shelf.isClosed()) break
       await pause()
       if (found !== undefined && catalogue().isListed(found)) continue
-      if (found !== undefined && bytes.bucketPath(found.entry.name, found.slot) === path) {
+      if (found !== undefined && bytes.bucketPath(found.entry.key, found.slot) === path) {
         // It may be under way, or have come to count, since it was read: alone, nothing moves.
-        await changes.change(found.entry.name, undefined, async () => {
+        await changes.change(found.entry.key, undefined, async () => {
           const now = await bytes.readBucket(path).catch(() => undefined)
           if (now !== undefined && !catalogue().isListed(now)) count += 1
         })
         continue
       }
       // It says nothing that makes sense. While somebody writes, it may be half written: look again when nobody does.
-      const isQuiet = await insist(
+      const isQuiet = await retryBusy(
         'a quiet moment',
         () => catalogue().isQuiet() || undefined,
         QUIET_WITHIN,
@@ -85,17 +85,17 @@ export function createUpkeep(shelf: Shelf, changes: Changes, leases: Leases) {
     let count = 0
     for (const { entry } of catalogue().sharing(digest)) {
       const isListed = async () => {
-        const row = catalogue().get(entry.name)
-        if (!row?.entry.held) return true
-        const found = await bytes.find(entry.name, row.slot).catch(() => undefined)
+        const row = catalogue().get(entry.key)
+        if (!row?.entry.isStored) return true
+        const found = await bytes.find(entry.key, row.slot).catch(() => undefined)
         return found?.generation === row.generation && found.entry.digest === row.entry.digest
       }
       if (await isListed()) continue
-      await changes.change(entry.name, undefined, async () => {
-        const row = catalogue().get(entry.name)
+      await changes.change(entry.key, undefined, async () => {
+        const row = catalogue().get(entry.key)
         if (row === undefined || (await isListed())) return
         await bytes.list(row.entry, row.generation, row.slot)
-        catalogue().relist(entry.name, bytes.cost(row) ?? 0)
+        catalogue().relist(entry.key, bytes.cost(row) ?? 0)
         count += 1
       })
     }
@@ -132,7 +132,7 @@ export function createUpkeep(shelf: Shelf, changes: Changes, leases: Leases) {
     rebuild: async (): Promise<void> => {
       const mine = catalogue()
       const goesOn = (): boolean => !shelf.isClosed() && shelf.stands(mine)
-      while (!mine.isComplete() && !leases.tryTurn(REBUILD)) {
+      while (!mine.isComplete() && !leases.tryLease(REBUILD)) {
         if (!goesOn()) return
         await sleep(100)
       }
@@ -146,10 +146,10 @@ export function createUpkeep(shelf: Shelf, changes: Changes, leases: Leases) {
         for await (const digest of bytes.digests(skip)) onDisk += bytes.sizeOf(digest)
         if (!goesOn()) return
         mine.setUnread(Math.max(0, onDisk - mine.totals().bytes))
-        let batch: Found[] = []
+        let batch: IndexEntry[] = []
         const restore = async (): Promise<void> => {
-          const names = batch.map(({ entry }) => entry.name)
-          for (const { entry } of mine.restore(batch, bytes.cost)) await recall(entry.name)
+          const names = batch.map(({ entry }) => entry.key)
+          for (const { entry } of mine.restore(batch, bytes.cost)) await recall(entry.key)
           if (names.length > 0) shelf.changed(names)
           batch = []
         }
@@ -178,7 +178,7 @@ export function createUpkeep(shelf: Shelf, changes: Changes, leases: Leases) {
       const { bytesPerSecond = 32 * 1024 ** 2, restart = false, signal, onProgress } = options
       const report = { checked: 0, bytes: 0, damaged: 0, unreadable: 0, relisted: 0, leftovers: 0 }
       const names: string[] = []
-      if (!leases.tryTurn(VERIFY)) return { ...report, names, state: 'elsewhere' }
+      if (!leases.tryLease(VERIFY)) return { ...report, names, state: 'elsewhere' }
       const mine = catalogue()
       let owed = 0
       /** Rests for as long as the bytes that were read should have taken. */

@@ -8,7 +8,7 @@ import type { Entry, Role, Traits } from '../../model/entry.js'
 
 /** The name on disk of each fact that has a place of its own. */
 export const DISK_NAMES = {
-  name: 'name',
+  key: 'name',
   role: 'role',
   digest: 'digest',
   size: 'size',
@@ -16,11 +16,11 @@ export const DISK_NAMES = {
   width: 'width',
   height: 'height',
   storedAt: 'storedAt',
-  checkedAt: 'checkedAt',
-  freshFor: 'freshFor',
+  validatedAt: 'checkedAt',
+  freshnessLifetime: 'freshFor',
   staleWhileRevalidate: 'staleWhileRevalidate',
   staleIfError: 'staleIfError',
-  held: 'held',
+  isStored: 'held',
   etag: 'etag',
   lastModified: 'lastModified',
   sourceUrl: 'sourceUrl',
@@ -49,7 +49,7 @@ const roleOf = (text: unknown): Role | undefined =>
   (Object.keys(ROLES) as Role[]).find((role) => ROLES[role] === text)
 
 /** The facts that came later. */
-type LaterFact = 'traits' | 'smallerThan' | 'clientFreshFor'
+type LaterFact = 'traits' | 'smallerThan' | 'clientFreshnessLifetime'
 
 /** So much of a digest says whose facts these are, hex digits. */
 const DIGEST_START = 16
@@ -62,7 +62,7 @@ export function factsText({
   digest,
   traits,
   smallerThan,
-  clientFreshFor,
+  clientFreshnessLifetime: clientFreshFor,
 }: Pick<Entry, 'digest' | LaterFact>): string | undefined {
   if (traits === undefined && smallerThan === undefined && clientFreshFor === undefined) return undefined
   return JSON.stringify({
@@ -96,7 +96,7 @@ export function readFacts(text: unknown, digest: string): Pick<Entry, LaterFact>
   return {
     ...(traits && { traits }),
     ...(typeof smallerThan === 'string' && { smallerThan }),
-    ...(Number.isSafeInteger(clientFreshFor) && { clientFreshFor: Number(clientFreshFor) }),
+    ...(Number.isSafeInteger(clientFreshFor) && { clientFreshnessLifetime: Number(clientFreshFor) }),
   }
 }
 
@@ -111,7 +111,7 @@ const RULES: Readonly<Record<PlacedFact, (value: unknown) => boolean>> = (() => 
       value === undefined || rule(value)
   const string = (value: unknown): boolean => typeof value === 'string'
   return {
-    name: isText,
+    key: isText,
     type: isText,
     role: (value) => roleOf(value) !== undefined,
     digest: isDigest,
@@ -119,9 +119,9 @@ const RULES: Readonly<Record<PlacedFact, (value: unknown) => boolean>> = (() => 
     width: number,
     height: number,
     storedAt: number,
-    checkedAt: number,
-    freshFor: number,
-    held: () => true,
+    validatedAt: number,
+    freshnessLifetime: number,
+    isStored: () => true,
     staleWhileRevalidate: optional(number),
     staleIfError: optional(number),
     etag: optional(string),
@@ -153,7 +153,7 @@ export function fromIndex(value: unknown): Entry | undefined {
   const facts = new Map(PLACED.map((fact) => [fact, found.get(DISK_NAMES[fact])] as const))
   if (!PLACED.every((fact) => RULES[fact](facts.get(fact)))) return undefined
   const digest = String(facts.get('digest'))
-  const entry = { ...Object.fromEntries(facts), held: facts.get('held') !== false }
+  const entry = { ...Object.fromEntries(facts), isStored: facts.get('isStored') !== false }
   // Each fact has been held against its rule.
   return {
     ...(entry as unknown as Entry),

@@ -3,7 +3,7 @@ import type { Entry, Role } from '../../model/entry.js'
 import { DISK_NAMES, FACTS, factsText, PLACED, readFacts } from './names.js'
 
 /** A row of the table `names`, its columns called as `disk-names` says. */
-export interface Row extends Standing {
+export interface Row extends RowState {
   readonly name: string
   readonly role: Role
   readonly digest: Buffer
@@ -29,7 +29,7 @@ export interface Row extends Standing {
 }
 
 /** What the store alone knows of a name. */
-export interface Standing {
+export interface RowState {
   /** Which change of the store put it there; a later one is larger. */
   readonly generation: number
   /** Which of its two keys in cacache has its index entry. */
@@ -43,7 +43,7 @@ export interface Standing {
 }
 
 /** A name as it stands in the catalogue. */
-export interface Named extends Standing {
+export interface StoredEntry extends RowState {
   readonly entry: Entry
 }
 
@@ -61,10 +61,10 @@ export const WRITTEN: readonly string[] = [
 export const toBlob = (digest: string): Buffer => Buffer.from(digest, 'hex')
 
 /** A row as it is used. */
-export function toNamed(row: Row): Named {
+export function toNamed(row: Row): StoredEntry {
   const { generation, slot, indexBytes, usedAt, dependents, digest, madeFrom, held } = row
   const entry: Entry = Object.freeze({
-    name: row.name,
+    key: row.name,
     role: row.role,
     digest: digest.toString('hex'),
     size: row.size,
@@ -72,11 +72,11 @@ export function toNamed(row: Row): Named {
     width: row.width,
     height: row.height,
     storedAt: row.storedAt,
-    checkedAt: row.checkedAt,
-    freshFor: row.freshFor,
+    validatedAt: row.checkedAt,
+    freshnessLifetime: row.freshFor,
     staleWhileRevalidate: row.staleWhileRevalidate ?? undefined,
     staleIfError: row.staleIfError ?? undefined,
-    held: held === 1,
+    isStored: held === 1,
     etag: row.etag ?? undefined,
     lastModified: row.lastModified ?? undefined,
     sourceUrl: row.sourceUrl ?? undefined,
@@ -93,7 +93,7 @@ export function toNamed(row: Row): Named {
 /** The values of a row as SQLite binds them. */
 export function toRow(
   entry: Entry,
-  standing: Omit<Standing, 'dependents'>,
+  standing: Omit<RowState, 'dependents'>,
 ): Record<string, string | number | Buffer | null> {
   const placed = PLACED.map((fact) => {
     const value = entry[fact]

@@ -2,19 +2,19 @@
 import { access, constants } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeFolder, makeOwnFolder } from '../../database/files.js'
-import { enter } from '../../database/process-registry.js'
-import { inodeOf, isDamage } from '../../database/sqlite.js'
+import { registerProcess } from '../../database/process-registry.js'
+import { inodeOf, isCorrupt } from '../../database/sqlite.js'
 import { digestOf } from '../../model/digest.js'
 import type { Entry } from '../../model/entry.js'
 import { ArtworkError } from '../../model/failure.js'
 import type { Logger } from '../../model/logger.js'
 import { type Bounds, LARGEST_SHARE, type NewEntry, type Store } from '../ports.js'
 import { type Catalogue, openCatalogue } from './catalogue.js'
-import { BadContent, createBytes } from './contents.js'
-import { createChanges, type Shelf } from './key-locks.js'
+import { BadContent, createContents } from './contents.js'
+import { createKeyLocks, type DiskParts } from './key-locks.js'
 import { createLeases } from './leases.js'
-import { createUpkeep } from './maintenance.js'
-import { createPause, letGoOfReserve } from './write-suspension.js'
+import { createMaintenance } from './maintenance.js'
+import { createWriteSuspension, removeReserve } from './write-suspension.js'
 
 /** How to open a {@link createDiskStore}. */
 export interface DiskStoreOptions extends Bounds {
@@ -49,10 +49,10 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
   makeFolder(directory)
   await access(directory, constants.W_OK)
   // SQLite needs a little space to open at all: what was set aside is for that.
-  letGoOfReserve(directory)
+  removeReserve(directory)
   makeOwnFolder(contents)
-  const presence = enter(join(directory, `processes-${LAYOUT}`))
-  const bytes = createBytes(contents, presence.id)
+  const presence = registerProcess(join(directory, `processes-${LAYOUT}`))
+  const bytes = createContents(contents, presence.id)
   const tell = (message: string): void => logger.warn({}, `artwork catalogue: ${message}`)
   const parts = { unlink: bytes.unlink, now, tell }
   const open = (damaged?: number) => {
@@ -61,7 +61,7 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
     try {
       opened = openCatalogue(file, parts, damaged)
     } catch (error) {
-      if (!isDamage(error)) throw error
+      if (!isCorrupt(error)) throw error
       opened = openCatalogue(file, parts, inodeOf(file))
     }
     if (!opened.isComplete() && bytes.isEmpty()) opened.setComplete()
@@ -101,7 +101,7 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
   const trouble = (what: string, error: unknown): void => {
     if (closed) return
     logger.error({ err: error }, `artwork store: ${what} failed`)
-    if (isDamage(error)) reopen(true)
+    if (isCorrupt(error)) reopen(true)
   }
   /** Runs a question to the catalogue; a failing database is a miss, never a crash. */
   const safely = <T>(what: string, ask: () => T, fallback: T): T => {
@@ -119,7 +119,7 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
     uses.clear()
     safely('noting last use', () => catalogue().use(batch), undefined)
   }
-  const shelf: Shelf = {
+  const shelf: DiskParts = {
     bytes,
     presence,
     catalogue,
@@ -132,19 +132,19 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
     trouble,
     counts: { evictions: 0, badCopies: 0, writeFailures: 0, leftovers: 0 },
   }
-  const changes = createChanges(shelf)
+  const changes = createKeyLocks(shelf)
   const leases = createLeases(shelf)
-  const upkeep = createUpkeep(shelf, changes, leases)
-  const pause = createPause(directory, shelf, changes)
+  const upkeep = createMaintenance(shelf, changes, leases)
+  const pause = createWriteSuspension(directory, shelf, changes)
 
   /** Stores bytes and gives them their name; made again where another process took the content away meanwhile. */
   const keep = async (entry: Entry, content: Buffer): Promise<void> => {
     for (let attempt = 0; attempt < NAMING_TRIES; attempt += 1) {
-      const outcome = await changes.change(entry.name, entry, async (ticket) => {
+      const outcome = await changes.change(entry.key, entry, async (ticket) => {
         await changes.makeRoom(ticket)
         // cacache leaves a content alone that is there already: a damaged one has to go first.
         if (bytes.has(entry.digest) && (await isBad(entry))) await upkeep.discard(entry.digest)
-        const slot = 1 - (catalogue().get(entry.name)?.slot ?? 1)
+        const slot = 1 - (catalogue().get(entry.key)?.slot ?? 1)
         await bytes.put(entry, ticket.ticket, slot, content)
         const change = { ...ticket, slot, usedAt: now() }
         return catalogue().commit(entry, change, () => bytes.cost({ entry, slot }))
@@ -205,7 +205,7 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
 
   return {
     find: (name) => safely('look-up', () => catalogue().get(name)?.entry, undefined),
-    recall: async (name) => {
+    lookup: async (name) => {
       const find = () => safely('look-up', () => catalogue().get(name)?.entry, undefined)
       const known = find()
       if (known !== undefined || !isRebuilding()) return known
@@ -214,13 +214,13 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
         .catch((error) => logger.warn({ err: error, image: name }, 'artwork store: a look-up failed'))
       return find()
     },
-    turn: leases.turn,
-    use: (name) => {
+    lease: leases.lease,
+    touch: (name) => {
       uses.set(name, now())
       if (uses.size >= FLUSH_AT) flush()
     },
     read: async (entry) => {
-      if (!entry.held) return undefined
+      if (!entry.isStored) return undefined
       try {
         return { bytes: await bytes.read(entry.digest, entry.size), from: 'disk' }
       } catch (error) {
@@ -228,19 +228,19 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
         const isLost = error instanceof BadContent
         const names = isLost ? await upkeep.discard(entry.digest).catch(() => []) : []
         if (!isLost || names.length > 0)
-          logger.warn({ err: error, image: entry.name }, 'artwork store: a copy could not be read')
-        if (isLost) onChange?.([entry.name])
+          logger.warn({ err: error, image: entry.key }, 'artwork store: a copy could not be read')
+        if (isLost) onChange?.([entry.key])
         return undefined
       }
     },
     check: async (entry, { isDryRun = false } = {}) => {
-      if (!entry.held) return 'absent'
+      if (!entry.isStored) return 'absent'
       try {
         await bytes.read(entry.digest, entry.size)
         return 'whole'
       } catch (error) {
-        const now = safely('look-up', () => catalogue().get(entry.name)?.entry, undefined)
-        if (now?.digest !== entry.digest || !now.held) return 'absent'
+        const now = safely('look-up', () => catalogue().get(entry.key)?.entry, undefined)
+        if (now?.digest !== entry.digest || !now.isStored) return 'absent'
         if (!(error instanceof BadContent)) return 'unreadable'
         if (isDryRun) return 'damaged'
         const names = await upkeep.discard(entry.digest).catch(() => [])
@@ -249,13 +249,13 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
       }
     },
     inMemory: () => false,
-    fileOf: ({ digest, held }) => (held ? bytes.contentPath(digest) : undefined),
+    fileOf: ({ digest, isStored: held }) => (held ? bytes.contentPath(digest) : undefined),
     write: async (fresh: NewEntry, content) => {
       const entry: Entry = Object.freeze({
         ...fresh,
         digest: digestOf(content),
         size: content.length,
-        held: true,
+        isStored: true,
       })
       if (content.length > options.maxBytes * LARGEST_SHARE)
         throw new ArtworkError('disk_write', 'the image is too large to be kept')
@@ -268,17 +268,17 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
         isWriteFailing = true
         pause.notice(error)
         shelf.counts.writeFailures += 1
-        logger.error({ err: error, image: entry.name }, 'artwork store: an image could not be kept')
-        if (isDamage(error) && !closed) reopen(true)
+        logger.error({ err: error, image: entry.key }, 'artwork store: an image could not be kept')
+        if (isCorrupt(error) && !closed) reopen(true)
         throw new ArtworkError('disk_write', 'the image could not be kept', { cause: error })
       }
     },
-    amend: (entry, changed) => {
+    update: (entry, changed) => {
       const amended = Object.freeze({ ...entry, ...changed })
       safely('amending', () => catalogue().amend(amended), undefined)
       return amended
     },
-    remove: async (name) => {
+    delete: async (name) => {
       try {
         return await changes.change(name, undefined, async (ticket) => {
           uses.delete(name)
@@ -286,13 +286,13 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
         })
       } catch (error) {
         logger.error({ err: error, image: name }, 'artwork store: an image could not be removed')
-        if (isDamage(error) && !closed) reopen(true)
+        if (isCorrupt(error) && !closed) reopen(true)
         return false
       }
     },
     select: (selection) => safely('listing', () => catalogue().select(selection), []),
     lastUsed: (name) => uses.get(name) ?? safely('look-up', () => catalogue().get(name)?.usedAt, undefined),
-    failures: {
+    negativeCache: {
       get: (name) => safely('look-up', () => catalogue().failures.get(name), undefined),
       set: (name, failure) =>
         safely('noting a failure', () => catalogue().failures.set(name, failure), undefined),
@@ -339,15 +339,15 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
       }
     },
     history: (name) => safely('look-up', () => catalogue().history(name), []),
-    owned: () => safely('counting', () => catalogue().owned(), []),
-    notes: {
+    countByKind: () => safely('counting', () => catalogue().owned(), []),
+    keyValue: {
       get: (key) => safely('look-up', () => catalogue().notes.get(key), undefined),
       set: (key, value) => safely('noting', () => catalogue().notes.set(key, value, now()), undefined),
     },
-    purges: () => safely('look-up', () => catalogue().purges(), 0),
-    notePurge: () => safely('purging', () => catalogue().notePurge(), undefined),
+    generation: () => safely('look-up', () => catalogue().purges(), 0),
+    advanceGeneration: () => safely('purging', () => catalogue().notePurge(), undefined),
     verify: upkeep.verify,
-    canWrite: async () => {
+    isWritable: async () => {
       try {
         await bytes.probe()
         catalogue().probe()
@@ -356,7 +356,7 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
         return false
       }
     },
-    settled: () => tidied,
+    ready: () => tidied,
     close: async () => {
       if (closed) return
       closed = true

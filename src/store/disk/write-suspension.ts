@@ -7,13 +7,13 @@ import { rmSync, statfsSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PRIVATE_FILE } from '../../database/files.js'
-import type { Changes, Shelf } from './key-locks.js'
+import type { DiskParts, KeyLocks } from './key-locks.js'
 
 /** See the top of the file. */
-export type Pause = ReturnType<typeof createPause>
+export type WriteSuspension = ReturnType<typeof createWriteSuspension>
 
 const PAUSE = 60_000
-const BALLAST = 256 * 1024
+const RESERVE = 256 * 1024
 const LEAST_BYTES = 64 * 1024
 const LEAST_INODES = 16
 const FULL = ['ENOSPC', 'EDQUOT', 'SQLITE_FULL']
@@ -42,12 +42,12 @@ function isNearlyFull(directory: string): boolean {
 const reserveOf = (directory: string): string => join(directory, 'ballast')
 
 /** Lets go of what was set aside, where the disk is full. */
-export function letGoOfReserve(directory: string, isFull = isNearlyFull(directory)): void {
+export function removeReserve(directory: string, isFull = isNearlyFull(directory)): void {
   if (isFull) rmSync(reserveOf(directory), { force: true })
 }
 
 /** Makes the part of the store that rests when the disk cannot take more. */
-export function createPause(directory: string, shelf: Shelf, changes: Changes) {
+export function createWriteSuspension(directory: string, shelf: DiskParts, changes: KeyLocks) {
   const ballast = reserveOf(directory)
   let until = 0
   let why: string | undefined
@@ -55,7 +55,7 @@ export function createPause(directory: string, shelf: Shelf, changes: Changes) {
     try {
       // A new file each time: nothing that somebody put there is written through.
       await rm(ballast, { force: true })
-      await writeFile(ballast, Buffer.alloc(BALLAST), { flag: 'wx', mode: PRIVATE_FILE })
+      await writeFile(ballast, Buffer.alloc(RESERVE), { flag: 'wx', mode: PRIVATE_FILE })
     } catch {
       // Without it, less can be done on a full disk.
     }

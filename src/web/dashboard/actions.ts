@@ -90,7 +90,7 @@ export async function startAction(
   if (action === 'refresh-one') {
     const name = textIn(form, 'name')
     try {
-      await management.askAbout(name)
+      await management.revalidateNow(name)
     } catch (error) {
       const { code, reason } = asArtworkError(error)
       // What is no picture of ours is told as that; a source that fails is what was asked about.

@@ -1,6 +1,6 @@
 /** The dashboard's charts: as numbers for uPlot, as a still line of SVG, and as a table for who sees neither. */
-import type { Latencies, Meters, Sample } from '../../metrics/time-series.js'
-import type { wordingAt } from './format.js'
+import type { Latencies, Sample, TimeSeries } from '../../metrics/time-series.js'
+import type { formatterAt } from './format.js'
 
 /** A line of a chart. */
 interface Line {
@@ -37,7 +37,7 @@ function pointsOf(values: readonly number[], highest: number): string {
     .join(' ')
 }
 
-type Wording = ReturnType<typeof wordingAt>
+type Wording = ReturnType<typeof formatterAt>
 
 /** A chart as its template takes it. */
 function figureOf({ id, title, note, axis, unit, lines, at }: Chart, fmt: Wording) {
@@ -73,7 +73,7 @@ const dataOf = ({ id, lines, at, unit }: Chart) => ({
 
 function chartsOf(
   samples: readonly Sample[],
-  latencies: ReturnType<Meters['latencies']>,
+  latencies: ReturnType<TimeSeries['latencies']>,
   span: string,
 ): Chart[] {
   const at = samples.map((sample) => Math.round(sample.at / 1000))
@@ -133,7 +133,11 @@ function chartsOf(
 }
 
 /** The charts of a page, and their numbers as JSON that may stand in HTML. */
-export function drawCharts(meters: Pick<Meters, 'series' | 'latencies'>, span: 'hour' | 'day', fmt: Wording) {
+export function drawCharts(
+  meters: Pick<TimeSeries, 'series' | 'latencies'>,
+  span: 'hour' | 'day',
+  fmt: Wording,
+) {
   const charts = chartsOf(meters.series(span), meters.latencies(), span)
   return {
     figures: charts.map((chart) => figureOf(chart, fmt)),

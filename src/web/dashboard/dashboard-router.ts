@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import express, { type Request, type Response, type Router } from 'express'
-import { plainReply, type Reply, replyToMethod, replyWith } from '../../http/response.js'
+import { type HttpResponse, methodResponse, respond, textResponse } from '../../http/response.js'
 import { type Management, searchQuery } from '../../management/management.js'
 import { pathSegments } from '../../model/address.js'
 import { etagOf } from '../../model/digest.js'
@@ -15,14 +15,14 @@ import { ArtworkError, asArtworkError } from '../../model/failure.js'
 import { isWebUrl } from '../../model/web-url.js'
 import type { Settings } from '../../options/settings.js'
 import { ROLES, SORTS } from '../../store/disk/search.js'
-import { jobAnswer, tellAll } from '../management/management-router.js'
+import { serializeJob, tellAll } from '../management/management-router.js'
 import { readBody } from '../shared/body.js'
 import { readUrl } from '../shared/respond.js'
-import { askedOf, goneSignal, send } from '../shared/send.js'
+import { disconnectSignal, requestFields, send } from '../shared/send.js'
 import { sendEvents } from '../shared/server-events.js'
 import { startAction } from './actions.js'
 import { drawCharts } from './charts.js'
-import { wordingAt } from './format.js'
+import { formatterAt } from './format.js'
 
 /** Pages whose template an app may put its own in the place of. */
 export const PAGES = ['layout', 'overview', 'images', 'image', 'jobs', 'job', 'failures', 'problem'] as const
@@ -111,7 +111,7 @@ function readAssets(views: string) {
 }
 
 /** No other site may take it into its pages. */
-const ofOurOwn = (reply: Reply): Reply => ({
+const ofOurOwn = (reply: HttpResponse): HttpResponse => ({
   ...reply,
   headers: { ...reply.headers, 'Cross-Origin-Resource-Policy': 'same-origin' },
 })
@@ -132,7 +132,7 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
     name: (typeof PAGES)[number],
     context: object,
     status = 200,
-  ): Promise<Reply> => {
+  ): Promise<HttpResponse> => {
     assets ??= readAssets(views)
     const text = await render(templateOf(name), {
       notice: noticeOf(readUrl(req.url).query),
@@ -142,18 +142,18 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
       page: name === 'image' ? 'images' : name === 'job' ? 'jobs' : name,
       nav: NAV,
       assets: assets.version,
-      fmt: wordingAt(now()),
+      fmt: formatterAt(now()),
       now: now(),
       startedAt,
     })
-    return plainReply(status, text, '', {
+    return textResponse(status, text, '', {
       'Content-Type': 'text/html; charset=utf-8',
       'Content-Security-Policy': POLICY,
       'Referrer-Policy': 'same-origin',
     })
   }
-  const seeOther = (to: string): Reply => {
-    const reply = plainReply(303, '', '')
+  const seeOther = (to: string): HttpResponse => {
+    const reply = textResponse(303, '', '')
     return { ...reply, headers: { ...reply.headers, Location: to } }
   }
   /** This path with other parameters. */
@@ -162,17 +162,17 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
     return `${path}?${new URLSearchParams(Object.fromEntries(told.map(([name, value]) => [name, String(value)])))}`
   }
 
-  const overview = async (req: Request): Promise<Reply> => {
+  const overview = async (req: Request): Promise<HttpResponse> => {
     const { query } = readUrl(req.url)
     const span = query.get('span') === 'day' ? 'day' : 'hour'
     const hostSort = HOST_SORTS.find(({ id }) => id === query.get('hosts'))?.id ?? 'busiest'
     const stats = management.stats()
-    const { figures, json } = drawCharts(management.meters, span, wordingAt(now()))
+    const { figures, json } = drawCharts(management.meters, span, formatterAt(now()))
     const hour = management.meters.series('hour')
     const sum = (pick: 'memory' | 'disk' | 'upstream') => hour.reduce((all, one) => all + one[pick], 0)
     const hits = sum('memory') + sum('disk')
     const all = hits + sum('upstream')
-    const { percent, count } = wordingAt(now())
+    const { percent, count } = formatterAt(now())
     const kindStats = management.byKind()
     const failing = management.failures('', 1000, true)
     const hosts = [...management.meters.hosts()]
@@ -203,7 +203,7 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
       hasRecords: settings.repository?.list !== undefined,
     })
   }
-  const images = async (req: Request): Promise<Reply> => {
+  const images = async (req: Request): Promise<HttpResponse> => {
     const { query } = readUrl(req.url)
     const given = Object.fromEntries([...query].filter(([, value]) => value !== ''))
     const parsed = searchQuery.safeParse(given)
@@ -223,9 +223,9 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
       sorts: SORTS.map((id) => ({ id, label: SORT_LABELS[id] })),
     })
   }
-  const image = async (req: Request): Promise<Reply> => {
+  const image = async (req: Request): Promise<HttpResponse> => {
     const dossier = management.image(readUrl(req.url).query.get('name') ?? '')
-    const root = dossier.original?.name ?? dossier.image.name
+    const root = dossier.original?.key ?? dossier.image.key
     const address = root.startsWith('images/') ? root.slice('images/'.length) : undefined
     const [kind, , ...id] = address?.split('/') ?? []
     return page(req, 'image', {
@@ -236,7 +236,7 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
     })
   }
   /** The bytes of a kept picture, for who may manage alone. */
-  const picture = async (req: Request): Promise<Reply> => {
+  const picture = async (req: Request): Promise<HttpResponse> => {
     const { query } = readUrl(req.url)
     const found = await management.bytes(
       query.get('name') ?? '',
@@ -250,9 +250,9 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
       query.get('v') === null
         ? ({ kind: 'brief', maxAge: 60 } as const)
         : ({ kind: 'brief', maxAge: 86_400 } as const)
-    return replyWith(shown, askedOf(req), { cache, isPrivate: true, cors: '', now: now() })
+    return respond(shown, requestFields(req), { cache, isPrivate: true, cors: '', now: now() })
   }
-  const jobs = async (req: Request): Promise<Reply> => {
+  const jobs = async (req: Request): Promise<HttpResponse> => {
     const { query } = readUrl(req.url)
     const lane = query.get('lane') === 'task' ? 'task' : 'job'
     const state = STATES.find((one) => one === query.get('state'))
@@ -271,10 +271,10 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
       next: last && linkTo(`${req.baseUrl}/jobs`, { lane, state, before: last.id }),
     })
   }
-  const job = async (req: Request, id: string): Promise<Reply> => {
+  const job = async (req: Request, id: string): Promise<HttpResponse> => {
     const { job: found } = management.job(id)
     const { going = [], ...told } = recordOf(found.result)
-    const words = wordingAt(now())
+    const words = formatterAt(now())
     const isDry = found.kind === 'cleanup' && recordOf(found.payload).dryRun === true
     const shown = Array.isArray(going) ? going : []
     const removed = Number(told.removed ?? 0)
@@ -295,7 +295,7 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
       children: found.lane === 'job' ? management.jobs({ parent: found.id, limit: CHILDREN }) : [],
     })
   }
-  const failures = async (req: Request): Promise<Reply> => {
+  const failures = async (req: Request): Promise<HttpResponse> => {
     const { failures: found, next } = management.failures(
       readUrl(req.url).query.get('after') ?? '',
       JOBS_PAGE,
@@ -306,24 +306,24 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
       next: next === undefined ? undefined : linkTo(`${req.baseUrl}/failures`, { after: next }),
     })
   }
-  const act = async (req: Request, action: string): Promise<Reply> => {
+  const act = async (req: Request, action: string): Promise<HttpResponse> => {
     const type = (req.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
     if (type !== '' && type !== 'application/x-www-form-urlencoded')
       throw new ArtworkError('unsupported', 'send application/x-www-form-urlencoded')
     const form = new URLSearchParams(formIn(req) ?? (await readBody(req, FORM)).toString('utf8'))
     return seeOther(`${req.baseUrl}${await startAction(management, settings, action, form)}`)
   }
-  const asset = (req: Request, name: string): Reply => {
+  const asset = (req: Request, name: string): HttpResponse => {
     assets ??= readAssets(views)
     const found = assets.files.get(name)
     if (found === undefined) return management.missing('file')
     const { bytes, type, digest } = found
     const shown = { bytes, type, digest, etag: etagOf(digest), storedAt: startedAt, fileName: name }
     const cache = { kind: 'brief', maxAge: readUrl(req.url).query.get('v') === null ? 60 : 86_400 } as const
-    return replyWith(shown, askedOf(req), { cache, isPrivate: true, cors: '', now: now() })
+    return respond(shown, requestFields(req), { cache, isPrivate: true, cors: '', now: now() })
   }
 
-  type Route = Readonly<Partial<Record<'GET' | 'POST', (res: Response) => Promise<Reply | undefined>>>>
+  type Route = Readonly<Partial<Record<'GET' | 'POST', (res: Response) => Promise<HttpResponse | undefined>>>>
   const routeOf = (req: Request, segments: readonly string[]): Route | undefined => {
     const [first, second, third, ...rest] = segments
     if (rest.length > 0) return undefined
@@ -336,7 +336,7 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
       if (third === undefined) return { GET: () => job(req, second) }
       if (third === 'events')
         return {
-          GET: (res) => sendEvents(req, res, eventsOf(management.watch(second, goneSignal(res)))),
+          GET: (res) => sendEvents(req, res, eventsOf(management.watch(second, disconnectSignal(res)))),
         }
       if (third === 'cancel' || third === 'retry')
         return {
@@ -354,10 +354,10 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
     if (first === 'jobs') return { GET: () => jobs(req) }
     if (first === 'failures') return { GET: () => failures(req) }
     if (first === 'events')
-      return { GET: (res) => sendEvents(req, res, tellAll(management.events(goneSignal(res)))) }
+      return { GET: (res) => sendEvents(req, res, tellAll(management.events(disconnectSignal(res)))) }
     return undefined
   }
-  const answer = async (req: Request, res: Response): Promise<Reply | undefined> => {
+  const answer = async (req: Request, res: Response): Promise<HttpResponse | undefined> => {
     await management.allow(req)
     const path = readUrl(req.url).path.replace(/\/$/, '')
     const segments = path === '' ? [] : pathSegments(path)
@@ -366,21 +366,21 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
     const verb = req.method === 'HEAD' ? 'GET' : req.method
     const handler = verb === 'GET' || verb === 'POST' ? route[verb] : undefined
     if (handler !== undefined) return handler(res)
-    const reply = replyToMethod(req.method, '')
+    const reply = methodResponse(req.method, '')
     const allowed = route.GET === undefined ? 'POST, OPTIONS' : 'GET, HEAD, OPTIONS'
     return { ...reply, headers: { ...reply.headers, Allow: allowed } }
   }
-  const problem = async (req: Request, thrown: unknown): Promise<Reply> => {
+  const problem = async (req: Request, thrown: unknown): Promise<HttpResponse> => {
     const error: ArtworkError = asArtworkError(thrown)
     if (error.code === 'unknown') settings.logger.error({ err: thrown }, 'artwork dashboard: a page failed')
     // Who may not come in is told so without our pages.
     if (error.code === 'refused' || error.code === 'unauthenticated')
-      return plainReply(error.status, `${error.message}\n`, '')
+      return textResponse(error.status, `${error.message}\n`, '')
     const heading = HEADINGS[error.status] ?? 'That went wrong'
     const context = { status: error.status, heading, message: error.message }
     return page(req, 'problem', context, error.status).catch((failure) => {
       settings.logger.error({ err: failure }, 'artwork dashboard: the page of what went wrong failed')
-      return plainReply(error.status, `${error.message}\n`, '')
+      return textResponse(error.status, `${error.message}\n`, '')
     })
   }
 
@@ -407,8 +407,8 @@ function formIn(req: Request): string | Record<string, string> | undefined {
     : undefined
 }
 
-async function* eventsOf(jobs: AsyncIterable<Parameters<typeof jobAnswer>[0]>) {
-  for await (const job of jobs) yield { event: 'job', id: String(job.id), data: jobAnswer(job) }
+async function* eventsOf(jobs: AsyncIterable<Parameters<typeof serializeJob>[0]>) {
+  for await (const job of jobs) yield { event: 'job', id: String(job.id), data: serializeJob(job) }
 }
 const recordOf = (value: unknown): Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {}

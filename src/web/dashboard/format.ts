@@ -1,7 +1,7 @@
 /** How the dashboard words numbers and times. */
 
 import type { Job } from '../../jobs/ports.js'
-import type { Kept } from '../../management/image-details.js'
+import type { StoredImage } from '../../management/image-details.js'
 
 const html = (text: string): string => text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`)
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
@@ -29,7 +29,7 @@ const time = (at: number | undefined | null): string =>
   isTime(at) ? `${new Date(at).toISOString().slice(0, 19).replace('T', ' ')} UTC` : 'never'
 
 /** The words, at a moment; templates have them as `fmt`. */
-export function wordingAt(now: number) {
+export function formatterAt(now: number) {
   return {
     bytes,
     count,
@@ -46,7 +46,7 @@ export function wordingAt(now: number) {
       return `<time datetime="${new Date(at).toISOString()}" title="${html(time(at))}">${words}</time>`
     },
     /** What a picture is called: its entity, its path, or the variant and URL that it is of. */
-    name: ({ name, ownerKind, ownerId }: Pick<Kept, 'name' | 'ownerKind' | 'ownerId'>): string => {
+    name: ({ key: name, ownerKind, ownerId }: Pick<StoredImage, 'key' | 'ownerKind' | 'ownerId'>): string => {
       if (ownerKind !== undefined && ownerId !== undefined) return `${ownerKind} ${ownerId}`
       const [, kind = '', variant = '', id = ''] = name.split('/')
       if (kind !== 'remote') return name.slice(name.indexOf('/') + 1)

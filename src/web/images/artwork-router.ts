@@ -1,6 +1,6 @@
 /** `/artwork/local/{path}`: entities' pictures from what is held. Never waits for the network. */
 import type { Router } from 'express'
-import { ENTITY, MISMATCH, redirectReply } from '../../http/response.js'
+import { DEFAULT_POLICY, redirectResponse, VERSION_MISMATCH_POLICY } from '../../http/response.js'
 import type { Images } from '../../images/images.js'
 import { pathSegments } from '../../model/address.js'
 import { readArtworkPath } from '../../model/artwork-path.js'
@@ -8,12 +8,12 @@ import { etagOf } from '../../model/digest.js'
 import { type Entry, freshUntil } from '../../model/entry.js'
 import { ArtworkError } from '../../model/failure.js'
 import type { Settings } from '../../options/settings.js'
-import { type Answer, corsOf, createReplyRouter, policyFor, readUrl } from '../shared/respond.js'
+import { type Answer, corsOf, createResponseRouter, policyFor, readUrl } from '../shared/respond.js'
 import { tagFields } from './image-response.js'
-import type { HotAnswers } from './response-cache.js'
+import type { ResponseCache } from './response-cache.js'
 
 /** Makes the router; mount it anywhere. A path that is not known is 404, one that is lost heals itself. */
-export function createLocalRouter(images: Images, settings: Settings, hot?: HotAnswers): Router {
+export function createLocalRouter(images: Images, settings: Settings, hot?: ResponseCache): Router {
   const cors = corsOf(settings)
 
   /** Where a lost picture is meanwhile: its placeholder, or its public source where the app wants that. */
@@ -36,21 +36,21 @@ export function createLocalRouter(images: Images, settings: Settings, hot?: HotA
     const found = wanted === undefined ? undefined : await images.artworks.get(wanted)
     if (wanted === undefined || found === undefined)
       throw new ArtworkError('unknown_image', 'there is no such image')
-    if (!('bytes' in found)) return redirectReply(standIn(found), cors)
+    if (!('bytes' in found)) return redirectResponse(standIn(found), cors)
     const { entry, bytes, from, original } = found
     const { type, digest, storedAt } = entry
     const fileName = wanted.split('/').at(-1) ?? 'image'
-    const cache = policyFor(query.get('v'), digest, ENTITY)
+    const cache = policyFor(query.get('v'), digest, DEFAULT_POLICY)
     return {
-      picture: { bytes, type, storedAt, digest, etag: etagOf(digest), fileName },
+      representation: { bytes, type, storedAt, digest, etag: etagOf(digest), fileName },
       rules: { cache, isPrivate: settings.private, cors, extra: tagFields(settings, entry, original) },
       entries: original === undefined ? [entry] : [entry, original],
-      checkedAt: original?.checkedAt ?? entry.checkedAt,
+      checkedAt: original?.validatedAt ?? entry.validatedAt,
       // An aged original is asked about again when its picture is looked at.
       ...(original && { freshUntil: freshUntil(original, settings.freshness) }),
-      isHot: from === 'memory' && cache !== MISMATCH,
+      isHot: from === 'memory' && cache !== VERSION_MISMATCH_POLICY,
     }
   }
 
-  return createReplyRouter(settings, { answer }, hot)
+  return createResponseRouter(settings, { answer }, hot)
 }

@@ -1,6 +1,6 @@
 /** The fixed parts of our paths are written in one way: in another case they are refused, as another name of a picture. */
 import type { RequestHandler } from 'express'
-import { plainReply } from '../../http/response.js'
+import { textResponse } from '../../http/response.js'
 import type { Settings } from '../../options/settings.js'
 import { corsOf, readUrl } from '../shared/respond.js'
 import { send } from '../shared/send.js'
@@ -24,7 +24,7 @@ export function createCaseCheck(settings: Settings): RequestHandler {
     const isMountOther = mount !== '' && isOther(`${req.baseUrl}/`, `${mount}/`)
     const isOurs = [local, images].some((fixed) => path.startsWith(`${fixed}/`))
     if (!isAsPrinted || (isMountOther && isOurs))
-      send(req, res, plainReply(400, 'the path is not written as it is printed', corsOf(settings)))
+      send(req, res, textResponse(400, 'the path is not written as it is printed', corsOf(settings)))
     else next()
   }
 }

@@ -2,27 +2,27 @@
 
 import type { Negotiation } from '../../http/accept.js'
 import {
-  type Asked,
   type CachePolicy,
   cacheStatus,
-  endingIn,
-  type Picture,
-  type Reply,
-  type ReplyRules,
-  replyWith,
+  expireBy,
+  type HttpResponse,
+  type Representation,
+  type RequestFields,
+  type ResponseRules,
+  respond,
 } from '../../http/response.js'
-import type { Asking } from '../../images/context.js'
+import type { Forward } from '../../images/context.js'
 import type { Entry } from '../../model/entry.js'
 import { tagsOf } from '../../model/tags.js'
 import type { Settings } from '../../options/settings.js'
 
 /** See the top of the file. Times in ms since the epoch. */
-export interface Shown {
-  readonly picture: Picture
-  readonly rules: Omit<ReplyRules, 'now' | 'age' | 'cacheStatus'>
+export interface ImageResponse {
+  readonly representation: Representation
+  readonly rules: Omit<ResponseRules, 'now' | 'age' | 'cacheStatus'>
   /** What it rests on: when one of these changes, it is another answer. */
   readonly entries: readonly Entry[]
-  readonly asking?: Asking | undefined
+  readonly forward?: Forward | undefined
   /** When upstream was asked about it, and until when it need not be; undefined for what does not age. */
   readonly checkedAt?: number
   readonly freshUntil?: number
@@ -39,11 +39,11 @@ export interface Shown {
 const seconds = (ms: number): number => Math.floor(ms / 1000)
 
 /** How long a picture may be kept in front of us, at a moment. */
-function cacheAt(shown: Shown, now: number, age: number): CachePolicy {
+function cacheAt(shown: ImageResponse, now: number, age: number): CachePolicy {
   const { rules, entries, signedUntil, isTransient = false } = shown
   const strict = entries.find((entry) => entry.staleIfError !== undefined)
   if (isTransient) return { kind: 'none' }
-  const told = strict === undefined ? 0 : seconds(strict.clientFreshFor ?? strict.freshFor)
+  const told = strict === undefined ? 0 : seconds(strict.clientFreshnessLifetime ?? strict.freshnessLifetime)
   const policy: CachePolicy =
     strict === undefined
       ? rules.cache
@@ -52,12 +52,13 @@ function cacheAt(shown: Shown, now: number, age: number): CachePolicy {
           { kind: 'passed-on', maxAge: Math.min(rules.cache.maxAge, told), swr: 0, sie: 0 }
         : {
             kind: 'passed-on',
-            maxAge: seconds(strict.clientFreshFor ?? strict.freshFor),
-            sharedMaxAge: strict.clientFreshFor === undefined ? undefined : seconds(strict.freshFor),
+            maxAge: seconds(strict.clientFreshnessLifetime ?? strict.freshnessLifetime),
+            sharedMaxAge:
+              strict.clientFreshnessLifetime === undefined ? undefined : seconds(strict.freshnessLifetime),
             swr: seconds(strict.staleWhileRevalidate ?? 0),
             sie: seconds(strict.staleIfError ?? 0),
           }
-  return signedUntil === undefined ? policy : endingIn(policy, seconds(signedUntil - now), age)
+  return signedUntil === undefined ? policy : expireBy(policy, seconds(signedUntil - now), age)
 }
 
 /** What CDNs are told apart: nothing, the same as shared caches, or so many seconds. */
@@ -66,11 +67,11 @@ export const cdnOf = ({ cdnCacheControl: told }: Settings): boolean | number =>
 
 /** What of a picture's rules changes from moment to moment. */
 export function passingRules(
-  shown: Shown,
+  shown: ImageResponse,
   settings: Settings,
   now: number,
-): Pick<ReplyRules, 'age' | 'cacheStatus' | 'cache' | 'isPrivate' | 'cdn'> {
-  const { asking, checkedAt, freshUntil, entries, rules, isTransient = false } = shown
+): Pick<ResponseRules, 'age' | 'cacheStatus' | 'cache' | 'isPrivate' | 'cdn'> {
+  const { forward: asking, checkedAt, freshUntil, entries, rules, isTransient = false } = shown
   const isNew = asking?.status === 200 || asking?.collapsed === true
   const ttl = freshUntil === undefined ? undefined : seconds(freshUntil - now)
   const age = checkedAt === undefined ? 0 : Math.max(0, seconds(now - checkedAt))
@@ -79,14 +80,14 @@ export function passingRules(
     isPrivate: rules.isPrivate,
     cdn: cdnOf(settings),
     age: checkedAt === undefined || isTransient || (isNew && age === 0) ? undefined : age,
-    cacheStatus: settings.cacheStatus ? cacheStatus(asking, entries[0]?.held === true, ttl) : undefined,
+    cacheStatus: settings.cacheStatus ? cacheStatus(asking, entries[0]?.isStored === true, ttl) : undefined,
   }
 }
 
 /** The answer that a picture comes to. */
-export function replyOf(shown: Shown, asked: Asked, settings: Settings): Reply {
+export function replyOf(shown: ImageResponse, asked: RequestFields, settings: Settings): HttpResponse {
   const now = settings.now()
-  return replyWith(shown.picture, asked, { ...shown.rules, ...passingRules(shown, settings, now), now })
+  return respond(shown.representation, asked, { ...shown.rules, ...passingRules(shown, settings, now), now })
 }
 
 /** The `Cache-Tag` field (or its kin) of a picture, where the app wants one. */

@@ -1,18 +1,18 @@
 /** `/images/{kind}/{variant}/{id}`: pictures by their address. */
 import type { IncomingMessage } from 'node:http'
 import type { Router } from 'express'
-import { ENTITY, INTERIM, MISMATCH } from '../../http/response.js'
+import { DEFAULT_POLICY, PROVISIONAL_POLICY, VERSION_MISMATCH_POLICY } from '../../http/response.js'
 import type { Images, ServedImage } from '../../images/images.js'
 import { type Address, makeAddress, pathSegments } from '../../model/address.js'
-import { ages, freshUntil } from '../../model/entry.js'
+import { canExpire, freshUntil } from '../../model/entry.js'
 import { ArtworkError } from '../../model/failure.js'
 import { extensionOf, kindOfType } from '../../model/media-type.js'
 import { signatureHolds } from '../../model/signature.js'
 import type { Settings } from '../../options/settings.js'
-import { type Answer, corsOf, createReplyRouter, policyFor, readUrl } from '../shared/respond.js'
-import { goneSignal } from '../shared/send.js'
-import { type Shown, tagFields } from './image-response.js'
-import type { HotAnswers } from './response-cache.js'
+import { type Answer, corsOf, createResponseRouter, policyFor, readUrl } from '../shared/respond.js'
+import { disconnectSignal } from '../shared/send.js'
+import { type ImageResponse, tagFields } from './image-response.js'
+import type { ResponseCache } from './response-cache.js'
 
 /**
  * Whether a path below `/images` has the shape of ours; what lies beside pictures, such as `/images/logo.png`, is the app's.
@@ -28,7 +28,7 @@ export function isPicturePath({ sources }: Settings, path: string): boolean {
 }
 
 /** Makes the router; mount it anywhere. */
-export function createImagesRouter(images: Images, settings: Settings, hot?: HotAnswers): Router {
+export function createImagesRouter(images: Images, settings: Settings, hot?: ResponseCache): Router {
   const cors = corsOf(settings)
 
   const addressOf = (path: string): Address => {
@@ -66,7 +66,7 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Hot
     const signed = parts.s !== '' && signatureHolds(parts, settings.signing.keys, settings.now())
     if (parts.s !== '' && !signed) throw new ArtworkError('refused', 'the signature does not hold')
     const image = await images.serve(address, signed, {
-      signal: goneSignal(res),
+      signal: disconnectSignal(res),
       client: clientOf(req),
       accept: req.headers.accept,
       onlyIfCached: /(?:^|,)\s*only-if-cached\s*(?:,|$)/i.test(req.headers['cache-control'] ?? ''),
@@ -83,13 +83,13 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Hot
     image: ServedImage,
     version: string | null,
     signedUntil: number | undefined,
-  ): Shown => {
-    const { cache = ENTITY } = images.admission.sourceOf(address.kind)
-    const { entry, original, negotiation, asking, contentType: type } = image
+  ): ImageResponse => {
+    const { cache = DEFAULT_POLICY } = images.admission.sourceOf(address.kind)
+    const { entry, original, negotiation, forward: asking, contentType: type } = image
     const { isInterim = false, isTransient = false } = image
-    const policy = isInterim ? INTERIM : policyFor(version, image.originalDigest, cache)
+    const policy = isInterim ? PROVISIONAL_POLICY : policyFor(version, image.originalDigest, cache)
     return {
-      picture: { ...image, type, fileName: fileNameOf(address, image) },
+      representation: { ...image, type, fileName: fileNameOf(address, image) },
       rules: {
         cache: policy,
         isPrivate: settings.private,
@@ -98,11 +98,11 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Hot
         extra: tagFields(settings, entry, original),
       },
       entries: original === undefined || original === entry ? [entry] : [entry, original],
-      asking,
+      forward: asking,
       isTransient,
       ...(original &&
-        ages(original) && {
-          checkedAt: original.checkedAt,
+        canExpire(original) && {
+          checkedAt: original.validatedAt,
           freshUntil: freshUntil(original, settings.freshness),
         }),
       ...(signedUntil !== undefined && { signedUntil }),
@@ -113,11 +113,11 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Hot
         original !== undefined &&
         !isInterim &&
         !isTransient &&
-        policy !== MISMATCH,
+        policy !== VERSION_MISMATCH_POLICY,
     }
   }
 
-  return createReplyRouter(settings, { isOurs: (path) => isPicturePath(settings, path), answer }, hot)
+  return createResponseRouter(settings, { isOurs: (path) => isPicturePath(settings, path), answer }, hot)
 }
 
 function fileNameOf(address: Address, image: ServedImage): string {

@@ -1,13 +1,13 @@
 /** The fast lane as a request listener: what memory has is answered before the app is entered. */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
-import { plainReply } from '../../http/response.js'
+import { textResponse } from '../../http/response.js'
 import type { Logger } from '../../model/logger.js'
 import { send } from '../shared/send.js'
-import type { HotAnswers } from './response-cache.js'
+import type { ResponseCache } from './response-cache.js'
 
 /** What the listener asks. */
 interface Parts {
-  readonly hot: HotAnswers
+  readonly hot: ResponseCache
   readonly logger: Logger
   readonly isClosing: () => boolean
 }
@@ -31,7 +31,7 @@ export function createListener({ hot, logger, isClosing }: Parts): (app: Request
           'artwork: an Express app does not know HTTP/2: give artwork.listener a handler around artwork.router, or let a proxy speak HTTP/2',
         )
       isTold = true
-      send(req, res, plainReply(505, 'HTTP version not supported', ''))
+      send(req, res, textResponse(505, 'HTTP version not supported', ''))
     }
     return (req, res) => {
       if (isHttp1Only && req.httpVersionMajor >= 2) refuse(req, res)

@@ -1,11 +1,11 @@
 /** The placeholders: one drawing for each kind of picture, made from one template, served from memory. */
 import express, { type Router } from 'express'
-import { type Picture, plainReply, replyToMethod, replyWith } from '../../http/response.js'
+import { methodResponse, type Representation, respond, textResponse } from '../../http/response.js'
 import { digestOf, etagOf } from '../../model/digest.js'
 import { PLACEHOLDERS } from '../../model/entity.js'
 import type { Settings } from '../../options/settings.js'
 import { corsOf, readUrl } from '../shared/respond.js'
-import { askedOf, send } from '../shared/send.js'
+import { requestFields, send } from '../shared/send.js'
 import { cdnOf } from './image-response.js'
 
 interface Drawing {
@@ -51,7 +51,7 @@ export function drawPlaceholder(name: keyof typeof drawings): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="${label}" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"><title>${label}</title><defs><linearGradient id="g" x2="1" y2="1"><stop stop-color="#5b6474"/><stop offset="1" stop-color="#3a4150"/></linearGradient></defs><rect width="100%" height="100%" fill="url(#g)"/><g fill="#aeb6c4" transform="translate(${width / 2} ${height / 2}) scale(${scale})">${glyph}</g></svg>\n`
 }
 
-const drawn = (bytes: Buffer, storedAt: number, fileName: string): Picture => {
+const drawn = (bytes: Buffer, storedAt: number, fileName: string): Representation => {
   const digest = digestOf(bytes)
   return { bytes, type: 'image/svg+xml', digest, etag: etagOf(digest), storedAt, fileName, isOurs: true }
 }
@@ -63,7 +63,7 @@ const CACHE = { kind: 'revisited', maxAge: 86_400, swr: 604_800, sie: 604_800 } 
 export function createPlaceholderRouter(settings: Settings): Router {
   const cors = corsOf(settings)
   const startedAt = settings.now()
-  const pictures = new Map<string, Picture>()
+  const pictures = new Map<string, Representation>()
   const add = (fileName: string, name: keyof typeof drawings): void => {
     if (!pictures.has(`/${fileName}`))
       pictures.set(`/${fileName}`, drawn(Buffer.from(drawPlaceholder(name)), startedAt, fileName))
@@ -80,14 +80,14 @@ export function createPlaceholderRouter(settings: Settings): Router {
     const picture = pictures.get(path)
     if (picture === undefined) {
       if (/^\/placeholder[^/]*\.svg$/.test(path))
-        send(req, res, plainReply(404, 'there is no such image', cors))
+        send(req, res, textResponse(404, 'there is no such image', cors))
       else next()
-    } else if (req.method !== 'GET' && req.method !== 'HEAD') send(req, res, replyToMethod(req.method, cors))
+    } else if (req.method !== 'GET' && req.method !== 'HEAD') send(req, res, methodResponse(req.method, cors))
     else
       send(
         req,
         res,
-        replyWith(picture, askedOf(req), {
+        respond(picture, requestFields(req), {
           cache: CACHE,
           isPrivate: false,
           cdn: cdnOf(settings),

@@ -5,15 +5,15 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Negotiation, negotiate } from '../../http/accept.js'
-import { passingHeaders, pictureHeaders, replyWithHeaders } from '../../http/response.js'
+import { imageHeaders, respondWithHeaders, volatileHeaders } from '../../http/response.js'
 import type { Entry } from '../../model/entry.js'
 import { typeOf } from '../../model/media-type.js'
 import type { Settings } from '../../options/settings.js'
-import { askedOf, boundSending, isPlain, send, writeOk } from '../shared/send.js'
-import { passingRules, type Shown } from './image-response.js'
+import { enforceSendTimeout, isPlain, requestFields, send, writeOk } from '../shared/send.js'
+import { type ImageResponse, passingRules } from './image-response.js'
 
 /** What the answers rest on: the memory layer, and who counts. */
-export interface Grounds {
+export interface Dependencies {
   /** Whether the bytes of a content are in memory; they count as used now. */
   keepsBytes(digest: string): boolean
   /** Whether an entry is what its name stands for now. */
@@ -24,8 +24,8 @@ export interface Grounds {
   count(): void
 }
 
-interface Hot {
-  readonly shown: Shown
+interface CachedResponse {
+  readonly shown: ImageResponse
   readonly fields: Record<string, string>
   /** The fields of a 200 as `writeHead` takes them, names and values in turn. */
   flat: string[]
@@ -37,7 +37,7 @@ interface Hot {
 }
 
 /** See the top of the file. */
-export type HotAnswers = ReturnType<typeof createHotAnswers>
+export type ResponseCache = ReturnType<typeof createResponseCache>
 
 const MAX_ANSWERS = 8192
 /** Share of the memory for pictures that keys and fields may take beside it, and the least that they may. */
@@ -50,8 +50,8 @@ const MAX_ACCEPTS = 256
 const LONGEST_QUESTION = 512
 
 /** Makes the table; it is empty, and stays so where answers are private or nothing is kept in memory. */
-export function createHotAnswers(settings: Settings, grounds: Grounds) {
-  const answers = new Map<string, Hot>()
+export function createResponseCache(settings: Settings, grounds: Dependencies) {
+  const answers = new Map<string, CachedResponse>()
   /** Of negotiated URLs: what their format is chosen by, and that as text. */
   const negotiations = new Map<string, { readonly negotiation: Negotiation; readonly text: string }>()
   /** Which answers rest on a name or a digest. */
@@ -74,8 +74,8 @@ export function createHotAnswers(settings: Settings, grounds: Grounds) {
     if (question.length < LONGEST_QUESTION) choices.set(question, type)
     return type
   }
-  const groundsOf = ({ entries, picture }: Shown): string[] => [
-    ...entries.map((entry) => entry.name),
+  const groundsOf = ({ entries, representation: picture }: ImageResponse): string[] => [
+    ...entries.map((entry) => entry.key),
     picture.digest,
   ]
   const drop = (key: string): void => {
@@ -99,12 +99,12 @@ export function createHotAnswers(settings: Settings, grounds: Grounds) {
     for (const key of resting.get(ground) ?? []) drop(key)
   }
   /** Makes the passing fields right for this second. Answers false where the bytes have left memory. */
-  const renew = (key: string, hot: Hot, now: number): boolean => {
+  const renew = (key: string, hot: CachedResponse, now: number): boolean => {
     const { shown } = hot
-    if (!grounds.keepsBytes(shown.picture.digest)) return false
+    if (!grounds.keepsBytes(shown.representation.digest)) return false
     const [shownEntry] = shown.entries
-    if (shownEntry !== undefined) grounds.use(shownEntry.name)
-    Object.assign(hot.fields, passingHeaders({ ...shown.rules, ...passingRules(shown, settings, now) }))
+    if (shownEntry !== undefined) grounds.use(shownEntry.key)
+    Object.assign(hot.fields, volatileHeaders({ ...shown.rules, ...passingRules(shown, settings, now) }))
     hot.flat = Object.entries(hot.fields).flat()
     hot.second = Math.floor(now / 1000)
     // The table forgets what was renewed longest ago.
@@ -112,7 +112,7 @@ export function createHotAnswers(settings: Settings, grounds: Grounds) {
     answers.set(key, hot)
     return true
   }
-  const find = (url: string, req: IncomingMessage): readonly [string, Hot] | undefined => {
+  const find = (url: string, req: IncomingMessage): readonly [string, CachedResponse] | undefined => {
     const known = negotiations.get(url)
     const key =
       known === undefined ? url : `${url} ${choose(req.headers.accept, known.negotiation, known.text)}`
@@ -134,18 +134,24 @@ export function createHotAnswers(settings: Settings, grounds: Grounds) {
         return false
       }
       grounds.count()
-      const { picture, rules } = hot.shown
+      const { representation: picture, rules } = hot.shown
       if (method === 'GET' && isPlain(req)) {
         writeOk(res, hot.fields, hot.flat)
         res.end(picture.bytes)
-        boundSending(res, picture.bytes.length, settings.sendTimeout)
-      } else send(req, res, replyWithHeaders(picture, askedOf(req), { ...rules, now }, hot.fields), settings)
+        enforceSendTimeout(res, picture.bytes.length, settings.sendTimeout)
+      } else
+        send(
+          req,
+          res,
+          respondWithHeaders(picture, requestFields(req), { ...rules, now }, hot.fields),
+          settings,
+        )
       return true
     },
     /** Keeps an answer that was given for a URL, where it may be given again. */
-    offer: (url: string, shown: Shown): void => {
-      const { picture, rules, entries, negotiated, freshUntil, signedUntil } = shown
-      if (!shown.isHot || shown.asking !== undefined || rules.isPrivate || settings.private) return
+    offer: (url: string, shown: ImageResponse): void => {
+      const { representation: picture, rules, entries, negotiated, freshUntil, signedUntil } = shown
+      if (!shown.isHot || shown.forward !== undefined || rules.isPrivate || settings.private) return
       if (!entries.every(grounds.isCurrent) || !grounds.keepsBytes(picture.digest)) return
       const now = settings.now()
       const until = Math.min(freshUntil ?? Number.POSITIVE_INFINITY, signedUntil ?? Number.POSITIVE_INFINITY)
@@ -158,8 +164,8 @@ export function createHotAnswers(settings: Settings, grounds: Grounds) {
         const { plainType, modern, fallback } = negotiation
         negotiations.set(url, { negotiation, text: `${plainType} ${modern} ${fallback}` })
       }
-      const fields = pictureHeaders(picture, { ...rules, now })
-      const hot: Hot = { shown, fields, flat: [], second: 0, until, size: sizeOf(key, fields) }
+      const fields = imageHeaders(picture, { ...rules, now })
+      const hot: CachedResponse = { shown, fields, flat: [], second: 0, until, size: sizeOf(key, fields) }
       for (const oldest of answers.keys()) {
         if (answers.size < MAX_ANSWERS && bytes + hot.size <= maxBytes) break
         drop(oldest)

@@ -5,23 +5,23 @@
 import type { ServerResponse } from 'node:http'
 import express, { type Request, type Router } from 'express'
 import type { z } from 'zod'
-import { jsonReply, plainReply, type Reply, replyToMethod } from '../../http/response.js'
+import { type HttpResponse, jsonResponse, methodResponse, textResponse } from '../../http/response.js'
 import type { Job } from '../../jobs/ports.js'
 import type { RefresherStatus } from '../../jobs/refresher.js'
 import {
   type AskedJob,
   isAskedJob,
   JOB_BODIES,
-  keptAnswer,
   type Management,
   searchQuery,
+  serializeImage,
 } from '../../management/management.js'
 import { pathSegments } from '../../model/address.js'
 import { ArtworkError } from '../../model/failure.js'
 import type { Settings } from '../../options/settings.js'
 import { answerJson, BadBody, readJson } from '../shared/json.js'
 import { readUrl } from '../shared/respond.js'
-import { goneSignal, send } from '../shared/send.js'
+import { disconnectSignal, send } from '../shared/send.js'
 import { type ServerEvent, sendEvents } from '../shared/server-events.js'
 import { docsPage, docsScript } from './docs-page.js'
 import { openApiDocument } from './openapi.js'
@@ -34,7 +34,7 @@ const time = (at: number | undefined) =>
   at === undefined || Math.abs(at) > 8.64e15 ? undefined : new Date(at).toISOString()
 
 /** A job as the API tells of it. Times in ISO 8601. */
-export function jobAnswer(job: Job): Record<string, unknown> {
+export function serializeJob(job: Job): Record<string, unknown> {
   return {
     id: String(job.id),
     kind: job.kind,
@@ -70,7 +70,7 @@ export const statusAnswer = ({ schedules, ...status }: RefresherStatus): Record<
   })),
 })
 
-type Handler = (req: Request, res: ServerResponse) => Promise<Reply | undefined>
+type Handler = (req: Request, res: ServerResponse) => Promise<HttpResponse | undefined>
 
 /** Makes the router; mount it at `/api/images`. @param dashboard answers what is below `/dashboard` */
 export function createManageRouter(
@@ -82,8 +82,8 @@ export function createManageRouter(
   const { kinds } = settings
   const { missing, kindNamed } = management
 
-  const accepted = (req: Request, job: Job): Reply => {
-    const reply = jsonReply(202, { job: jobAnswer(job) })
+  const accepted = (req: Request, job: Job): HttpResponse => {
+    const reply = jsonResponse(202, { job: serializeJob(job) })
     return { ...reply, headers: { ...reply.headers, Location: `${req.baseUrl}/jobs/${job.id}` } }
   }
   const bodyOf = async <T extends z.ZodType>(req: Request, schema: T): Promise<z.output<T>> => {
@@ -95,12 +95,12 @@ export function createManageRouter(
     }
     return readJson(req, schema, { timeout: TIMEOUT, maxBytes: 8 * 1024 ** 2 })
   }
-  const entity = async (name: string, id: string): Promise<Reply> => {
+  const entity = async (name: string, id: string): Promise<HttpResponse> => {
     const found = await management.entity(kindNamed(name), id)
     const { kind, alias } = found.kind
     const about = { image_url: found.url, cached: found.isCached }
-    if (kind === 'category') return jsonReply(200, { category_name: id, ...about })
-    return jsonReply(200, {
+    if (kind === 'category') return jsonResponse(200, { category_name: id, ...about })
+    return jsonResponse(200, {
       [`${alias ?? kind}_id`]: isWhole(id) ? Number(id) : id,
       username: found.name,
       image_url: found.url,
@@ -108,18 +108,18 @@ export function createManageRouter(
       cached: found.isCached,
     })
   }
-  const stats = async (): Promise<Reply> => {
+  const stats = async (): Promise<HttpResponse> => {
     const all = management.stats()
     const byKind = management.byKind()
     const sum = (pick: 'cached' | 'failed') => byKind.reduce((total, one) => total + one[pick], 0)
-    return jsonReply(200, {
+    return jsonResponse(200, {
       kinds: Object.fromEntries(byKind.map(({ kind, ...numbers }) => [kind, numbers])),
       totals: { cached: sum('cached'), failed: sum('failed'), bytes: all.bytes, names: all.names },
       store: all,
       queue: statusAnswer(management.status()),
     })
   }
-  const listJobs = async (req: Request): Promise<Reply> => {
+  const listJobs = async (req: Request): Promise<HttpResponse> => {
     const { query } = readUrl(req.url)
     const state = query.get('state') ?? undefined
     const kind = query.get('kind') ?? undefined
@@ -136,27 +136,30 @@ export function createManageRouter(
       ...(before !== undefined && { before }),
     })
     const last = found.length === limit ? found.at(-1) : undefined
-    return jsonReply(200, { jobs: found.map(jobAnswer), next: last === undefined ? null : String(last.id) })
+    return jsonResponse(200, {
+      jobs: found.map(serializeJob),
+      next: last === undefined ? null : String(last.id),
+    })
   }
-  const job = async (id: string): Promise<Reply> => {
+  const job = async (id: string): Promise<HttpResponse> => {
     const found = management.job(id)
-    return jsonReply(200, { job: jobAnswer(found.job), children: found.children })
+    return jsonResponse(200, { job: serializeJob(found.job), children: found.children })
   }
-  const change = async (req: Request, id: string, verb: 'cancel' | 'retry'): Promise<Reply> => {
+  const change = async (req: Request, id: string, verb: 'cancel' | 'retry'): Promise<HttpResponse> => {
     const { job: found, isDone } = management.change(id, verb)
     if (isDone) return accepted(req, found)
-    return jsonReply(409, {
+    return jsonResponse(409, {
       detail: `a job that is ${found.state} cannot be ${verb === 'cancel' ? 'cancelled' : 'tried again'}`,
     })
   }
   /** A job's progress as server-sent events, until it has ended. */
   const follow = async (req: Request, res: ServerResponse, id: string): Promise<undefined> => {
     management.job(id)
-    return sendEvents(req, res, tell(management.watch(id, goneSignal(res))))
+    return sendEvents(req, res, tell(management.watch(id, disconnectSignal(res))))
   }
   const events = async (req: Request, res: ServerResponse): Promise<undefined> =>
-    sendEvents(req, res, tellAll(management.events(goneSignal(res))))
-  const start = async (req: Request, kind: AskedJob): Promise<Reply> => {
+    sendEvents(req, res, tellAll(management.events(disconnectSignal(res))))
+  const start = async (req: Request, kind: AskedJob): Promise<HttpResponse> => {
     const payload = await bodyOf(req, JOB_BODIES[kind])
     const named = 'kinds' in payload ? (payload.kinds ?? []) : []
     const unknown = named.filter((name) => !kinds.has(name))
@@ -166,19 +169,19 @@ export function createManageRouter(
       ])
     return accepted(req, management.start(kind, payload))
   }
-  const purge = async (req: Request): Promise<Reply> => {
+  const purge = async (req: Request): Promise<HttpResponse> => {
     const { removed, urls, tags } = await management.purge(await bodyOf(req, purgeBody))
-    return jsonReply(200, { removed, urls, tags })
+    return jsonResponse(200, { removed, urls, tags })
   }
-  const explain = async (req: Request): Promise<Reply> => {
+  const explain = async (req: Request): Promise<HttpResponse> => {
     const { query } = readUrl(req.url)
     const address = query.get('address')
     const url = query.get('url')
     if (address === null && url === null)
       throw new ArtworkError('invalid', 'explain needs an address or a url')
-    return jsonReply(200, management.explain(address === null ? { url: url ?? '' } : { address }))
+    return jsonResponse(200, management.explain(address === null ? { url: url ?? '' } : { address }))
   }
-  const listImages = async (req: Request): Promise<Reply> => {
+  const listImages = async (req: Request): Promise<HttpResponse> => {
     const given = Object.fromEntries(readUrl(req.url).query)
     const parsed = searchQuery.safeParse(given)
     if (!parsed.success) {
@@ -186,23 +189,23 @@ export function createManageRouter(
       throw new ArtworkError('invalid', told.join('; '))
     }
     const { images, total, next } = await management.search(parsed.data)
-    return jsonReply(200, { images: images.map(keptAnswer), total, next: next ?? null })
+    return jsonResponse(200, { images: images.map(serializeImage), total, next: next ?? null })
   }
-  const image = async (name: string): Promise<Reply> => {
+  const image = async (name: string): Promise<HttpResponse> => {
     const found = management.image(name)
-    return jsonReply(200, {
-      image: keptAnswer(found.image),
-      original: found.original === undefined ? null : keptAnswer(found.original),
-      made: found.made.map(keptAnswer),
+    return jsonResponse(200, {
+      image: serializeImage(found.image),
+      original: found.original === undefined ? null : serializeImage(found.original),
+      made: found.made.map(serializeImage),
       history: found.history.map(({ at, ...item }) => ({ at: time(at), ...item })),
       why: found.why ?? null,
     })
   }
-  const failures = async (req: Request): Promise<Reply> => {
+  const failures = async (req: Request): Promise<HttpResponse> => {
     const { query } = readUrl(req.url)
     const limit = Math.min(Math.max(numberIn(query.get('limit')) ?? LIST.limit, 1), LIST.most)
     const { failures: found, next } = management.failures(query.get('after') ?? '', limit)
-    return jsonReply(200, {
+    return jsonResponse(200, {
       failures: found.map(({ at, nextTry, ...failure }) => ({
         ...failure,
         at: time(at),
@@ -211,21 +214,21 @@ export function createManageRouter(
       next: next ?? null,
     })
   }
-  const setPaused = async (isPaused: boolean): Promise<Reply> => {
+  const setPaused = async (isPaused: boolean): Promise<HttpResponse> => {
     management.setPaused(isPaused)
-    return jsonReply(200, { queue: statusAnswer(management.status()) })
+    return jsonResponse(200, { queue: statusAnswer(management.status()) })
   }
 
-  const page = (text: string, type: string, policy: string): Reply =>
-    plainReply(200, text, '', {
+  const page = (text: string, type: string, policy: string): HttpResponse =>
+    textResponse(200, text, '', {
       'Content-Type': `${type}; charset=utf-8`,
       'Content-Security-Policy': policy,
     })
   const PAGE_POLICY =
     "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; connect-src 'self'; img-src 'self' data: blob:; form-action 'none'; frame-ancestors 'self'; base-uri 'none'"
   /** What tells of the API and of nothing that is kept: open to all. */
-  const open: Readonly<Record<string, (document: ReturnType<typeof openApiDocument>) => Reply>> = {
-    'openapi.json': (document) => jsonReply(200, document),
+  const open: Readonly<Record<string, (document: ReturnType<typeof openApiDocument>) => HttpResponse>> = {
+    'openapi.json': (document) => jsonResponse(200, document),
     docs: (document) => page(docsPage(document), 'text/html', PAGE_POLICY),
     'docs.js': () => page(docsScript, 'text/javascript', "default-src 'none'"),
   }
@@ -276,7 +279,7 @@ export function createManageRouter(
     const method = req.method === 'HEAD' ? 'GET' : req.method
     if (shown !== undefined && Object.hasOwn(open, shown)) {
       const reply = method === 'GET' ? open[shown]?.(documentAt(req.baseUrl)) : undefined
-      send(req, res, reply ?? replyToMethod(method, ''))
+      send(req, res, reply ?? methodResponse(method, ''))
       return
     }
     const preflight = management.cors.preflight(req, 'GET, HEAD, POST, OPTIONS')
@@ -284,7 +287,7 @@ export function createManageRouter(
       send(req, res, preflight)
       return
     }
-    const work = async (): Promise<Reply | undefined> => {
+    const work = async (): Promise<HttpResponse | undefined> => {
       await management.allow(req)
       // A name is only looked up: its slashes may be encoded, as no other path's may.
       const name = /^\/images\/(.+)$/.exec(readUrl(req.url).path)?.[1]
@@ -295,7 +298,7 @@ export function createManageRouter(
       const handler = Object.hasOwn(verbsOf, method) ? verbsOf[method] : undefined
       if (handler !== undefined) return handler(req, res)
       const verbs = Object.keys(route).flatMap((verb) => (verb === 'GET' ? ['GET', 'HEAD'] : [verb]))
-      const reply = replyToMethod(req.method, '')
+      const reply = methodResponse(req.method, '')
       return { ...reply, headers: { ...reply.headers, Allow: [...verbs, 'OPTIONS'].join(', ') } }
     }
     answerJson(req, res, settings, work, management.cors).catch(next)
@@ -315,13 +318,13 @@ const decoded = (text: string): string => {
 }
 
 async function* tell(jobs: AsyncIterable<Job>): AsyncGenerator<ServerEvent> {
-  for await (const job of jobs) yield { event: 'job', id: String(job.id), data: jobAnswer(job) }
+  for await (const job of jobs) yield { event: 'job', id: String(job.id), data: serializeJob(job) }
 }
 /** Everything that happens in the queue, as server-sent events. */
 export async function* tellAll(happening: ReturnType<Management['events']>): AsyncGenerator<ServerEvent> {
   for await (const one of happening)
     yield one.type === 'job'
-      ? { event: 'job', id: String(one.job.id), data: jobAnswer(one.job) }
+      ? { event: 'job', id: String(one.job.id), data: serializeJob(one.job) }
       : { event: 'status', data: statusAnswer(one.status) }
 }
 

@@ -1,6 +1,6 @@
 /** Bodies of requests: read within bounds of bytes and time, and refused without being read to their end. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Reply } from '../../http/response.js'
+import type { HttpResponse } from '../../http/response.js'
 import { ArtworkError } from '../../model/failure.js'
 
 /** Bounds of a body. */
@@ -71,7 +71,7 @@ const LINGER_FOR = 2000
  * bytes are coming is reset, and takes the answer with it (RFC 9112 §9.6): a little is read, and thrown away; then
  * the client, which can send no more, has time to see the answer.
  */
-export function sendAndClose(req: IncomingMessage, res: ServerResponse, reply: Reply): void {
+export function sendAndClose(req: IncomingMessage, res: ServerResponse, reply: HttpResponse): void {
   if (res.headersSent || res.destroyed) return
   res.writeHead(reply.status, { ...reply.headers, Connection: 'close' })
   if (reply.body !== undefined && req.method !== 'HEAD') res.write(reply.body)

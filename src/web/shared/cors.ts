@@ -1,6 +1,6 @@
 /** CORS of the JSON API (the Fetch standard): closed, but for the exact origins that the app names, credentials included. */
 import type { IncomingMessage } from 'node:http'
-import type { Reply } from '../../http/response.js'
+import type { HttpResponse } from '../../http/response.js'
 
 /** See the top of the file. */
 export interface Cors {
@@ -9,7 +9,7 @@ export interface Cors {
   /** What any answer says of it. */
   fields(req: IncomingMessage): Readonly<Record<string, string>>
   /** The answer to a preflight; undefined for any other request. */
-  preflight(req: IncomingMessage, methods: string): Reply | undefined
+  preflight(req: IncomingMessage, methods: string): HttpResponse | undefined
 }
 
 const EXPOSED = 'Location, Retry-After, WWW-Authenticate, X-Request-Id'

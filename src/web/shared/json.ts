@@ -1,7 +1,7 @@
 /** What the routers of the JSON API share: request ids, JSON bodies, and failures as `{ "detail": … }`. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { z } from 'zod'
-import { jsonReply, type Reply } from '../../http/response.js'
+import { type HttpResponse, jsonResponse } from '../../http/response.js'
 import { ArtworkError, asArtworkError } from '../../model/failure.js'
 import { requestId } from '../../model/request-id.js'
 import { isWebUrl } from '../../model/web-url.js'
@@ -73,11 +73,11 @@ export async function readJson<T extends z.ZodType>(
 }
 
 /** The answer to a failure, as the JSON API words it. `invalid` in a body is 422, in a path 400. */
-export function jsonFailure(thrown: unknown, statusOf?: (error: ArtworkError) => number): Reply {
-  if (thrown instanceof BadBody) return jsonReply(422, { detail: thrown.problems })
+export function jsonFailure(thrown: unknown, statusOf?: (error: ArtworkError) => number): HttpResponse {
+  if (thrown instanceof BadBody) return jsonResponse(422, { detail: thrown.problems })
   const error = asArtworkError(thrown)
   const status = statusOf?.(error) ?? error.status
-  const plain = jsonReply(status, { detail: error.message })
+  const plain = jsonResponse(status, { detail: error.message })
   const reply =
     status === 401 ? { ...plain, headers: { ...plain.headers, 'WWW-Authenticate': CHALLENGE } } : plain
   const waits = status === 503 || (status > 500 && error.retryAfter !== undefined)
@@ -107,14 +107,14 @@ export async function answerJson(
   req: IncomingMessage,
   res: ServerResponse,
   settings: Pick<Settings, 'logger' | 'sendTimeout'>,
-  work: () => Promise<Reply | undefined>,
+  work: () => Promise<HttpResponse | undefined>,
   cors?: Cors,
 ): Promise<void> {
   // Also for what is answered piece by piece.
   const told = cors?.fields(req) ?? {}
   for (const [name, value] of Object.entries(told)) res.setHeader(name, value)
   const id = requestId(req.headers['x-request-id'])
-  let reply: Reply | undefined
+  let reply: HttpResponse | undefined
   try {
     reply = await work()
   } catch (error) {

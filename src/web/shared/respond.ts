@@ -3,22 +3,22 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import express, { type Request, type Router } from 'express'
 import {
   type CachePolicy,
-  ENTITY,
+  DEFAULT_POLICY,
+  errorResponse,
   FOREVER,
-  MISMATCH,
-  plainReply,
-  type Reply,
-  replyToError,
-  replyToMethod,
+  type HttpResponse,
+  methodResponse,
+  textResponse,
+  VERSION_MISMATCH_POLICY,
 } from '../../http/response.js'
 import { pathForm } from '../../model/address.js'
 import { versionOf } from '../../model/digest.js'
 import { ArtworkError, asArtworkError } from '../../model/failure.js'
-import { isOwnEcho } from '../../model/via.js'
+import { isLoop } from '../../model/via.js'
 import { ownVia, type Settings } from '../../options/settings.js'
-import { replyOf, type Shown } from '../images/image-response.js'
-import type { HotAnswers } from '../images/response-cache.js'
-import { askedOf, send } from './send.js'
+import { type ImageResponse, replyOf } from '../images/image-response.js'
+import type { ResponseCache } from '../images/response-cache.js'
+import { requestFields, send } from './send.js'
 
 /** What is read of a query. */
 interface Query extends Iterable<[string, string]> {
@@ -43,14 +43,18 @@ export function readUrl(rawUrl: string): {
 /** Which cache policy an answer has: by `?v=` where it is there, else by the rule of its source. */
 export function policyFor(version: string | null, digest: string, otherwise: CachePolicy): CachePolicy {
   if (version === null) return otherwise
-  return version === versionOf(digest) ? FOREVER : MISMATCH
+  return version === versionOf(digest) ? FOREVER : VERSION_MISMATCH_POLICY
 }
 
 /** The `Access-Control-Allow-Origin` of the settings, '' for none. */
 export const corsOf = (settings: Settings): string => (settings.cors === false ? '' : settings.cors)
 
 /** Decides an answer; may throw anything, of which the table of errors makes a Reply. `mount` is the path we are under. */
-export type Answer = (req: IncomingMessage, res: ServerResponse, mount: string) => Promise<Shown | Reply>
+export type Answer = (
+  req: IncomingMessage,
+  res: ServerResponse,
+  mount: string,
+) => Promise<ImageResponse | HttpResponse>
 
 /** What a router answers. */
 export interface Answers {
@@ -90,42 +94,44 @@ function ownParameter(raw: string): string | undefined {
 }
 
 /** Makes a router of an answer; mount it anywhere. What it answers is offered to the table of hot answers, if there is one. */
-export function createReplyRouter(
+export function createResponseRouter(
   settings: Settings,
   { isOurs = () => true, answer }: Answers,
-  hot?: HotAnswers,
+  hot?: ResponseCache,
 ): Router {
   const cors = corsOf(settings)
   const via = ownVia(settings)
   /** An answer for a target that is not the one that is printed. */
-  const equivalent = (shown: Shown): Shown =>
-    shown.rules.cache.kind === 'immutable' ? { ...shown, rules: { ...shown.rules, cache: ENTITY } } : shown
-  const answerTo = async (req: Request, res: ServerResponse): Promise<Reply> => {
+  const equivalent = (shown: ImageResponse): ImageResponse =>
+    shown.rules.cache.kind === 'immutable'
+      ? { ...shown, rules: { ...shown.rules, cache: DEFAULT_POLICY } }
+      : shown
+  const answerTo = async (req: Request, res: ServerResponse): Promise<HttpResponse> => {
     const form = formOf(req.url)
     const given = await answer(req, res, req.baseUrl)
-    if (!('picture' in given)) return given
-    if (form === 'equivalent') return replyOf(equivalent(given), askedOf(req), settings)
+    if (!('representation' in given)) return given
+    if (form === 'equivalent') return replyOf(equivalent(given), requestFields(req), settings)
     // A URL that was rewritten on its way may stand for another picture next time.
     if (isOwnQuery(req.url) && req.baseUrl + req.url === req.originalUrl) hot?.offer(req.originalUrl, given)
-    return replyOf(given, askedOf(req), settings)
+    return replyOf(given, requestFields(req), settings)
   }
   const router = express.Router()
   router.use((req, res, next) => {
     if (!isOurs(readUrl(req.url).path)) return next()
     if (req.method !== 'GET' && req.method !== 'HEAD') {
-      send(req, res, replyToMethod(req.method, cors))
+      send(req, res, methodResponse(req.method, cors))
       return
     }
     // What we ask ourselves, by whatever way, would ask us again.
-    if (isOwnEcho(req.headers.via, via)) {
-      send(req, res, plainReply(403, 'this is our own address', cors))
+    if (isLoop(req.headers.via, via)) {
+      send(req, res, textResponse(403, 'this is our own address', cors))
       return
     }
     answerTo(req, res)
       .catch((error) => {
         const failure = asArtworkError(error)
         if (failure.code === 'unknown') settings.logger.error({ err: error }, 'artwork: a request failed')
-        return replyToError(failure, cors)
+        return errorResponse(failure, cors)
       })
       .then((reply) => send(req, res, reply, settings))
       .catch(next)

@@ -1,6 +1,6 @@
 /** The last line of every answer: a Reply goes to the wire here, and from the table of hot answers. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Asked, Reply } from '../../http/response.js'
+import type { HttpResponse, RequestFields } from '../../http/response.js'
 
 const CONDITIONS = [
   'if-none-match',
@@ -18,7 +18,7 @@ export function isPlain({ headers }: IncomingMessage): boolean {
 }
 
 /** What of a request an answer may depend on. */
-export function askedOf(req: IncomingMessage): Asked {
+export function requestFields(req: IncomingMessage): RequestFields {
   const { headers } = req
   const one = (value: string | string[] | undefined) => (Array.isArray(value) ? value.join(', ') : value)
   return {
@@ -81,7 +81,7 @@ const SMALL = 64 * 1024
 export function send(
   req: IncomingMessage,
   res: ServerResponse,
-  reply: Reply,
+  reply: HttpResponse,
   { sendTimeout = 0 }: { readonly sendTimeout?: number } = {},
 ): void {
   if (res.headersSent || res.destroyed) return
@@ -89,11 +89,11 @@ export function send(
   if (reply.headers['Cache-Control']?.startsWith('public') === true) withoutCookies(res)
   res.writeHead(reply.status, { ...reply.headers })
   res.end(body)
-  boundSending(res, body?.length ?? 0, sendTimeout)
+  enforceSendTimeout(res, body?.length ?? 0, sendTimeout)
 }
 
 /** Cuts a client off that has not taken its answer in time: a large one, or one that the kernel did not take at once. */
-export function boundSending(res: ServerResponse, length: number, sendTimeout: number): void {
+export function enforceSendTimeout(res: ServerResponse, length: number, sendTimeout: number): void {
   const isTaken = length <= SMALL && !((res.socket?.writableLength ?? 0) > 0)
   if (isTaken || sendTimeout === 0) return
   const timer = setTimeout(() => res.destroy(), sendTimeout).unref()
@@ -101,7 +101,7 @@ export function boundSending(res: ServerResponse, length: number, sendTimeout: n
 }
 
 /** A signal that is aborted when the client has gone before its answer. */
-export function goneSignal(res: ServerResponse): AbortSignal {
+export function disconnectSignal(res: ServerResponse): AbortSignal {
   const controller = new AbortController()
   if (res.destroyed || res.closed) controller.abort()
   res.once('close', () => {

@@ -3,12 +3,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import express, { type Request, type Router } from 'express'
 import multer from 'multer'
-import { jsonReply, type Reply, replyToMethod } from '../../http/response.js'
+import { type HttpResponse, jsonResponse, methodResponse } from '../../http/response.js'
 import { pathSegments } from '../../model/address.js'
 import { ArtworkError, asArtworkError } from '../../model/failure.js'
 import type { Settings } from '../../options/settings.js'
 import type { Namespace, UploadAction, UploadSource } from '../../sources/uploads.js'
-import type { Hosting } from '../../uploads/uploads.js'
+import type { Uploads } from '../../uploads/uploads.js'
 import { fetchBody, proxyBody, uploadBody } from '../management/schemas.js'
 import { announcedLength, createBudget, readBody } from '../shared/body.js'
 import { createCors } from '../shared/cors.js'
@@ -23,7 +23,7 @@ import {
 } from '../shared/json.js'
 import { decodeBase64, unescapeBytes } from '../shared/large-json.js'
 import { readUrl } from '../shared/respond.js'
-import { goneSignal, send } from '../shared/send.js'
+import { disconnectSignal, send } from '../shared/send.js'
 
 /** Bytes of bodies that are held at once, in all, and how many requests wait for room. */
 const BODIES = 256 * 1024 ** 2
@@ -40,11 +40,11 @@ const HOW_TO_OPEN =
 interface Route {
   readonly namespace: string | undefined
   readonly allow: string
-  readonly verbs: Readonly<Record<string, (req: Request, res: ServerResponse) => Promise<Reply>>>
+  readonly verbs: Readonly<Record<string, (req: Request, res: ServerResponse) => Promise<HttpResponse>>>
 }
 
 /** Makes the router; paths and verbs that are not its go on. */
-export function createUploadRouter(hosting: Hosting, source: UploadSource, settings: Settings): Router {
+export function createUploadRouter(hosting: Uploads, source: UploadSource, settings: Settings): Router {
   const { authorize, bodyTimeout: timeout } = source.uploads
   const budget = createBudget(BODIES, WAITING)
   const cors = createCors(source.uploads.cors)
@@ -66,7 +66,7 @@ export function createUploadRouter(hosting: Hosting, source: UploadSource, setti
     return host === undefined ? [] : [`http://${host}`, `https://${host}`]
   }
 
-  const upload = async (req: Request, res: ServerResponse, namespace: Namespace): Promise<Reply> => {
+  const upload = async (req: Request, res: ServerResponse, namespace: Namespace): Promise<HttpResponse> => {
     await allow(req, 'upload')
     const kind = bodyKind(req)
     const bound = largestBody(kind, namespace.maxBytes)
@@ -76,16 +76,16 @@ export function createUploadRouter(hosting: Hosting, source: UploadSource, setti
       if (bytes.length > namespace.maxBytes) throw tooLarge()
       return hosting.save(namespace.name, bytes)
     }
-    const stored = await budget.run(announcedLength(req) ?? bound, take, goneSignal(res))
-    return jsonReply(200, { image_id: stored.imageId, url: stored.url })
+    const stored = await budget.run(announcedLength(req) ?? bound, take, disconnectSignal(res))
+    return jsonResponse(200, { image_id: stored.imageId, url: stored.url })
   }
-  const fetchOne = async (req: Request, res: ServerResponse): Promise<Reply> => {
+  const fetchOne = async (req: Request, res: ServerResponse): Promise<HttpResponse> => {
     await allow(req, 'fetch')
     const { url, pool } = await readJson(req, fetchBody, { timeout })
-    const options = { ...(typeof pool === 'string' && { pool }), signal: goneSignal(res) }
+    const options = { ...(typeof pool === 'string' && { pool }), signal: disconnectSignal(res) }
     try {
       const { bytes, contentType } = await hosting.fetch(url, options, ownOrigins(req))
-      return jsonReply(200, { data: bytes.toString('base64'), mime_type: contentType })
+      return jsonResponse(200, { data: bytes.toString('base64'), mime_type: contentType })
     } catch (error) {
       const failure = asArtworkError(error)
       if (failure.code === 'invalid')
@@ -102,21 +102,21 @@ export function createUploadRouter(hosting: Hosting, source: UploadSource, setti
       throw error
     }
   }
-  const proxy = async (req: Request, res: ServerResponse, namespace: Namespace): Promise<Reply> => {
+  const proxy = async (req: Request, res: ServerResponse, namespace: Namespace): Promise<HttpResponse> => {
     await allow(req, 'proxy')
     const { urls, pool } = await readJson(req, proxyBody, { timeout, maxBytes: 1024 ** 2 })
-    const options = { ...(typeof pool === 'string' && { pool }), signal: goneSignal(res) }
+    const options = { ...(typeof pool === 'string' && { pool }), signal: disconnectSignal(res) }
     try {
       const found = await hosting.proxy(namespace.name, urls, options, ownOrigins(req))
       const failed = Object.keys(found.errors).length > 0
-      return jsonReply(200, { urls: found.urls, ...(failed && { errors: found.errors }) })
+      return jsonResponse(200, { urls: found.urls, ...(failed && { errors: found.errors }) })
     } catch (error) {
       const failure = asArtworkError(error)
       if (failure.code !== 'invalid') throw error
       throw new BadBody([{ loc: ['body', 'pool'], msg: failure.message, type: 'value_error' }])
     }
   }
-  const list = async (req: Request, namespace: Namespace): Promise<Reply> => {
+  const list = async (req: Request, namespace: Namespace): Promise<HttpResponse> => {
     await allow(req, 'list')
     const { query } = readUrl(req.url)
     const limit = Number(query.get('limit') ?? 100)
@@ -133,17 +133,17 @@ export function createUploadRouter(hosting: Hosting, source: UploadSource, setti
       bytes: image.bytes,
       stored_at: new Date(image.storedAt).toISOString(),
     }))
-    return jsonReply(200, { images, next: page.next ?? null })
+    return jsonResponse(200, { images, next: page.next ?? null })
   }
-  const removeAll = async (req: Request, namespace: Namespace): Promise<Reply> => {
+  const removeAll = async (req: Request, namespace: Namespace): Promise<HttpResponse> => {
     await allow(req, 'delete')
-    return jsonReply(200, { deleted_count: await hosting.removeAll(namespace.name) })
+    return jsonResponse(200, { deleted_count: await hosting.removeAll(namespace.name) })
   }
-  const removeOne = async (req: Request, namespace: Namespace, id: string): Promise<Reply> => {
+  const removeOne = async (req: Request, namespace: Namespace, id: string): Promise<HttpResponse> => {
     await allow(req, 'delete')
     if (!(await hosting.remove(namespace.name, id)))
       throw new ArtworkError('unknown_image', 'there is no such image')
-    return jsonReply(200, { deleted_count: 1 })
+    return jsonResponse(200, { deleted_count: 1 })
   }
 
   /** Whether a first segment is for us: a namespace, or a name that no other source has. */
@@ -186,7 +186,7 @@ export function createUploadRouter(hosting: Hosting, source: UploadSource, setti
     const segments = pathSegments(readUrl(req.url).path.replace(/(?<=.)\/$/, ''))
     const isChange = /^(?:POST|PUT|DELETE)$/.test(req.method)
     if (segments === undefined && isChange) {
-      send(req, res, jsonReply(400, { detail: 'the path is not valid' }))
+      send(req, res, jsonResponse(400, { detail: 'the path is not valid' }))
       return
     }
     const route = segments && routeOf(segments)
@@ -202,7 +202,7 @@ export function createUploadRouter(hosting: Hosting, source: UploadSource, setti
     }
     const verb = route.verbs[req.method]
     if (verb === undefined) {
-      const reply = replyToMethod(req.method, '')
+      const reply = methodResponse(req.method, '')
       send(req, res, { ...reply, headers: { ...reply.headers, ...cors.fields(req), Allow: route.allow } })
       return
     }
