@@ -191,9 +191,9 @@ describe('architecture', () => {
     ],
     [
       'a back-import of a type',
-      'images/flights.ts',
+      'images/purge.ts',
       "import type { Refresher } from '../jobs/refresher.js'",
-      /flights\.ts imports jobs/,
+      /purge\.ts imports jobs/,
     ],
     [
       'a second user of sharp',

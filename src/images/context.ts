@@ -1,11 +1,12 @@
 /** What the parts of the pipeline share: the four ports, the settings, and what is counted. */
+
+import type { SingleFlight } from '../concurrency.js'
 import type { Fetcher } from '../fetch/fetcher.js'
 import type { Entry } from '../model/entry.js'
 import type { Settings } from '../options/settings.js'
 import type { Means } from '../sources/source.js'
 import type { Store } from '../store/ports.js'
 import type { Transformer } from '../transform/transformer.js'
-import type { Flights } from './flights.js'
 
 /** What has happened since start. */
 export interface Counts {
@@ -31,7 +32,7 @@ export interface Context {
   readonly store: Store
   readonly fetcher: Fetcher
   readonly transformer: Transformer
-  readonly flights: Flights
+  readonly flights: SingleFlight
   readonly counts: Counts
   readonly tell: Notices
   /** Whether it can be known which uploads there are. */

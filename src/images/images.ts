@@ -1,5 +1,6 @@
 /** The pipeline: get, put, peek, refresh, remove. Every service that the seeds had is one of these. */
 import { randomUUID } from 'node:crypto'
+import { createSingleFlight } from '../concurrency.js'
 import type { Fetcher } from '../fetch/fetcher.js'
 import type { ProxyStatus } from '../fetch/proxy-pool.js'
 import type { Negotiation } from '../http/accept.js'
@@ -36,7 +37,6 @@ import type { Context, Counts, Forward, Notices, Obtained } from './context.js'
 import { createDisplayUrls } from './display-url.js'
 import { createEntityImages, type DownloadRequest, type SaveImageResult } from './entity-images.js'
 import { examine } from './examine.js'
-import { createFlights } from './flights.js'
 import { remembered } from './notes.js'
 import { createOriginals, type Known } from './originals.js'
 import { isOwnUrl, readReference } from './printed.js'
@@ -126,7 +126,7 @@ export function createImages(settings: Settings, ports: Ports, tell: Notices) {
     encodes: 0,
     failures: 0,
   }
-  const flights = createFlights()
+  const flights = createSingleFlight()
   const isHostingOpen = () => uploads?.shelf.isOpen() !== false
   const means: Means = {
     document: (request) => fetcher.document(request),

@@ -1,5 +1,6 @@
 /** Originals: fetched as they are, one flight for all askers, aged, asked about again, kept when upstream fails. */
 
+import { createSerial } from '../concurrency.js'
 import type { Fetched } from '../fetch/fetcher.js'
 import { digestOf } from '../model/digest.js'
 import { boundedFreshness, type Entry, freshnessOf, imageKey, NEVER_STALE } from '../model/entry.js'
@@ -24,7 +25,6 @@ import type { Inspected } from '../transform/transformer.js'
 import type { Context, Forward, Obtained } from './context.js'
 import type { Original } from './resolve.js'
 import type { SignedUrls } from './signed-urls.js'
-import { createTurns } from './turns.js'
 
 /** An original whose facts are known; its bytes come along when they were just fetched. */
 export interface Known {
@@ -91,7 +91,7 @@ export function createOriginals(context: Context, signed: SignedUrls) {
   const { settings, store, fetcher, transformer, flights, counts, tell } = context
   const now = () => settings.now()
   const seen = createRecent<Inspected | Failure>(MOST_SEEN)
-  const turns = createTurns()
+  const turns = createSerial()
   /** What a failure to have an original is about: where our own rules made it, this run with its settings. */
   const subjectOf = ({ code }: { readonly code: ErrorCode }): string | undefined =>
     isBySettings(reasonOf(code)) ? context.run : undefined

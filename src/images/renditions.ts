@@ -1,4 +1,6 @@
 /** Renditions: made from an original, good for as long as that has the same bytes, one flight for all askers. */
+
+import { createSerial } from '../concurrency.js'
 import { digestOf } from '../model/digest.js'
 import { type Entry, imageKey } from '../model/entry.js'
 import {
@@ -19,7 +21,6 @@ import type { Context, Forward, Obtained } from './context.js'
 import { forwardOf, type Known, type OriginalOptions, type Originals } from './originals.js'
 import { isSvgByName } from './references.js'
 import type { Original } from './resolve.js'
-import { createTurns } from './turns.js'
 
 /** Where a made picture is kept, and whose it is. */
 export interface Target {
@@ -51,7 +52,7 @@ export function createRenditions(context: Context, originals: Originals) {
   /** Where what was made of some bytes is, and why it could not be made, whatever names they have. */
   const madeOf = createRecent<string>(MOST_KNOWN)
   const failed = createRecent<Failure>(MOST_KNOWN)
-  const turns = createTurns()
+  const turns = createSerial()
   /** What a picture of these bytes is made by. */
   const textOf = (recipe: Recipe, original: Entry): string =>
     recipeText(
