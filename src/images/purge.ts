@@ -1,12 +1,15 @@
 /** Purging: an image and everything made from it goes, here and, through the app's hook, in front of us. */
-import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Address, formatAddress, toAddress } from '../model/address.js'
 import { artworkPaths, type EntityId, entityIdText } from '../model/artwork-path.js'
-import { versionOf } from '../model/digest.js'
-import { type Entry, entityImageKey, imageKey } from '../model/entry.js'
+import { addressOfKey, type Entry, entityImageKey, imageKey } from '../model/entry.js'
 import { imageTag, tagsOf } from '../model/tags.js'
-import type { Context } from './context.js'
+import { allUrls, isOwnUrl } from '../model/urls.js'
+import type { Settings } from '../options/settings.js'
+import { entries } from '../store/pager.js'
+import type { Store } from '../store/ports.js'
 import type { EntityImages } from './entity-images.js'
+import { orUndefined, readTarget } from './references.js'
 import type { Resolver } from './resolve.js'
 
 /** What to purge: one of these. */
@@ -30,123 +33,136 @@ export interface Purged {
   readonly tags: readonly string[]
 }
 
+/** What purging works with. */
+export interface PurgeParts {
+  readonly settings: Pick<Settings, 'urls' | 'sources' | 'onPurge' | 'logger'>
+  readonly store: Pick<
+    Store,
+    'find' | 'lookup' | 'select' | 'delete' | 'advanceGeneration' | 'negativeCache'
+  >
+  readonly resolver: Resolver
+  readonly entityImages: EntityImages
+}
+
+/** Where to begin, and the tags that say the same. */
+interface Scope {
+  readonly roots: ReadonlySet<string>
+  readonly tags: readonly string[]
+}
+
 const BATCH = 500
-/** Ms in which a write that is under way has ended. */
-const SETTLE = 30
+/** Ms in which a write that has begun has ended. */
+const WRITES_END_WITHIN = 30
 
 /** Makes the part of the pipeline that takes images away. */
-export function createPurge(context: Context, admission: Resolver, artworks: EntityImages) {
-  const { settings, store } = context
-  const { urls } = settings
-
-  /** Whether a name is an upload: it is no copy of anything, and is only removed by who says so. */
-  const isHosted = (name: string): boolean => {
-    try {
-      return isImage(name) && admission.sourceOf(name.split('/')[1] ?? '').isHosted === true
-    } catch {
-      return false
-    }
-  }
-  /** Removes a name and everything that was made from it; of an upload, when it is purged, only the latter. */
-  const removeTree = async (name: string, isPurge = false): Promise<readonly Entry[]> => {
-    const gone: Entry[] = []
-    const remove = async (entry: Entry | undefined): Promise<void> => {
-      if (entry !== undefined && (await store.delete(entry.key))) gone.push(entry)
-    }
-    for (let before = -1; gone.length > before; ) {
-      before = gone.length
-      for (const entry of store.select({ original: name, limit: BATCH })) await remove(entry)
-    }
-    store.negativeCache.clear(name)
-    if (!isPurge || !isHosted(name)) await remove(await store.lookup(name))
-    return gone
-  }
-  async function* everything(ownerKind?: string): AsyncGenerator<Entry> {
-    for (let after = ''; ; await breathe()) {
-      const batch = store.select({ after, limit: BATCH, ...(ownerKind !== undefined && { ownerKind }) })
-      yield* batch
-      const last = batch.at(-1)
-      if (last === undefined || batch.length < BATCH) return
-      after = last.key
-    }
-  }
-  const rootOf = (entry: Entry): string => entry.original ?? entry.key
-
-  /** Looks an entity's paths up in what a lost catalogue left; a path that needs more than the id is found by its owner. */
-  const recallPaths = async (kind: string, id: EntityId): Promise<void> => {
-    const entityKind = artworks.kindOf(kind)
-    try {
-      for (const path of artworkPaths(entityKind, id)) await store.lookup(entityImageKey(path))
-    } catch {
-      // It needs parameters that we do not have.
-    }
-  }
-  /** The names to begin at, and the tags that say the same. */
-  const find = async (target: PurgeTarget): Promise<{ roots: Set<string>; tags: string[] }> => {
-    if ('address' in target || 'url' in target) {
-      const { address, source, text } =
-        'url' in target
-          ? admission.resolveUrl(target.url)
-          : admission.resolve(toAddress(target.address), true).original
-      // A URL may belong to several kinds of a source, each with pictures of its own.
-      const names = source.originalsOf(address, 'url' in target).map((one) => imageKey(formatAddress(one)))
-      return { roots: new Set(names), tags: [imageTag(imageKey(text)), ...names.map(imageTag)] }
-    }
-    const roots = new Set<string>()
-    if ('tag' in target) {
-      const [, ownerKind] = /^entity-([a-z0-9_]+)/.exec(target.tag) ?? []
-      for await (const entry of everything(ownerKind))
-        if (tagsOf(entry).includes(target.tag)) roots.add(rootOf(entry)).add(entry.key)
-      return { roots, tags: [target.tag] }
-    }
-    const { kind, id } = target.entity
-    const text = entityIdText(id)
-    const mine = (entry: Entry | undefined): boolean => entry?.ownerKind === kind && entry.ownerId === text
-    await recallPaths(kind, id)
-    for await (const entry of everything(kind)) if (mine(entry)) roots.add(rootOf(entry)).add(entry.key)
-    return { roots, tags: [`entity-${kind}-${text}`, ...[...roots].filter(isImage).map(imageTag)] }
-  }
-  /** The URLs of a name: as it is, and as the negotiated one that may have come down to it. */
-  const urlsOf = ({ key: name, digest, madeFrom }: Entry): readonly string[] => {
-    if (name.startsWith('local/')) {
-      const url = `${urls.base}${urls.local}/${name.slice('local/'.length)}`
-      return [url, `${url}?v=${versionOf(digest)}`]
-    }
-    const [, kind = '', variant = '', ...id] = name.split('/')
-    const negotiated = variant.replace(/(?:-(?:avif|webp|jpeg|png|gif))?(-q\d+)?$/, '-auto$1')
-    return [variant, negotiated].flatMap((one) => {
-      const url = `${urls.base}${urls.images}/${kind}/${one}/${id.join('/').replaceAll('%', '%25')}`
-      return [url, `${url}?v=${versionOf(madeFrom ?? digest)}`]
-    })
-  }
-
+export function createPurge(parts: PurgeParts) {
+  const { settings } = parts
   return {
-    removeTree,
+    /** Deletes a key and everything that was made from it. */
+    removeTree: (key: string): Promise<readonly Entry[]> => removeTree(parts, key, false),
     /**
-     * Takes images away with every rendition, memory included, and tells `onPurge`.
-     * @throws ArtworkError `invalid` (400) or `refused` (403) for a target that no source has
+     * Takes images away with every rendition, memory included, and tells `onPurge`. An address may be a URL that we
+     * printed, or an artwork path: then every picture of its entity goes, originals included.
+     * @throws ArtworkError `invalid` (400), `refused` (403) or `unknown_image` (404) for a target that nothing has
      */
     purge: async (target: PurgeTarget): Promise<Purged> => {
-      store.advanceGeneration()
-      const { roots, tags } = await find(target)
-      const gone: Entry[] = []
-      // Twice: a write that had begun when the purge was noted ends in between.
-      for (const root of roots) gone.push(...(await removeTree(root, true)))
-      await sleep(SETTLE)
-      for (const root of roots) gone.push(...(await removeTree(root, true)))
-      const purged: Purged = {
-        removed: gone.length,
-        urls: [...new Set(gone.flatMap(urlsOf))],
-        tags: [...new Set(tags)],
-      }
-      try {
-        await settings.onPurge?.(purged.urls, purged.tags)
-      } catch (error) {
-        settings.logger.error({ err: error, tags: purged.tags }, 'artwork: onPurge failed')
-      }
-      return purged
+      const own = 'url' in target && isOwnUrl(settings.urls, target.url) ? target.url : undefined
+      const named = own ?? ('address' in target ? target.address : undefined)
+      if (named === undefined) return purge(parts, target)
+      const found = readTarget(parts, named)
+      if ('address' in found) return purge(parts, found)
+      const { key, original, ownerKind: kind, ownerId: id } = found.local
+      if (kind !== undefined && id !== undefined) return purge(parts, { entity: { kind, id } })
+      if (original !== undefined) return purge(parts, { address: addressOfKey(original) ?? '' })
+      return { removed: (await removeTree(parts, key, true)).length, urls: [], tags: [] }
     },
   }
 }
 
-const isImage = (name: string): boolean => name.startsWith('images/')
+async function purge(parts: PurgeParts, target: PurgeTarget): Promise<Purged> {
+  const { settings, store } = parts
+  store.advanceGeneration()
+  const { roots, tags } = await find(parts, target)
+  const gone: Entry[] = []
+  // Twice: a write that had begun before the generation was advanced ends in between.
+  for (const root of roots) gone.push(...(await removeTree(parts, root, true)))
+  await sleep(WRITES_END_WITHIN)
+  for (const root of roots) gone.push(...(await removeTree(parts, root, true)))
+  const purged: Purged = {
+    removed: gone.length,
+    urls: [...new Set(gone.flatMap((entry) => allUrls(settings.urls, entry)))],
+    tags: [...new Set(tags)],
+  }
+  try {
+    await settings.onPurge?.(purged.urls, purged.tags)
+  } catch (error) {
+    settings.logger.error({ err: error, tags: purged.tags }, 'artwork: onPurge failed')
+  }
+  return purged
+}
+
+/** Deletes a key and everything that was made from it; of an upload, when it is purged, only the latter. */
+async function removeTree(parts: PurgeParts, key: string, isPurge: boolean): Promise<readonly Entry[]> {
+  const { store } = parts
+  const gone: Entry[] = []
+  const remove = async (entry: Entry | undefined): Promise<void> => {
+    if (entry !== undefined && (await store.delete(entry.key))) gone.push(entry)
+  }
+  for (let before = -1; gone.length > before; ) {
+    before = gone.length
+    for (const entry of store.select({ original: key, limit: BATCH })) await remove(entry)
+  }
+  store.negativeCache.clear(key)
+  if (!isPurge || !isUpload(parts, key)) await remove(await store.lookup(key))
+  return gone
+}
+
+/** An upload is no copy of anything: it is removed by its own verb only. */
+function isUpload({ resolver }: PurgeParts, key: string): boolean {
+  const kind = addressOfKey(key)?.split('/')[0]
+  return kind !== undefined && orUndefined(() => resolver.sourceOf(kind).isHosted) === true
+}
+
+async function find(parts: PurgeParts, target: PurgeTarget): Promise<Scope> {
+  if ('address' in target || 'url' in target) return findPicture(parts, target)
+  if ('tag' in target) return findTagged(parts, target.tag)
+  return findEntity(parts, target.entity)
+}
+
+function findPicture(
+  { resolver }: PurgeParts,
+  target: Extract<PurgeTarget, { address: unknown } | { url: unknown }>,
+): Scope {
+  const { address, source, text } =
+    'url' in target
+      ? resolver.resolveUrl(target.url)
+      : resolver.resolve(toAddress(target.address), true).original
+  // A URL may belong to several kinds of a source, each with images of its own.
+  const keys = source.originalsOf(address, 'url' in target).map((one) => imageKey(formatAddress(one)))
+  return { roots: new Set(keys), tags: [imageTag(imageKey(text)), ...keys.map(imageTag)] }
+}
+
+async function findTagged({ store }: PurgeParts, tag: string): Promise<Scope> {
+  const [, ownerKind] = /^entity-([a-z0-9_]+)/.exec(tag) ?? []
+  const roots = new Set<string>()
+  for await (const entry of entries(store, ownerKind === undefined ? {} : { ownerKind }, BATCH))
+    if (tagsOf(entry).includes(tag)) roots.add(entry.original ?? entry.key).add(entry.key)
+  return { roots, tags: [tag] }
+}
+
+async function findEntity(
+  { store, entityImages }: PurgeParts,
+  { kind, id }: { readonly kind: string; readonly id: EntityId },
+): Promise<Scope> {
+  const text = entityIdText(id)
+  const entityKind = entityImages.kindOf(kind)
+  // Also in what a lost catalogue left. A path that needs parameters is found by its owner.
+  const paths = orUndefined(() => artworkPaths(entityKind, id)) ?? []
+  for (const path of paths) await store.lookup(entityImageKey(path))
+  const roots = new Set<string>()
+  for await (const entry of entries(store, { ownerKind: kind }, BATCH))
+    if (entry.ownerKind === kind && entry.ownerId === text)
+      roots.add(entry.original ?? entry.key).add(entry.key)
+  const images = [...roots].filter((key) => addressOfKey(key) !== undefined)
+  return { roots, tags: [`entity-${kind}-${text}`, ...images.map(imageTag)] }
+}

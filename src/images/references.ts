@@ -1,9 +1,13 @@
-/** What a text that an app holds names: a URL of a source, an address, or something that we printed before. */
-import { makeAddress, pathSegments } from '../model/address.js'
-import { imageKey } from '../model/entry.js'
+/** What a text that an app has stored refers to: a URL of a source, an address, an artwork path, or a URL that we printed. */
+import { type Address, makeAddress, pathSegments } from '../model/address.js'
+import { readArtworkPath } from '../model/artwork-path.js'
+import { type Entry, entityImageKey, imageKey } from '../model/entry.js'
+import { ArtworkError } from '../model/failure.js'
+import { placeholderUrl, readOwnUrl } from '../model/urls.js'
 import { isSoundUrl } from '../model/web-url.js'
-import type { Context } from './context.js'
-import { ownPath } from './printed.js'
+import type { Settings } from '../options/settings.js'
+import type { Means } from '../sources/source.js'
+import type { Store } from '../store/ports.js'
 import type { Original, Resolver } from './resolve.js'
 
 /** A picture of a source, in the variant that the text tells, where it tells one. */
@@ -15,11 +19,19 @@ export interface Reference {
   readonly isShort?: boolean
 }
 
+/** What references are read with. */
+export interface ReferenceParts {
+  readonly settings: Pick<Settings, 'urls' | 'sources'>
+  readonly store: Pick<Store, 'find'>
+  readonly resolver: Resolver
+  readonly means: Means
+}
+
 /** Whether the name of a file says that it is an SVG, before anybody has seen it. */
 export const isSvgByName = ({ address, source }: Pick<Original, 'address' | 'source'>): boolean =>
   /\.svgz?$/i.test(source.fileName?.(address) ?? address.id)
 
-/** Runs a look-up whose input an app's records hold: what is wrong in there is simply not found. */
+/** The result of a look-up whose input an app's records hold; undefined where it throws. */
 export function orUndefined<T>(look: () => T | undefined): T | undefined {
   try {
     return look()
@@ -28,8 +40,8 @@ export function orUndefined<T>(look: () => T | undefined): T | undefined {
   }
 }
 
-/** Makes the part of the pipeline that reads names. None of its verbs throws. */
-export function createReferences({ settings, store, means }: Context, admission: Resolver) {
+/** Makes the part of the pipeline that reads references. None of its verbs throws. */
+export function createReferences({ settings, store, resolver, means }: ReferenceParts) {
   const { urls, sources } = settings
   const isListed = (kind: string): boolean =>
     sources.some((source) => source.kinds.includes(kind) || source.owns?.(kind) === true)
@@ -43,35 +55,35 @@ export function createReferences({ settings, store, means }: Context, admission:
     return undefined
   }
   /** A picture that can be answered: of uploads it is known which there are. */
-  const answered = (named: Reference): Reference | undefined =>
+  const answerable = (reference: Reference): Reference | undefined =>
     orUndefined(() => {
-      const { kind, id } = named
-      if (ownPrint(kind, id) !== undefined) return named
-      const variant = named.variant ?? admission.sourceOf(kind).defaultVariant(kind)
-      const { original } = admission.resolve(makeAddress(kind, variant, id), true)
+      const { kind, id } = reference
+      if (ownPrint(kind, id) !== undefined) return reference
+      const variant = reference.variant ?? resolver.sourceOf(kind).defaultVariant(kind)
+      const { original } = resolver.resolve(makeAddress(kind, variant, id), true)
       const isThere =
         original.source.isHosted !== true || store.find(imageKey(original.text), 'memory')?.isStored
-      return isThere ? named : undefined
+      return isThere ? reference : undefined
     })
   /** `poster/abc.jpg`, or with its variant, `poster/w342/abc.jpg`. */
   const fromSegments = (segments: readonly string[]): Reference | undefined => {
     const [kind = '', first = '', ...rest] = segments
     const id = [first, ...rest].join('/')
     if (first === '' || !(isListed(kind) || ownPrint(kind, id) !== undefined)) return undefined
-    const whole = answered({ kind, id })
-    return whole ?? (rest.length > 0 ? answered({ kind, variant: first, id: rest.join('/') }) : undefined)
+    const whole = answerable({ kind, id })
+    return whole ?? (rest.length > 0 ? answerable({ kind, variant: first, id: rest.join('/') }) : undefined)
   }
-  const fromOwnUrl = (path: string): Reference | undefined => {
+  const fromImageUrl = (path: string): Reference | undefined => {
     const [kind = '', second = '', ...rest] = pathSegments(path) ?? []
-    if (rest.length > 0) return answered({ kind, variant: second, id: rest.join('/') })
-    const isUpload = orUndefined(() => admission.sourceOf(kind).isHosted) === true
-    return isUpload ? answered({ kind, id: second, isShort: true }) : undefined
+    if (rest.length > 0) return answerable({ kind, variant: second, id: rest.join('/') })
+    const isUpload = orUndefined(() => resolver.sourceOf(kind).isHosted) === true
+    return isUpload ? answerable({ kind, id: second, isShort: true }) : undefined
   }
   /** A path without its kind, as TMDb writes them: `/abc.jpg`. */
   const fromPath = (path: string, kinds: readonly string[]): Reference | undefined => {
     const id = path.replace(/^\//, '')
     for (const kind of id === '' || id.includes('/') ? [] : kinds) {
-      const found = isListed(kind) ? answered({ kind, id }) : undefined
+      const found = isListed(kind) ? answerable({ kind, id }) : undefined
       if (found !== undefined) return found
     }
     return undefined
@@ -80,23 +92,52 @@ export function createReferences({ settings, store, means }: Context, admission:
   return {
     ownPrint,
     /**
-     * What a text names; undefined where that is nothing of ours.
+     * What a text refers to; undefined where that is nothing of ours.
      * @param kinds which it may be of where it does not say itself, best first
      */
     read: (text: string, kinds: readonly string[] = []): Reference | undefined => {
-      const own = ownPath(urls, text)
-      if (own?.startsWith(`${urls.images}/`)) return fromOwnUrl(own.slice(urls.images.length))
+      const own = readOwnUrl(urls, text)
+      if (own !== undefined && 'image' in own) return fromImageUrl(own.image)
       if (isSoundUrl(text))
         return orUndefined(() => {
-          const { kind, id, variant } = admission.resolveUrl(text, kinds).address
+          const { kind, id, variant } = resolver.resolveUrl(text, kinds).address
           return { kind, id, variant }
         })
       return fromSegments(text.split('/')) ?? fromPath(text, kinds)
     },
     /** A placeholder that we printed, as it is printed. */
     placeholder: (text: string): string | undefined => {
-      const own = ownPath(urls, text)
-      return own?.startsWith(`${urls.placeholders}/placeholder`) ? `${urls.base}${own}` : undefined
+      const own = readOwnUrl(urls, text)
+      return own !== undefined && 'placeholder' in own ? placeholderUrl(urls, own.placeholder) : undefined
     },
   }
 }
+
+/** See `createReferences`. */
+export type References = ReturnType<typeof createReferences>
+
+/**
+ * Reads what an operator names: an address, a URL of ours (with `urls.base` or without, with its version or not), or an
+ * artwork path.
+ * @throws ArtworkError `unknown_image` (404) for an entity's image that is not stored
+ */
+export function readTarget(
+  { settings, store }: Pick<ReferenceParts, 'settings' | 'store'>,
+  given: Address | string,
+): { readonly address: Address | string } | { readonly local: Entry } {
+  if (typeof given !== 'string') return { address: given }
+  const own = readOwnUrl(settings.urls, given)
+  if (own !== undefined && 'image' in own) return { address: decoded(own.image) }
+  const isLocal = own !== undefined && 'local' in own
+  const bare = isLocal ? own.local : (given.split(/[?#]/, 1)[0] ?? '')
+  // The kinds of a source come first; other addresses are told from paths by what is stored.
+  const kind = bare.split('/', 1)[0] ?? ''
+  if (!isLocal && settings.sources.some((source) => source.kinds.includes(kind))) return { address: given }
+  const path = readArtworkPath(bare)
+  const local = path === undefined ? undefined : store.find(entityImageKey(path))
+  if (local !== undefined) return { local }
+  if (isLocal) throw new ArtworkError('unknown_image', 'there is no such image')
+  return { address: given }
+}
+
+const decoded = (text: string): string => orUndefined(() => decodeURIComponent(text)) ?? text

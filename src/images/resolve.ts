@@ -31,7 +31,7 @@ export interface Resolved {
   /** Undefined for the original itself. */
   readonly recipe: Recipe | undefined
   /** It was asked for without a signature, at a source where that makes a difference. */
-  readonly isFree: boolean
+  readonly isUnsigned: boolean
 }
 
 const MAX_KNOWN = 5000
@@ -69,12 +69,12 @@ export function createResolver(settings: Settings) {
     }
   }
 
-  /** What was admitted lately: the answer depends on nothing but the address, so that a hot one is checked once. */
+  /** What was resolved lately: the answer depends on nothing but the address, so that a hot one is checked once. */
   const known = new Map<string, Resolved>()
-  const remember = (key: string, admitted: Resolved): Resolved => {
+  const remember = (key: string, resolved: Resolved): Resolved => {
     if (known.size >= MAX_KNOWN) known.clear()
-    if (key.length <= LONGEST_KEY) known.set(key, admitted)
-    return admitted
+    if (key.length <= LONGEST_KEY) known.set(key, resolved)
+    return resolved
   }
 
   return {
@@ -102,34 +102,34 @@ export function createResolver(settings: Settings) {
         address: checked.address,
         original: { address: checked.original, text, source },
         variant,
-        isFree: !trusted && settings.strict && source.freeFormats !== undefined,
+        isUnsigned: !trusted && settings.strict && source.freeFormats !== undefined,
         recipe: isOriginal || isAsFetched(variant) ? undefined : recipe,
       })
     },
     /** Media type of an `auto` variant for who asks for nothing modern: its preset's, else that of the original. */
-    plainTypeOf: (admitted: Resolved, originalType: string): string => {
-      const { format } = recipeOf(settleAuto(admitted.variant, undefined), rules)
+    plainTypeOf: (resolved: Resolved, originalType: string): string => {
+      const { format } = recipeOf(settleAuto(resolved.variant, undefined), rules)
       return format === undefined ? originalType : typeOf(format)
     },
     /** An address in this format, or in the source's own family. */
-    settle: (admitted: Resolved, format: Format | undefined): Resolved => {
-      const variant = settleAuto(admitted.variant, format)
+    settle: (resolved: Resolved, format: Format | undefined): Resolved => {
+      const variant = settleAuto(resolved.variant, format)
       const name = formatVariant(variant, rules)
       return {
-        ...admitted,
-        address: { ...admitted.address, variant: name },
+        ...resolved,
+        address: { ...resolved.address, variant: name },
         variant,
-        recipe: name === admitted.original.address.variant ? undefined : recipeOf(variant, rules),
+        recipe: name === resolved.original.address.variant ? undefined : recipeOf(variant, rules),
       }
     },
     /** What has to be done for an address in this format. */
-    recipeIn: (admitted: Resolved, format: Format | undefined): Recipe =>
-      recipeOf(settleAuto(admitted.variant, format), rules),
+    recipeIn: (resolved: Resolved, format: Format | undefined): Recipe =>
+      recipeOf(settleAuto(resolved.variant, format), rules),
     /** The original of an address, as it is. */
-    asFetched: (admitted: Resolved): Resolved => ({
-      ...admitted,
-      address: admitted.original.address,
-      variant: settleAuto(admitted.variant, undefined),
+    asFetched: (resolved: Resolved): Resolved => ({
+      ...resolved,
+      address: resolved.original.address,
+      variant: settleAuto(resolved.variant, undefined),
       recipe: undefined,
     }),
     /** What of a URL is the picture: two URLs with the same are one. Never throws. */
@@ -160,7 +160,7 @@ export function createResolver(settings: Settings) {
       }
       throw new ArtworkError('refused', 'this host is not allowed')
     },
-    /** The original of an address text that was admitted before. */
+    /** The original of an address text that was resolved before. */
     originalOf: (address: Address): Original => ({
       address,
       text: formatAddress(address),

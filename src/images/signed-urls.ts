@@ -1,35 +1,43 @@
 /**
- * URLs that are signed anew at each render: one picture, whatever the signature. What somebody may see is for upstream to say,
- * by the signature that this asker has: a URL is never answered by the authority of another one. What is saved is the
- * download: upstream is asked whether the bytes that another signature brought are still those.
+ * URLs that are signed anew at each render: one picture, whatever the signature. Upstream says who may see it, by the
+ * signature of this request: a URL is never answered by the authority of another one. What is saved is the download:
+ * upstream is asked whether the bytes that another signature brought are still those.
  */
 import { digestOf } from '../model/digest.js'
 import type { Entry } from '../model/entry.js'
-import type { Context } from './context.js'
+import type { Means } from '../sources/source.js'
+import type { Store } from '../store/ports.js'
 import type { Resolver } from './resolve.js'
+
+/** What signed URLs work with. */
+export interface SignedUrlParts {
+  readonly store: Pick<Store, 'find'>
+  readonly means: Means
+  readonly resolver: Resolver
+}
 
 /** See the top of the file. */
 export type SignedUrls = ReturnType<typeof createSignedUrls>
 
-/** Makes the part of the pipeline that knows signed URLs again. */
-export function createSignedUrls({ store, means }: Context, admission: Resolver) {
-  const noteOf = (identity: string): string => `signed/${digestOf(Buffer.from(identity)).slice(0, 32)}`
+/** Makes the part of the pipeline that recognises signed URLs. */
+export function createSignedUrls({ store, means, resolver }: SignedUrlParts) {
+  const noteKey = (identity: string): string => `signed/${digestOf(Buffer.from(identity)).slice(0, 32)}`
   return {
     /** Whether two URLs are of one picture. */
     isSame: (one: string, other: string): boolean =>
-      one === other || admission.identityOf(one) === admission.identityOf(other),
-    /** What came by another signature of a URL, where that can be asked about. */
+      one === other || resolver.identityOf(one) === resolver.identityOf(other),
+    /** What another signature of a URL brought, where upstream can be asked about it. */
     relative: (url: string): Entry | undefined => {
-      const identity = admission.identityOf(url)
-      const known = identity === url ? undefined : means.notes.get(noteOf(identity))
+      const identity = resolver.identityOf(url)
+      const known = identity === url ? undefined : means.notes.get(noteKey(identity))
       const entry = known === undefined ? undefined : store.find(known.value)
-      const isAskable = entry?.etag !== undefined || entry?.lastModified !== undefined
-      return entry?.isStored === true && isAskable ? entry : undefined
+      const hasValidator = entry?.etag !== undefined || entry?.lastModified !== undefined
+      return entry?.isStored === true && hasValidator ? entry : undefined
     },
-    /** Told of what a signature has brought. */
+    /** Records what a signature has brought. */
     brought: (url: string, entry: Entry): void => {
-      const identity = admission.identityOf(url)
-      if (identity !== url && entry.isStored) means.notes.set(noteOf(identity), entry.key)
+      const identity = resolver.identityOf(url)
+      if (identity !== url && entry.isStored) means.notes.set(noteKey(identity), entry.key)
     },
   }
 }

@@ -1,8 +1,15 @@
 /** Cleaning up: what was not used, whose entity is gone, or whose bytes are bad. Pages through names, never all at once. */
 import { setImmediate as breathe } from 'node:timers/promises'
-import type { Context } from '../images/context.js'
+import type { Settings } from '../options/settings.js'
+import type { Store } from '../store/ports.js'
 import type { Entry } from '../model/entry.js'
 import { createOrphans } from './orphans.js'
+
+/** What cleaning up works with. */
+export interface CleanupParts {
+  readonly settings: Settings
+  readonly store: Pick<Store, 'stats' | 'select' | 'check' | 'lastUsed' | 'delete'>
+}
 
 /** What to remove. */
 export interface OptimizeOptions {
@@ -42,7 +49,7 @@ const PAGE = 200
 
 /** Removes what is not needed any more; an original stays while something that was made from it is kept. */
 export async function optimize(
-  context: Context,
+  context: CleanupParts,
   options: OptimizeOptions = {},
   { signal, onProgress, onGoing }: OptimizeWatch = {},
 ): Promise<OptimizeResult> {
@@ -121,7 +128,7 @@ export async function optimize(
  * Gives up pictures of these kinds that nobody used for so long, ms. An original stays while something that was made
  * from it does; an entity's picture stays in any case.
  */
-export async function expire(context: Context, kinds: readonly string[], maxIdle: number): Promise<number> {
+export async function expire(context: CleanupParts, kinds: readonly string[], maxIdle: number): Promise<number> {
   const { store, settings } = context
   const prefixes = kinds.map((kind) => `images/${kind}/`)
   const isIdle = (entry: Entry): boolean =>

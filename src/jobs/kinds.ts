@@ -2,23 +2,34 @@
 import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promises'
 import type { Images } from '../images/images.js'
 import type { Exporter } from '../library/export.js'
-import { freshnessOf } from '../model/entry.js'
+import { freshnessOf } from '../model/freshness.js'
 import { ArtworkError, asArtworkError } from '../model/failure.js'
 import { entitiesIn, WrongShape } from '../model/repository.js'
 import { readSubject, type Subject } from '../model/subject.js'
 import { isWebUrl } from '../model/web-url.js'
 import type { Settings } from '../options/settings.js'
-import type { Store } from '../store/ports.js'
+import type { Store, StoreStats, VerifyOptions, VerifyReport } from '../store/ports.js'
+import type { ImportOptions, ImportReport } from '../library/import.js'
+import type { OptimizeOptions, OptimizeResult, OptimizeWatch } from './cleanup.js'
 import type { Job, NewJob } from './ports.js'
 import { downloadKey, type Refresher } from './refresher.js'
 import type { Handler, JobContext } from './sqlite/processor.js'
 import type { JobQueue } from './sqlite/queue.js'
+
+/** What long jobs do that code can do too. */
+export interface JobVerbs {
+  optimizeCache(options?: OptimizeOptions, watch?: OptimizeWatch): Promise<OptimizeResult>
+  importFolder(folder: string, options?: ImportOptions): Promise<ImportReport>
+  verify(options?: VerifyOptions): Promise<VerifyReport>
+  stats(): StoreStats
+}
 
 /** What the long jobs work with. */
 export interface KindsContext {
   readonly settings: Settings
   readonly store: Pick<Store, 'select' | 'lastUsed' | 'find'>
   readonly images: Images
+  readonly verbs: JobVerbs
   readonly jobs: JobQueue
   readonly exporter: Pick<Exporter, 'run'>
   /** The queue itself, which is made after these. */
@@ -40,6 +51,7 @@ export function createKinds({
   settings,
   store,
   images,
+  verbs,
   jobs,
   exporter,
   refresher,
@@ -80,20 +92,20 @@ export function createKinds({
         const { id, sourceUrl, params, kind: known, lacksPath } = readSubject(entity, kind, kinds)
         if (id === undefined || sourceUrl === undefined || known === undefined) continue
         count.seen += 1
-        const local = images.artworks.findEntity(known, id, params)
+        const local = images.entityImages.findEntity(known, id, params)
         // What we print ourselves needs no fetching.
         if (images.display.isOwn(sourceUrl)) continue
-        const isCurrent = local !== undefined && images.artworks.isOf(local.entry, sourceUrl)
+        const isCurrent = local !== undefined && images.download.isOf(local.entry, sourceUrl)
         // The record missed it: it could not be written when the picture came.
-        if (!force && isCurrent && lacksPath) await images.artworks.tellRecord(local)
+        if (!force && isCurrent && lacksPath) await images.download.tellRecord(local)
         if (force && isCurrent && isAsked(local?.entry.original)) continue
         if (!force && (isCurrent || refresher().isResting(downloadKey(kind, id), sourceUrl))) continue
         const request = { sourceUrl, entityType: kind, entityId: id, params, force }
         const task = refresher().prepare(request, 'low', job.id)
         wanted.push(task)
         isNeeded.set(task.key, () => {
-          const now = images.artworks.findEntity(known, id, params)
-          return force || now === undefined || !images.artworks.isOf(now.entry, sourceUrl)
+          const now = images.entityImages.findEntity(known, id, params)
+          return force || now === undefined || !images.download.isOf(now.entry, sourceUrl)
         })
       } catch (error) {
         // One record that cannot be read is no reason to leave the others.
@@ -140,7 +152,7 @@ export function createKinds({
 
   /** Every original, page by page, with how many there are. */
   async function* originals(tools: JobContext) {
-    const total = images.stats().byRole.original
+    const total = verbs.stats().byRole.original
     let done = 0
     for (let after = ''; ; ) {
       const page = store.select({ role: 'original', after, limit: PAGE })
@@ -213,13 +225,13 @@ export function createKinds({
     /** An address without its variant, or the source URL of one. */
     const partsOf = (address: string): readonly string[] => {
       if (!isWebUrl(address)) return address.split('/')
-      const [kind = '', , ...id] = images.admission.resolveUrl(address).text.split('/')
+      const [kind = '', , ...id] = images.resolver.resolveUrl(address).text.split('/')
       return [kind, ...id]
     }
     /** What is asked for, by the name it was given, and how to come to its address. */
     function* wanted(): Generator<readonly [name: string, addressOf: () => string]> {
       for (const given of addresses) {
-        const whole = () => (isWebUrl(given) ? images.admission.resolveUrl(given).text : given)
+        const whole = () => (isWebUrl(given) ? images.resolver.resolveUrl(given).text : given)
         if (variants.length === 0) yield [given, whole]
         for (const variant of variants) {
           const addressOf = (): string => {
@@ -257,15 +269,15 @@ export function createKinds({
       if (going.length < MOST_TOLD) going.push({ name, why })
     }
     const { signal, progress: onProgress } = tools
-    const result = await images.optimizeCache(
+    const result = await verbs.optimizeCache(
       { dryRun: dryRun === true, force: force === true, ...days },
       { signal, onProgress, onGoing },
     )
     return signal.aborted ? { state: 'cancelled' } : { state: 'done', result: { ...result, going } }
   }
   const verify: Handler = async (_job, tools) => {
-    const total = images.stats().names
-    const report = await images.verify({
+    const total = verbs.stats().names
+    const report = await verbs.verify({
       signal: tools.signal,
       onProgress: ({ checked }) => tools.progress(Math.min(checked, total), total),
     })
@@ -300,7 +312,7 @@ export function createKinds({
     const { directory, overwrite } = fieldsOf(job.payload)
     if (typeof directory !== 'string' || directory === '')
       return { state: 'failed', reason: 'invalid_url', error: 'no directory to import from' }
-    const result = await images.importFolder(directory, {
+    const result = await verbs.importFolder(directory, {
       overwrite: overwrite === true,
       signal: tools.signal,
       onProgress: tools.progress,

@@ -1,7 +1,7 @@
 /** Orphans: pictures of entities that are gone. */
 import { setImmediate as breathe } from 'node:timers/promises'
-import type { Context } from '../images/context.js'
-import { artworkPathOf } from '../images/printed.js'
+import type { CleanupParts } from './cleanup.js'
+import { artworkPathOf } from '../model/urls.js'
 import { type Entry, entityImageKey } from '../model/entry.js'
 import { entitiesIn } from '../model/repository.js'
 import { readSubject } from '../model/subject.js'
@@ -14,7 +14,7 @@ const MOST_UNCONFIRMED = 20
  * does one by which a whole kind is gone, unless that is confirmed. What a record names by its path is alive, whosever
  * it was taken for.
  */
-export function createOrphans({ settings }: Context, isConfirmed: boolean) {
+export function createOrphans({ settings }: Pick<CleanupParts, 'settings'>, isConfirmed: boolean) {
   const { repository, logger, kinds } = settings
   const owned = new Map<string, number>()
   const suspects = new Map<string, Map<string, Entry>>()

@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import PQueue from 'p-queue'
-import type { DownloadRequest, SaveImageResult } from '../images/entity-images.js'
+import type { DownloadRequest, SaveImageResult } from '../images/download.js'
 import { type EntityId, entityIdText } from '../model/artwork-path.js'
 import { asArtworkError, isBySettings, type Reason } from '../model/failure.js'
 import { JOB_KINDS, jobKey } from '../model/job-kinds.js'

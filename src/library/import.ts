@@ -9,8 +9,8 @@ import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setImmediate as breathe } from 'node:timers/promises'
 import type { Context } from '../images/context.js'
-import { examine } from '../images/examine.js'
-import { artworkPathOf } from '../images/printed.js'
+import { inspectGiven } from '../images/images.js'
+import { artworkPathOf } from '../model/urls.js'
 import type { Resolver } from '../images/resolve.js'
 import { artworkPaths, readArtworkPath } from '../model/artwork-path.js'
 import { digestOf } from '../model/digest.js'
@@ -119,7 +119,7 @@ export async function importFolder(
     const before = store.find(entityImageKey(path))
     if (before?.isStored && before.digest === digestOf(bytes)) return 'unchanged'
     if (before?.isStored && !overwrite) return 'kept'
-    const { type, width, height } = await examine(context, bytes)
+    const { type, width, height } = await inspectGiven(context, bytes)
     const at = settings.now()
     await store.write(
       {

@@ -1,12 +1,15 @@
-/** Why a picture is answered as it is: what is held, until when it is fresh, what failed last, and what happens next. */
-
+/** Why an image is answered as it is: what is stored, until when it is fresh, what failed last, and what happens next. */
 import type { AutoFormats } from '../images/auto-formats.js'
-import type { Context } from '../images/context.js'
-import type { Originals } from '../images/originals.js'
-import type { Renditions } from '../images/renditions.js'
-import type { Resolver } from '../images/resolve.js'
+import type { Recipes } from '../images/recipes.js'
+import { readTarget } from '../images/references.js'
+import type { Original, Resolved, Resolver } from '../images/resolve.js'
 import { type Address, formatAddress, toAddress } from '../model/address.js'
-import { canExpire, type Entry, freshnessOf, freshUntil, imageKey } from '../model/entry.js'
+import { addressOfKey, type Entry, imageKey } from '../model/entry.js'
+import { ArtworkError, isOriginalFailureActive } from '../model/failure.js'
+import { canExpire, freshnessOf, freshUntil } from '../model/freshness.js'
+import { isOwnUrl } from '../model/urls.js'
+import type { Settings } from '../options/settings.js'
+import type { Store } from '../store/ports.js'
 
 /** What is known of one name. Times in ms since the epoch. */
 export interface ExplainedName {
@@ -50,72 +53,68 @@ export interface Explained {
     | undefined
 }
 
-const MOST = 200
-/** What askers of a negotiated picture may accept. */
-const FORMS = ['image/avif,image/webp', 'image/webp', undefined]
+const MAX_RENDITIONS = 200
+/** What clients of a negotiated image may accept. */
+const ACCEPTED = ['image/avif,image/webp', 'image/webp', undefined]
 
 /** What explaining works with. */
 export interface ExplainParts {
-  readonly context: Context
-  readonly admission: Resolver
+  readonly settings: Pick<Settings, 'now' | 'freshness' | 'urls' | 'sources'>
+  readonly store: Pick<Store, 'find' | 'select' | 'lastUsed' | 'inMemory' | 'negativeCache'>
+  readonly resolver: Resolver
+  readonly recipes: Recipes
   readonly autoFormats: AutoFormats
-  readonly originals: Pick<Originals, 'stands'>
-  readonly renditions: Renditions
+  /** Names this run of the app, whose settings a failure may be about. */
+  readonly run: string
 }
 
-/** Explains an address or a source URL. @throws ArtworkError `invalid` (400), `refused` (403) */
+/**
+ * Why a picture is answered as it is. An address may be a URL that we printed, or an artwork path: then it is its original
+ * that is explained.
+ * @throws ArtworkError `invalid` (400), `refused` (403), `unknown_image` (404)
+ */
 export function explain(
-  { context: { settings, store }, admission, autoFormats, originals, renditions }: ExplainParts,
+  parts: ExplainParts,
   target: { readonly address: Address | string } | { readonly url: string },
 ): Explained {
-  const original =
-    'url' in target
-      ? admission.resolveUrl(target.url)
-      : admission.resolve(toAddress(target.address), true).original
-  const address = 'url' in target ? original.text : formatAddress(toAddress(target.address))
-  const name = imageKey(original.text)
-  const now = settings.now()
-  const tell = (entry: Entry): ExplainedName => ({
-    name: entry.key,
-    role: entry.role,
-    type: entry.type,
-    width: entry.width,
-    height: entry.height,
-    size: entry.size,
-    digest: entry.digest,
-    held: entry.isStored,
-    storedAt: entry.storedAt,
-    lastUsed: store.lastUsed(entry.key),
+  if ('url' in target && !isOwnUrl(parts.settings.urls, target.url))
+    return explainOriginal(parts, parts.resolver.resolveUrl(target.url), undefined)
+  const found = readTarget(parts, 'url' in target ? target.url : target.address)
+  const original = 'local' in found ? found.local.original : undefined
+  if ('local' in found && original === undefined)
+    throw new ArtworkError('unknown_image', 'nothing is known of its original')
+  const address = 'address' in found ? found.address : (addressOfKey(original ?? '') ?? '')
+  const resolved = parts.resolver.resolve(toAddress(address), true)
+  return explainOriginal(parts, resolved.original, {
+    resolved,
+    text: formatAddress(toAddress(address)),
   })
-  const entry = store.find(name)
-  const failure = store.negativeCache.get(name)
-  const stands = failure !== undefined && originals.stands(failure)
+}
+
+/** @param asked the address that was asked about; undefined for a URL, which is its original */
+function explainOriginal(
+  parts: ExplainParts,
+  { text }: Original,
+  asked: { readonly resolved: Resolved; readonly text: string } | undefined,
+): Explained {
+  const { settings, store, run } = parts
+  const key = imageKey(text)
+  const now = settings.now()
+  const entry = store.find(key)
+  const failure = store.negativeCache.get(key)
+  const isFailing = failure !== undefined && isOriginalFailureActive(failure, now, run)
   const freshness = entry && freshnessOf(entry, settings.freshness, now)
-  // What is negotiated is kept under the forms that it may come down to.
-  const admitted = 'url' in target ? undefined : admission.resolve(toAddress(target.address), true)
-  const forms =
-    admitted === undefined
-      ? []
-      : admitted.variant.format === 'auto' && entry !== undefined
-        ? FORMS.map((accept) => autoFormats.choose(admitted, entry, accept).admitted)
-        : [admitted]
-  const current = forms
-    .map(({ address: form, recipe }) => {
-      const made = recipe === undefined ? entry : store.find(imageKey(formatAddress(form)))
-      const isMade = recipe !== undefined && entry !== undefined && made !== undefined
-      return isMade && !renditions.isCurrent(made, entry, recipe) ? undefined : made
-    })
-    .find((one) => one?.isStored)
-  const asked = admitted === undefined ? entry : current
-  const isCurrent = asked?.isStored === true
+  const answer = asked === undefined ? entry : findCurrent(parts, asked.resolved, entry)
+  const isCurrent = answer?.isStored === true
   const isUsable = entry !== undefined && freshness !== 'dead' && (isCurrent || entry.isStored)
-  const held = isCurrent ? (store.inMemory(asked.digest) ? 'memory' : 'disk') : 'made'
+  const layer = isCurrent ? (store.inMemory(answer.digest) ? 'memory' : 'disk') : 'made'
+  const describe = (one: Entry): ExplainedName => nameOf(one, store.lastUsed(one.key))
   return {
-    address,
-    original: entry && tell(entry),
-    renditions: store.select({ original: name, limit: MOST }).map(tell),
-    answer: isUsable ? (freshness === 'fresh' ? 'held' : 'stale') : stands ? 'failure' : 'fetched',
-    layer: isUsable ? held : stands ? 'none' : 'upstream',
+    address: asked?.text ?? text,
+    original: entry && describe(entry),
+    renditions: store.select({ original: key, limit: MAX_RENDITIONS }).map(describe),
+    answer: isUsable ? (freshness === 'fresh' ? 'held' : 'stale') : isFailing ? 'failure' : 'fetched',
+    layer: isUsable ? layer : isFailing ? 'none' : 'upstream',
     checkedAt: entry?.validatedAt,
     freshUntil: entry !== undefined && canExpire(entry) ? freshUntil(entry, settings.freshness) : undefined,
     sourceUrl: entry?.sourceUrl,
@@ -128,3 +127,36 @@ export function explain(
     },
   }
 }
+
+/** The stored image that an address would be answered with; a negotiated one, of the formats that it may come down to. */
+function findCurrent(
+  { store, recipes, autoFormats }: ExplainParts,
+  resolved: Resolved,
+  original: Entry | undefined,
+): Entry | undefined {
+  const isNegotiated = resolved.variant.format === 'auto' && original !== undefined
+  const candidates = isNegotiated
+    ? ACCEPTED.map((accept) => autoFormats.choose(resolved, original, accept).resolved)
+    : [resolved]
+  return candidates
+    .map(({ address, recipe }) => {
+      if (recipe === undefined) return original
+      const made = store.find(imageKey(formatAddress(address)))
+      const isOld = original !== undefined && made !== undefined && !recipes.isCurrent(made, original, recipe)
+      return isOld ? undefined : made
+    })
+    .find((one) => one?.isStored)
+}
+
+const nameOf = (entry: Entry, lastUsed: number | undefined): ExplainedName => ({
+  name: entry.key,
+  role: entry.role,
+  type: entry.type,
+  width: entry.width,
+  height: entry.height,
+  size: entry.size,
+  digest: entry.digest,
+  held: entry.isStored,
+  storedAt: entry.storedAt,
+  lastUsed,
+})

@@ -1,7 +1,9 @@
 /** What who manages the pictures can ask and do; the JSON API and the dashboard are two ways to say it. */
 import type { IncomingMessage } from 'node:http'
 import { z } from 'zod'
-import type { Images, ImagesStats } from '../images/images.js'
+import type { Images } from '../images/images.js'
+import type { ImagesStats } from '../metrics/stats.js'
+import { entityImageUrl } from '../model/urls.js'
 import type { Purged, PurgeTarget } from '../images/purge.js'
 import type { Job, JobSelection } from '../jobs/ports.js'
 import type { Refresher, RefresherStatus } from '../jobs/refresher.js'
@@ -18,11 +20,13 @@ import { ROLES, SORTS } from '../store/disk/search.js'
 import type { Store } from '../store/ports.js'
 import { createCors } from '../web/shared/cors.js'
 import { crossSiteError, isCrossSite, judgeGuard } from '../web/shared/json.js'
-import type { ImageDetails, StoredImage } from './image-details.js'
+import type { createImageDetails, ImageDetails, StoredImage } from './image-details.js'
 
 /** What is managed. */
 export interface ManagementParts {
   readonly images: Images
+  readonly details: ReturnType<typeof createImageDetails>
+  readonly stats: () => ImagesStats
   readonly refresher: Refresher
   readonly jobs: Pick<JobQueue, 'rests'>
   readonly store: Pick<Store, 'countByKind' | 'negativeCache'>
@@ -120,7 +124,7 @@ export type Management = ReturnType<typeof createManagement>
 
 /** Puts the verbs together. Each throws ArtworkError for what it cannot do. */
 export function createManagement(settings: Settings, managed: ManagementParts) {
-  const { images, refresher, jobs, store, meters } = managed
+  const { images, details, stats, refresher, jobs, store, meters } = managed
   const { kinds, repository, logger, manage } = settings
   const cors = createCors(manage.cors)
 
@@ -146,7 +150,7 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
       logger.warn({ err: error }, 'artwork: the repository could not be asked')
     }
     const { sourceUrl, params } = subject
-    const local = images.artworks.findEntity(kind, id, params)
+    const local = images.entityImages.findEntity(kind, id, params)
     if (record === undefined && local === undefined) return missing(kind.alias ?? kind.kind)
     return { record, sourceUrl, params, local }
   }
@@ -171,7 +175,7 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
     }
     for (const { key, url } of jobs.rests.list('', '', MOST_COMPARED)) {
       const [kind = '', ...id] = key.split(':')
-      add(() => imageKey(images.admission.resolveUrl(url).text))
+      add(() => imageKey(images.resolver.resolveUrl(url).text))
       add(() => artworkPaths(kindNamed(kind), id.join(':')).map(entityImageKey))
     }
     return names
@@ -202,7 +206,7 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
         kind,
         id,
         name: nameIn(record),
-        url: local === undefined ? (sourceUrl ?? null) : images.artworks.urlOf(local.path, local.entry),
+        url: local === undefined ? (sourceUrl ?? null) : entityImageUrl(settings.urls, local.path, local.entry.digest),
         sourceUrl: sourceUrl ?? local?.entry.sourceUrl ?? null,
         isCached: local !== undefined,
       }
@@ -226,7 +230,7 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
         bytes: owned.get(kind)?.bytes ?? 0,
       }))
     },
-    stats: (): ImagesStats => images.stats(),
+    stats: (): ImagesStats => stats(),
     status: (): RefresherStatus => refresher.status(),
     meters,
     jobs: (selection: JobSelection): readonly Job[] => refresher.list(selection),
@@ -246,9 +250,9 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
     start: (kind: AskedJob, payload: object): Job => accepted(refresher.run(kind, payload)),
     setPaused: (isPaused: boolean): void => (isPaused ? refresher.pause() : refresher.resume()),
     purge: (target: PurgeTarget): Promise<Purged> => images.purge(target),
-    explain: images.explain,
+    explain: details.explain,
     search: (query: ImageSearch): ReturnType<Images['search']> =>
-      images.search({
+      details.search({
         text: query.q,
         role: query.role,
         kind: query.kind === '' ? undefined : query.kind,
@@ -259,15 +263,15 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
       }),
     /** Asks upstream about a kept picture's original now, whatever failed before. @throws ArtworkError */
     revalidateNow: async (name: string): Promise<void> => {
-      const kept = images.details(name)
+      const kept = details.details(name)
       const root = kept?.original?.key ?? name
       if (!root.startsWith('images/')) return missing('image')
       store.negativeCache.clear(root)
       await images.refresh(root.slice('images/'.length))
     },
-    image: (name: string): ImageDetails => images.details(name) ?? missing('image'),
+    image: (name: string): ImageDetails => details.details(name) ?? missing('image'),
     /** The bytes of a kept picture: the smallest of those made from it that is at least so wide, itself else. */
-    bytes: (name: string, atLeast: number) => images.storedBytes(name, atLeast),
+    bytes: (name: string, atLeast: number) => details.storedBytes(name, atLeast),
     /**
      * Remembered failures, some of pictures and some of entities.
      * @param after `next` of the page before

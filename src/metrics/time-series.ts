@@ -3,7 +3,7 @@
  * Of this process, since it began; what is older than a day is let go.
  */
 import type { Fetcher } from '../fetch/fetcher.js'
-import type { Counts } from '../images/context.js'
+import type { Counts } from './counters.js'
 import { asArtworkError } from '../model/failure.js'
 import { hostOf } from '../model/web-url.js'
 import type { Transformer } from '../transform/transformer.js'

@@ -1,4 +1,4 @@
-/** An Entry is what is known of a stored image. Only originals age; freshness is a value, decided here. */
+/** An Entry is what is known of a stored image, under its key. How long it may be used: `freshness.ts`. */
 
 /** What a stored name is: fetched as it is, made from an original, or an entity's second name for made bytes. */
 export type Role = 'original' | 'rendition' | 'artwork'
@@ -62,73 +62,20 @@ export interface Entry {
   readonly smallerThan?: string | undefined
 }
 
-/** How long originals are good for, ms. */
-export interface FreshnessPolicy {
-  /** Longest time an original is fresh. */
-  readonly maxAge: number
-  /** After that: how long it is served at once while it is refreshed in the background (RFC 5861 §3). */
-  readonly staleWhileRevalidate: number
-  /** After that: how long it still stands in when upstream fails (RFC 5861 §4). */
-  readonly staleIfError: number
-}
+/** Where keys of images and of entities' images begin. On disk, and so for good. */
+const IMAGES = 'images/'
+const ENTITY_IMAGES = 'local/'
 
-/**
- * How an original may be used now.
- * - `fresh`: serve
- * - `stale`: serve, and refresh in the background
- * - `overdue`: refresh first; serve the old one if that fails
- * - `dead`: refresh first; never serve the old one
- */
-export type Freshness = 'fresh' | 'stale' | 'overdue' | 'dead'
+/** The key of an image address. */
+export const imageKey = (addressText: string): string => IMAGES + addressText
 
-/** A clock that was set back this far is taken at its word; further, and the entry is checked again. */
-const CLOCK_SLACK = 60_000
+/** The key of an artwork path. */
+export const entityImageKey = (path: string): string => ENTITY_IMAGES + path
 
-/** What of an entry its freshness follows from. */
-export type Ageing = Pick<
-  Entry,
-  'validatedAt' | 'freshnessLifetime' | 'staleWhileRevalidate' | 'staleIfError'
->
+/** The address text of a key; undefined for the key of an entity's image. */
+export const addressOfKey = (key: string): string | undefined =>
+  key.startsWith(IMAGES) ? key.slice(IMAGES.length) : undefined
 
-/** `freshFor` of what its name stands for forever: an upload, or a picture that is named by its digest. */
-export const NEVER_STALE = 8_640_000_000_000
-
-/** Whether an original can ever be another picture. */
-export const canExpire = (entry: Pick<Entry, 'freshnessLifetime'>): boolean =>
-  entry.freshnessLifetime < NEVER_STALE
-
-/** When an original stops being fresh, ms since the epoch. What is kept by upstream's own rules has no other bound. */
-export const freshUntil = (entry: Ageing, policy: FreshnessPolicy): number =>
-  entry.validatedAt +
-  (entry.staleIfError === undefined
-    ? Math.min(entry.freshnessLifetime, policy.maxAge)
-    : entry.freshnessLifetime)
-
-/** Decides the freshness of an original (RFC 9111 §4.2, RFC 5861). */
-export function freshnessOf(entry: Ageing, policy: FreshnessPolicy, now: number): Freshness {
-  if (!canExpire(entry)) return 'fresh'
-  if (entry.validatedAt > now + CLOCK_SLACK) return 'stale'
-  const past = now - freshUntil(entry, policy)
-  if (past < 0) return 'fresh'
-  const within = (grace: number): boolean => grace > 0 && past <= grace
-  if (within(entry.staleWhileRevalidate ?? policy.staleWhileRevalidate)) return 'stale'
-  return within(entry.staleIfError ?? policy.staleIfError) ? 'overdue' : 'dead'
-}
-
-const ONE_HOUR = 3_600_000
-
-/**
- * How long an original is fresh, ms, from what upstream said and the bounded rule: kept between one hour and
- * `maxAge`, and `maxAge` where upstream said nothing.
- * @param told seconds of freshness by upstream's own headers, undefined for none
- */
-export function boundedFreshness(told: number | undefined, maxAge: number): number {
-  if (told === undefined) return maxAge
-  return Math.min(Math.max(told * 1000, Math.min(ONE_HOUR, maxAge)), maxAge)
-}
-
-/** The store name of an image address. */
-export const imageKey = (addressText: string): string => `images/${addressText}`
-
-/** The store name of an artwork path. */
-export const entityImageKey = (path: string): string => `local/${path}`
+/** The artwork path of a key; undefined for the key of any other image. */
+export const pathOfKey = (key: string): string | undefined =>
+  key.startsWith(ENTITY_IMAGES) ? key.slice(ENTITY_IMAGES.length) : undefined

@@ -85,6 +85,22 @@ export const isBySettings = (reason: Reason): boolean => BY_SETTINGS.has(reason)
 export const isOfBytes = ({ code }: { readonly code: ErrorCode }): boolean =>
   code === 'invalid_image' || code === 'too_large' || code === 'unsupported'
 
+/** Whether upstream could not be asked, so that what is stored may stand in for it (RFC 5861 §4). */
+export const isUnreachable = ({ code }: { readonly code: ErrorCode }): boolean =>
+  code === 'connection' ||
+  code === 'bad_answer' ||
+  code === 'timeout' ||
+  code === 'upstream_failed' ||
+  code === 'unavailable'
+
+/** Whether a failure counts for its host's circuit breaker. */
+export const countsForBreaker = ({ code }: { readonly code: ErrorCode }): boolean =>
+  code === 'connection' || code === 'upstream_failed' || code === 'timeout'
+
+/** Whether time may mend it within minutes. */
+export const isTransient = (reason: Reason): boolean =>
+  reason === 'timeout' || reason === 'connection' || reason === 'http_5xx' || reason === 'unavailable'
+
 /**
  * The one error class of the toolkit. `message` is safe to show to a client: it never holds a path, a
  * stack, an upstream's body or a resolved address. What led to it is in `cause`, for logs only.
@@ -182,6 +198,14 @@ export function failureError(failure: Failure, now: number): ArtworkError {
 export function isFailureActive(failure: Failure, now: number, about?: string): boolean {
   return failure.about === about && now < failure.until && now >= failure.at - MINUTE
 }
+
+/** What a failure to get an original is about: where our own rules caused it, the run whose settings those are. */
+export const originalScope = ({ code }: { readonly code: ErrorCode }, run: string): string | undefined =>
+  isBySettings(reasonOf(code)) ? run : undefined
+
+/** `isFailureActive` for an original. One without `about` was recorded by an earlier version. */
+export const isOriginalFailureActive = (failure: Failure, now: number, run: string): boolean =>
+  isFailureActive(failure, now, failure.about === undefined ? undefined : originalScope(failure, run))
 
 /** The code that a library or the system gave an error: `ENOENT`, `SQLITE_BUSY`; '' where there is none. */
 export const codeOf = (error: unknown): string =>

@@ -5,7 +5,8 @@ import type { Context } from '../images/context.js'
 import { createLine } from '../images/line.js'
 import type { Resolver } from '../images/resolve.js'
 import { type Address, formatAddress, makeAddress, pathSegments } from '../model/address.js'
-import { type Entry, imageKey, NEVER_STALE } from '../model/entry.js'
+import { type Entry, imageKey } from '../model/entry.js'
+import { NEVER_STALE } from '../model/freshness.js'
 import { ArtworkError, asArtworkError, type Reason } from '../model/failure.js'
 import { type Format, isFormat, type Kind, sniff, typeOf } from '../model/media-type.js'
 import { wouldStop } from '../model/output.js'
@@ -167,7 +168,7 @@ export function createUploads(
     { pool = source.uploads.pool ?? ANY_POOL, signal }: FetchOptions,
     maxBytes = settings.fetch.maxBytes,
   ) => {
-    context.counts.upstreamRequests += 1
+    context.events.emit('upstream-request', {})
     try {
       const fetched = await fetcher.fetch(
         { url, admits: () => true, pool, maxBytes: Math.min(maxBytes, settings.fetch.maxBytes) },
@@ -177,7 +178,7 @@ export function createUploads(
       if (fetched.outcome === 'image') return fetched
       throw new ArtworkError('bad_answer', 'the source answered a question that was not asked')
     } catch (error) {
-      context.counts.failures += 1
+      context.events.emit('operation-failed', {})
       throw error
     }
   }

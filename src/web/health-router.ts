@@ -1,6 +1,7 @@
 /** `/health` (the process answers), `/ready` (it should be sent requests, and how well it can answer them), `/metrics`. */
 import express, { type Router } from 'express'
 import { type HttpResponse, jsonResponse, methodResponse, textResponse } from '../http/response.js'
+import type { Readiness } from '../management/readiness.js'
 import type { Metrics } from '../metrics/prometheus.js'
 import { asArtworkError } from '../model/failure.js'
 import { requestId } from '../model/request-id.js'
@@ -8,20 +9,10 @@ import { jsonFailure } from './shared/json.js'
 import { readUrl } from './shared/respond.js'
 import { send } from './shared/send.js'
 
-/**
- * How the toolkit stands: `ready`; `degraded`, it answers, but something is amiss; `failing`, it cannot do what it is
- * there for; `closing`, ask somebody else.
- */
-export interface Readiness {
-  readonly status: 'ready' | 'degraded' | 'failing' | 'closing'
-  /** What is amiss, in words. */
-  readonly reasons: readonly string[]
-}
-
 /** Makes the router; other paths go on to the app. `/ready` is 503 while closing or failing: what is degraded still serves. */
-export function createHealthRouter(condition: () => Promise<Readiness>, metrics: Metrics): Router {
+export function createHealthRouter(readiness: () => Promise<Readiness>, metrics: Metrics): Router {
   const ready = async (): Promise<HttpResponse> => {
-    const now = await condition()
+    const now = await readiness()
     return jsonResponse(now.status === 'closing' || now.status === 'failing' ? 503 : 200, now)
   }
   const answers: Readonly<Record<string, () => Promise<HttpResponse>>> = {

@@ -5,7 +5,8 @@ import type { Images } from '../../images/images.js'
 import { pathSegments } from '../../model/address.js'
 import { readArtworkPath } from '../../model/artwork-path.js'
 import { etagOf } from '../../model/digest.js'
-import { type Entry, freshUntil } from '../../model/entry.js'
+import { type Entry } from '../../model/entry.js'
+import { freshUntil } from '../../model/freshness.js'
 import { ArtworkError } from '../../model/failure.js'
 import type { Settings } from '../../options/settings.js'
 import { type Answer, corsOf, createResponseRouter, policyFor, readUrl } from '../shared/respond.js'
@@ -33,7 +34,7 @@ export function createLocalRouter(images: Images, settings: Settings, hot?: Resp
     const { path, query } = readUrl(req.url ?? '')
     const segments = pathSegments(path)
     const wanted = segments === undefined ? undefined : readArtworkPath(segments)
-    const found = wanted === undefined ? undefined : await images.artworks.get(wanted)
+    const found = wanted === undefined ? undefined : await images.entityImages.get(wanted)
     if (wanted === undefined || found === undefined)
       throw new ArtworkError('unknown_image', 'there is no such image')
     if (!('bytes' in found)) return redirectResponse(standIn(found), cors)

@@ -11,7 +11,7 @@ import {
   type ResponseRules,
   respond,
 } from '../../http/response.js'
-import type { Forward } from '../../images/context.js'
+import type { Forward } from '../../images/image.js'
 import type { Entry } from '../../model/entry.js'
 import { tagsOf } from '../../model/tags.js'
 import type { Settings } from '../../options/settings.js'

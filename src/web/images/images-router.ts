@@ -2,9 +2,11 @@
 import type { IncomingMessage } from 'node:http'
 import type { Router } from 'express'
 import { DEFAULT_POLICY, PROVISIONAL_POLICY, VERSION_MISMATCH_POLICY } from '../../http/response.js'
-import type { Images, ServedImage } from '../../images/images.js'
+import type { ImageResult } from '../../images/image.js'
+import type { Images } from '../../images/images.js'
 import { type Address, makeAddress, pathSegments } from '../../model/address.js'
-import { canExpire, freshUntil } from '../../model/entry.js'
+import { etagOf } from '../../model/digest.js'
+import { canExpire, freshUntil } from '../../model/freshness.js'
 import { ArtworkError } from '../../model/failure.js'
 import { extensionOf, kindOfType } from '../../model/media-type.js'
 import { signatureHolds } from '../../model/signature.js'
@@ -36,11 +38,11 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
     if (segments === undefined) throw new ArtworkError('invalid', 'the path is not valid')
     const [kind = '', variant, ...id] = segments
     if (variant === undefined || id.length === 0) {
-      const isUpload = images.admission.sourceOf(kind).isHosted === true
+      const isUpload = images.resolver.sourceOf(kind).isHosted === true
       if (isUpload && variant !== undefined) return makeAddress(kind, 'original', variant)
       throw new ArtworkError('invalid', 'an image needs type, size and path')
     }
-    images.admission.sourceOf(kind).precheck?.(variant, id.join('/'))
+    images.resolver.sourceOf(kind).precheck?.(variant, id.join('/'))
     return makeAddress(kind, variant, id.join('/'))
   }
   /** Who asks; what the app's own function throws is nobody. */
@@ -80,16 +82,17 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
   }
   const shownOf = (
     address: Address,
-    image: ServedImage,
+    image: ImageResult,
     version: string | null,
     signedUntil: number | undefined,
   ): ImageResponse => {
-    const { cache = DEFAULT_POLICY } = images.admission.sourceOf(address.kind)
-    const { entry, original, negotiation, forward: asking, contentType: type } = image
-    const { isInterim = false, isTransient = false } = image
-    const policy = isInterim ? PROVISIONAL_POLICY : policyFor(version, image.originalDigest, cache)
+    const { cache = DEFAULT_POLICY } = images.resolver.sourceOf(address.kind)
+    const { entry, bytes, original, negotiation, forward, isInterim = false, isTransient = false } = image
+    const { type, digest, storedAt } = entry
+    const originalDigest = entry.madeFrom ?? original?.digest ?? ''
+    const policy = isInterim ? PROVISIONAL_POLICY : policyFor(version, originalDigest, cache)
     return {
-      representation: { ...image, type, fileName: fileNameOf(address, image) },
+      representation: { bytes, type, digest, etag: etagOf(digest), storedAt, fileName: fileNameOf(address, type) },
       rules: {
         cache: policy,
         isPrivate: settings.private,
@@ -98,7 +101,7 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
         extra: tagFields(settings, entry, original),
       },
       entries: original === undefined || original === entry ? [entry] : [entry, original],
-      forward: asking,
+      forward,
       isTransient,
       ...(original &&
         canExpire(original) && {
@@ -120,8 +123,8 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
   return createResponseRouter(settings, { isOurs: (path) => isPicturePath(settings, path), answer }, hot)
 }
 
-function fileNameOf(address: Address, image: ServedImage): string {
+function fileNameOf(address: Address, type: string): string {
   const name = (address.id.split('/').at(-1) ?? 'image').replace(/\.[a-z0-9]+$/i, '').slice(0, 60)
-  const kind = kindOfType(image.contentType)
+  const kind = kindOfType(type)
   return `${name}.${kind === undefined ? 'bin' : extensionOf(kind)}`
 }

@@ -1,0 +1,311 @@
+/** Fetches an original, or revalidates the stored one: once for all callers and processes, checked, then stored. */
+import { createSerial, type SingleFlight } from '../concurrency.js'
+import type { Events } from '../events.js'
+import type { Fetched, Fetcher } from '../fetch/fetcher.js'
+import { digestOf } from '../model/digest.js'
+import { type Entry, imageKey } from '../model/entry.js'
+import {
+  ArtworkError,
+  asArtworkError,
+  type Failure,
+  failureError,
+  isFailureActive,
+  isOfBytes,
+  isOriginalFailureActive,
+  originalScope,
+  recordFailure,
+} from '../model/failure.js'
+import { type FreshnessRules, freshnessAfter } from '../model/freshness.js'
+import type { FetchRequest } from '../model/location.js'
+import { kindOfType, type Kind, typeOf } from '../model/media-type.js'
+import { createRecent } from '../model/recent.js'
+import { hostOf } from '../model/web-url.js'
+import type { Settings } from '../options/settings.js'
+import type { Means } from '../sources/source.js'
+import type { NewEntry, Store } from '../store/ports.js'
+import type { Inspected, Transformer } from '../transform/transformer.js'
+import type { KnownOriginal, RequestOptions } from './image.js'
+import type { Original } from './resolve.js'
+import type { SignedUrls } from './signed-urls.js'
+
+/** What fetching works with. */
+export interface FetchParts {
+  readonly settings: Pick<Settings, 'now' | 'freshness'>
+  readonly store: Pick<
+    Store,
+    'find' | 'read' | 'write' | 'update' | 'delete' | 'lease' | 'generation' | 'negativeCache'
+  >
+  readonly fetcher: Pick<Fetcher, 'fetch'>
+  readonly transformer: Pick<Transformer, 'inspect'>
+  readonly singleFlight: SingleFlight
+  readonly events: Pick<Events, 'emit'>
+  readonly signedUrls: SignedUrls
+  /** What sources may ask for. */
+  readonly means: Means
+  /** Names this run of the app: what its settings refused is judged anew by another one. */
+  readonly run: string
+}
+
+/** One fetch or revalidation. */
+interface Task {
+  readonly original: Original
+  readonly key: string
+  /** What upstream is asked about; undefined to fetch it whole. */
+  readonly stored: Entry | undefined
+  /** What the caller knew of it, where that is not what is asked about. */
+  readonly before: Entry | undefined
+  /** Ask although a recorded failure is active. */
+  readonly isForced: boolean
+  readonly client?: string | undefined
+}
+
+/** A response that is to be stored, and what it was asked with. */
+interface Arrival extends Task {
+  readonly url: string
+  readonly signal: AbortSignal
+  /** The purge generation when it was asked for. */
+  readonly generation: number
+}
+
+type Response<Outcome> = Fetched & { readonly outcome: Outcome }
+
+/** Contents whose inspection is remembered. */
+const MAX_INSPECTED = 2000
+
+/** The format of an entry, for the transformer. @throws ArtworkError `unsupported` (415) */
+export function kindOf(entry: Entry): Kind {
+  const kind = kindOfType(entry.type)
+  if (kind === undefined) throw new ArtworkError('unsupported', 'this is not an image of a known format')
+  return kind
+}
+
+/** Whether upstream's own rules hold for an original. Where its URL names the content, they have nothing to say. */
+export const isStrict = ({ freshness }: Pick<Settings, 'freshness'>, { source }: Original): boolean =>
+  freshness.upstream === 'strict' && source.cache === undefined
+
+/** Makes the part of the pipeline that fetches originals. */
+export function createFetchOriginal(parts: FetchParts) {
+  const inspect = createInspections(parts)
+  return {
+    /** Whether a fetch, or a revalidation, of an original is running. */
+    isRunning: (key: string, stored: Entry | undefined): boolean =>
+      parts.singleFlight.has(flightKey(key, stored)),
+    /**
+     * Fetches an original, or revalidates the stored one. Failures are recorded, and thrown at once while they are active.
+     * @param before what the caller knew of it, where that is not what is asked about
+     * @throws ArtworkError any row that has to do with an upstream
+     */
+    revalidate: (
+      original: Original,
+      stored: Entry | undefined,
+      isForced: boolean,
+      { signal, client }: Pick<RequestOptions, 'signal' | 'client'> = {},
+      before = stored,
+    ): Promise<KnownOriginal> => {
+      const key = imageKey(original.text)
+      return collapse(parts, { original, key, stored, before, isForced, client }, inspect, signal)
+    },
+  }
+}
+
+/** See `createFetchOriginal`. */
+export type FetchOriginal = ReturnType<typeof createFetchOriginal>
+
+const flightKey = (key: string, stored: Entry | undefined): string => `${key}${stored === undefined ? '' : '?'}`
+
+/** One request of this process at a time, and one of all processes: the others take over what it brought. */
+async function collapse(
+  parts: FetchParts,
+  task: Task,
+  inspect: Inspect,
+  signal: AbortSignal | undefined,
+): Promise<KnownOriginal> {
+  const { singleFlight, store } = parts
+  const { key, stored, isForced } = task
+  const flight = flightKey(key, stored)
+  const joined = singleFlight.has(flight)
+  const known = await singleFlight.run(
+    flight,
+    async (aborted) => {
+      const lease = await store.lease(key, aborted)
+      try {
+        // What was missing may have been fetched since by a process that ended before the lease was asked for.
+        const mayBeThere = lease.waited || (stored === undefined && !isForced)
+        const found = mayBeThere ? fetchedElsewhere(parts, task) : undefined
+        return found ?? (await fetchOnce(parts, task, inspect, aborted))
+      } finally {
+        lease.release()
+      }
+    },
+    signal,
+  )
+  const collapsed = joined || known.forward === undefined
+  return {
+    ...known,
+    forward: {
+      why: stored === undefined ? 'miss' : 'stale',
+      status: collapsed ? undefined : known.forward?.status,
+      collapsed,
+    },
+  }
+}
+
+/** What another process has fetched or validated meanwhile. */
+function fetchedElsewhere({ store }: FetchParts, { key, before }: Task): KnownOriginal | undefined {
+  const entry = store.find(key)
+  const isNewer = before === undefined || (entry !== undefined && entry.validatedAt > before.validatedAt)
+  return entry?.isStored && isNewer ? { entry } : undefined
+}
+
+async function fetchOnce(
+  parts: FetchParts,
+  task: Task,
+  inspect: Inspect,
+  signal: AbortSignal,
+): Promise<KnownOriginal> {
+  const { store, settings, fetcher, signedUrls, events, run } = parts
+  const { original, key, stored, isForced } = task
+  const failure = store.negativeCache.get(key)
+  if (!isForced && failure !== undefined && isOriginalFailureActive(failure, settings.now(), run))
+    throw failureError(failure, settings.now())
+  const generation = store.generation()
+  try {
+    const request = await original.source.locate(original.address, parts.means)
+    events.emit('upstream-request', {})
+    const relative = stored === undefined && !isForced ? signedUrls.relative(request.url) : undefined
+    const response = await fetcher.fetch(request, stored ?? relative ?? {}, signal)
+    const fetched = await takeRelative(parts, response, relative, request, signal)
+    const known = await storeResponse(
+      parts,
+      fetched,
+      { ...task, url: request.url, signal, generation },
+      inspect,
+    )
+    if (failure !== undefined) store.negativeCache.clear(key)
+    signedUrls.brought(request.url, known.entry)
+    return known
+  } catch (error) {
+    events.emit('operation-failed', {})
+    const thrown = asArtworkError(error)
+    const recorded = recordFailure(
+      thrown,
+      store.negativeCache.get(key),
+      settings.now(),
+      originalScope(thrown, run),
+    )
+    if (recorded !== undefined) store.negativeCache.set(key, recorded)
+    throw error
+  }
+}
+
+/** A 304 about what another signature brought: its bytes are this one's too. */
+async function takeRelative(
+  { store, fetcher }: FetchParts,
+  response: Fetched,
+  relative: Entry | undefined,
+  request: FetchRequest,
+  signal: AbortSignal,
+): Promise<Fetched> {
+  if (response.outcome !== 'not-modified' || relative === undefined) return response
+  const read = await store.read(relative)
+  if (read === undefined) return fetcher.fetch(request, {}, signal)
+  const { etag, lastModified } = relative
+  return { ...response, outcome: 'image', bytes: read.bytes, kind: kindOf(relative), etag, lastModified }
+}
+
+/** What a response comes to: not modified, the same bytes, not to be stored, or new bytes. */
+async function storeResponse(
+  parts: FetchParts,
+  response: Fetched,
+  arrival: Arrival,
+  inspect: Inspect,
+): Promise<KnownOriginal> {
+  if (response.outcome === 'not-modified') return notModified(parts, response, arrival)
+  const { store, settings } = parts
+  const { original, stored, key } = arrival
+  const { bytes, kind, etag, lastModified } = response
+  const storedAt = settings.now()
+  const facts = { ...freshness(parts, response, arrival), etag, lastModified }
+  original.source.verify?.(original.address, bytes)
+  const digest = digestOf(bytes)
+  const isTransient = isStrict(settings, original) && !response.storable
+  // Bytes that are the same as before renew the entry and change nothing else.
+  if (!isTransient && stored?.isStored && stored.digest === digest)
+    return { entry: store.update(stored, facts), bytes, ...answered(200) }
+  const { width, height, traits } = await inspect(digest, bytes, kind, arrival)
+  const about = { key, role: 'original', type: typeOf(kind), width, height, traits } as const
+  const entry: NewEntry = { ...about, storedAt, ...facts, sourceUrl: arrival.url }
+  const unstored = { ...entry, digest, size: bytes.length, isStored: false }
+  if (isTransient) {
+    // What was stored before it was forbidden goes.
+    if (store.find(key) !== undefined) await store.delete(key)
+    return { entry: unstored, bytes, isTransient, ...answered(200) }
+  }
+  // What was purged while it was fetched is answered, and not stored.
+  if (store.generation() !== arrival.generation)
+    return { entry: unstored, bytes, isPurged: true, ...answered(200) }
+  // A write that fails degrades the answer: the image is served, and fetched again next time.
+  return { entry: await store.write(entry, bytes).catch(() => unstored), bytes, ...answered(200) }
+}
+
+async function notModified(
+  parts: FetchParts,
+  response: Response<'not-modified'>,
+  arrival: Arrival,
+): Promise<KnownOriginal> {
+  const { store, settings } = parts
+  const { original, stored, key } = arrival
+  if (stored === undefined)
+    throw new ArtworkError('bad_answer', 'the source answered a question that was not asked')
+  const lifetime = freshness(parts, response, arrival)
+  if (isStrict(settings, original) && !response.storable) {
+    // It may not be stored any more: this request has it once more.
+    const read = await store.read(stored)
+    await store.delete(key)
+    if (read === undefined) throw new ArtworkError('bad_answer', 'the source sent nothing')
+    const entry = { ...stored, ...lifetime, isStored: false }
+    return { entry, bytes: read.bytes, isTransient: true, ...answered(304) }
+  }
+  const { etag, lastModified } = response
+  const validators = { ...(etag && { etag }), ...(lastModified && { lastModified }) }
+  return { entry: store.update(stored, { ...lifetime, ...validators }), ...answered(304) }
+}
+
+const answered = (status: 200 | 304) => ({ forward: { why: 'miss', status, collapsed: false } as const })
+
+function freshness({ settings }: FetchParts, response: Fetched, { original, stored }: Arrival) {
+  const rules: FreshnessRules = original.source.isLasting
+    ? 'immutable'
+    : isStrict(settings, original)
+      ? 'strict'
+      : 'bounded'
+  return freshnessAfter(response, rules, stored, { now: settings.now(), maxAge: settings.freshness.maxAge })
+}
+
+type Inspect = (digest: string, bytes: Buffer, kind: Kind, arrival: Arrival) => Promise<Inspected>
+
+/**
+ * What bytes are, inspected once whatever URLs they come under: the same ones by many keys cost no more than one. A failure
+ * that follows from the bytes holds for as long as it would be recorded.
+ */
+function createInspections({ settings, transformer }: FetchParts): Inspect {
+  const known = createRecent<Inspected | Failure>(MAX_INSPECTED)
+  const serial = createSerial()
+  return (digest, bytes, kind, { isForced, signal, client, url }) =>
+    serial.run(digest, async () => {
+      const before = known.get(digest)
+      if (before !== undefined && 'traits' in before) return before
+      if (!isForced && before !== undefined && isFailureActive(before, settings.now()))
+        throw failureError(before, settings.now())
+      try {
+        const found = await transformer.inspect(bytes, kind, { signal, client, host: hostOf(url) })
+        known.set(digest, found)
+        return found
+      } catch (error) {
+        const thrown = asArtworkError(error)
+        const failure = recordFailure(thrown, before, settings.now())
+        if (failure !== undefined && isOfBytes(thrown)) known.set(digest, failure)
+        throw error
+      }
+    })
+}

@@ -1,0 +1,61 @@
+/** The shapes of an image on its way through the pipeline: what is known of an original, and an image in hand. */
+import type { Negotiation } from '../http/accept.js'
+import type { Entry } from '../model/entry.js'
+
+/** How upstream was asked, for `Age` and `Cache-Status` (RFC 9111 §5.1, RFC 9211). */
+export interface Forward {
+  /** Nothing was stored, or what was stored was stale. */
+  readonly why: 'miss' | 'stale'
+  /** What upstream answered, where it answered this request. */
+  readonly status: number | undefined
+  /** Whether this request waited for another one's (RFC 9211 §2.6). */
+  readonly collapsed: boolean
+}
+
+/** An original whose facts are known; its bytes come along when they were just fetched. */
+export interface KnownOriginal {
+  readonly entry: Entry
+  readonly bytes?: Buffer
+  /** Upstream forbids to store it. */
+  readonly isTransient?: boolean
+  /** It was purged while it was fetched: neither it nor what is made of it is stored. */
+  readonly isPurged?: boolean
+  readonly forward?: Forward
+}
+
+/** An image in hand. */
+export interface ImageResult {
+  readonly entry: Entry
+  readonly bytes: Buffer
+  readonly from: 'memory' | 'disk' | 'upstream'
+  /** What it was made from, where that is known; an original is its own. */
+  readonly original?: Entry
+  readonly forward?: Forward
+  /** Nobody may store it, nor what is made of it. */
+  readonly isTransient?: boolean
+  readonly isPurged?: boolean
+  /** Of an `auto` variant: what its format was chosen by. */
+  readonly negotiation?: Negotiation
+  /** It stands in for a better format that is being made. */
+  readonly isInterim?: boolean
+}
+
+/** What the caller of the pipeline says. */
+export interface RequestOptions {
+  /** Aborted when nobody waits any more. */
+  readonly signal?: AbortSignal | undefined
+  /** Answers from what is stored, or not at all (`Cache-Control: only-if-cached`). */
+  readonly onlyIfCached?: boolean | undefined
+  /** The request has no signature, at a source where that makes a difference. */
+  readonly isUnsigned?: boolean | undefined
+  /** Which client it is, so that clients take turns. */
+  readonly client?: string | undefined
+  /** Whether an SVG is given as it is where another form of it is asked for. */
+  readonly passesSvg?: boolean | undefined
+  /** Nobody waits for it: it is made after all that somebody waits for. */
+  readonly isBackground?: boolean | undefined
+}
+
+/** `forward` as a field, or none. */
+export const withForward = (forward: Forward | undefined): { readonly forward?: Forward } =>
+  forward === undefined ? {} : { forward }

@@ -1,0 +1,80 @@
+/** What an app gets to see of the parts: each public verb by its name. */
+import type { ArtworkImages, ArtworkRefresher, ArtworkUploads, PreloadOptions } from './artwork.js'
+import type { Images } from './images/images.js'
+import type { Refresher } from './jobs/refresher.js'
+import type { Management } from './management/management.js'
+import { textOf } from './model/text.js'
+import type { Helpers } from './templates/filters.js'
+import { addLink, preloadLink } from './templates/preload.js'
+import type { Uploads } from './uploads/uploads.js'
+
+/** Verbs of `artwork.images` that are not the pipeline's own. */
+export type MaintenanceVerbs = Pick<
+  ArtworkImages,
+  'explain' | 'optimizeCache' | 'clearCache' | 'importFolder' | 'verify' | 'stats'
+>
+
+/** `artwork.images` */
+export const publicImages = (images: Images, verbs: MaintenanceVerbs, helpers: Helpers): ArtworkImages => ({
+  getImage: images.getImage,
+  getDisplayUrl: images.getDisplayUrl,
+  downloadAndCache: images.downloadAndCache,
+  validateImage: images.validateImage,
+  put: images.put,
+  refresh: images.refresh,
+  remove: images.remove,
+  purge: images.purge,
+  ...verbs,
+  display: (subject, kind, options) => helpers.show(subject, kind, options?.requireLocal).shown,
+  imageUrl: (subject, variant, options) => helpers.imageUrl(subject, variant, options?.kind),
+  srcset: (subject, widths, options) => {
+    const name = helpers.nameOf(subject, options?.kind)
+    return helpers.srcset(name, helpers.widthsOf(name, widths), textOf(options?.format) ?? 'auto')
+  },
+})
+
+/** `artwork.uploads` */
+export const publicUploads = (uploads: Uploads): ArtworkUploads => ({
+  save: uploads.save,
+  remove: uploads.remove,
+  removeAll: uploads.removeAll,
+  list: uploads.list,
+  fetch: (url, options) => uploads.fetch(url, options),
+  proxy: (namespace, urls, options) => uploads.proxy(namespace, urls, options),
+})
+
+/** `artwork.refresher` */
+export const publicRefresher = (
+  refresher: Refresher,
+  { failures }: Pick<Management, 'failures'>,
+): ArtworkRefresher => ({
+  enqueue: (kind, entity, { priority = 'normal' } = {}) => refresher.enqueue(kind, entity, priority),
+  run: (kind, options = {}) => refresher.run(kind, options),
+  job: (id) => refresher.get(Number(id)),
+  jobs: (selection) => refresher.list({ limit: 50, ...selection }),
+  events: refresher.events,
+  drain: refresher.drain,
+  watch: (id, signal) => refresher.watch(Number(id), signal),
+  cancel: (id) => refresher.cancel(Number(id)),
+  retry: (id) => refresher.retry(Number(id)),
+  pause: refresher.pause,
+  resume: refresher.resume,
+  failures: ({ after = '', limit = 50 } = {}) => failures(after, limit),
+  status: refresher.status,
+  idle: refresher.idle,
+})
+
+/** `artwork.preload` */
+export const publicPreload =
+  (helpers: Helpers) =>
+  (
+    res: Parameters<typeof addLink>[0],
+    subject: unknown,
+    { kind, widths, format, sizes = '100vw', requireLocal }: PreloadOptions = {},
+  ): void => {
+    const asked = { kind, widths, format, require_local: requireLocal }
+    const { url, from, srcset } = helpers.imageData(subject, asked)
+    if (from === 'placeholder' && srcset === '') return
+    const type = format === undefined || format === 'auto' || srcset === '' ? undefined : `image/${format}`
+    addLink(res, preloadLink({ url, srcset, sizes, type }))
+  }

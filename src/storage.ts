@@ -1,0 +1,75 @@
+/** Opens what is kept: the cache on disk under a memory cache, and uploads beside it. */
+import { join } from 'node:path'
+import type { Settings } from './options/settings.js'
+import type { UploadSource } from './sources/uploads.js'
+import { createDiskStore } from './store/disk/store.js'
+import { createMemoryCache, type MemoryCache } from './store/memory-cache.js'
+import { createMemoryStore } from './store/memory-store.js'
+import type { Store } from './store/ports.js'
+import { createReopeningStore } from './store/reopening-store.js'
+import { createUploadStore, type UploadStore } from './uploads/upload-store.js'
+import { withUploads } from './uploads/with-uploads.js'
+
+/** A directory that is not open by then is logged, ms. */
+const SLOW_OPEN_MS = 5000
+
+/** What is open. */
+export interface Storage {
+  readonly cache: MemoryCache
+  readonly uploadStore: UploadStore | undefined
+}
+
+/**
+ * Opens the directory; where it cannot be used, images are kept in memory, with a warning, and it is tried again.
+ * @throws Error when `disk.required` is set and the directory cannot be used
+ */
+export async function openStorage(settings: Settings, source: UploadSource | undefined): Promise<Storage> {
+  const { directory, disk, memory, now, logger } = settings
+  let cache: MemoryCache | undefined
+  const onChange = (changed: readonly string[] | 'all') => cache?.forget(changed)
+  const slow = setTimeout(
+    () => logger.warn({}, `artwork: ${directory} is being opened, which takes long`),
+    SLOW_OPEN_MS,
+  ).unref()
+  const uploadStore = source && (await openUploads(settings, source, onChange))
+  const beside = (store: Store): Store => (uploadStore === undefined ? store : withUploads(store, uploadStore))
+  const open = () => createDiskStore({ directory, ...disk, now, logger, onChange })
+  try {
+    cache = createMemoryCache(beside(await open()), memory)
+  } catch (error) {
+    if (disk.required) {
+      await uploadStore?.close()
+      throw new Error(`disk.required is set and ${directory} cannot be used`, { cause: error })
+    }
+    logger.warn({ err: error }, `artwork: ${directory} cannot be used, pictures are kept in memory only`)
+    const bounds = { maxBytes: Math.max(memory.maxBytes, 1), maxNames: disk.maxNames }
+    const meanwhile = createMemoryStore({ ...bounds, now })
+    const store = createReopeningStore({ meanwhile, open, logger, onOpen: () => onChange('all') })
+    cache = createMemoryCache(beside(store), memory)
+  } finally {
+    clearTimeout(slow)
+  }
+  return { cache, uploadStore }
+}
+
+async function openUploads(
+  { directory, now, logger }: Settings,
+  source: UploadSource,
+  onChange: (changed: readonly string[] | 'all') => void,
+): Promise<UploadStore> {
+  const uploadStore = createUploadStore({
+    directory: source.uploads.directory ?? join(directory, 'uploads'),
+    isOwn: source.uploads.directory === undefined,
+    owns: (kind) => source.kinds.includes(kind) || source.owns?.(kind) === true,
+    logger,
+    now,
+    onChange,
+  })
+  await uploadStore.ready().catch((error) => {
+    logger.error(
+      { err: error },
+      'artwork: the directory of uploads cannot be used, it is tried again at each upload',
+    )
+  })
+  return uploadStore
+}

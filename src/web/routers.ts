@@ -1,0 +1,67 @@
+/** Every router, and the listener in front of an app, over the same parts. */
+import express, { type Router } from 'express'
+import type { Images } from '../images/images.js'
+import type { Management } from '../management/management.js'
+import type { Readiness } from '../management/readiness.js'
+import type { Metrics } from '../metrics/prometheus.js'
+import type { Settings } from '../options/settings.js'
+import type { UploadSource } from '../sources/uploads.js'
+import type { Uploads } from '../uploads/uploads.js'
+import { createDashboardRouter, type DashboardParts } from './dashboard/dashboard-router.js'
+import { createHealthRouter } from './health-router.js'
+import { createLocalRouter } from './images/artwork-router.js'
+import { createCaseCheck } from './images/case-check.js'
+import { createImagesRouter } from './images/images-router.js'
+import { createListener } from './images/listener.js'
+import { createPlaceholderRouter } from './images/placeholders.js'
+import type { ResponseCache } from './images/response-cache.js'
+import { createManageRouter } from './management/management-router.js'
+import { createUploadRouter } from './uploads/uploads-router.js'
+
+/** What is served. */
+export interface RouterParts {
+  readonly images: Images
+  readonly uploads: { readonly verbs: Uploads; readonly source: UploadSource } | undefined
+  readonly management: Management
+  readonly metrics: Metrics
+  readonly responseCache: ResponseCache
+  readonly dashboard: Omit<DashboardParts, 'management'>
+  readonly readiness: () => Promise<Readiness>
+  readonly isClosing: () => boolean
+}
+
+/** Makes them all. */
+export function createRouters(settings: Settings, parts: RouterParts) {
+  const { images, uploads, management, responseCache, isClosing } = parts
+  const dashboardRouter = createDashboardRouter(settings, { ...parts.dashboard, management })
+  const uploadRouters = uploads ? [createUploadRouter(uploads.verbs, uploads.source, settings)] : []
+  return {
+    router: createMainRouter(settings, parts, uploadRouters),
+    localRouter: createLocalRouter(images, settings),
+    imagesRouter: express.Router().use(...uploadRouters, createImagesRouter(images, settings)),
+    listener: createListener({ hot: responseCache, logger: settings.logger, isClosing }),
+    healthRouter: createHealthRouter(parts.readiness, parts.metrics),
+    manageRouter: createManageRouter(settings, management, uploads !== undefined, dashboardRouter),
+    dashboardRouter,
+  }
+}
+
+function createMainRouter(
+  settings: Settings,
+  { images, responseCache }: RouterParts,
+  uploadRouters: readonly Router[],
+): Router {
+  const { urls } = settings
+  const router = express.Router({ caseSensitive: true })
+  router.use((req, res, next) => {
+    // A URL that was rewritten on its way stands for something else than the same one as it was sent.
+    const isAsSent = req.baseUrl + req.url === req.originalUrl
+    if (!isAsSent || !responseCache.answer(req.originalUrl, req, res)) next()
+  })
+  router.use(createCaseCheck(settings))
+  router.use(urls.local, createLocalRouter(images, settings, responseCache))
+  for (const uploadRouter of uploadRouters) router.use(urls.images, uploadRouter)
+  router.use(urls.images, createImagesRouter(images, settings, responseCache))
+  router.use(urls.placeholders, createPlaceholderRouter(settings))
+  return router
+}
