@@ -3,9 +3,9 @@ import { fileURLToPath } from 'node:url'
 import express, { type Express, type Request, type Response } from 'express'
 import { type Artwork, viewsPath } from 'express-artwork'
 import nunjucks from 'nunjucks'
-import type { Cdn } from './cdn.js'
-import type { Entity, Records } from './database.js'
-import { createPanel } from './panel.js'
+import { createPanel } from './controls.js'
+import type { Cdn } from './stage/cdn.js'
+import type { Entity, Records } from './stage/database.js'
 import type { Warmer } from './warmer.js'
 
 /** What the site is made of. */

@@ -9,7 +9,7 @@ import { image } from '../support/origin.js'
 import { jpeg } from '../support/pictures.js'
 import { runCli } from '../support/service.js'
 
-const script = new URL('../support/server-process.ts', import.meta.url).pathname
+const script = new URL('../fixtures/server.ts', import.meta.url).pathname
 const toolkit = new URL('../../src/index.ts', import.meta.url).href
 const LOOKS = 64
 /** Entities that have a picture in common. */

@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import type { Orders } from './store-process.js'
+import type { Orders } from '../fixtures/store.js'
 
 const tsx = createRequire(import.meta.url).resolve('tsx')
 
@@ -67,9 +67,9 @@ function start<O extends Verbs<O>>(script: string): Promise<OrderedProcess<O>> {
 
 /**
  * Hands out processes, and keeps some started beforehand.
- * @param script what they run, a file beside this one
+ * @param script what they run, a path from this file
  */
-export function createFleet<O extends Verbs<O> = Orders>(standby: number, script = './store-process.ts') {
+export function createFleet<O extends Verbs<O> = Orders>(standby: number, script = '../fixtures/store.ts') {
   const ready: Promise<OrderedProcess<O>>[] = []
   const all: Promise<OrderedProcess<O>>[] = []
   let ended = false

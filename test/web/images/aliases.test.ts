@@ -2,11 +2,11 @@
 import express from 'express'
 import { signAddress, uploads } from 'express-artwork'
 import { describe, expect, test } from 'vitest'
-import { listen, remoteAddress, startApp } from '../support/app.js'
-import { image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
-import { ask } from '../support/raw.js'
-import { POSTER, type Via, withPoster } from '../support/stage.js'
+import { listen, remoteAddress, startApp } from '../../support/app.js'
+import { image } from '../../support/origin.js'
+import { jpeg } from '../../support/pictures.js'
+import { ask } from '../../support/raw.js'
+import { POSTER, type Via, withPoster } from '../../support/stage.js'
 
 const KEY = 'a-signing-key-of-some-length'
 const version = (etag = ''): string => etag.slice(1, 17)
@@ -76,8 +76,8 @@ test('mended 17: a colon that encodeURIComponent has encoded is answered, for an
   const saved = await set.artwork.uploads?.save('avatars', bytes)
   const plain = `/images/avatars/original/${saved?.imageId}`
   expect((await set.get(plain)).headers.get('cache-control')).toMatch(/immutable/)
-  const { stage } = await import('../support/stage.js')
-  const { colonSource } = await import('../support/colon-source.js')
+  const { stage } = await import('../../support/stage.js')
+  const { colonSource } = await import('../../support/colon-source.js')
   const at = { url: '' }
   const lane = await stage('lane', { sources: [colonSource(() => at.url)] })
   at.url = lane.origin.url

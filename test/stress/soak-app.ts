@@ -18,7 +18,7 @@ import {
   type Repository,
   remote,
 } from '#src/index.js'
-import { obey } from './obey.js'
+import { obey } from '../support/obey.js'
 
 /** Opens the toolkit. */
 export interface Opening {

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
 import { keep } from '#src/database/sqlite.js'
-import { EARLIER, ORIGIN_PORT } from './earlier-options.js'
+import { EARLIER, ORIGIN_PORT } from './options.js'
 
 /** A request, and what was answered to it. */
 export interface Answer {
@@ -75,7 +75,7 @@ export interface Expectation {
 }
 
 const fixture = (ending: string): string =>
-  fileURLToPath(new URL(`../fixtures/directory-${EARLIER}.${ending}`, import.meta.url))
+  fileURLToPath(new URL(`../../fixtures/directory-${EARLIER}.${ending}`, import.meta.url))
 
 /** The database files of a directory. */
 export const DATABASES = {

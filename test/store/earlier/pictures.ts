@@ -1,9 +1,9 @@
 /** The upstream of the fixture's directory: small pictures of every format, at addresses that are part of the directory. */
 import { createServer, type Server } from 'node:http'
 import sharp, { type Sharp } from 'sharp'
-import { blobPath, cidOf, DID, documentOf } from './atproto.js'
-import { ORIGIN, ORIGIN_PORT } from './earlier-options.js'
-import { quarters } from './pictures.js'
+import { blobPath, cidOf, DID, documentOf } from '../../support/atproto.js'
+import { quarters } from '../../support/pictures.js'
+import { ORIGIN, ORIGIN_PORT } from './options.js'
 
 /** What a path answers. */
 export interface Served {

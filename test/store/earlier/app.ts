@@ -2,7 +2,7 @@
 import express from 'express'
 import * as toolkit from 'express-artwork'
 import { expect, vi } from 'vitest'
-import { atEnd, listen, temporaryFolder } from './app.js'
+import { atEnd, listen, temporaryFolder } from '../../support/app.js'
 import {
   type Answer,
   ask,
@@ -11,8 +11,8 @@ import {
   readExpectation,
   unpack,
   watchOrigin,
-} from './earlier-directory.js'
-import { directoryOptions, ORIGIN, withEarlierEncoding } from './earlier-options.js'
+} from './directory.js'
+import { directoryOptions, ORIGIN, withEarlierEncoding } from './options.js'
 
 /** What is known of the directory. */
 export const known = readExpectation()

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { createJobQueue, type JobQueue } from '#src/jobs/sqlite/queue.js'
 import { atEnd, quietLogger, temporaryFolder } from '../support/app.js'
 
-const script = new URL('../support/job-process.ts', import.meta.url).pathname
+const script = new URL('../fixtures/job-worker.ts', import.meta.url).pathname
 const open = (directory: string | undefined, clock = { now: 1_000_000 }): JobQueue => {
   const store = createJobQueue({ directory, now: () => clock.now, logger: quietLogger() })
   atEnd(async () => store.close())

@@ -1,7 +1,7 @@
 /** What the panel's buttons do. Plain forms: they work without script and lead back to the page. */
 import express, { type Router } from 'express'
 import type { AppParts } from './app.js'
-import { PICTURED } from './database.js'
+import { PICTURED } from './stage/database.js'
 import { originalsOf } from './warmer.js'
 
 /** `/panel/status`, and a POST for each button. */
