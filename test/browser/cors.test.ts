@@ -4,9 +4,9 @@ import express from 'express'
 import { uploads } from 'express-artwork'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { atEnd, listen, startApp } from '../support/app.js'
 import { openBrowser } from '../support/browser.js'
-import { png } from '../support/pictures.js'
+import { png } from '../support/images.js'
+import { atEnd, listen, startApp } from '../support/toolkit.js'
 
 let browser: Browser
 beforeAll(async () => {

@@ -8,11 +8,11 @@ import { join } from 'node:path'
 import { optionsFromEnv } from 'express-artwork'
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
-import { anOrigin, atEnd, temporaryFolder } from '../support/app.js'
+import { runCli, startService } from '../support/child-process.js'
+import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
 import { httpProxy } from '../support/proxies.js'
-import { runCli, startService } from '../support/service.js'
+import { anOrigin, atEnd, temporaryFolder } from '../support/toolkit.js'
 
 const TOKEN = 'correct horse'.replace(' ', '-')
 const auth = { Authorization: `Bearer ${TOKEN}` }
@@ -197,7 +197,7 @@ test('parity 37, 38: the service hosts, fetches through proxies, and says how it
   await new Promise((resolve) => socket.once('connect', resolve))
   expect(await service.stop()).toBe(0)
   socket.destroy()
-  const log = service.log()
+  const log = service.err()
   for (const word of ['hunter2', TOKEN, 'a-signature', body.data.slice(0, 40)])
     expect(log).not.toContain(word)
   const lines = log

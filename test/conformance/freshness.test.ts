@@ -3,12 +3,11 @@
  * what is told of it to others.
  */
 import { describe, expect, test, vi } from 'vitest'
-import { remoteAddress } from '../support/app.js'
+import { jpeg } from '../support/images.js'
 import { type Answer, image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
-import { stage, type Via } from '../support/stage.js'
+import { anOrigin, remoteAddress, stage, startApp, temporaryFolder, type Via } from '../support/toolkit.js'
 
-const VIAS: readonly Via[] = ['Express', 'lane']
+const VIAS: readonly Via[] = ['Express', 'listener']
 const YEAR = 365 * 86_400_000
 const inAYear = (): Date => new Date(Date.now() + YEAR)
 
@@ -193,7 +192,6 @@ describe.each(VIAS)('through the %s', (via) => {
 })
 
 test('mended 25: the two lifetimes outlive the process', async () => {
-  const { startApp, temporaryFolder, anOrigin } = await import('../support/app.js')
   const [directory, origin] = [await temporaryFolder(), await anOrigin()]
   origin.serve(
     '/p.jpg',

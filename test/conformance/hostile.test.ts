@@ -10,9 +10,9 @@ import { createFetcher } from '#src/fetch/fetcher.js'
 import { checkUrl, type GuardOptions, guardedLookup } from '#src/fetch/guard.js'
 import { ArtworkError } from '#src/model/failure.js'
 import { hostRule } from '#src/sources/host-rules.js'
-import { listen, startApp } from '../support/app.js'
+import { png } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { png } from '../support/pictures.js'
+import { listen, startApp } from '../support/toolkit.js'
 
 interface UrlCase {
   readonly id: string

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { describe, expect, test } from 'vitest'
 import { openDatabase, type Shape } from '#src/database/sqlite.js'
-import { temporaryFolder } from '../support/app.js'
+import { temporaryFolder } from '../support/toolkit.js'
 
 const FIRST: Shape = {
   version: 1,

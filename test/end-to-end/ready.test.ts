@@ -3,9 +3,9 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path'
 import express from 'express'
 import { expect, test, vi } from 'vitest'
-import { listen, startApp, type TestApp } from '../support/app.js'
+import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
+import { listen, startApp, type TestApp } from '../support/toolkit.js'
 
 const readiness = async (app: TestApp) => {
   const { url } = await listen(express().use(app.artwork.healthRouter))

@@ -3,9 +3,9 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { EntityLike, Repository } from 'express-artwork'
 import { describe, expect, test, vi } from 'vitest'
-import { quietLogger, startApp, type TestApp, temporaryFolder } from '../support/app.js'
+import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
+import { quietLogger, startApp, type TestApp, temporaryFolder } from '../support/toolkit.js'
 
 const uuid = (index: number): string => `0a1b2c3d-0000-4000-8000-${String(index).padStart(12, '0')}`
 const start = (repository: Repository, logger = quietLogger()): Promise<TestApp> =>

@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import express from 'express'
 import type { Repository } from 'express-artwork'
 import { describe, expect, test } from 'vitest'
-import { listen, startApp } from '../support/app.js'
+import { jpeg, png } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg, png } from '../support/pictures.js'
-import { ask } from '../support/raw.js'
+import { ask } from '../support/raw-http.js'
+import { listen, startApp } from '../support/toolkit.js'
 
 const DAY = 864e5
 const IN_PROCESS = { transform: { isolate: false } } as const

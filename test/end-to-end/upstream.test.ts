@@ -2,9 +2,9 @@ import { createServer } from 'node:http'
 import { remote } from 'express-artwork'
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
-import { atEnd, remoteAddress, startApp } from '../support/app.js'
+import { jpeg, png } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg, png } from '../support/pictures.js'
+import { atEnd, remoteAddress, startApp } from '../support/toolkit.js'
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR

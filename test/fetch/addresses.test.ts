@@ -2,9 +2,9 @@
 import { Agent } from 'node:http'
 import { Socket } from 'node:net'
 import { expect, test, vi } from 'vitest'
-import { anOrigin, remoteAddress, startApp } from '../support/app.js'
+import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
+import { anOrigin, remoteAddress, startApp } from '../support/toolkit.js'
 
 /** Sockets that never connect, as they are made. */
 function silentSockets(): readonly Socket[] {

@@ -1,9 +1,9 @@
 /** What upstreams write into `Location` and `Content-Encoding`. */
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { startApp } from '../support/app.js'
+import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
+import { startApp } from '../support/toolkit.js'
 
 const start = async () => {
   const app = await startApp({ transform: { isolate: false } })

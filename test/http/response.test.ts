@@ -2,10 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { negotiate } from '#src/http/accept.js'
 import { httpDate } from '#src/http/http-date.js'
 import { errorResponse, FOREVER, parseRange, type RequestFields, respond } from '#src/http/response.js'
-import { boundedFreshness, freshnessOf } from '#src/model/entry.js'
-import { ArtworkError, isFailureActive, recordFailure } from '#src/model/failure.js'
-import { sniff } from '#src/model/media-type.js'
-import { signAddress, signatureHolds } from '#src/model/signature.js'
+import { ArtworkError } from '#src/model/failure.js'
 
 const storedAt = Date.parse('2026-01-02T03:04:05.678Z')
 const LM = 'Fri, 02 Jan 2026 03:04:05 GMT'
@@ -141,130 +138,6 @@ describe('Accept', () => {
   })
 })
 
-describe('freshness', () => {
-  const policy = { maxAge: 100, staleWhileRevalidate: 10, staleIfError: 50 }
-  test.each([
-    [0, 'fresh'],
-    [99, 'fresh'],
-    [100, 'stale'],
-    [110, 'stale'],
-    [111, 'overdue'],
-    [150, 'overdue'],
-    [151, 'dead'],
-    [-10, 'fresh'],
-    [-100_000, 'stale'],
-  ])('%i ms after the check: %s', (age, wanted) =>
-    expect(freshnessOf({ validatedAt: 1_000_000, freshnessLifetime: 100 }, policy, 1_000_000 + age)).toBe(
-      wanted,
-    ),
-  )
-  test('bounded: between an hour and the maximum', () => {
-    const week = 7 * 864e5
-    expect([undefined, 0, 1, 7200, 1e9].map((told) => boundedFreshness(told, week))).toEqual([
-      week,
-      36e5,
-      36e5,
-      72e5,
-      week,
-    ])
-  })
-})
-
-describe('failures', () => {
-  test('404 is remembered 5 min, 410 an hour, 5xx from 10 s doubling to 300 s, 429 as it says within 1–300 s', () => {
-    const last = (code: ConstructorParameters<typeof ArtworkError>[0], about = {}) =>
-      recordFailure(new ArtworkError(code, ''), undefined, 0) &&
-      recordFailure(new ArtworkError(code, '', about), undefined, 0)?.until
-    expect([last('not_found'), last('gone'), last('connection'), last('invalid')]).toEqual([
-      3e5,
-      36e5,
-      6e4,
-      undefined,
-    ])
-    expect([last('throttled', { retryAfter: 20 }), last('throttled', { retryAfter: 9999 })]).toEqual([
-      2e4, 3e5,
-    ])
-    let failure = recordFailure(new ArtworkError('upstream_failed', ''), undefined, 0)
-    const lengths = []
-    for (let time = 0; time < 7; time += 1) {
-      lengths.push(failure?.until)
-      failure = recordFailure(new ArtworkError('upstream_failed', ''), failure, 0)
-    }
-    expect(lengths).toEqual([1e4, 2e4, 4e4, 8e4, 16e4, 3e5, 3e5])
-  })
-  test('one from the future does not stand: the clock was set back', () => {
-    const failure = recordFailure(new ArtworkError('gone', ''), undefined, 1e9)
-    if (failure === undefined) throw new Error('not remembered')
-    expect([
-      isFailureActive(failure, 1e9 + 1),
-      isFailureActive(failure, 1e9 + 36e5),
-      isFailureActive(failure, 1e9 - 1e8),
-    ]).toEqual([true, false, false])
-  })
-  test('an unknown error tells nothing, 503 says when to come back', () => {
-    const answer = errorResponse(new Error('/etc/secret at line 1'), '*')
-    expect([answer.status, answer.body]).toEqual([500, 'internal error'])
-    expect(errorResponse(new ArtworkError('unavailable', 'busy'), '*').headers['Retry-After']).toBe('1')
-  })
-})
-
-describe('magic bytes', () => {
-  test.each<[string, string | Buffer, string | undefined]>([
-    ['SVG', '<svg xmlns="x"/>', 'svg'],
-    [
-      'SVG after a prologue',
-      '\uFEFF<?xml version="1.0"?>\n<!-- <html> --><!DOCTYPE svg [ <!ENTITY a "b"> ]>\n<svg>',
-      'svg',
-    ],
-    ['HTML with an SVG inside', '<!doctype html><html><svg></svg></html>', undefined],
-    ['text', 'GIF8 is not a GIF', undefined],
-    ['nothing', '', undefined],
-    ['HEIC', Buffer.from('\0\0\0\x18ftypheic\0\0\0\0mif1heic', 'latin1'), undefined],
-    ['AVIF by a compatible brand', Buffer.from('\0\0\0\x1cftypmif1\0\0\0\0mif1avif', 'latin1'), 'avif'],
-  ])('%s', (_name, bytes, kind) => expect(sniff(Buffer.from(bytes))).toBe(kind))
-})
-
-describe('signatures', () => {
-  const key = 'a key of sixteen or more'
-  const path = '/images/remote/w320-webp/aHR0'
-  const parts = (signed: string) => {
-    const url = new URL(signed, 'http://x')
-    return {
-      paths: [url.pathname],
-      v: url.searchParams.get('v') ?? '',
-      expires: url.searchParams.get('expires') ?? '',
-      s: url.searchParams.get('s') ?? '',
-    }
-  }
-  test('holds for what was signed, by any of the keys, until it expires', () => {
-    const signed = signAddress(`${path}?v=0123456789abcdef`, key, { expires: 100 })
-    expect(signatureHolds(parts(signed), ['another key, just as long', key], 99_000)).toBe(true)
-    expect(signatureHolds(parts(signed), [key], 100_000)).toBe(false)
-    expect(signatureHolds(parts(signed), ['another key, just as long'], 0)).toBe(false)
-  })
-  test.each(['paths', 'v', 'expires', 's'] as const)('a changed %s breaks it', (part) => {
-    const good = parts(signAddress(`${path}?v=1`, key, { expires: 100 }))
-    const changed = part === 'paths' ? [`${path}0`] : `${good[part]}0`
-    expect(signatureHolds({ ...good, [part]: changed }, [key], 0)).toBe(false)
-  })
-  test('mended 17: only the canonical text of a signature passes (RFC 4648 §3.5, §5)', () => {
-    const good = parts(signAddress(path, key))
-    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
-    const last = alphabet.indexOf(good.s.at(-1) ?? '')
-    const others = [1, 2, 3].map((bits) => good.s.slice(0, -1) + alphabet[last + bits])
-    for (const s of [
-      ...others,
-      `${good.s}=`,
-      `${good.s}!!!`,
-      `${good.s}\0`,
-      ` ${good.s}`,
-      good.s.replace(/.$/, ''),
-    ])
-      expect([s, signatureHolds({ ...good, s }, [key], 0)]).toEqual([s, false])
-    expect(signatureHolds(good, [key], 0)).toBe(true)
-  })
-})
-
 describe('mended 28: who refuses the source’s own family gets another (RFC 9110 §12.5.1)', () => {
   const webp = { plainType: 'image/webp', modern: ['webp'], fallback: 'jpeg' } as const
   test.each<[string, string | undefined]>([
@@ -286,5 +159,13 @@ describe('mended 28: who refuses the source’s own family gets another (RFC 911
     expect(negotiate('image/jpeg;q=0', both)).toBeUndefined()
     expect(negotiate('image/jpeg;q=0, image/*', both)).toBe('webp')
     expect(negotiate('image/jpeg;q=0, image/avif, image/webp;q=0.5', both)).toBe('avif')
+  })
+})
+
+describe('failures', () => {
+  test('an unknown error tells nothing, 503 says when to come back', () => {
+    const answer = errorResponse(new Error('/etc/secret at line 1'), '*')
+    expect([answer.status, answer.body]).toEqual([500, 'internal error'])
+    expect(errorResponse(new ArtworkError('unavailable', 'busy'), '*').headers['Retry-After']).toBe('1')
   })
 })

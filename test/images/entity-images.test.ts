@@ -6,9 +6,9 @@ import { type Repository, remote, type SavedImage } from 'express-artwork'
 import nunjucks from 'nunjucks'
 import sharp from 'sharp'
 import { describe, expect, test, vi } from 'vitest'
-import { startApp } from '../support/app.js'
+import { isNear, jpeg, pixelAt, png, quarters } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { isNear, jpeg, pixelAt, png, quarters } from '../support/pictures.js'
+import { startApp } from '../support/toolkit.js'
 
 /** Held for good: see the note on better-sqlite3 in the catalogue. */
 const PROBES = [new Database(':memory:').prepare('SELECT 1')]

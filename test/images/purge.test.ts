@@ -1,9 +1,9 @@
 /** Purging by address, URL, entity and tag; what a CDN is told; tags on answers; and what is preloaded. */
 import express from 'express'
 import { expect, test, vi } from 'vitest'
-import { listen, remoteAddress, startApp } from '../support/app.js'
+import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
+import { listen, remoteAddress, startApp } from '../support/toolkit.js'
 
 type Told = [urls: readonly string[], tags: readonly string[]]
 

@@ -5,7 +5,6 @@ import { type ArtworkOptions, remote, tmdb, uploads } from 'express-artwork'
 import nunjucks from 'nunjucks'
 import sharp from 'sharp'
 import { describe, expect, test, vi } from 'vitest'
-import { listen, remoteAddress, startApp, type TestApp } from '../support/app.js'
 import {
   avifCollection,
   box,
@@ -15,8 +14,9 @@ import {
   pngChunk,
   withWebpExif,
 } from '../support/handmade.js'
+import { jpeg, quarters } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg, quarters } from '../support/pictures.js'
+import { listen, remoteAddress, startApp, type TestApp } from '../support/toolkit.js'
 
 const ALL = ['jpeg', 'png', 'gif', 'webp', 'avif'] as const
 const transform = { isolate: false, formats: [...ALL] }

@@ -1,9 +1,9 @@
 /** What our own rules refused is judged anew when they are other ones. */
 import { remote } from 'express-artwork'
 import { expect, test, vi } from 'vitest'
-import { startApp, type TestApp } from '../support/app.js'
+import { jpeg, quarters } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg, quarters } from '../support/pictures.js'
+import { startApp, type TestApp } from '../support/toolkit.js'
 
 const artist = (app: TestApp) => ({ id: 'a1', image_url: `${app.origin.url}/p.jpg` })
 const ended = (app: TestApp) =>

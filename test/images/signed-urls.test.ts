@@ -4,9 +4,9 @@ import nunjucks from 'nunjucks'
 import { describe, expect, test, vi } from 'vitest'
 import { withoutSignature } from '#src/model/signed-url.js'
 import { hostRule } from '#src/sources/host-rules.js'
-import { startApp } from '../support/app.js'
+import { jpeg } from '../support/images.js'
 import { type Answer, image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
+import { startApp } from '../support/toolkit.js'
 
 const aws = (n: number): string =>
   `X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AK%2F2026&X-Amz-Date=20261126T00000${n}Z&X-Amz-Expires=900&X-Amz-SignedHeaders=host&X-Amz-Signature=${`${n}`.repeat(64)}`

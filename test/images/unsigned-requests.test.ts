@@ -1,10 +1,10 @@
 /** What anybody may ask of pictures that anybody may name (mended 19). */
 import { remote, signAddress, tmdb } from 'express-artwork'
 import { describe, expect, test } from 'vitest'
-import { quietLogger, remoteAddress, startApp } from '../support/app.js'
 import { handmadeGif } from '../support/handmade.js'
+import { jpeg, png } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg, png } from '../support/pictures.js'
+import { quietLogger, remoteAddress, startApp } from '../support/toolkit.js'
 
 const KEY = 'a-signing-key-of-some-length'
 const FORMATS = ['jpeg', 'png', 'gif', 'webp', 'avif'] as const

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { DownloadRequest, SaveImageResult } from '#src/images/entity-images.js'
 import { createRefresher } from '#src/jobs/refresher.js'
 import { createJobQueue } from '#src/jobs/sqlite/queue.js'
-import { quietLogger } from '../support/app.js'
+import { quietLogger } from '../support/toolkit.js'
 
 const HOUR = 3_600_000
 

@@ -4,7 +4,7 @@ import { createRefresher, type RefresherEvent } from '#src/jobs/refresher.js'
 import { checkSchedules, type ScheduleRules } from '#src/jobs/schedules.js'
 import type { Handler } from '#src/jobs/sqlite/processor.js'
 import { createJobQueue } from '#src/jobs/sqlite/queue.js'
-import { atEnd, quietLogger, startApp, temporaryFolder } from '../support/app.js'
+import { atEnd, quietLogger, startApp, temporaryFolder } from '../support/toolkit.js'
 
 const MINUTE = 60_000
 const DAY = 864e5

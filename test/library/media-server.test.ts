@@ -6,9 +6,9 @@ import type { EntityLike, Repository } from 'express-artwork'
 import nunjucks from 'nunjucks'
 import { describe, expect, test, vi } from 'vitest'
 import { digestOf } from '#src/model/digest.js'
-import { atEnd, startApp, temporaryFolder } from '../support/app.js'
+import { jpeg, png } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg, png } from '../support/pictures.js'
+import { atEnd, startApp, temporaryFolder } from '../support/toolkit.js'
 
 const IN_PROCESS = { transform: { isolate: false } } as const
 const eventually = (holds: () => void | Promise<void>) => vi.waitFor(holds, { timeout: 20_000, interval: 20 })

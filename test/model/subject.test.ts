@@ -4,9 +4,9 @@ import { describe, expect, test, vi } from 'vitest'
 import { settleKinds } from '#src/model/entity.js'
 import { readSubject } from '#src/model/subject.js'
 import { idOf, textOf } from '#src/model/text.js'
-import { startApp } from '../support/app.js'
+import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
+import { startApp } from '../support/toolkit.js'
 
 const kinds = settleKinds({})
 const URL_TEXT = 'https://images.example/p.jpg'

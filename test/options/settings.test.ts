@@ -2,7 +2,7 @@ import { createArtwork } from 'express-artwork'
 import { describe, expect, test } from 'vitest'
 import { DEFAULT_EFFORT, DEFAULT_QUALITY } from '#src/model/encoding.js'
 import { settleOptions } from '#src/options/settings.js'
-import { temporaryFolder } from '../support/app.js'
+import { temporaryFolder } from '../support/toolkit.js'
 
 describe('options', () => {
   test('are settled with the documented defaults, and frozen', () => {

@@ -3,11 +3,11 @@ import { type ArtworkOptions, type AtprotoOptions, atproto, createArtwork, views
 import nunjucks from 'nunjucks'
 import sharp from 'sharp'
 import { describe, expect, test, vi } from 'vitest'
-import { anOrigin, quietLogger, startApp, type TestApp, temporaryFolder } from '../support/app.js'
 import { blobPath, cidOf, DID, documentOf, knowAccount } from '../support/atproto.js'
+import { jpeg, png, SVG } from '../support/images.js'
 import type { Origin } from '../support/origin.js'
 import { image } from '../support/origin.js'
-import { jpeg, png, SVG } from '../support/pictures.js'
+import { anOrigin, quietLogger, startApp, type TestApp, temporaryFolder } from '../support/toolkit.js'
 
 interface Stage extends TestApp {
   /** The directory; `origin` is the PDS. */

@@ -1,9 +1,9 @@
 /** Fixed headers of `remote()`: what may be set, and to whom it is sent. */
 import { remote } from 'express-artwork'
 import { describe, expect, test } from 'vitest'
-import { anOrigin, startApp } from '../support/app.js'
+import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
+import { anOrigin, startApp } from '../support/toolkit.js'
 
 const addressOf = (url: string): string => `/images/remote/original/${Buffer.from(url).toString('base64url')}`
 

@@ -1,9 +1,9 @@
 import { remote, tmdb } from 'express-artwork'
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
-import { anOrigin, remoteAddress, startApp, temporaryFolder } from '../support/app.js'
+import { jpeg, png, SVG } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg, png, SVG } from '../support/pictures.js'
+import { anOrigin, remoteAddress, startApp, temporaryFolder } from '../support/toolkit.js'
 
 const sizes = {
   poster: ['w92', 'w154', 'w185', 'w342', 'w500', 'w780', 'original'],

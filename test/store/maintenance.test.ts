@@ -24,11 +24,10 @@ import { type KeyLock, openCatalogue } from '#src/store/disk/catalogue.js'
 import { createContents, SLOTS } from '#src/store/disk/contents.js'
 import { createDiskStore } from '#src/store/disk/store.js'
 import type { Store } from '#src/store/ports.js'
-import { anOrigin, atEnd, listen, quietLogger, startApp, temporaryFolder } from '../support/app.js'
-import { entriesBy } from '../support/entries.js'
+import { differences, entriesBy } from '../support/entries.js'
+import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
-import { differences } from '../support/store-contents.js'
+import { anOrigin, atEnd, listen, quietLogger, startApp, temporaryFolder } from '../support/toolkit.js'
 
 const clock = { now: 1_000_000 }
 const open = async (

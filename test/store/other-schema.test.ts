@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { anOrigin, remoteAddress, temporaryFolder } from '../support/app.js'
+import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
+import { anOrigin, remoteAddress, temporaryFolder } from '../support/toolkit.js'
 import {
   answeredPictures,
   eventually,

@@ -18,7 +18,7 @@ import {
   type Repository,
   remote,
 } from '#src/index.js'
-import { obey } from '../support/obey.js'
+import { handleOrders } from '../fixtures/handle-orders.js'
 
 /** Opens the toolkit. */
 export interface Opening {
@@ -233,4 +233,4 @@ const orders: SoakOrders = {
   },
 }
 
-obey<SoakOrders>(orders)
+handleOrders<SoakOrders>(orders)

@@ -2,9 +2,9 @@
 import { createArtwork, tmdb, uploads, viewsPath } from 'express-artwork'
 import nunjucks from 'nunjucks'
 import { describe, expect, test } from 'vitest'
-import { quietLogger, remoteAddress, startApp } from '../support/app.js'
+import { jpeg, png, SVG } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg, png, SVG } from '../support/pictures.js'
+import { quietLogger, remoteAddress, startApp } from '../support/toolkit.js'
 
 async function site(options: Parameters<typeof startApp>[0] = {}) {
   const app = await startApp({ transform: { isolate: false }, widths: [160, 320], ...options })

@@ -9,7 +9,7 @@ import {
   patchesOf,
   type Rgb,
 } from '../support/colours.js'
-import { createRenderer } from '../support/renderer.js'
+import { createRenderer } from '../support/toolkit.js'
 
 const { render, close } = await createRenderer()
 afterAll(close)

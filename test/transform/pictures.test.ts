@@ -9,8 +9,8 @@ import {
   pngChunk,
   withWebpExif,
 } from '../support/handmade.js'
-import { quarters } from '../support/pictures.js'
-import { createRenderer } from '../support/renderer.js'
+import { quarters } from '../support/images.js'
+import { createRenderer } from '../support/toolkit.js'
 
 const { artwork, render, keep, close } = await createRenderer()
 afterAll(close)

@@ -9,9 +9,9 @@ import sharp from 'sharp'
 import { describe, expect, test, vi } from 'vitest'
 import { findScript, IS_BROAD } from '#src/transform/child-command.js'
 import { createWorkerPool, type PoolOptions } from '#src/transform/worker-pool.js'
-import { atEnd, listen, quietLogger, startApp, temporaryFolder } from '../support/app.js'
+import { jpeg, quarters } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg, quarters } from '../support/pictures.js'
+import { atEnd, listen, quietLogger, startApp, temporaryFolder } from '../support/toolkit.js'
 
 const bounds: PoolOptions = {
   maxPixels: 50e6,

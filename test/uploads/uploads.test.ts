@@ -8,15 +8,14 @@ import express from 'express'
 import { type ArtworkOptions, remote, tmdb, type UploadsOptions, uploads } from 'express-artwork'
 import sharp from 'sharp'
 import { describe, expect, test, vi } from 'vitest'
-import { listen, startApp, type TestApp, temporaryFolder } from '../support/app.js'
-import { colonSource } from '../support/colon-source.js'
+import { jpeg, png, SVG } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg, png, SVG } from '../support/pictures.js'
-import { ask } from '../support/raw.js'
+import { ask } from '../support/raw-http.js'
+import { colonSource, listen, startApp, type TestApp, temporaryFolder } from '../support/toolkit.js'
 
 const OPEN = { authorize: () => true }
 
-async function hosting(
+async function startWithUploads(
   own: UploadsOptions = OPEN,
   options: ArtworkOptions = {},
   given: { directory?: string } = {},
@@ -58,7 +57,7 @@ const filesIn = async (folder: string): Promise<string[]> =>
 
 describe('parity 29: uploading', () => {
   test('parity 29: JSON with base64 or a data: URL answers 200 with image_id and url, and the url answers', async () => {
-    const app = await hosting()
+    const app = await startWithUploads()
     const bytes = await jpeg(120, 80)
     const texts = [
       bytes.toString('base64'),
@@ -86,7 +85,7 @@ describe('parity 29: uploading', () => {
   })
 
   test('parity 29: a form and raw bytes are taken too, by POST and PUT, and are the same image', async () => {
-    const app = await hosting()
+    const app = await startWithUploads()
     const bytes = await png()
     const ids = [
       await idOf(await app.get('/images/avatars', form(bytes))),
@@ -100,7 +99,7 @@ describe('parity 29: uploading', () => {
   })
 
   test('parity 29: the same bytes have another id in another namespace, and in another installation', async () => {
-    const [one, other] = [await hosting(), await hosting()]
+    const [one, other] = [await startWithUploads(), await startWithUploads()]
     const bytes = await png()
     const ids = new Set([
       await idOf(await one.get('/images/avatars', raw(bytes))),
@@ -127,7 +126,7 @@ describe('parity 29: uploading', () => {
     ['a cut picture', raw(Buffer.from('ffd8ffe000104a46494600010100', 'hex')), 422],
     ['a form without a file', { method: 'POST', body: new URLSearchParams({ a: 'b' }) }, 415],
   ] as const)('parity 29: %s is refused', async (_what, request, status) => {
-    const app = await hosting()
+    const app = await startWithUploads()
     const answer = await app.get('/images/avatars', request as RequestInit)
     expect(answer.status).toBe(status)
     expect(answer.headers.get('content-type')).toMatch(/^application\/json/)
@@ -139,7 +138,7 @@ describe('parity 29: uploading', () => {
   })
 
   test('parity 29: a missing field is told where it is missing', async () => {
-    const app = await hosting()
+    const app = await startWithUploads()
     const answer = await app.get('/images/avatars', json({ other: 1 }))
     expect(await answer.json()).toEqual({
       detail: [{ loc: ['body', 'data'], msg: 'Field required', type: 'missing' }],
@@ -154,11 +153,14 @@ describe('parity 29: uploading', () => {
   })
 
   test('parity 29: bad, reserved and undeclared namespaces are 400; declared ones have rules of their own', async () => {
-    const open = await hosting()
+    const open = await startWithUploads()
     const bytes = await png()
     for (const name of ['_a', '-a', 'a%20b', 'a'.repeat(101), 'fetch%00', 'proxy', 'still%00'])
       expect((await open.get(`/images/${name}`, raw(bytes))).status, name).toBe(400)
-    const app = await hosting({ ...OPEN, namespaces: { avatars: { fit: 20 }, covers: { maxBytes: 50 } } })
+    const app = await startWithUploads({
+      ...OPEN,
+      namespaces: { avatars: { fit: 20 }, covers: { maxBytes: 50 } },
+    })
     expect((await app.get('/images/other', raw(bytes))).status).toBe(400)
     expect((await app.get('/images/other/original/abc')).status).toBe(400)
     // Beside pictures is the app's (and it has nothing there).
@@ -173,7 +175,7 @@ describe('parity 29: uploading', () => {
   })
 
   test('mended 37: names in any case and with full stops, each with files of its own', async () => {
-    const app = await hosting()
+    const app = await startWithUploads()
     const long = 'A'.repeat(100)
     const names = ['Photos', 'photos', 'PHOTOS', 'CON', 'con.png.', '2024', 'a.b', 'a.B', 'a-b_c', long]
     const ids = new Map<string, string>()
@@ -191,7 +193,7 @@ describe('parity 29: uploading', () => {
     await app.stop()
     for (const end of ['', '-wal', '-shm'])
       await rm(join(app.directory, 'uploads', `uploads.db${end}`), { force: true })
-    const again = await hosting(OPEN, {}, { directory: app.directory })
+    const again = await startWithUploads(OPEN, {}, { directory: app.directory })
     for (const name of names.slice(1))
       await vi.waitFor(async () =>
         expect([name, (await again.get(`/images/${name}/${ids.get(name)}`)).status]).toEqual([name, 200]),
@@ -204,7 +206,7 @@ describe('parity 29: uploading', () => {
       const id = await idOf(await alone.get(`/images/${name}`, raw(await png())))
       expect((await alone.get(`/images/${name}/${id}`)).status).toBe(200)
     }
-    const beside = await hosting()
+    const beside = await startWithUploads()
     for (const name of ['poster', 'remote', 'fetch/proxy'])
       expect((await beside.get(`/images/${name}`, raw(await png()))).status).toBeGreaterThanOrEqual(400)
   })
@@ -229,7 +231,7 @@ describe('parity 29: uploading', () => {
     expect(app.origin.hits('/x')).toBe(2)
   })
   test('mended 38: inputs of a form that were left empty are no files; two files are one too many', async () => {
-    const app = await hosting()
+    const app = await startWithUploads()
     const bytes = await png()
     const send = async (files: readonly [string, Uint8Array, string][]) => {
       const form = new FormData()
@@ -265,7 +267,7 @@ describe('parity 29: uploading', () => {
   })
 
   test('parity 29: over the bound is 413, announced or not, and is not read to its end', async () => {
-    const app = await hosting({ ...OPEN, maxBytes: '1 MiB' })
+    const app = await startWithUploads({ ...OPEN, maxBytes: '1 MiB' })
     for (const type of ['image/jpeg', 'application/json', 'multipart/form-data; boundary=x'])
       for (const isAnnounced of [true, false]) {
         const { status, sent, bytes } = await flood(app.url, type, isAnnounced, 200 * 1024 * 1024)
@@ -273,7 +275,7 @@ describe('parity 29: uploading', () => {
         expect(bytes).toMatch(/too many bytes/)
         expect(sent).toBeLessThan(20 * 1024 * 1024)
       }
-    const large = await hosting({ ...OPEN, maxBytes: '10 MiB' })
+    const large = await startWithUploads({ ...OPEN, maxBytes: '10 MiB' })
     const rss = process.memoryUsage().rss
     for (const type of ['image/jpeg', 'application/json']) {
       const { status, sent } = await flood(large.url, type, false, 2 * 1024 ** 3)
@@ -283,7 +285,7 @@ describe('parity 29: uploading', () => {
     expect(await filesIn(join(app.directory, 'uploads', 'coming'))).toEqual([])
   })
   test('parity 29: a client that goes on sending and reads late has its answer, and is parted from', async () => {
-    const app = await hosting({ ...OPEN, maxBytes: '1 MiB' })
+    const app = await startWithUploads({ ...OPEN, maxBytes: '1 MiB' })
     for (const isAnnounced of [true, false]) {
       const options = { readsAfter: 500, stays: true }
       const { status, sent, bytes } = await flood(app.url, 'image/jpeg', isAnnounced, 2 * 1024 ** 3, options)
@@ -293,7 +295,7 @@ describe('parity 29: uploading', () => {
   })
 
   test('a body that does not come in time is 408, one that is cut leaves nothing', async () => {
-    const app = await hosting({ ...OPEN, bodyTimeout: 1 })
+    const app = await startWithUploads({ ...OPEN, bodyTimeout: 1 })
     const slow = await ask(app.url, '/images/avatars', {
       method: 'POST',
       headers: { 'Content-Type': 'image/png', 'Content-Length': '1000' },
@@ -355,7 +357,7 @@ function flood(
 
 describe('parity 30: serving', () => {
   test('parity 30: the bytes as stored, for a day and immutable, with HEAD, 304, ranges and a strong ETag', async () => {
-    const app = await hosting()
+    const app = await startWithUploads()
     const id = await idOf(await app.get('/images/avatars', raw(await jpeg(300, 200))))
     const whole = await app.get(`/images/avatars/${id}`)
     const bytes = await bodyOf(whole)
@@ -376,7 +378,7 @@ describe('parity 30: serving', () => {
     expect([patch.status, patch.headers.get('allow')]).toEqual([405, 'GET, HEAD, POST, PUT, DELETE, OPTIONS'])
   })
   test('parity 30: how long it is kept is an option; what is not there is 404', async () => {
-    const app = await hosting({ ...OPEN, maxAge: 60 })
+    const app = await startWithUploads({ ...OPEN, maxAge: 60 })
     const id = await idOf(await app.get('/images/avatars', raw(await png())))
     expect((await app.get(`/images/avatars/${id}`)).headers.get('cache-control')).toBe(
       'public, max-age=60, immutable',
@@ -387,7 +389,7 @@ describe('parity 30: serving', () => {
     expect((await app.get('/images/avatars/..%2f..%2fkey')).status).toBe(400)
   })
   test('parity 30: renditions are made on request, kept, and gone with their upload', async () => {
-    const app = await hosting(OPEN, {
+    const app = await startWithUploads(OPEN, {
       widths: [50],
       presets: { tiny: { width: 10, height: 10, fit: 'cover' } },
     })
@@ -416,7 +418,7 @@ describe('parity 30: serving', () => {
 
 describe('parity 31: deleting, and who may', () => {
   test('parity 31: all of a namespace, and how many there were; others stay', async () => {
-    const app = await hosting()
+    const app = await startWithUploads()
     const ids = []
     for (let seed = 0; seed < 3; seed += 1)
       ids.push(await idOf(await app.get('/images/avatars', raw(await jpeg(20, 20, seed)))))
@@ -432,7 +434,7 @@ describe('parity 31: deleting, and who may', () => {
     expect((await app.get('/images/covers/nothing', { method: 'DELETE' })).status).toBe(404)
   })
   test('parity 31: without authorize every verb is closed, and says how to open it; false and a throw are 403 too', async () => {
-    const closed = await hosting({})
+    const closed = await startWithUploads({})
     const png1 = await png()
     const requests: [string, RequestInit][] = [
       ['/images/avatars', raw(png1)],
@@ -444,13 +446,13 @@ describe('parity 31: deleting, and who may', () => {
       ['/images/avatars/proxy', json({ urls: [closed.origin.url] })],
     ]
     const asked: string[] = []
-    const denied = await hosting({
+    const denied = await startWithUploads({
       authorize: async (_req, action) => {
         asked.push(action)
         return false
       },
     })
-    const broken = await hosting({
+    const broken = await startWithUploads({
       authorize: () => {
         throw new Error('no')
       },
@@ -468,13 +470,13 @@ describe('parity 31: deleting, and who may', () => {
     expect(closed.origin.hits()).toBe(0)
   })
   test('a refusal costs no body: it is not read', async () => {
-    const app = await hosting({})
+    const app = await startWithUploads({})
     const { status, sent } = await flood(app.url, 'image/jpeg', false, 200 * 1024 * 1024)
     expect(status).toBe(403)
     expect(sent).toBeLessThan(20 * 1024 * 1024)
   })
   test('a namespace is listed page by page', async () => {
-    const app = await hosting()
+    const app = await startWithUploads()
     const ids = new Set<string>()
     for (let seed = 0; seed < 5; seed += 1)
       ids.add(await idOf(await app.get('/images/avatars', raw(await jpeg(20 + seed, 20, seed)))))
@@ -496,7 +498,7 @@ describe('parity 31: deleting, and who may', () => {
 
 describe('parity 32: sizes, and what is stripped', () => {
   test('parity 32: uploads are fitted into 1200 and never enlarged; transparency stays; metadata goes', async () => {
-    const app = await hosting()
+    const app = await startWithUploads()
     const big = await sharp(await jpeg(2000, 1000))
       .withExif({ IFD0: { Copyright: 'somebody' } })
       .jpeg()
@@ -518,7 +520,7 @@ describe('parity 32: sizes, and what is stripped', () => {
     })
   })
   test('keepOriginal keeps the bytes as they came', async () => {
-    const app = await hosting({ ...OPEN, keepOriginal: true })
+    const app = await startWithUploads({ ...OPEN, keepOriginal: true })
     const bytes = await sharp(await jpeg(1500, 50))
       .withExif({ IFD0: { Copyright: 'somebody' } })
       .jpeg()
@@ -532,7 +534,7 @@ describe('parity 32: sizes, and what is stripped', () => {
 describe('uploads are not cache', () => {
   test('they survive clearing, purging, cleaning up, eviction and a restart; deleting is heard of by others', async () => {
     const directory = await temporaryFolder()
-    const first = await hosting(
+    const first = await startWithUploads(
       OPEN,
       { widths: [40], disk: { maxNames: 5 }, memory: { maxBytes: 0 } },
       { directory },
@@ -546,13 +548,13 @@ describe('uploads are not cache', () => {
     await first.artwork.images.purge({ address: `photos/original/${ids[0]}` })
     await first.artwork.images.purge({ tag: 'kind-photos' })
     await first.artwork.images.optimizeCache({ maxAgeDays: 0 })
-    const second = await hosting(OPEN, { widths: [40] }, { directory })
+    const second = await startWithUploads(OPEN, { widths: [40] }, { directory })
     const before = new Map<string, Buffer>()
     for (const id of ids) before.set(id, await bodyOf(await second.get(`/images/photos/${id}`)))
     await first.stop()
     await second.stop()
-    const third = await hosting(OPEN, {}, { directory })
-    const fourth = await hosting(OPEN, {}, { directory })
+    const third = await startWithUploads(OPEN, {}, { directory })
+    const fourth = await startWithUploads(OPEN, {}, { directory })
     for (const id of ids) {
       const answer = await third.get(`/images/photos/${id}`)
       expect([answer.status, (await bodyOf(answer)).equals(before.get(id) ?? Buffer.alloc(0))]).toEqual([
@@ -569,7 +571,7 @@ describe('uploads are not cache', () => {
   })
   test.each(['deleted', 'damaged'])('an index that is %s is read back from the files', async (how) => {
     const directory = await temporaryFolder()
-    const first = await hosting(OPEN, {}, { directory })
+    const first = await startWithUploads(OPEN, {}, { directory })
     const id = await idOf(await first.get('/images/photos', raw(await jpeg(60, 40))))
     const bytes = await bodyOf(await first.get(`/images/photos/${id}`))
     await first.stop()
@@ -578,7 +580,7 @@ describe('uploads are not cache', () => {
       if (how === 'deleted') await rm(file, { force: true })
       else if (suffix === '') await writeFile(file, 'not a database at all'.repeat(500))
     }
-    const second = await hosting(OPEN, {}, { directory })
+    const second = await startWithUploads(OPEN, {}, { directory })
     const answer = await second.get(`/images/photos/${id}`)
     expect([answer.status, (await bodyOf(answer)).equals(bytes)]).toEqual([200, true])
     expect(await idOf(await second.get('/images/photos', raw(await jpeg(60, 40))))).toBe(id)
@@ -590,7 +592,7 @@ describe('uploads are not cache', () => {
       .toBe(1)
   })
   test('a copy that is damaged on disk is never served, and is mended by the next upload of the same bytes', async () => {
-    const app = await hosting(OPEN, { memory: { maxBytes: 0 } })
+    const app = await startWithUploads(OPEN, { memory: { maxBytes: 0 } })
     const bytes = await jpeg(60, 40)
     const id = await idOf(await app.get('/images/photos', raw(bytes)))
     const [file = ''] = await filesIn(join(app.directory, 'uploads', 'files'))
@@ -604,7 +606,7 @@ describe('uploads are not cache', () => {
   })
   test('200 uploads at once all answer, and are all there, byte for byte, after a restart', async () => {
     const directory = await temporaryFolder()
-    const first = await hosting(OPEN, {}, { directory })
+    const first = await startWithUploads(OPEN, {}, { directory })
     const pictures = await Promise.all(Array.from({ length: 200 }, (_, index) => jpeg(40 + index, 30)))
     const ids = await Promise.all(
       pictures.map(async (bytes) => idOf(await first.get('/images/photos', raw(bytes)))),
@@ -612,7 +614,7 @@ describe('uploads are not cache', () => {
     expect(new Set(ids).size).toBe(200)
     const before = await Promise.all(ids.map(async (id) => bodyOf(await first.get(`/images/photos/${id}`))))
     await first.stop()
-    const second = await hosting(OPEN, {}, { directory })
+    const second = await startWithUploads(OPEN, {}, { directory })
     for (const [index, id] of ids.entries())
       expect(
         (await bodyOf(await second.get(`/images/photos/${id}`))).equals(before[index] ?? Buffer.alloc(0)),
@@ -620,7 +622,7 @@ describe('uploads are not cache', () => {
     expect((await second.artwork.uploads?.list('photos', { limit: 1000 }))?.images.length).toBe(200)
   })
   test('ten askers with the same bytes make one image', async () => {
-    const app = await hosting()
+    const app = await startWithUploads()
     const bytes = await jpeg(500, 300)
     const ids = await Promise.all(
       Array.from({ length: 10 }, async () => idOf(await app.get('/images/photos', raw(bytes)))),
@@ -629,7 +631,7 @@ describe('uploads are not cache', () => {
     expect((await filesIn(join(app.directory, 'uploads', 'files'))).length).toBe(1)
   })
   test('the app’s own code has the same verbs', async () => {
-    const app = await hosting({ namespaces: ['photos'] })
+    const app = await startWithUploads({ namespaces: ['photos'] })
     const { uploads: verbs } = app.artwork
     const stored = await verbs?.save('photos', await jpeg(60, 40))
     expect(stored).toMatchObject({ namespace: 'photos', width: 60, height: 40, contentType: 'image/jpeg' })
@@ -644,7 +646,10 @@ describe('uploads are not cache', () => {
   })
   test('what another process removed just now is not acknowledged from memory', async () => {
     const directory = await temporaryFolder()
-    const [one, two] = [await hosting(OPEN, {}, { directory }), await hosting(OPEN, {}, { directory })]
+    const [one, two] = [
+      await startWithUploads(OPEN, {}, { directory }),
+      await startWithUploads(OPEN, {}, { directory }),
+    ]
     const bytes = await jpeg(60, 40)
     for (let time = 0; time < 5; time += 1) {
       const id = await idOf(await two.get('/images/photos', raw(bytes)))
@@ -659,14 +664,14 @@ describe('uploads are not cache', () => {
   })
   test('what is removed while a lost index is read back stays removed', async () => {
     const directory = await temporaryFolder()
-    const first = await hosting(OPEN, {}, { directory })
+    const first = await startWithUploads(OPEN, {}, { directory })
     const ids: string[] = []
     for (let seed = 0; seed < 30; seed += 1)
       ids.push(await idOf(await first.get('/images/photos', raw(await jpeg(30 + seed, 20)))))
     await first.stop()
     for (const suffix of ['', '-wal', '-shm'])
       await rm(join(directory, 'uploads', `uploads.db${suffix}`), { force: true })
-    const second = await hosting(OPEN, {}, { directory })
+    const second = await startWithUploads(OPEN, {}, { directory })
     expect((await second.get(`/images/photos/${ids[0]}`, { method: 'DELETE' })).status).toBe(200)
     expect(await (await second.get('/images/photos', { method: 'DELETE' })).json()).toEqual({
       deleted_count: 29,
@@ -675,7 +680,7 @@ describe('uploads are not cache', () => {
   })
   test('a copy that is gone is replaced, though it is encoded otherwise now', async () => {
     const directory = await temporaryFolder()
-    const first = await hosting(OPEN, { memory: { maxBytes: 0 } }, { directory })
+    const first = await startWithUploads(OPEN, { memory: { maxBytes: 0 } }, { directory })
     const bytes = await jpeg(60, 40)
     const id = await idOf(await first.get('/images/photos', raw(bytes)))
     const [file = ''] = await filesIn(join(directory, 'uploads', 'files'))
@@ -687,7 +692,7 @@ describe('uploads are not cache', () => {
     fake.prepare('UPDATE uploads SET digest = ? WHERE id = ?').run(Buffer.from(digest, 'hex'), id)
     kept.push(fake)
     await first.stop()
-    const second = await hosting(OPEN, {}, { directory })
+    const second = await startWithUploads(OPEN, {}, { directory })
     expect((await second.get(`/images/photos/${id}`)).status).toBe(503)
     expect(await idOf(await second.get('/images/photos', raw(bytes)))).toBe(id)
     expect((await second.get(`/images/photos/${id}`)).status).toBe(200)
@@ -695,7 +700,7 @@ describe('uploads are not cache', () => {
   })
   test('a folder that is away for a while is 503, and comes back by itself', async () => {
     const directory = await temporaryFolder()
-    const app = await hosting(OPEN, { memory: { maxBytes: 0 } }, { directory })
+    const app = await startWithUploads(OPEN, { memory: { maxBytes: 0 } }, { directory })
     const id = await idOf(await app.get('/images/photos', raw(await jpeg(60, 40))))
     await rename(join(directory, 'uploads'), join(directory, 'away'))
     await writeFile(join(directory, 'uploads'), 'in the way')
@@ -709,7 +714,7 @@ describe('uploads are not cache', () => {
     await expect.poll(statusOf, { timeout: 5000 }).toBe(200)
   })
   test('a body that a parser of the app has read is taken from there; one that nobody can have is told', async () => {
-    const app = await hosting()
+    const app = await startWithUploads()
     const parsed = await listen(
       express().use(
         express.json({ limit: '1mb' }),
@@ -730,7 +735,7 @@ describe('uploads are not cache', () => {
   })
   test('who leaves while it is asked whether they may costs others nothing', async () => {
     let asked = 0
-    const app = await hosting({
+    const app = await startWithUploads({
       authorize: async () => {
         asked += 1
         if (asked === 1) await new Promise((resolve) => setTimeout(resolve, 300))
@@ -753,7 +758,7 @@ describe('uploads are not cache', () => {
     expect(answer.status).toBe(200)
   })
   test('a browser that says another site sends it is refused, unless it bears a token', async () => {
-    const app = await hosting()
+    const app = await startWithUploads()
     const bytes = await jpeg(60, 40)
     const send = async (headers: Record<string, string>): Promise<number> =>
       (
@@ -785,11 +790,11 @@ describe('uploads are not cache', () => {
     const wide = await sharp({ create: { width: 120_000, height: 2, channels: 3, background: '#123' } })
       .png()
       .toBuffer()
-    const first = await hosting({ ...OPEN, keepOriginal: true }, {}, { directory })
+    const first = await startWithUploads({ ...OPEN, keepOriginal: true }, {}, { directory })
     const id = await idOf(await first.get('/images/photos', raw(wide)))
     await first.stop()
     await rm(join(directory, 'uploads', 'uploads.db'))
-    const second = await hosting({ ...OPEN, keepOriginal: true }, {}, { directory })
+    const second = await startWithUploads({ ...OPEN, keepOriginal: true }, {}, { directory })
     expect((await second.get(`/images/photos/${id}`)).status).toBe(200)
   })
 })

@@ -7,10 +7,10 @@ import cookieSession from 'cookie-session'
 import express, { type RequestHandler } from 'express'
 import session from 'express-session'
 import { describe, expect, test } from 'vitest'
-import { atEnd, listen, quietLogger, remoteAddress, startApp, type TestApp } from '../support/app.js'
+import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
-import { ask } from '../support/raw.js'
+import { ask } from '../support/raw-http.js'
+import { atEnd, listen, quietLogger, remoteAddress, startApp, type TestApp } from '../support/toolkit.js'
 
 const express4: typeof express = createRequire(import.meta.url)('express4')
 const SVG = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9">${'<path d="M0 0h9v9z"/>'.repeat(400)}</svg>`

@@ -2,7 +2,7 @@
 import express from 'express'
 import * as toolkit from 'express-artwork'
 import { expect, vi } from 'vitest'
-import { atEnd, listen, temporaryFolder } from '../../support/app.js'
+import { atEnd, listen, temporaryFolder } from '../../support/toolkit.js'
 import {
   type Answer,
   ask,

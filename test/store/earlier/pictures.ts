@@ -2,7 +2,7 @@
 import { createServer, type Server } from 'node:http'
 import sharp, { type Sharp } from 'sharp'
 import { blobPath, cidOf, DID, documentOf } from '../../support/atproto.js'
-import { quarters } from '../../support/pictures.js'
+import { quarters } from '../../support/images.js'
 import { ORIGIN, ORIGIN_PORT } from './options.js'
 
 /** What a path answers. */

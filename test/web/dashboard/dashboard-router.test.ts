@@ -5,9 +5,9 @@ import express from 'express'
 import { type ArtworkOptions, createArtwork, type Repository, viewsPath } from 'express-artwork'
 import nunjucks from 'nunjucks'
 import { describe, expect, test } from 'vitest'
-import { listen, quietLogger, startApp, temporaryFolder } from '../../support/app.js'
+import { jpeg } from '../../support/images.js'
 import { image } from '../../support/origin.js'
-import { jpeg } from '../../support/pictures.js'
+import { listen, quietLogger, startApp, temporaryFolder } from '../../support/toolkit.js'
 
 async function stage(options: ArtworkOptions = {}, parsers: 'none' | 'parsed' = 'none') {
   const records = new Map<string, { id: string; image_url: string }>()

@@ -2,16 +2,24 @@
 import express from 'express'
 import { signAddress, uploads } from 'express-artwork'
 import { describe, expect, test } from 'vitest'
-import { listen, remoteAddress, startApp } from '../../support/app.js'
+import { jpeg } from '../../support/images.js'
 import { image } from '../../support/origin.js'
-import { jpeg } from '../../support/pictures.js'
-import { ask } from '../../support/raw.js'
-import { POSTER, type Via, withPoster } from '../../support/stage.js'
+import { ask } from '../../support/raw-http.js'
+import {
+  colonSource,
+  listen,
+  POSTER,
+  remoteAddress,
+  stage,
+  startApp,
+  type Via,
+  withPoster,
+} from '../../support/toolkit.js'
 
 const KEY = 'a-signing-key-of-some-length'
 const version = (etag = ''): string => etag.slice(1, 17)
 
-describe.each<Via>(['Express', 'lane'])('mended 17: through the %s', (via) => {
+describe.each<Via>(['Express', 'listener'])('mended 17: through the %s', (via) => {
   test.each([
     ['an encoded letter', '/images/poster/w500/%78.jpg'],
     ['an encoded letter of the kind', '/images/%70oster/w500/x.jpg'],
@@ -76,22 +84,20 @@ test('mended 17: a colon that encodeURIComponent has encoded is answered, for an
   const saved = await set.artwork.uploads?.save('avatars', bytes)
   const plain = `/images/avatars/original/${saved?.imageId}`
   expect((await set.get(plain)).headers.get('cache-control')).toMatch(/immutable/)
-  const { stage } = await import('../../support/stage.js')
-  const { colonSource } = await import('../../support/colon-source.js')
   const at = { url: '' }
-  const lane = await stage('lane', { sources: [colonSource(() => at.url)] })
-  at.url = lane.origin.url
-  lane.origin.serve('/did:plc:x', image(bytes))
-  const canonical = await lane.askHot('/images/colons/original/did:plc:x')
+  const hot = await stage('listener', { sources: [colonSource(() => at.url)] })
+  at.url = hot.origin.url
+  hot.origin.serve('/did:plc:x', image(bytes))
+  const canonical = await hot.askHot('/images/colons/original/did:plc:x')
   expect(canonical.headers['cache-control']).toMatch(/immutable/)
   for (const alias of ['/images/colons/original/did%3Aplc%3Ax', '/images/colons/original/did:plc%3ax']) {
     for (let time = 0; time < 4; time += 1) {
-      const before = lane.entered()
-      const { status, headers, body } = await lane.ask(alias)
-      expect([status, body.equals(canonical.body), lane.entered() - before]).toEqual([200, true, 1])
+      const before = hot.entered()
+      const { status, headers, body } = await hot.ask(alias)
+      expect([status, body.equals(canonical.body), hot.entered() - before]).toEqual([200, true, 1])
       expect(headers['cache-control']).toMatch(/^public, max-age=3600,/)
     }
-    const versioned = await lane.ask(`${alias}?v=${version(canonical.headers.etag)}`)
+    const versioned = await hot.ask(`${alias}?v=${version(canonical.headers.etag)}`)
     expect(versioned.headers['cache-control']).not.toMatch(/immutable/)
   }
 })

@@ -3,9 +3,9 @@ import { expect, test } from 'vitest'
 import { settleOptions } from '#src/options/settings.js'
 import type { ImageResponse } from '#src/web/images/image-response.js'
 import { createResponseCache } from '#src/web/images/response-cache.js'
-import { startApp } from '../../support/app.js'
+import { jpeg } from '../../support/images.js'
 import { image } from '../../support/origin.js'
-import { jpeg } from '../../support/pictures.js'
+import { startApp } from '../../support/toolkit.js'
 
 const shown = (name: string): ImageResponse => ({
   representation: {

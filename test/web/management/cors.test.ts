@@ -2,9 +2,9 @@
 import express from 'express'
 import { optionsFromEnv, tmdb, uploads } from 'express-artwork'
 import { describe, expect, test } from 'vitest'
-import { listen, startApp } from '../../support/app.js'
-import { png } from '../../support/pictures.js'
-import { ask } from '../../support/raw.js'
+import { png } from '../../support/images.js'
+import { ask } from '../../support/raw-http.js'
+import { listen, startApp } from '../../support/toolkit.js'
 
 const APP = 'https://app.example.com'
 

@@ -2,9 +2,9 @@
 import express from 'express'
 import { type ArtworkOptions, createArtwork, type EntityLike, type Repository } from 'express-artwork'
 import { describe, expect, test } from 'vitest'
-import { listen, quietLogger, startApp, type TestApp, temporaryFolder } from '../../support/app.js'
+import { jpeg } from '../../support/images.js'
 import { image } from '../../support/origin.js'
-import { jpeg } from '../../support/pictures.js'
+import { listen, quietLogger, startApp, type TestApp, temporaryFolder } from '../../support/toolkit.js'
 
 interface Managed extends TestApp {
   readonly records: Map<string, Map<string, EntityLike>>

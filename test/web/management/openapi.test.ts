@@ -6,10 +6,10 @@ import express from 'express'
 import { uploads } from 'express-artwork'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { listen, startApp } from '../../support/app.js'
+import { jpeg, png } from '../../support/images.js'
 import { image } from '../../support/origin.js'
-import { jpeg, png } from '../../support/pictures.js'
-import { ask } from '../../support/raw.js'
+import { ask } from '../../support/raw-http.js'
+import { listen, startApp } from '../../support/toolkit.js'
 
 interface Operation {
   readonly operationId: string
