@@ -14,7 +14,7 @@ beforeAll(async () => {
 })
 afterAll(() => browser?.close())
 
-test('mended 21: a named origin may upload, list and manage with its cookie; another may not even read', async () => {
+test('a named origin may upload, list and manage with its cookie; another may not even read (mended 21)', async () => {
   // Origins of their own, by their ports.
   const pages = await Promise.all(
     [1, 2].map(() => listen((_req, res) => void res.end('<!doctype html><title>a page</title>'))),

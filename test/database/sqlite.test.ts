@@ -39,7 +39,7 @@ const look = (file: string): { version: unknown; rows: unknown[] } => {
   return found
 }
 
-describe('pictures 0: a schema changes by migrations', () => {
+describe('a schema changes by migrations (pictures 0)', () => {
   test('each step from the version that is found, and the rows are there', async () => {
     const file = await ofFirst()
     openDatabase(file, undefined, THIRD).db.close()

@@ -12,7 +12,7 @@ const readiness = async (app: TestApp) => {
   return async () => (await (await fetch(`${url}/ready`)).json()) as { status: string; reasons: string[] }
 }
 
-test('mended 5: a store whose folder of contents is gone bad is degraded, and well again after it', async () => {
+test('a store whose folder of contents is gone bad is degraded, and well again after it (mended 5)', async () => {
   const app = await startApp({ transform: { isolate: false } })
   const ready = await readiness(app)
   const contents = join(app.directory, 'store-v2', 'content-v2')
@@ -30,7 +30,7 @@ test('mended 5: a store whose folder of contents is gone bad is degraded, and we
   })
 })
 
-test('mended 5: a failed write shows until one succeeds', async () => {
+test('a failed write shows until one succeeds (mended 5)', async () => {
   const app = await startApp({ transform: { isolate: false } })
   const ready = await readiness(app)
   const folder = join(app.directory, 'store-v2', 'index-v5')
@@ -53,7 +53,7 @@ test('mended 5: a failed write shows until one succeeds', async () => {
   })
 })
 
-test('mended 5: two instances of one process number on one directory are both ready, whatever lies there', async () => {
+test('two instances of one process number on one directory are both ready, whatever lies there (mended 5)', async () => {
   const one = await startApp()
   // What another process with the same number left, and may not be overwritten.
   const left = join(one.directory, `.probe-${process.pid}`)

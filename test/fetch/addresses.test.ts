@@ -36,7 +36,7 @@ test.each<[string, Readonly<Record<string, Behaviour>>]>([
     { '93.184.215.14': 'refused', '2606:4700::1': 'silent', '93.184.215.15': 300 },
   ],
   ['one address, which is slow', { '93.184.215.14': 900 }],
-])('mended 12: %s', async (_name, table) => {
+])('%s (mended 12)', async (_name, table) => {
   const host = 'pictures.example.com'
   const { remote } = await import('express-artwork')
   const origin = await anOrigin()
@@ -70,7 +70,7 @@ test.each<[string, Readonly<Record<string, Behaviour>>]>([
   )
 })
 
-test('mended 12: where none answers it is a 504 in time, and every attempt is let go of', async () => {
+test('where none answers it is a 504 in time, and every attempt is let go of (mended 12)', async () => {
   const host = 'pictures.example.com'
   const { remote } = await import('express-artwork')
   const sockets = silentSockets()
@@ -85,7 +85,7 @@ test('mended 12: where none answers it is a 504 in time, and every attempt is le
   expect([sockets.length, sockets.every((socket) => socket.destroyed)]).toEqual([2, true])
 })
 
-test('mended 12: a name that is resolved too late is not dialled, and an attempt that ends later hurts nobody', async () => {
+test('a name that is resolved too late is not dialled, and an attempt that ends later hurts nobody (mended 12)', async () => {
   const host = 'pictures.example.com'
   const { remote } = await import('express-artwork')
   const sockets = silentSockets()

@@ -25,8 +25,8 @@ import {
 
 type FetchOptions = NonNullable<ArtworkOptions['fetch']>
 
-describe('parity 36: retries', () => {
-  test('parity 36: three on 429, 5xx and time-outs, none on other 4xx', async () => {
+describe('retries (parity 36)', () => {
+  test('three on 429, 5xx and time-outs, none on other 4xx (parity 36)', async () => {
     const app = await startForClients({ retries: 3, firstByteTimeout: 100 })
     const tries = async (path: string): Promise<number> => {
       await app.get('/images/fetch', jsonPost({ url: app.origin.url + path }))
@@ -42,7 +42,7 @@ describe('parity 36: retries', () => {
   })
 })
 
-describe('parity 35: proxy pools', () => {
+describe('proxy pools (parity 35)', () => {
   const once = async (app: TestApp, pool?: string, path = '/a.jpg'): Promise<number> =>
     (
       await app.get(
@@ -56,7 +56,7 @@ describe('parity 35: proxy pools', () => {
     return app
   }
 
-  test('parity 35: named pools from URLs and files, in turn; no pool named is all of them', async () => {
+  test('named pools from URLs and files, in turn; no pool named is all of them (parity 35)', async () => {
     const [one, two, three] = [await httpProxy(), await httpProxy('user:secret'), await socksProxy()]
     const file = join(await temporaryFolder(), 'proxies.txt')
     await writeFile(file, `# foreign ones\n\n${three.url}\n`)
@@ -75,7 +75,7 @@ describe('parity 35: proxy pools', () => {
     expect(status).not.toContain('secret')
     expect(status).toContain(`http://${new URL(two.url).host}`)
   })
-  test('parity 35: random takes any of them', async () => {
+  test('random takes any of them (parity 35)', async () => {
     const all = [await httpProxy(), await httpProxy()]
     const app = await withPicture({
       proxies: { pools: { home: all.map(({ url }) => url) }, strategy: 'random' },
@@ -90,7 +90,7 @@ describe('parity 35: proxy pools', () => {
     ['answers 502', { status: 502 }],
     ['answers nothing', { hang: true }],
   ] as const)(
-    'parity 35: a proxy that %s costs a retry, rests after three failures for 300 s, and comes back',
+    'a proxy that %s costs a retry, rests after three failures for 300 s, and comes back (parity 35)',
     async (_how, how) => {
       const [bad, good] = [await httpProxy(), await httpProxy()]
       if (how !== undefined) bad.behave(how)
@@ -116,7 +116,7 @@ describe('parity 35: proxy pools', () => {
       if (how !== undefined) expect(bad.seen.length).toBe(tries + 1)
     },
   )
-  test('parity 35: a success resets the count', async () => {
+  test('a success resets the count (parity 35)', async () => {
     const proxy = await httpProxy()
     const app = await withPicture({ proxies: { pools: { home: [proxy.url] } } })
     for (const isBad of [true, true, false, true, true]) {
@@ -125,7 +125,7 @@ describe('parity 35: proxy pools', () => {
     }
     expect(app.artwork.images.stats().proxies[0]?.restingUntil).toBeUndefined()
   })
-  test('parity 35: while all rest it is 503 with Retry-After, and direct only where that was asked for', async () => {
+  test('while all rest it is 503 with Retry-After, and direct only where that was asked for (parity 35)', async () => {
     const app = await withPicture({ proxies: { home: ['http://127.0.0.1:9'] } })
     for (let time = 0; time < 3; time += 1) expect(await once(app)).toBe(502)
     const answer = await app.get('/images/fetch', jsonPost({ url: `${app.origin.url}/a.jpg` }))

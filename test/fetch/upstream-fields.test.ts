@@ -12,7 +12,7 @@ const start = async () => {
   return { ...app, ask }
 }
 
-describe('mended 10: Location in bytes over 127', () => {
+describe('Location in bytes over 127 (mended 10)', () => {
   test.each([
     ['UTF-8', Buffer.from('/f\u00e9 \u0105.jpg'.replace(' ', '_')), '/f%C3%A9_%C4%85.jpg'],
     [
@@ -38,7 +38,7 @@ describe('mended 10: Location in bytes over 127', () => {
   })
 })
 
-describe('mended 11: Content-Encoding', () => {
+describe('Content-Encoding (mended 11)', () => {
   test.each([
     '',
     ' , ',

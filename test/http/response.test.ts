@@ -138,7 +138,7 @@ describe('Accept', () => {
   })
 })
 
-describe('mended 28: who refuses the source’s own family gets another (RFC 9110 §12.5.1)', () => {
+describe('who refuses the source’s own family gets another (RFC 9110 §12.5.1) (mended 28)', () => {
   const webp = { plainType: 'image/webp', modern: ['webp'], fallback: 'jpeg' } as const
   test.each<[string, string | undefined]>([
     ['image/webp;q=0', 'jpeg'],

@@ -13,8 +13,8 @@ import { startApp } from '../support/toolkit.js'
 /** Held for good: see the note on better-sqlite3 in the catalogue. */
 const PROBES = [new Database(':memory:').prepare('SELECT 1')]
 
-describe('parity 10: what URL is printed', () => {
-  test('parity 10: local copy, then source URL, then the placeholder of the type', async () => {
+describe('what URL is printed (parity 10)', () => {
+  test('local copy, then source URL, then the placeholder of the type (parity 10)', async () => {
     const app = await startApp()
     const { images } = app.artwork
     const source = `${app.origin.url}/a.jpg`
@@ -49,7 +49,7 @@ describe('parity 10: what URL is printed', () => {
     ['constructor', 'placeholder.svg'],
     ['', 'placeholder.svg'],
   ])(
-    'parity 10: type %j has %s, which exists, loads, and is an image to a screen reader',
+    'type %j has %s, which exists, loads, and is an image to a screen reader (parity 10)',
     async (type, file) => {
       const app = await startApp()
       for (const missing of [null, undefined, '']) {
@@ -65,14 +65,14 @@ describe('parity 10: what URL is printed', () => {
   )
 
   test.each(['poster', 'backdrop', 'logo', 'still'])(
-    'parity 10: placeholder-%s.svg is shipped',
+    'placeholder-%s.svg is shipped (parity 10)',
     async (name) => {
       const app = await startApp()
       expect((await app.get(`/static/images/placeholder-${name}.svg`)).status).toBe(200)
     },
   )
 
-  test('parity 10: a URL that is not http(s) is never printed', async () => {
+  test('a URL that is not http(s) is never printed (parity 10)', async () => {
     const app = await startApp()
     for (const url of [
       'javascript:alert(1)',
@@ -87,7 +87,7 @@ describe('parity 10: what URL is printed', () => {
   })
 })
 
-test('parity 11: 1,000 filter calls on a warm instance make no file-system and no database call', async () => {
+test('1,000 filter calls on a warm instance make no file-system and no database call (parity 11)', async () => {
   const app = await startApp({ transform: { isolate: true } })
   app.origin.serve('/a.jpg', image(await jpeg()))
   const entities = Array.from({ length: 10 }, (_, index) => ({
@@ -135,8 +135,8 @@ test('parity 11: 1,000 filter calls on a warm instance make no file-system and n
   expect(calls).toEqual([])
 })
 
-describe('parity 12: downloadAndCache', () => {
-  test('parity 12: the same URL is cached and not fetched; force fetches', async () => {
+describe('downloadAndCache (parity 12)', () => {
+  test('the same URL is cached and not fetched; force fetches (parity 12)', async () => {
     const app = await startApp()
     app.origin.serve('/a.jpg', image(await jpeg()))
     const request = { sourceUrl: `${app.origin.url}/a.jpg`, entityType: 'album', entityId: 'x1' }
@@ -148,7 +148,7 @@ describe('parity 12: downloadAndCache', () => {
     expect(app.origin.hits()).toBe(2)
   })
 
-  test('parity 12: where the bytes have vanished it fetches; a failure never counts as cached', async () => {
+  test('where the bytes have vanished it fetches; a failure never counts as cached (parity 12)', async () => {
     const app = await startApp({ memory: { maxBytes: 0 } })
     app.origin.serve('/a.jpg', image(await jpeg()))
     const request = { sourceUrl: `${app.origin.url}/a.jpg`, entityType: 'album', entityId: 'x1' }
@@ -169,7 +169,7 @@ describe('parity 12: downloadAndCache', () => {
     )
   })
 
-  test('parity 12: a new URL for the entity replaces the picture', async () => {
+  test('a new URL for the entity replaces the picture (parity 12)', async () => {
     const app = await startApp()
     app.origin.serve('/a.jpg', image(await jpeg(400, 400, 0)))
     app.origin.serve('/b.jpg', image(await jpeg(400, 400, 3)))
@@ -202,13 +202,13 @@ describe('parity 12: downloadAndCache', () => {
   })
 })
 
-describe('parity 13: the stored picture', () => {
+describe('the stored picture (parity 13)', () => {
   test.each([
     ['artist', 300, 'artists/ab/abc123.webp'],
     ['album', 500, 'albums/ab/abc123.webp'],
     ['playlist', 400, 'playlists/ab/abc123.webp'],
     ['track', 500, 'tracks/ab/abc123.webp'],
-  ])('parity 13: %s fits in %i, at %s', async (entityType, box, localPath) => {
+  ])('%s fits in %i, at %s (parity 13)', async (entityType, box, localPath) => {
     const app = await startApp()
     app.origin.serve('/wide.jpg', image(await jpeg(1200, 600)))
     app.origin.serve('/small.jpg', image(await jpeg(120, 60)))
@@ -227,7 +227,7 @@ describe('parity 13: the stored picture', () => {
     expect(small).toMatchObject({ width: 120, height: 60 })
   })
 
-  test('parity 13: sizes are options; dashes stay in ids; numbers and other text are ids too', async () => {
+  test('sizes are options; dashes stay in ids; numbers and other text are ids too (parity 13)', async () => {
     const app = await startApp({ entities: { artist: { variant: 'w200-h200' } } })
     app.origin.serve('/a.jpg', image(await jpeg(800, 800)))
     const sourceUrl = `${app.origin.url}/a.jpg`
@@ -250,7 +250,7 @@ describe('parity 13: the stored picture', () => {
     expect(await path('artwork', 789, { streamer: 123 })).toBe('artwork/profile_avatar_123/stream_789.jpg')
   })
 
-  test('parity 13: orientation is applied, alpha kept, other metadata stripped', async () => {
+  test('orientation is applied, alpha kept, other metadata stripped (parity 13)', async () => {
     const app = await startApp()
     const turned = await quarters(80, 60)
       .withExif({ IFD0: { Copyright: 'somebody' } })
@@ -285,7 +285,7 @@ describe('parity 13: the stored picture', () => {
   })
 })
 
-describe('parity 14: the record', () => {
+describe('the record (parity 14)', () => {
   const withRepository = async (repository: Repository) => {
     const app = await startApp({ repository })
     app.origin.serve('/a.png', image(await png(), 'image/png'))
@@ -296,7 +296,7 @@ describe('parity 14: the record', () => {
       result: await app.artwork.images.downloadAndCache({ sourceUrl, entityType: 'artist', entityId: 'abc' }),
     }
   }
-  test('parity 14: it is updated with URL, path, size and digest', async () => {
+  test('it is updated with URL, path, size and digest (parity 14)', async () => {
     const saved: [string, string, SavedImage][] = []
     const { result, sourceUrl } = await withRepository({ saveImage: (...record) => void saved.push(record) })
     expect(result.repository).toBe('saved')
@@ -317,18 +317,18 @@ describe('parity 14: the record', () => {
         throw new Error('read only')
       },
     ],
-  ])('parity 14: a refusal by %s is reported, and the picture stays', async (_how, saveImage) => {
+  ])('a refusal by %s is reported, and the picture stays (parity 14)', async (_how, saveImage) => {
     const { app, result } = await withRepository({ saveImage })
     expect(result).toMatchObject({ status: 'downloaded', repository: 'refused' })
     expect((await app.get(result.url ?? '')).status).toBe(200)
   })
-  test('parity 14: without a repository nothing is said to be saved', async () => {
+  test('without a repository nothing is said to be saved (parity 14)', async () => {
     expect((await withRepository({})).result.repository).toBe('none')
   })
 })
 
-describe('parity 19: several provider ids', () => {
-  test('parity 19: local copy by priority spotify, deezer, tidal, musicbrainz, then the URL, then the placeholder', async () => {
+describe('several provider ids (parity 19)', () => {
+  test('local copy by priority spotify, deezer, tidal, musicbrainz, then the URL, then the placeholder (parity 19)', async () => {
     const app = await startApp()
     const environment = new nunjucks.Environment(null, { autoescape: true })
     app.artwork.installTemplates(environment)
@@ -350,7 +350,7 @@ describe('parity 19: several provider ids', () => {
       expect(show({ id: 'own', [`${provider}_id`]: entityId }), provider).toContain(`/${entityId}.webp?v=`)
     }
   })
-  test('parity 19: a source only gives URLs', () => {
+  test('a source only gives URLs (parity 19)', () => {
     const source = remote({ hosts: ['cdn.example'] })
     const address = source.claim(new URL('https://cdn.example/a.jpg'))
     expect(address).toMatchObject({ kind: 'remote', variant: 'original' })
@@ -364,7 +364,7 @@ describe('parity 19: several provider ids', () => {
   })
 })
 
-test('parity 41: cached → local URL, else the original URL, else a placeholder', async () => {
+test('cached → local URL, else the original URL, else a placeholder (parity 41)', async () => {
   const app = await startApp()
   const { images } = app.artwork
   const source = `${app.origin.url}/p.png`
@@ -377,8 +377,8 @@ test('parity 41: cached → local URL, else the original URL, else a placeholder
   expect(images.getDisplayUrl(null, null, 'profile')).toBe('/static/images/placeholder-profile.svg')
 })
 
-describe('parity 47: lazy start, and a repository that is down', () => {
-  test('parity 47: creating the toolkit starts no child, opens no socket and asks no repository', async () => {
+describe('lazy start, and a repository that is down (parity 47)', () => {
+  test('creating the toolkit starts no child, opens no socket and asks no repository (parity 47)', async () => {
     const asked: string[] = []
     const down = (name: string) => async () => {
       asked.push(name)

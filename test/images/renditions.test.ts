@@ -48,7 +48,7 @@ const movingWebp = (): Promise<Buffer> => sharp(movingGif(3), { animated: true }
 const apng = (): Buffer =>
   handmadePng({ width: 60, height: 40, frames: [() => [0, 0, 255]] }, () => [255, 0, 0])
 
-describe('pictures 5: what moves goes on moving, with AVIF on', () => {
+describe('what moves goes on moving, with AVIF on (pictures 5)', () => {
   test.each([
     ['a WebP', movingWebp, 'image/webp'],
     ['a GIF', async () => movingGif(3), 'image/gif'],
@@ -205,7 +205,7 @@ describe('pictures 5: what moves goes on moving, with AVIF on', () => {
   })
 })
 
-describe('pictures 6: an AVIF that cannot come ends the interim', () => {
+describe('an AVIF that cannot come ends the interim (pictures 6)', () => {
   test('over maxAvifPixels: WebP for good', async () => {
     const app = await start({ transform: { ...transform, maxAvifPixels: 1000 } })
     const path = serve(app, '/large.jpg', await jpeg(200, 150), 'image/jpeg', 'original-auto')
@@ -217,7 +217,7 @@ describe('pictures 6: an AVIF that cannot come ends the interim', () => {
   })
 })
 
-describe('pictures 9: a remembered failure of a rendition is about its original', () => {
+describe('a remembered failure of a rendition is about its original (pictures 9)', () => {
   test('when the original changes, it is made anew', async () => {
     const app = await start()
     serve(app, '/p', movingGif(101), 'image/gif', 'original')
@@ -231,7 +231,7 @@ describe('pictures 9: a remembered failure of a rendition is about its original'
   })
 })
 
-describe('pictures 10: AVIF where it is smaller, and for nobody who would wait', () => {
+describe('AVIF where it is smaller, and for nobody who would wait (pictures 10)', () => {
   test('an AVIF that is no smaller than the WebP is not kept: WebP for good', async () => {
     const app = await start()
     const dot = await sharp({ create: { width: 16, height: 16, channels: 3, background: '#123456' } })
@@ -257,7 +257,7 @@ describe('pictures 10: AVIF where it is smaller, and for nobody who would wait',
     )
     expect(avif.contentType).toBe('image/avif')
   })
-  test('mended 43: after its quality was changed, an AVIF is made anew behind WebP', async () => {
+  test('after its quality was changed, an AVIF is made anew behind WebP (mended 43)', async () => {
     const app = await start()
     // Large enough for AVIF to be the smaller one.
     const path = serve(app, '/photo.jpg', await jpeg(600, 400), 'image/jpeg', 'original-auto')
@@ -275,7 +275,7 @@ describe('pictures 10: AVIF where it is smaller, and for nobody who would wait',
   })
 })
 
-describe('pictures 14: what an upstream declares', () => {
+describe('what an upstream declares (pictures 14)', () => {
   const types = [
     'text/plain',
     'text/plain; charset=utf-8',
@@ -326,7 +326,7 @@ describe('pictures 14: what an upstream declares', () => {
   })
 })
 
-describe('pictures 15: candidates end at the width of the original', () => {
+describe('candidates end at the width of the original (pictures 15)', () => {
   test('once it is known', async () => {
     const app = await start({
       widths: [320, 640, 960, 1280, 1920],

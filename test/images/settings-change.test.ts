@@ -13,7 +13,7 @@ const ended = (app: TestApp) =>
     return job
   }, 15_000)
 
-test('mended 4: a host that was not listed, and is after a restart, is fetched at once', async () => {
+test('a host that was not listed, and is after a restart, is fetched at once (mended 4)', async () => {
   const wrong = await startApp({ sources: [remote({ hosts: ['images.example'] })] })
   wrong.origin.serve('/p.jpg', image(await jpeg(40, 30)))
   wrong.artwork.start()
@@ -32,7 +32,7 @@ test('mended 4: a host that was not listed, and is after a restart, is fetched a
   )
 })
 
-test('mended 4: a format and a bound of bytes are judged anew too; what upstream said stands', async () => {
+test('a format and a bound of bytes are judged anew too; what upstream said stands (mended 4)', async () => {
   const first = await startApp({ fetch: { maxBytes: 500 }, sources: [remote({ hosts: ['127.0.0.1'] })] })
   const avif = await quarters(40, 30).avif({ effort: 2 }).toBuffer()
   first.origin.serve('/large.jpg', image(await jpeg(200, 150)))

@@ -27,7 +27,7 @@ async function site(options: Parameters<typeof startApp>[0] = {}) {
   return { ...app, allow, render, bytes }
 }
 
-describe('mended 14: a URL whose signature changes', () => {
+describe('a URL whose signature changes (mended 14)', () => {
   test('is one picture of an entity: one download, however often it is rendered', async () => {
     const { artwork, allow, render, origin } = await site()
     artwork.start()
@@ -141,7 +141,7 @@ describe('mended 14: a URL whose signature changes', () => {
   )
 })
 
-test('mended 14: over 2,048 bytes a URL is fetched for an entity, and is nothing that a client can name', async () => {
+test('over 2,048 bytes a URL is fetched for an entity, and is nothing that a client can name (mended 14)', async () => {
   const { artwork, allow, render, get } = await site()
   artwork.start()
   const url = allow(`/p.jpg?long=${'x'.repeat(4000)}`)
@@ -163,7 +163,7 @@ test('mended 14: over 2,048 bytes a URL is fetched for an entity, and is nothing
   expect(refused).toMatchObject({ status: 'failed', reason: 'invalid_url' })
 })
 
-test('mended 14: hosts as people write them', async () => {
+test('hosts as people write them (mended 14)', async () => {
   const url = new URL('https://bücher.example/x.jpg')
   for (const host of ['bücher.example', 'BÜCHER.example', 'xn--bcher-kva.example', 'bücher.example.'])
     expect([host, hostRule(host)(url)]).toEqual([host, true])
@@ -196,7 +196,7 @@ test('mended 14: hosts as people write them', async () => {
   }
 })
 
-test('mended 41: wrong options are told with what is right', async () => {
+test('wrong options are told with what is right (mended 41)', async () => {
   const { createArtwork } = await import('express-artwork')
   const told = async (make: () => unknown): Promise<string> => {
     try {
@@ -228,7 +228,7 @@ test('mended 41: wrong options are told with what is right', async () => {
   )
 })
 
-test('mended 33: records that hold URLs of ours are neither fetched nor called failed', async () => {
+test('records that hold URLs of ours are neither fetched nor called failed (mended 33)', async () => {
   const { uploads } = await import('express-artwork')
   let entities: readonly { id: number; image_url: string }[] = []
   const { artwork } = await site({

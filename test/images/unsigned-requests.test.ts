@@ -25,7 +25,7 @@ async function open(options: Parameters<typeof startApp>[0] = {}) {
   return { ...app, path, status }
 }
 
-describe('mended 19: without a signature', () => {
+describe('without a signature (mended 19)', () => {
   const FREE = [
     'original',
     'original-auto',
@@ -61,7 +61,7 @@ describe('mended 19: without a signature', () => {
   })
 })
 
-describe('mended 19: the same bytes under other URLs', () => {
+describe('the same bytes under other URLs (mended 19)', () => {
   test('are looked at once and made once; each has its own address', async () => {
     const { origin, status, artwork, get } = await open()
     const bytes = await jpeg(220, 160)
@@ -94,7 +94,7 @@ describe('mended 19: the same bytes under other URLs', () => {
   })
 })
 
-describe('mended 19: waiting', () => {
+describe('waiting (mended 19)', () => {
   test('has an end: 503, and when to come again', async () => {
     const { origin, status, get, path } = await open({
       transform: { isolate: true, concurrency: 1, waitTimeout: 1 },

@@ -42,7 +42,7 @@ const setUp = (
 }
 
 describe('the queue', () => {
-  test('parity 18: high before normal before low, first in first out inside; a duplicate is refused and may move up', async () => {
+  test('high before normal before low, first in first out inside; a duplicate is refused and may move up (parity 18)', async () => {
     const { refresher, ask, downloads } = setUp()
     ask('low1', 'low')
     ask('n1')
@@ -57,12 +57,12 @@ describe('the queue', () => {
     expect(downloads).toEqual(['h1', 'late', 'n1', 'n2', 'low1'])
     expect(refresher.status()).toMatchObject({ queued: 0, running: 0, done: 5 })
   })
-  test('parity 18: a full queue refuses with a clear result', () => {
+  test('a full queue refuses with a clear result (parity 18)', () => {
     const { ask } = setUp()
     for (let index = 0; index < 10_000; index += 1) expect(ask(`e${index}`).accepted).toBe(true)
     expect(ask('one more')).toEqual({ accepted: false, reason: 'full' })
   })
-  test('parity 17: a failed URL is not tried again for 24 h, a new URL is at once', async () => {
+  test('a failed URL is not tried again for 24 h, a new URL is at once (parity 17)', async () => {
     const { refresher, ask, downloads, clock } = setUp(() => 'http_404')
     refresher.start()
     ask('a')

@@ -42,7 +42,7 @@ function setUp(
 }
 
 describe('schedules', () => {
-  test('parity 16: a job begins at its time, once, and its last and next run are shown', async () => {
+  test('a job begins at its time, once, and its last and next run are shown (parity 16)', async () => {
     const runs: number[] = []
     const clock = { now: at('2026-03-01T12:00:00') }
     const cleanup: Handler = async () => {

@@ -58,8 +58,8 @@ async function stage(folder?: string, repository?: Repository, more: object = {}
   return { ...app, media, hidden, download, run }
 }
 
-describe('parity 46: the export', () => {
-  test('parity 46: the layout of the seed, real files with the bytes of the store, by hard links', async () => {
+describe('the export (parity 46)', () => {
+  test('the layout of the seed, real files with the bytes of the store, by hard links (parity 46)', async () => {
     const app = await stage()
     await app.download('profile', '123')
     await app.download('category', 'Just Chatting', 2)
@@ -78,7 +78,7 @@ describe('parity 46: the export', () => {
     const again = await app.run('export')
     expect(again?.result).toMatchObject({ linked: 0, copied: 0, current: 3, removed: 0 })
   })
-  test('parity 46: it follows the store: new, changed and removed pictures, evictions, and what changed meanwhile', async () => {
+  test('it follows the store: new, changed and removed pictures, evictions, and what changed meanwhile (parity 46)', async () => {
     const app = await stage()
     await app.download('profile', '1')
     app.artwork.start()
@@ -112,7 +112,7 @@ describe('parity 46: the export', () => {
     await eventually(() => expect(existsSync(file)).toBe(false))
     await eventually(() => expect(existsSync(join(app.hidden, 'profiles'))).toBe(false))
   })
-  test('parity 46: on another file system it copies, and a copy is replaced when the picture is', async () => {
+  test('on another file system it copies, and a copy is replaced when the picture is (parity 46)', async () => {
     const shm = `/dev/shm/artwork-${process.pid}-${Math.random().toString(36).slice(2)}`
     atEnd(() => rm(shm, { recursive: true, force: true }))
     const isOther = existsSync('/dev/shm') && statSync('/dev/shm').dev !== statSync('/tmp').dev
@@ -132,7 +132,7 @@ describe('parity 46: the export', () => {
     await app.artwork.images.purge({ entity: { kind: 'profile', id: '1' } })
     await eventually(() => expect(existsSync(file)).toBe(false))
   })
-  test('parity 46: files that are not ours are neither replaced nor removed, unless that is asked', async () => {
+  test('files that are not ours are neither replaced nor removed, unless that is asked (parity 46)', async () => {
     const app = await stage()
     const mine = join(app.hidden, 'profiles/profile_avatar_1.jpg')
     await mkdir(join(app.hidden, 'profiles'), { recursive: true })
@@ -154,7 +154,7 @@ describe('parity 46: the export', () => {
     await app.run('export')
     expect(await files(app.hidden)).toEqual(['categories/kept.jpg', 'profiles/profile_avatar_1.jpg'])
   })
-  test('parity 46: two exports at once leave no file that neither knows; what is edited in place is not ours any more', async () => {
+  test('two exports at once leave no file that neither knows; what is edited in place is not ours any more (parity 46)', async () => {
     const shm = `/dev/shm/artwork-${process.pid}-${Math.random().toString(36).slice(2)}`
     atEnd(() => rm(shm, { recursive: true, force: true }))
     const app = await stage(existsSync('/dev/shm') ? shm : undefined)
@@ -169,7 +169,7 @@ describe('parity 46: the export', () => {
     expect(await files(app.hidden)).toEqual(['profiles/profile_avatar_7.jpg'])
     expect(await readFile(edited, 'utf8')).toBe('edited in place')
   })
-  test('parity 46: nothing is taken away behind a link, and no list of somebody else’s is replaced', async () => {
+  test('nothing is taken away behind a link, and no list of somebody else’s is replaced (parity 46)', async () => {
     const app = await stage()
     await mkdir(app.hidden, { recursive: true })
     await writeFile(join(app.hidden, 'manifest.jsonl'), 'a list of somebody else')
@@ -183,7 +183,7 @@ describe('parity 46: the export', () => {
     expect(await app.run('export')).toMatchObject({ state: 'failed', result: { removed: 0, failed: 1 } })
     expect(await readdir(moved)).toEqual(['profile_avatar_1.jpg'])
   })
-  test('parity 46: nothing is written through a link that stands in the way', async () => {
+  test('nothing is written through a link that stands in the way (parity 46)', async () => {
     const app = await stage()
     const outside = await temporaryFolder()
     await mkdir(app.hidden, { recursive: true })
@@ -194,7 +194,7 @@ describe('parity 46: the export', () => {
     expect(job).toMatchObject({ state: 'failed', reason: 'disk_write', result: { failed: 1, linked: 1 } })
     expect(await readdir(outside)).toEqual([])
   })
-  test('parity 46: a directory that cannot be used fails the job, and says so', async () => {
+  test('a directory that cannot be used fails the job, and says so (parity 46)', async () => {
     const blocked = join(await temporaryFolder(), 'file')
     await writeFile(blocked, '')
     const app = await stage(blocked)
@@ -202,7 +202,7 @@ describe('parity 46: the export', () => {
     expect(await app.run('export')).toMatchObject({ state: 'failed', reason: 'disk_write' })
     expect((await app.get('/artwork/local/profiles/profile_avatar_1.jpg')).status).toBe(200)
   })
-  test('parity 46: what a killed export left half done goes; what is damaged on disk is not shown', async () => {
+  test('what a killed export left half done goes; what is damaged on disk is not shown (parity 46)', async () => {
     const app = await stage()
     const { digest = '' } = await app.download('profile', '1')
     const content = join(app.directory, 'store-v2/content-v2/sha256', digest.slice(0, 2), digest.slice(2, 4))
@@ -221,8 +221,8 @@ describe('parity 46: the export', () => {
   })
 })
 
-describe('parity 46: NFO files', () => {
-  test('parity 46: an absolute or a relative path, by a function and by a filter, escaped', async () => {
+describe('NFO files (parity 46)', () => {
+  test('an absolute or a relative path, by a function and by a filter, escaped (parity 46)', async () => {
     const app = await stage(undefined, undefined, {
       export: { directory: await temporaryFolder(), seenAs: '/recordings' },
     })
@@ -258,7 +258,7 @@ describe('parity 46: NFO files', () => {
   })
 })
 
-describe('parity 46: taking files in', () => {
+describe('taking files in (parity 46)', () => {
   test('what was exported is taken in elsewhere, with where it came from; a changed source makes it anew', async () => {
     const app = await stage()
     await app.download('profile', '123')

@@ -24,7 +24,7 @@ describe('signatures', () => {
     const changed = part === 'paths' ? [`${path}0`] : `${good[part]}0`
     expect(signatureHolds({ ...good, [part]: changed }, [key], 0)).toBe(false)
   })
-  test('mended 17: only the canonical text of a signature passes (RFC 4648 §3.5, §5)', () => {
+  test('only the canonical text of a signature passes (RFC 4648 §3.5, §5) (mended 17)', () => {
     const good = parts(signAddress(path, key))
     const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
     const last = alphabet.indexOf(good.s.at(-1) ?? '')

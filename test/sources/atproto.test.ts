@@ -45,8 +45,8 @@ const sizeOf = async (answer: Response) => {
   return { width, height, format }
 }
 
-describe('parity 20: the six presets', () => {
-  test('parity 20: cover gives the exact size and enlarges; inside never enlarges; JPEG, unless a format is asked for', async () => {
+describe('the six presets (parity 20)', () => {
+  test('cover gives the exact size and enlarges; inside never enlarges; JPEG, unless a format is asked for (parity 20)', async () => {
     const app = await staged()
     const cids = {
       '100x100': app.blob(await png(100, 100), 'image/png'),
@@ -83,7 +83,7 @@ describe('parity 20: the six presets', () => {
   })
 })
 
-describe('parity 21: what is refused', () => {
+describe('what is refused (parity 21)', () => {
   const cid = cidOf(Buffer.from('x'))
   test.each([
     ['nope', DID, cid, /preset/],
@@ -101,7 +101,7 @@ describe('parity 21: what is refused', () => {
     ['avatar', DID, `${cid}a`, /CID/],
     ['avatar', DID, 'QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKjs3s', /CID/],
     ['avatar', DID, 'bafkrgqaabbccddee', /CID/],
-  ])('parity 21: /%s/%s/%s is 400, and says what is wrong', async (preset, did, picture, what) => {
+  ])('/%s/%s/%s is 400, and says what is wrong (parity 21)', async (preset, did, picture, what) => {
     const app = await staged()
     const answer = await app.get(`/images/atproto/${preset}/${did}/${picture}`)
     expect(answer.status).toBe(400)
@@ -109,7 +109,7 @@ describe('parity 21: what is refused', () => {
     expect(await answer.text()).toMatch(what)
     expect([app.plc.hits(), app.origin.hits()]).toEqual([0, 0])
   })
-  test('parity 21: did:web is resolved by its own rule, through the same guard', async () => {
+  test('did:web is resolved by its own rule, through the same guard (parity 21)', async () => {
     const lookups: string[] = []
     const lookup = ((name: string, options: { all?: boolean }, done: (...args: unknown[]) => void) => {
       lookups.push(name)
@@ -139,8 +139,8 @@ describe('parity 21: what is refused', () => {
   })
 })
 
-describe('parity 22, 24: held pictures', () => {
-  test('parity 22: what is held is served while the directory and the PDS are down, after a restart too', async () => {
+describe('held pictures (parity 22, 24)', () => {
+  test('what is held is served while the directory and the PDS are down, after a restart too (parity 22)', async () => {
     const directory = await temporaryFolder()
     const app = await staged({}, {}, { directory })
     const cid = app.blob(await jpeg(1600, 900))
@@ -162,11 +162,11 @@ describe('parity 22, 24: held pictures', () => {
     expect((await later.get(`/images/atproto/avatar/${DID}/${cid}`)).status).toBe(200)
     expect([app.plc.hits(), app.origin.hits()]).toEqual([1, 1])
   })
-  test('parity 22: the answer does not wait for the store', async () => {
+  test('the answer does not wait for the store (parity 22)', async () => {
     const app = await staged({}, { directory: '/dev/null/nowhere' })
     expect((await app.get(`/images/atproto/avatar/${DID}/${app.blob(await jpeg(60, 40))}`)).status).toBe(200)
   })
-  test('parity 24: immutable for a year, ETag of the bytes, 304 on match, 200 on mismatch', async () => {
+  test('immutable for a year, ETag of the bytes, 304 on match, 200 on mismatch (parity 24)', async () => {
     const app = await staged()
     const path = `/images/atproto/avatar/${DID}/${app.blob(await jpeg(60, 40))}`
     const answer = await app.get(path)
@@ -178,7 +178,7 @@ describe('parity 22, 24: held pictures', () => {
     const same = await app.get(path.replace('avatar', 'content_full'))
     expect(same.headers.get('etag')).not.toBe(etag)
   })
-  test('parity 24: changing a preset’s definition makes the picture again', async () => {
+  test('changing a preset’s definition makes the picture again (parity 24)', async () => {
     const directory = await temporaryFolder()
     const app = await staged({}, {}, { directory })
     const cid = app.blob(await jpeg(600, 400))
@@ -192,10 +192,10 @@ describe('parity 22, 24: held pictures', () => {
   })
 })
 
-describe('parity 23, 25: failures', () => {
+describe('failures (parity 23, 25)', () => {
   const ask = async (app: Stage, cid: string): Promise<number> =>
     (await app.get(`/images/atproto/avatar/${DID}/${cid}`)).status
-  test('parity 23: not resolved or no PDS is 502, a directory that is too slow 504', async () => {
+  test('not resolved or no PDS is 502, a directory that is too slow 504 (parity 23)', async () => {
     const cid = cidOf(await png())
     const unknown = await staged()
     unknown.plc.serve(`/${encodeURIComponent(DID)}`, { status: 404 })
@@ -243,13 +243,13 @@ describe('parity 23, 25: failures', () => {
     ['500', { status: 500 }, 502],
     ['a web page', image('<html></html>', 'text/html'), 415],
     ['silence', () => {}, 504],
-  ] as const)('parity 23: a PDS that answers %s', async (_what, answer, status) => {
+  ] as const)('a PDS that answers %s (parity 23)', async (_what, answer, status) => {
     const app = await staged({}, { fetch: { firstByteTimeout: 150 } })
     const cid = cidOf(await png())
     app.origin.serve(blobPath(DID, cid), answer)
     expect(await ask(app, cid)).toBe(status)
   })
-  test('parity 23: an SVG is not made into anything, too many bytes are 413, what cannot be decoded 422', async () => {
+  test('an SVG is not made into anything, too many bytes are 413, what cannot be decoded 422 (parity 23)', async () => {
     const app = await staged({}, { fetch: { maxBytes: 20_000 } })
     expect(await ask(app, app.blob(Buffer.from(SVG), 'image/svg+xml'))).toBe(415)
     expect(
@@ -272,7 +272,7 @@ describe('parity 23, 25: failures', () => {
     ).toBe(413)
     expect(await ask(app, app.blob((await jpeg(300, 300)).subarray(0, 900)))).toBe(422)
   })
-  test('parity 25: bytes that are not those of the CID are refused, and nothing is kept', async () => {
+  test('bytes that are not those of the CID are refused, and nothing is kept (parity 25)', async () => {
     const app = await staged()
     const cid = cidOf(await png(64, 48))
     app.origin.serve(blobPath(DID, cid), image(await png(64, 50), 'image/png'))
@@ -284,8 +284,8 @@ describe('parity 23, 25: failures', () => {
   })
 })
 
-describe('parity 26–28', () => {
-  test('parity 26: what nobody looked at for 30 days goes, a read renews, and the bytes stay within their bound', async () => {
+describe('bounds, sharing and printed URLs (parity 26–28)', () => {
+  test('what nobody looked at for 30 days goes, a read renews, and the bytes stay within their bound (parity 26)', async () => {
     const app = await staged({ sweepEvery: 50 })
     const [read, idle] = [app.blob(await jpeg(60, 40)), app.blob(await jpeg(70, 40))]
     const get = (cid: string) => app.get(`/images/atproto/avatar/${DID}/${cid}`)
@@ -313,14 +313,14 @@ describe('parity 26–28', () => {
   test.each([
     { maxIdle: 0, sweepEvery: 20 },
     { maxIdle: 1, sweepEvery: 0 },
-  ])('parity 26: %o turns it off', async (own) => {
+  ])('%o turns it off (parity 26)', async (own) => {
     const app = await staged(own)
     expect((await app.get(`/images/atproto/avatar/${DID}/${app.blob(await jpeg(60, 40))}`)).status).toBe(200)
     app.clock.now += 400 * 864e5
     await new Promise((resolve) => setTimeout(resolve, 150))
     expect(app.artwork.images.stats().names).toBe(2)
   })
-  test('parity 27: fifty askers for one cold picture: one look-up, one fetch, one encode', async () => {
+  test('fifty askers for one cold picture: one look-up, one fetch, one encode (parity 27)', async () => {
     const app = await staged()
     const cid = app.blob(await jpeg(1600, 900))
     const answers = await Promise.all(
@@ -370,7 +370,7 @@ describe('parity 26–28', () => {
     expect((await app.get(`/images/atproto/avatar/${DID}/${app.blob(await jpeg(60, 40))}`)).status).toBe(200)
     expect(app.plc.hits()).toBe(0)
   })
-  test('parity 28: printed URLs: ours, a CDN’s, or the PDS’s own where nothing is served here', async () => {
+  test('printed URLs: ours, a CDN’s, or the PDS’s own where nothing is served here (parity 28)', async () => {
     const print = async (stage: Stage | { artwork: Stage['artwork'] }, subject: string): Promise<string> => {
       const environment = new nunjucks.Environment(new nunjucks.FileSystemLoader(viewsPath), {
         autoescape: true,
@@ -393,7 +393,7 @@ describe('parity 26–28', () => {
     expect(await print(direct, `atproto/${DID}/${cid}`)).toBe(`https://pds.example.com${blobPath(DID, cid)}`)
     expect((await direct.get(`/images/atproto/avatar/${DID}/${cid}`)).status).toBe(400)
   })
-  test('mended 42: with proxy false, an unknown account is resolved behind the page, and asked for once a while', async () => {
+  test('with proxy false, an unknown account is resolved behind the page, and asked for once a while (mended 42)', async () => {
     const app = await staged({ proxy: false })
     const cid = app.blob(await jpeg(60, 40))
     const address = `atproto/${DID}/${cid}`

@@ -7,7 +7,7 @@ import { anOrigin, startApp } from '../support/toolkit.js'
 
 const addressOf = (url: string): string => `/images/remote/original/${Buffer.from(url).toString('base64url')}`
 
-describe('mended 13: names without regard to case; ours are defaults; what may not be set is refused', () => {
+describe('names without regard to case; ours are defaults; what may not be set is refused (mended 13)', () => {
   test('User-Agent, Accept and Referer of a host take the place of ours, once', async () => {
     const headers = {
       '127.0.0.1': { 'user-agent': 'mine/1', ACCEPT: 'image/jpeg', referer: 'https://app.example/' },
@@ -44,7 +44,7 @@ describe('mended 13: names without regard to case; ours are defaults; what may n
   })
 })
 
-describe('mended 18: a secret goes to its own host, and not by plain http', () => {
+describe('a secret goes to its own host, and not by plain http (mended 18)', () => {
   const secret = { 'x-token': 'secret' }
   const fieldsFor = (headers: Record<string, Record<string, string>>, url: string, isPrivate = false) => {
     const source = remote({ hosts: ['**.example', 'a.example'], headers })

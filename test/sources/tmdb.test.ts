@@ -13,8 +13,8 @@ const sizes = {
   still: ['w92', 'w185', 'w300', 'original'],
 }
 
-describe('parity 1: TMDb pictures', () => {
-  test('parity 1: every listed type and size gives the upstream bytes and type, and a second request asks nobody', async () => {
+describe('TMDb pictures (parity 1)', () => {
+  test('every listed type and size gives the upstream bytes and type, and a second request asks nobody (parity 1)', async () => {
     const app = await startApp()
     const bytes = await jpeg(60, 90)
     for (const [type, list] of Object.entries(sizes)) {
@@ -35,7 +35,7 @@ describe('parity 1: TMDb pictures', () => {
     expect(app.origin.hits()).toBe(asked.size)
   })
 
-  test('parity 1: a format token makes a rendition of the native size', async () => {
+  test('a format token makes a rendition of the native size (parity 1)', async () => {
     const app = await startApp()
     app.origin.serve('/t/p/w342/a.jpg', image(await jpeg(342, 513)))
     const answer = await app.get('/images/poster/w342-webp/a.jpg')
@@ -45,7 +45,7 @@ describe('parity 1: TMDb pictures', () => {
     expect(app.origin.seen.map(({ path }) => path)).toEqual(['/t/p/w342/a.jpg'])
   })
 
-  test('parity 1: `auto` gives WebP to who asks for it, the plain family to the rest, one original for both', async () => {
+  test('`auto` gives WebP to who asks for it, the plain family to the rest, one original for both (parity 1)', async () => {
     const app = await startApp()
     app.origin.serve('/t/p/w342/a.jpg', image(await jpeg(342, 513)))
     const get = (accept: string) => app.get('/images/poster/w342-auto/a.jpg', { headers: { accept } })
@@ -60,7 +60,7 @@ describe('parity 1: TMDb pictures', () => {
     expect(app.origin.hits()).toBe(1)
   })
 
-  test('parity 1: a listed width between sizes is made from the smallest native size that is wide enough', async () => {
+  test('a listed width between sizes is made from the smallest native size that is wide enough (parity 1)', async () => {
     const app = await startApp({ widths: [400, 900] })
     app.origin.serve('/t/p/w500/a.jpg', image(await jpeg(500, 750)))
     app.origin.serve('/t/p/original/a.jpg', image(await jpeg(1000, 1500)))
@@ -86,7 +86,7 @@ describe('parity 1: TMDb pictures', () => {
     '/images/poster/w342-inside/a.jpg',
     '/images/poster/webp-w342/a.jpg',
     '/images/poster/w0342/a.jpg',
-  ])('parity 2: %s is refused with 400 and a text, and nobody is asked', async (path) => {
+  ])('%s is refused with 400 and a text, and nobody is asked (parity 2)', async (path) => {
     const app = await startApp()
     const answer = await app.get(path)
     expect(answer.status).toBe(400)
@@ -95,7 +95,7 @@ describe('parity 1: TMDb pictures', () => {
     expect(app.origin.hits()).toBe(0)
   })
 
-  test('parity 3: 200 carries the cache rule, an entity tag of the bytes, and CORS', async () => {
+  test('200 carries the cache rule, an entity tag of the bytes, and CORS (parity 3)', async () => {
     const app = await startApp()
     const bytes = await jpeg(92, 138)
     app.origin.serve('/t/p/w92/a.jpg', image(bytes))
@@ -107,7 +107,7 @@ describe('parity 1: TMDb pictures', () => {
     expect(a.headers.get('etag')).toBe(b.headers.get('etag'))
   })
 
-  test('parity 3: conditional requests know `*`, lists and weak tags; CORS is on 304 and 4xx too', async () => {
+  test('conditional requests know `*`, lists and weak tags; CORS is on 304 and 4xx too (parity 3)', async () => {
     const app = await startApp()
     app.origin.serve('/t/p/w92/a.jpg', image(await jpeg(92, 138)))
     const path = '/images/poster/w92/a.jpg'
@@ -124,13 +124,13 @@ describe('parity 1: TMDb pictures', () => {
     expect(wrong.headers.get('cache-control')).toBe('no-store')
   })
 
-  test('parity 3: never a 304 for a picture that was never seen', async () => {
+  test('never a 304 for a picture that was never seen (parity 3)', async () => {
     const app = await startApp()
     const answer = await app.get('/images/poster/w92/none.jpg', { headers: { 'if-none-match': '*' } })
     expect(answer.status).toBe(404)
   })
 
-  test('parity 3: HEAD, OPTIONS and other verbs', async () => {
+  test('HEAD, OPTIONS and other verbs (parity 3)', async () => {
     const app = await startApp()
     const bytes = await jpeg(92, 138)
     app.origin.serve('/t/p/w92/a.jpg', image(bytes))
@@ -144,7 +144,7 @@ describe('parity 1: TMDb pictures', () => {
     expect([post.status, post.headers.get('allow')]).toEqual([405, 'GET, HEAD, OPTIONS'])
   })
 
-  test('parity 5: SVG is passed through unread, in a sandbox; what is not an image, or too large, is refused and not kept', async () => {
+  test('SVG is passed through unread, in a sandbox; what is not an image, or too large, is refused and not kept (parity 5)', async () => {
     const app = await startApp({ fetch: { maxBytes: 50_000 } })
     app.origin.serve('/t/p/w92/a.svg', image(SVG, 'image/svg+xml'))
     app.origin.serve('/t/p/w92/html.jpg', image('<html></html>', 'text/html'))
@@ -164,7 +164,7 @@ describe('parity 1: TMDb pictures', () => {
     expect(app.artwork.images.stats().names).toBe(1)
   })
 
-  test('parity 9: clearing the cache makes the next request fetch', async () => {
+  test('clearing the cache makes the next request fetch (parity 9)', async () => {
     const app = await startApp()
     app.origin.serve('/t/p/w92/a.jpg', image(await jpeg(92, 138)))
     await app.get('/images/poster/w92/a.jpg')

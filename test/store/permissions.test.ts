@@ -52,7 +52,7 @@ async function used(directory: string, options = {}) {
   return app
 }
 
-describe.each([0o022, 0o077, 0o000])('mended 20: under umask %o', (umask) => {
+describe.each([0o022, 0o077, 0o000])('under umask %o (mended 20)', (umask) => {
   test.each([false, true])(
     'nobody else reaches what is kept (in a folder that was there: %s)',
     async (wasThere) => {
@@ -112,7 +112,7 @@ describe.each([0o022, 0o077, 0o000])('mended 20: under umask %o', (umask) => {
   })
 })
 
-test('mended 20: links that somebody planted are not followed', async () => {
+test('links that somebody planted are not followed (mended 20)', async () => {
   const root = await temporaryFolder()
   const directory = join(root, 'data')
   mkdirSync(directory)
@@ -137,7 +137,7 @@ test('mended 20: links that somebody planted are not followed', async () => {
     expect(readFileSync(join(root, name.replace('/', '-')), 'utf8')).toBe('precious')
 })
 
-describe('mended 6: odd things in the directory', () => {
+describe('odd things in the directory (mended 6)', () => {
   test('pipes and folders where files belong are cleared away; nothing waits for them', async () => {
     const directory = await temporaryFolder()
     const app = await used(directory)

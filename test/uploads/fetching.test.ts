@@ -19,8 +19,8 @@ interface Proxied {
 }
 const bodyOf = async (answer: Response): Promise<Buffer> => Buffer.from(await answer.arrayBuffer())
 
-describe('parity 33: fetching for others', () => {
-  test('parity 33: a URL is answered as base64 and media type, in the 800 box, and nothing is kept', async () => {
+describe('fetching for others (parity 33)', () => {
+  test('a URL is answered as base64 and media type, in the 800 box, and nothing is kept (parity 33)', async () => {
     const app = await startForClients()
     app.origin.serve('/a.jpg', image(await jpeg(2000, 1000)))
     const answer = await app.get('/images/fetch', jsonPost({ url: `${app.origin.url}/a.jpg` }))
@@ -36,7 +36,7 @@ describe('parity 33: fetching for others', () => {
     expect(small.mime_type).toBe('image/png')
     expect(await sharp(Buffer.from(small.data, 'base64')).metadata()).toMatchObject({ width: 30 })
   })
-  test('parity 33: one of our own URLs is answered from what is kept, however it is written', async () => {
+  test('one of our own URLs is answered from what is kept, however it is written (parity 33)', async () => {
     const app = await startForClients()
     const stored = await app.artwork.uploads?.save('photos', await jpeg(900, 300))
     const bytes = await bodyOf(await app.get(stored?.url ?? ''))
@@ -52,7 +52,7 @@ describe('parity 33: fetching for others', () => {
     ).toBe(404)
     expect(app.origin.hits()).toBe(0)
   })
-  test('parity 33: what fails upstream is 502, too late 504, no image 415, refused 403, a bad body 422', async () => {
+  test('what fails upstream is 502, too late 504, no image 415, refused 403, a bad body 422 (parity 33)', async () => {
     const app = await startForClients({ firstByteTimeout: 150 })
     const { url } = app.origin
     app.origin.serve('/broken', { status: 500 })
@@ -83,7 +83,7 @@ describe('parity 33: fetching for others', () => {
       expect(await answer.json()).toHaveProperty('detail')
     }
   })
-  test('parity 33: many are fetched five at a time, each URL once, and kept; failures stand beside', async () => {
+  test('many are fetched five at a time, each URL once, and kept; failures stand beside (parity 33)', async () => {
     const app = await startForClients()
     let [running, most] = [0, 0]
     const picture = await jpeg(1000, 500)
@@ -127,7 +127,7 @@ describe('parity 33: fetching for others', () => {
     const stored = await app.get(found[`${app.origin.url}/big.jpg`] ?? '')
     expect(await sharp(await bodyOf(stored)).metadata()).toMatchObject({ width: 800, height: 400 })
   })
-  test('parity 33: none is {}, 101 are 422, our own are answered as they are', async () => {
+  test('none is {}, 101 are 422, our own are answered as they are (parity 33)', async () => {
     const app = await startForClients()
     const empty = await app.get('/images/photos/proxy', jsonPost({ urls: [] }))
     expect([empty.status, await empty.json()]).toEqual([200, { urls: {} }])
@@ -156,8 +156,8 @@ interface UrlCase {
   readonly dnsSequence?: unknown
 }
 
-describe('parity 34: what is refused', () => {
-  test('parity 34: every hostile URL that is told by itself or by its name is refused, and nobody is asked', async () => {
+describe('what is refused (parity 34)', () => {
+  test('every hostile URL that is told by itself or by its name is refused, and nobody is asked (parity 34)', async () => {
     const text = readFileSync(new URL('../data/hostile/ssrf-urls.json', import.meta.url), 'utf8')
     const { cases } = JSON.parse(text) as { cases: UrlCase[] }
     const refused = cases.filter(
@@ -191,7 +191,7 @@ describe('parity 34: what is refused', () => {
     }
     expect(app.origin.hits()).toBe(0)
   })
-  test('parity 34: each hop is judged again', async () => {
+  test('each hop is judged again (parity 34)', async () => {
     const app = await startForClients()
     for (const [index, location] of [
       'http://10.0.0.1/',
@@ -207,7 +207,7 @@ describe('parity 34: what is refused', () => {
   })
 })
 
-describe('parity 35: proxy pools', () => {
+describe('proxy pools (parity 35)', () => {
   test('what is fetched for a namespace keeps its bound', async () => {
     const app = await startForClients({}, { namespaces: { photos: { maxBytes: 1000 } } })
     app.origin.serve('/big.jpg', image(await jpeg(800, 800)))

@@ -55,8 +55,8 @@ const filesIn = async (folder: string): Promise<string[]> =>
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
 
-describe('parity 29: uploading', () => {
-  test('parity 29: JSON with base64 or a data: URL answers 200 with image_id and url, and the url answers', async () => {
+describe('uploading (parity 29)', () => {
+  test('JSON with base64 or a data: URL answers 200 with image_id and url, and the url answers (parity 29)', async () => {
     const app = await startWithUploads()
     const bytes = await jpeg(120, 80)
     const texts = [
@@ -84,7 +84,7 @@ describe('parity 29: uploading', () => {
     expect(await sharp(await bodyOf(served)).metadata()).toMatchObject({ width: 120, height: 80 })
   })
 
-  test('parity 29: a form and raw bytes are taken too, by POST and PUT, and are the same image', async () => {
+  test('a form and raw bytes are taken too, by POST and PUT, and are the same image (parity 29)', async () => {
     const app = await startWithUploads()
     const bytes = await png()
     const ids = [
@@ -98,7 +98,7 @@ describe('parity 29: uploading', () => {
     expect((await app.get(`/images/avatars/${ids[0]}`)).headers.get('content-type')).toBe('image/png')
   })
 
-  test('parity 29: the same bytes have another id in another namespace, and in another installation', async () => {
+  test('the same bytes have another id in another namespace, and in another installation (parity 29)', async () => {
     const [one, other] = [await startWithUploads(), await startWithUploads()]
     const bytes = await png()
     const ids = new Set([
@@ -125,7 +125,7 @@ describe('parity 29: uploading', () => {
     ['nothing', raw(Buffer.alloc(0), 'image/png'), 400],
     ['a cut picture', raw(Buffer.from('ffd8ffe000104a46494600010100', 'hex')), 422],
     ['a form without a file', { method: 'POST', body: new URLSearchParams({ a: 'b' }) }, 415],
-  ] as const)('parity 29: %s is refused', async (_what, request, status) => {
+  ] as const)('%s is refused (parity 29)', async (_what, request, status) => {
     const app = await startWithUploads()
     const answer = await app.get('/images/avatars', request as RequestInit)
     expect(answer.status).toBe(status)
@@ -137,7 +137,7 @@ describe('parity 29: uploading', () => {
     expect(await filesIn(join(app.directory, 'uploads', 'files'))).toEqual([])
   })
 
-  test('parity 29: a missing field is told where it is missing', async () => {
+  test('a missing field is told where it is missing (parity 29)', async () => {
     const app = await startWithUploads()
     const answer = await app.get('/images/avatars', json({ other: 1 }))
     expect(await answer.json()).toEqual({
@@ -152,7 +152,7 @@ describe('parity 29: uploading', () => {
     ])
   })
 
-  test('parity 29: bad, reserved and undeclared namespaces are 400; declared ones have rules of their own', async () => {
+  test('bad, reserved and undeclared namespaces are 400; declared ones have rules of their own (parity 29)', async () => {
     const open = await startWithUploads()
     const bytes = await png()
     for (const name of ['_a', '-a', 'a%20b', 'a'.repeat(101), 'fetch%00', 'proxy', 'still%00'])
@@ -174,7 +174,7 @@ describe('parity 29: uploading', () => {
       expect(() => uploads({ namespaces: [name] }), name).toThrow(/uploads\.namespaces .*got/)
   })
 
-  test('mended 37: names in any case and with full stops, each with files of its own', async () => {
+  test('names in any case and with full stops, each with files of its own (mended 37)', async () => {
     const app = await startWithUploads()
     const long = 'A'.repeat(100)
     const names = ['Photos', 'photos', 'PHOTOS', 'CON', 'con.png.', '2024', 'a.b', 'a.B', 'a-b_c', long]
@@ -200,7 +200,7 @@ describe('parity 29: uploading', () => {
       )
     expect((await again.get(`/images/Photos/${ids.get('Photos')}`)).status).toBe(404)
   })
-  test('mended 37: a name is reserved only where a source uses it', async () => {
+  test('a name is reserved only where a source uses it (mended 37)', async () => {
     const alone = await startApp({ transform: { isolate: false }, sources: [uploads(OPEN)] })
     for (const name of ['poster', 'remote', 'atproto']) {
       const id = await idOf(await alone.get(`/images/${name}`, raw(await png())))
@@ -210,7 +210,7 @@ describe('parity 29: uploading', () => {
     for (const name of ['poster', 'remote', 'fetch/proxy'])
       expect((await beside.get(`/images/${name}`, raw(await png()))).status).toBeGreaterThanOrEqual(400)
   })
-  test('mended 37: what another source answers for is no namespace', async () => {
+  test('what another source answers for is no namespace (mended 37)', async () => {
     const at = { url: '' }
     const directory = await temporaryFolder()
     const app = await startApp(
@@ -230,7 +230,7 @@ describe('parity 29: uploading', () => {
     expect((await app.get(path)).status).toBe(200)
     expect(app.origin.hits('/x')).toBe(2)
   })
-  test('mended 38: inputs of a form that were left empty are no files; two files are one too many', async () => {
+  test('inputs of a form that were left empty are no files; two files are one too many (mended 38)', async () => {
     const app = await startWithUploads()
     const bytes = await png()
     const send = async (files: readonly [string, Uint8Array, string][]) => {
@@ -266,7 +266,7 @@ describe('parity 29: uploading', () => {
     expect((await send([['one', none, '']])).status).toBe(422)
   })
 
-  test('parity 29: over the bound is 413, announced or not, and is not read to its end', async () => {
+  test('over the bound is 413, announced or not, and is not read to its end (parity 29)', async () => {
     const app = await startWithUploads({ ...OPEN, maxBytes: '1 MiB' })
     for (const type of ['image/jpeg', 'application/json', 'multipart/form-data; boundary=x'])
       for (const isAnnounced of [true, false]) {
@@ -284,7 +284,7 @@ describe('parity 29: uploading', () => {
     expect(process.memoryUsage().rss - rss).toBeLessThan(100 * 1024 * 1024)
     expect(await filesIn(join(app.directory, 'uploads', 'coming'))).toEqual([])
   })
-  test('parity 29: a client that goes on sending and reads late has its answer, and is parted from', async () => {
+  test('a client that goes on sending and reads late has its answer, and is parted from (parity 29)', async () => {
     const app = await startWithUploads({ ...OPEN, maxBytes: '1 MiB' })
     for (const isAnnounced of [true, false]) {
       const options = { readsAfter: 500, stays: true }
@@ -355,8 +355,8 @@ function flood(
   })
 }
 
-describe('parity 30: serving', () => {
-  test('parity 30: the bytes as stored, for a day and immutable, with HEAD, 304, ranges and a strong ETag', async () => {
+describe('serving (parity 30)', () => {
+  test('the bytes as stored, for a day and immutable, with HEAD, 304, ranges and a strong ETag (parity 30)', async () => {
     const app = await startWithUploads()
     const id = await idOf(await app.get('/images/avatars', raw(await jpeg(300, 200))))
     const whole = await app.get(`/images/avatars/${id}`)
@@ -377,7 +377,7 @@ describe('parity 30: serving', () => {
     const patch = await app.get('/images/avatars', { method: 'PATCH' })
     expect([patch.status, patch.headers.get('allow')]).toEqual([405, 'GET, HEAD, POST, PUT, DELETE, OPTIONS'])
   })
-  test('parity 30: how long it is kept is an option; what is not there is 404', async () => {
+  test('how long it is kept is an option; what is not there is 404 (parity 30)', async () => {
     const app = await startWithUploads({ ...OPEN, maxAge: 60 })
     const id = await idOf(await app.get('/images/avatars', raw(await png())))
     expect((await app.get(`/images/avatars/${id}`)).headers.get('cache-control')).toBe(
@@ -388,7 +388,7 @@ describe('parity 30: serving', () => {
     expect((await app.get(`/images/covers/${id}`)).status).toBe(404)
     expect((await app.get('/images/avatars/..%2f..%2fkey')).status).toBe(400)
   })
-  test('parity 30: renditions are made on request, kept, and gone with their upload', async () => {
+  test('renditions are made on request, kept, and gone with their upload (parity 30)', async () => {
     const app = await startWithUploads(OPEN, {
       widths: [50],
       presets: { tiny: { width: 10, height: 10, fit: 'cover' } },
@@ -416,8 +416,8 @@ describe('parity 30: serving', () => {
   })
 })
 
-describe('parity 31: deleting, and who may', () => {
-  test('parity 31: all of a namespace, and how many there were; others stay', async () => {
+describe('deleting, and who may (parity 31)', () => {
+  test('all of a namespace, and how many there were; others stay (parity 31)', async () => {
     const app = await startWithUploads()
     const ids = []
     for (let seed = 0; seed < 3; seed += 1)
@@ -433,7 +433,7 @@ describe('parity 31: deleting, and who may', () => {
     expect((await filesIn(join(app.directory, 'uploads', 'files'))).length).toBe(1)
     expect((await app.get('/images/covers/nothing', { method: 'DELETE' })).status).toBe(404)
   })
-  test('parity 31: without authorize every verb is closed, and says how to open it; false and a throw are 403 too', async () => {
+  test('without authorize every verb is closed, and says how to open it; false and a throw are 403 too (parity 31)', async () => {
     const closed = await startWithUploads({})
     const png1 = await png()
     const requests: [string, RequestInit][] = [
@@ -496,8 +496,8 @@ describe('parity 31: deleting, and who may', () => {
   })
 })
 
-describe('parity 32: sizes, and what is stripped', () => {
-  test('parity 32: uploads are fitted into 1200 and never enlarged; transparency stays; metadata goes', async () => {
+describe('sizes, and what is stripped (parity 32)', () => {
+  test('uploads are fitted into 1200 and never enlarged; transparency stays; metadata goes (parity 32)', async () => {
     const app = await startWithUploads()
     const big = await sharp(await jpeg(2000, 1000))
       .withExif({ IFD0: { Copyright: 'somebody' } })

@@ -242,8 +242,8 @@ describe('the dashboard', () => {
   })
 })
 
-describe('parity 40: the lists of the management API', () => {
-  test('parity 40: everything that is kept, searched, sorted and paged; and all of one picture', async () => {
+describe('the lists of the management API (parity 40)', () => {
+  test('everything that is kept, searched, sorted and paged; and all of one picture (parity 40)', async () => {
     const app = await stage()
     await app.sync()
     const names = async (query: string) => {
@@ -295,7 +295,7 @@ describe('parity 40: the lists of the management API', () => {
     expect((await app.api('/images/local/nothing.webp')).status).toBe(404)
   })
 
-  test('parity 17: what failed, with its reason and the next try; a changed picture and a failure are its past', async () => {
+  test('what failed, with its reason and the next try; a changed picture and a failure are its past (parity 17)', async () => {
     const app = await stage()
     app.origin.serve('/2.jpg', { status: 404 })
     await app.sync()
@@ -320,7 +320,7 @@ describe('parity 40: the lists of the management API', () => {
     expect(history.map(({ what }) => what)).toEqual(['stored', 'stored', 'stored', 'stored'])
   })
 
-  test('mended 9: an entity’s picture that cannot be had is one row of the dashboard', async () => {
+  test('an entity’s picture that cannot be had is one row of the dashboard (mended 9)', async () => {
     const app = await stage()
     app.origin.serve('/2.jpg', { status: 404 })
     app.origin.serve('/3.jpg', image('no picture', 'image/jpeg'))

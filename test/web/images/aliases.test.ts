@@ -19,7 +19,7 @@ import {
 const KEY = 'a-signing-key-of-some-length'
 const version = (etag = ''): string => etag.slice(1, 17)
 
-describe.each<Via>(['Express', 'listener'])('mended 17: through the %s', (via) => {
+describe.each<Via>(['Express', 'listener'])('through the %s (mended 17)', (via) => {
   test.each([
     ['an encoded letter', '/images/poster/w500/%78.jpg'],
     ['an encoded letter of the kind', '/images/%70oster/w500/x.jpg'],
@@ -59,7 +59,7 @@ describe.each<Via>(['Express', 'listener'])('mended 17: through the %s', (via) =
   })
 })
 
-test('mended 17: local paths in another case or encoding are 400, and never immutable', async () => {
+test('local paths in another case or encoding are 400, and never immutable (mended 17)', async () => {
   const { artwork, get, origin } = await startApp({ transform: { isolate: false } })
   origin.serve('/a.jpg', image(await jpeg(40, 30)))
   const { url = '' } = await artwork.images.downloadAndCache({
@@ -78,7 +78,7 @@ test('mended 17: local paths in another case or encoding are 400, and never immu
   expect((await get('/static/Images/placeholder.svg')).status).toBe(400)
 })
 
-test('mended 17: a colon that encodeURIComponent has encoded is answered, for an hour, and is no hot answer', async () => {
+test('a colon that encodeURIComponent has encoded is answered, for an hour, and is no hot answer (mended 17)', async () => {
   const set = await startApp({ transform: { isolate: false }, sources: [uploads()] })
   const bytes = await jpeg(40, 30)
   const saved = await set.artwork.uploads?.save('avatars', bytes)
@@ -103,7 +103,7 @@ test('mended 17: a colon that encodeURIComponent has encoded is answered, for an
 })
 
 describe.each(['https://cdn.example.com/shop', '/shop'])(
-  'mended 17: mounted below /shop, urls.base %s',
+  'mounted below /shop, urls.base %s (mended 17)',
   (base) => {
     test('printed and signed URLs answer; a case of the mount that is not printed does not', async () => {
       const app = await startApp({
@@ -144,7 +144,7 @@ describe.each(['https://cdn.example.com/shop', '/shop'])(
   },
 )
 
-describe('mended 39: what has not the shape of ours is the app’s', () => {
+describe('what has not the shape of ours is the app’s (mended 39)', () => {
   const behind = async (sources: Parameters<typeof startApp>[0]) => {
     const { artwork } = await startApp({ transform: { isolate: false }, ...sources })
     const app = express()
@@ -188,7 +188,7 @@ describe('mended 39: what has not the shape of ours is the app’s', () => {
   })
 })
 
-test('mended 35: a placeholder answers by any kind', async () => {
+test('a placeholder answers by any kind (mended 35)', async () => {
   const { get } = await startApp({
     transform: { isolate: false },
     entities: { film_poster: { placeholder: 'poster' }, thing: {} },

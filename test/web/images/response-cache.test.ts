@@ -28,7 +28,7 @@ const table = (maxBytes: number) =>
     count: () => {},
   })
 
-test('mended 16: long keys push the oldest out', () => {
+test('long keys push the oldest out (mended 16)', () => {
   const hot = table(1024 * 1024)
   for (let index = 0; index < 3000; index += 1)
     hot.offer(`/images/${index}?${'v'.repeat(15_000)}`, shown(`${index}`))
@@ -40,7 +40,7 @@ test('mended 16: long keys push the oldest out', () => {
   expect(short.size()).toBeLessThanOrEqual(8192)
 })
 
-test('mended 16: repeated parameters and versions that are wrong fill nothing', async () => {
+test('repeated parameters and versions that are wrong fill nothing (mended 16)', async () => {
   const app = await startApp({ transform: { isolate: false } })
   app.origin.serve('/t/p/w342/a.jpg', image(await jpeg(30, 20)))
   const path = '/images/poster/w342/a.jpg'

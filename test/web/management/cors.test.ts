@@ -39,7 +39,7 @@ const PATHS = [
   '/api/images/sync',
 ]
 
-describe('mended 21: CORS', () => {
+describe('CORS (mended 21)', () => {
   test('is closed by default, and to origins that are not named', async () => {
     for (const one of [await site(undefined), await site([APP])])
       for (const path of PATHS) {
@@ -113,7 +113,7 @@ describe('mended 21: CORS', () => {
   )
 })
 
-describe('mended 21: who has to say who they are', () => {
+describe('who has to say who they are (mended 21)', () => {
   test.each([
     ['false', false, 403],
     ['nothing', null, 403],
@@ -164,7 +164,7 @@ describe('mended 21: who has to say who they are', () => {
   })
 })
 
-test('mended 41: a refusal of another site names both hosts', async () => {
+test('a refusal of another site names both hosts (mended 41)', async () => {
   const one = await site(undefined)
   const { status, body } = await one.ask('POST', '/api/images/refresh', {
     Origin: 'https://admin.example.com',

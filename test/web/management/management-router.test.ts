@@ -63,8 +63,8 @@ const addStreamers = async (app: Managed, count: number): Promise<void> => {
   app.records.set('profile', kind)
 }
 
-describe('parity 40: the management API', () => {
-  test('parity 40: an entity’s picture: what is printed, and whether it is cached; download fetches it', async () => {
+describe('the management API (parity 40)', () => {
+  test('an entity’s picture: what is printed, and whether it is cached; download fetches it (parity 40)', async () => {
     const app = await managed()
     await addStreamers(app, 1)
     const source = `${app.origin.url}/s1.jpg`
@@ -89,7 +89,7 @@ describe('parity 40: the management API', () => {
     expect((await app.get(after.image_url)).status).toBe(200)
     expect(await (await app.api('/profile/1')).json()).toMatchObject({ cached: true })
   })
-  test('parity 40: a category answers by its name', async () => {
+  test('a category answers by its name (parity 40)', async () => {
     const app = await managed()
     app.origin.serve('/chat.jpg', image(await jpeg(80, 60)))
     app.records.set(
@@ -107,7 +107,7 @@ describe('parity 40: the management API', () => {
     expect(found.cached).toBe(true)
     expect(found.image_url).toMatch(/^\/artwork\/local\/categories\/just_chatting\.jpg\?v=/)
   })
-  test('parity 40: unknown is 404, no URL 400, and so for every kind', async () => {
+  test('unknown is 404, no URL 400, and so for every kind (parity 40)', async () => {
     const app = await managed()
     app.records.set('artist', new Map([['a', { id: 'a', name: 'A' }]]))
     expect((await app.api('/artist/b')).status).toBe(404)
@@ -126,7 +126,7 @@ describe('parity 40: the management API', () => {
     expect((await app.api('/jobs/999')).status).toBe(404)
     expect((await app.api('/')).status).toBe(404)
   })
-  test('parity 40: stats by kind and in all', async () => {
+  test('stats by kind and in all (parity 40)', async () => {
     const app = await managed()
     await addStreamers(app, 3)
     app.origin.serve('/s2.jpg', { status: 404 })
@@ -192,8 +192,8 @@ describe('parity 40: the management API', () => {
   })
 })
 
-describe('parity 43: jobs', () => {
-  test('parity 43: sync covers every kind, and asks again only for what is missing, changed, or failed and due', async () => {
+describe('jobs (parity 43)', () => {
+  test('sync covers every kind, and asks again only for what is missing, changed, or failed and due (parity 43)', async () => {
     const app = await managed()
     await addStreamers(app, 7)
     app.origin.serve('/album.jpg', image(await jpeg(90, 90)))
@@ -258,7 +258,7 @@ describe('parity 43: jobs', () => {
     const { jobs: all } = (await (await app.api('/jobs?kind=download')).json()) as { jobs: { key: string }[] }
     expect(all.map(({ key }) => key)).toEqual(['artist:good'])
   })
-  test('parity 44: cleaning up takes true orphans only; a dry run says the same and takes nothing', async () => {
+  test('cleaning up takes true orphans only; a dry run says the same and takes nothing (parity 44)', async () => {
     const app = await managed()
     await addStreamers(app, 4)
     await app.ended(await app.post('/sync'))
@@ -307,7 +307,7 @@ describe('parity 43: jobs', () => {
     const state = (await (await app.api(`/jobs/${job.id}`)).json()) as { job: { state: string } }
     expect(state.job.state).toBe('done')
   })
-  test('parity 40: explaining tells which layer answers: memory, disk, made anew, the upstream, or none', async () => {
+  test('explaining tells which layer answers: memory, disk, made anew, the upstream, or none (parity 40)', async () => {
     const app = await managed({ widths: [40], memory: { maxBytes: 100_000 } })
     app.origin.serve('/a.jpg', image(await jpeg(90, 60)))
     const id = Buffer.from(`${app.origin.url}/a.jpg`).toString('base64url')

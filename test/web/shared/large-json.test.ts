@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { decodeBase64, parseLargeJson, unescapeBytes } from '#src/web/shared/large-json.js'
 import { startApp } from '../../support/toolkit.js'
 
-describe('mended 20: an authorised body does not hold the others up', () => {
+describe('an authorised body does not hold the others up (mended 20)', () => {
   const size = 13 * 1024 ** 2
   /** How often others had their turn while something was at work. */
   const turnsDuring = async (work: () => Promise<unknown>): Promise<number> => {
