@@ -1,11 +1,20 @@
 /** What the panel's buttons do. Plain forms: they work without script and lead back to the page. */
 import express, { type Router } from 'express'
-import type { AppParts } from './app.js'
-import { PICTURED } from './stage/database.js'
-import { originalsOf } from './warmer.js'
+import type { Artwork } from 'express-artwork'
+import type { Cdn } from './stage/cdn.js'
+import { PICTURED, type Records } from './stage/database.js'
+import { originalsOf, type Warmer } from './warmer.js'
+
+/** What the site is made of. */
+export interface AppParts {
+  readonly artwork: Artwork
+  readonly records: Records
+  readonly cdn: Cdn
+  readonly warmer: Warmer
+}
 
 /** `/panel/status`, and a POST for each button. */
-export function createPanel({ artwork, records, cdn, warmer }: AppParts): Router {
+export function createControls({ artwork, records, cdn, warmer }: AppParts): Router {
   const panel = express.Router()
   /** Originals that changed while nobody could ask about them. */
   const missed = new Set<string>()

@@ -1,11 +1,8 @@
 /** Album covers: eleven styles, each in any palette. */
-import { type Die, die, gradient, hill, light, type Palette, paletteOf, svg, times } from './draw.js'
+import { die, gradient, hill, light, paletteOf, type Style, svg, times } from './draw.js'
 import { leaves, mesh, orbits } from './more-covers.js'
 
 const SIDE = 1000
-
-/** A way of drawing a cover. */
-export type Style = (roll: Die, palette: Palette) => string
 
 const rect = (fill: string): string => `<rect width="${SIDE}" height="${SIDE}" fill="${fill}"/>`
 

@@ -31,6 +31,17 @@ export function die(seed: number): Die {
 /** Five colours from deep to bright. */
 export type Palette = readonly [night: string, deep: string, middle: string, light: string, glow: string]
 
+/** A way of drawing a cover. */
+export type Style = (roll: Die, palette: Palette) => string
+
+/** What a scene is drawn in. */
+export interface Frame {
+  readonly width: number
+  readonly height: number
+  readonly roll: Die
+  readonly palette: Palette
+}
+
 /** Palettes of an evening. */
 export const PALETTES: readonly Palette[] = [
   ['#1b1436', '#4a2e66', '#b0476f', '#f28a5c', '#ffd9a0'],

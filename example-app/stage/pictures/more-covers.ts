@@ -1,7 +1,6 @@
 /** Three more styles of cover, and collages for playlists. */
 import sharp from 'sharp'
-import type { Style } from './covers.js'
-import { type Die, gradient, light, times } from './draw.js'
+import { type Die, gradient, light, type Style, times } from './draw.js'
 
 const SIDE = 1000
 

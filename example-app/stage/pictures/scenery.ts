@@ -1,6 +1,5 @@
 /** More places for films, and the one who walks through them. */
-import { gradient, hill, type Palette, times } from './draw.js'
-import type { Frame } from './scenes.js'
+import { type Frame, gradient, hill, type Palette, times } from './draw.js'
 
 /** Someone in a long coat, seen from behind, with a shadow. */
 export const figure = ({ width, height, palette: [night, , , , glow] }: Frame): string =>

@@ -1,14 +1,6 @@
 /** Film pictures: one scene, drawn tall for the poster and wide for the backdrop in the same palette. */
-import { type Die, die, gradient, hill, light, type Palette, paletteOf, svg, times } from './draw.js'
+import { die, type Frame, gradient, hill, light, paletteOf, svg, times } from './draw.js'
 import { birds, clouds, dunes, figure, forest, lighthouse, observatory, street } from './scenery.js'
-
-/** What a scene is drawn in. */
-export interface Frame {
-  readonly width: number
-  readonly height: number
-  readonly roll: Die
-  readonly palette: Palette
-}
 
 const ridges = (
   { width, height, roll, palette: [night, deep, middle, bright] }: Frame,
