@@ -8,7 +8,14 @@ const others = ['atproto', 'browser', 'cli', 'package', 'postgres', 'proxies', '
 )
 /** What is heavy, and Express 4, is run once, and not again on every version of Node. */
 const isLight = process.env.WITHOUT_STRESS !== undefined
-const heavy = isLight ? ['test/conformance/faults.test.ts', 'test/store/upkeep.test.ts'] : []
+const heavy = isLight ? ['test/conformance/faults.test.ts', 'test/store/maintenance.test.ts'] : []
+/** Tests of other rooms that go through the routers, and tests of the routers that do not depend on Express' version. */
+const throughRouters = [
+  'test/fetch/{addresses,upstream-fields}.test.ts',
+  'test/images/unsigned-requests.test.ts',
+  'test/sources/{remote-headers,tmdb}.test.ts',
+]
+const independentOfExpress = ['test/web/{management/{cors,openapi},shared/large-json}.test.ts']
 const source = new URL('./src/index.ts', import.meta.url).pathname
 const express4 = {
   resolve: { alias: { 'express-artwork': source, express: 'express4' } },
@@ -16,7 +23,8 @@ const express4 = {
     ...common,
     name: 'express 4',
     env: { EXPRESS_MAJOR: '4' },
-    include: ['test/web/**/*.test.ts'],
+    include: ['test/web/**/*.test.ts', ...throughRouters],
+    exclude: independentOfExpress,
   },
 }
 

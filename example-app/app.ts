@@ -1,20 +1,10 @@
 /** The site's pages. */
 import { fileURLToPath } from 'node:url'
 import express, { type Express, type Request, type Response } from 'express'
-import { type Artwork, viewsPath } from 'express-artwork'
+import { viewsPath } from 'express-artwork'
 import nunjucks from 'nunjucks'
-import type { Cdn } from './cdn.js'
-import type { Entity, Records } from './database.js'
-import { createPanel } from './panel.js'
-import type { Warmer } from './warmer.js'
-
-/** What the site is made of. */
-export interface AppParts {
-  readonly artwork: Artwork
-  readonly records: Records
-  readonly cdn: Cdn
-  readonly warmer: Warmer
-}
+import { type AppParts, createControls } from './controls.js'
+import type { Entity } from './stage/database.js'
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 const WORDS: Readonly<Record<string, string>> = { local: 'local', source: 'CDN', placeholder: 'placeholder' }
@@ -87,7 +77,7 @@ export function createApp(parts: AppParts): Express {
   page('playlist', 'playlists', (playlist) => ({ albums: records.albumsIn(playlist) }))
   page('film', 'films', () => ({ films: records.films() }))
 
-  app.use('/panel', createPanel(parts))
+  app.use('/panel', createControls(parts))
   app.use((req, res) => show(req, res, 'missing'))
   return app
 }

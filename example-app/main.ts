@@ -9,9 +9,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createArtwork, remote, tmdb } from 'express-artwork'
 import { createApp } from './app.js'
-import { startCdn } from './cdn.js'
-import { openRecords } from './database.js'
 import { createRepository } from './repository.js'
+import { startCdn } from './stage/cdn.js'
+import { openRecords } from './stage/database.js'
 import { createWarmer } from './warmer.js'
 
 const {

@@ -1,6 +1,6 @@
 /** How express-artwork reaches the records of this app: a complete repository. */
 import type { Repository } from 'express-artwork'
-import { PICTURED, type Records } from './database.js'
+import { PICTURED, type Records } from './stage/database.js'
 
 const PAGE = 100
 

@@ -3,7 +3,7 @@
  * `srcset`. A page offers those only once they are here, so that it shows everything with the CDN down.
  */
 import type { Artwork } from 'express-artwork'
-import { type Entity, PICTURED, type Records } from './database.js'
+import { type Entity, PICTURED, type Records } from './stage/database.js'
 
 /** See the top of the file. */
 export type Warmer = ReturnType<typeof createWarmer>

@@ -7,8 +7,9 @@ import { describe, expect, test } from 'vitest'
 type Tree = Readonly<Record<string, string>>
 
 const root = new URL('../src/', import.meta.url).pathname
+const exampleApp = new URL('../example-app/', import.meta.url).pathname
 
-const readTree = (): Tree =>
+const readTree = (root: string): Tree =>
   Object.fromEntries(
     readdirSync(root, { recursive: true, encoding: 'utf8' })
       .filter((file) => file.endsWith('.ts'))
@@ -161,12 +162,21 @@ function cycles(tree: Tree): string[] {
 }
 
 describe('architecture', () => {
-  const tree = readTree()
+  const tree = readTree(root)
   const plant = (file: string, line: string): Tree => ({ ...tree, [file]: `${line}\n${tree[file] ?? ''}` })
 
   test('the tree keeps the rules', () => {
     expect(Object.keys(tree).length).toBeGreaterThan(40)
     expect(breaches(tree)).toEqual([])
+  })
+  test('the example app has no cycle', () => {
+    const app = readTree(exampleApp)
+    expect(cycles(app)).toEqual([])
+    const planted = {
+      ...app,
+      'controls.ts': `import type { createApp } from './app.js'\n${app['controls.ts']}`,
+    }
+    expect(cycles(planted)).toEqual(['cycle: app.ts → controls.ts → app.ts'])
   })
   test('every dependency of the package has an owner', () => {
     const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))

@@ -9,9 +9,9 @@ import express from 'express'
 import { type AtprotoOptions, atproto, createArtwork } from 'express-artwork'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { atEnd, listen, quietLogger, temporaryFolder } from '../support/app.js'
 import { cidOf } from '../support/atproto.js'
-import { jpeg, png } from '../support/pictures.js'
+import { jpeg, png } from '../support/images.js'
+import { atEnd, listen, quietLogger, temporaryFolder } from '../support/toolkit.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'artwork-atproto-'))
 let peer: ChildProcess | undefined

@@ -2,7 +2,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import sharp, { type Sharp } from 'sharp'
-import { die } from '../../example-app/pictures/draw.js'
+import { die } from '../../example-app/stage/pictures/draw.js'
 import { DRAWINGS } from './pictures/drawings.js'
 import { PHOTOS } from './pictures/photos.js'
 

@@ -4,9 +4,9 @@ import express from 'express'
 import { uploads } from 'express-artwork'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { atEnd, listen, startApp } from '../support/app.js'
 import { openBrowser } from '../support/browser.js'
-import { png } from '../support/pictures.js'
+import { png } from '../support/images.js'
+import { atEnd, listen, startApp } from '../support/toolkit.js'
 
 let browser: Browser
 beforeAll(async () => {
@@ -14,7 +14,7 @@ beforeAll(async () => {
 })
 afterAll(() => browser?.close())
 
-test('mended 21: a named origin may upload, list and manage with its cookie; another may not even read', async () => {
+test('a named origin may upload, list and manage with its cookie; another may not even read (mended 21)', async () => {
   // Origins of their own, by their ports.
   const pages = await Promise.all(
     [1, 2].map(() => listen((_req, res) => void res.end('<!doctype html><title>a page</title>'))),

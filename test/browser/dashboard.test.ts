@@ -9,10 +9,10 @@ import { createArtwork, type EntityLike, type Repository, remote, tmdb, viewsPat
 import nunjucks from 'nunjucks'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { anOrigin, atEnd, listen, quietLogger, temporaryFolder } from '../support/app.js'
 import { openBrowser } from '../support/browser.js'
+import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
+import { anOrigin, atEnd, listen, quietLogger, temporaryFolder } from '../support/toolkit.js'
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const eventually = (holds: () => unknown) => vi.waitFor(holds, { timeout: 90_000, interval: 50 })

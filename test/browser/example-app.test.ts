@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openBrowser } from '../support/browser.js'
-import { freePort, type RunningExample, startExample } from '../support/example-app.js'
+import { freePort, type Service, startExample } from '../support/child-process.js'
 
 interface Picture {
   readonly src: string
@@ -18,7 +18,7 @@ interface Picture {
 
 const folder = mkdtempSync(join(tmpdir(), 'artwork-example-'))
 let browser: Browser
-let example: RunningExample | undefined
+let example: Service | undefined
 
 beforeAll(async () => {
   browser = await openBrowser()

@@ -7,8 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openBrowser } from '../support/browser.js'
 import { COLOUR_SOURCES, farthest, PATCHES, patchesOf, type Rgb } from '../support/colours.js'
 import { avifCollection, exifOf, handmadeGif, handmadePng, withWebpExif } from '../support/handmade.js'
-import { quarters } from '../support/pictures.js'
-import { createRenderer } from '../support/renderer.js'
+import { quarters } from '../support/images.js'
+import { createRenderer } from '../support/toolkit.js'
 
 const files = new Map<string, { bytes: Buffer; type: string }>()
 const server = createServer((req, res) => {

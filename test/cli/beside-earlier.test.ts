@@ -4,14 +4,14 @@ import { existsSync, lstatSync, mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { anOrigin, atEnd, remoteAddress, temporaryFolder } from '../support/app.js'
-import type { Orders } from '../support/beside-process.js'
-import { answeredPictures, eventually, expectAnswers, known, unpacked } from '../support/earlier-app.js'
-import { ask, DATABASES, rowsIn, schemaOf } from '../support/earlier-directory.js'
-import { EARLIER } from '../support/earlier-options.js'
+import type { Orders } from '../fixtures/server-of-version.js'
+import { answeredPictures, eventually, expectAnswers, known, unpacked } from '../store/earlier/app.js'
+import { ask, DATABASES, rowsIn, schemaOf } from '../store/earlier/directory.js'
+import { EARLIER } from '../store/earlier/options.js'
+import { createFleet, type OrderedProcess } from '../support/child-process.js'
+import { jpeg } from '../support/images.js'
 import { image, type Origin } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
-import { createFleet, type OrderedProcess } from '../support/store-fleet.js'
+import { anOrigin, atEnd, remoteAddress, temporaryFolder } from '../support/toolkit.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
@@ -47,7 +47,7 @@ async function stage(order: readonly string[]) {
   const checkouts: Readonly<Record<string, string>> = { earlier: await earlierCheckout(), this: root }
   const { directory, library, origin: asWas } = await unpacked()
   const upstream = await anOrigin()
-  const fleet = createFleet<Orders>(0, './beside-process.ts')
+  const fleet = createFleet<Orders>(0, 'test/fixtures/server-of-version.ts')
   atEnd(fleet.end)
   const ahead = known.closedAt + 60_000 - Date.now()
   const open = async (name: string): Promise<Side> => {

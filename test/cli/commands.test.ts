@@ -3,10 +3,10 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createArtwork } from 'express-artwork'
 import { expect, test } from 'vitest'
-import { anOrigin, startApp, temporaryFolder } from '../support/app.js'
+import { runCli } from '../support/child-process.js'
+import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
-import { runCli } from '../support/service.js'
+import { anOrigin, startApp, temporaryFolder } from '../support/toolkit.js'
 
 async function stage() {
   const origin = await anOrigin()

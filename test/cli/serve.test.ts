@@ -8,11 +8,11 @@ import { join } from 'node:path'
 import { optionsFromEnv } from 'express-artwork'
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
-import { anOrigin, atEnd, temporaryFolder } from '../support/app.js'
+import { runCli, startService } from '../support/child-process.js'
+import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
 import { httpProxy } from '../support/proxies.js'
-import { runCli, startService } from '../support/service.js'
+import { anOrigin, atEnd, temporaryFolder } from '../support/toolkit.js'
 
 const TOKEN = 'correct horse'.replace(' ', '-')
 const auth = { Authorization: `Bearer ${TOKEN}` }
@@ -22,8 +22,8 @@ const post = (body: unknown, headers: Record<string, string> = auth): RequestIni
   body: JSON.stringify(body),
 })
 
-describe('parity 38: settings by environment', () => {
-  test('parity 38: the documented names set what they say', () => {
+describe('settings by environment (parity 38)', () => {
+  test('the documented names set what they say (parity 38)', () => {
     const options = optionsFromEnv({
       UPLOADS_PATH: '/srv/uploads',
       MAX_UPLOAD_SIZE: '900',
@@ -97,7 +97,7 @@ describe('parity 38: settings by environment', () => {
     ['ARTWORK_REMOTE_HOSTS', 'a b', /ARTWORK_REMOTE_HOSTS: hosts must be .*"a b"/],
     ['ARTWORK_NAMESPACES', '_avatars', /ARTWORK_NAMESPACES: .*beginning with a letter or digit.*"_avatars"/],
     ['ARTWORK_UNKNOWN', 'x', /ARTWORK_UNKNOWN is no variable/],
-  ])('parity 38: %s=%s is told with its name, the rule and the value', (name, value, message) => {
+  ])('%s=%s is told with its name, the rule and the value (parity 38)', (name, value, message) => {
     expect(() => optionsFromEnv({ [name]: value })).toThrow(message)
     try {
       optionsFromEnv({ [name]: value })
@@ -105,7 +105,7 @@ describe('parity 38: settings by environment', () => {
       expect(String(error)).not.toContain('short-secret')
     }
   })
-  test('parity 38: a bad value stops the start, several are told at once, and no password is repeated', async () => {
+  test('a bad value stops the start, several are told at once, and no password is repeated (parity 38)', async () => {
     const { code, out, err } = await runCli(['serve'], {
       MAX_UPLOAD_SIZE: 'big',
       FETCH_MAX_RETRIES: 'x',
@@ -132,7 +132,7 @@ describe('parity 38: settings by environment', () => {
   })
 })
 
-test('parity 37, 38: the service hosts, fetches through proxies, and says how it is', async () => {
+test('the service hosts, fetches through proxies, and says how it is (parity 37, 38)', async () => {
   const [origin, proxy] = [await anOrigin(), await httpProxy('user:hunter2')]
   origin.serve('/a.jpg', image(await jpeg(2000, 1000)))
   const folder = await temporaryFolder()
@@ -197,7 +197,7 @@ test('parity 37, 38: the service hosts, fetches through proxies, and says how it
   await new Promise((resolve) => socket.once('connect', resolve))
   expect(await service.stop()).toBe(0)
   socket.destroy()
-  const log = service.log()
+  const log = service.err()
   for (const word of ['hunter2', TOKEN, 'a-signature', body.data.slice(0, 40)])
     expect(log).not.toContain(word)
   const lines = log
@@ -212,7 +212,7 @@ test('parity 37, 38: the service hosts, fetches through proxies, and says how it
   )
 }, 60_000)
 
-test('parity 37: not ready when uploads cannot be kept', async () => {
+test('not ready when uploads cannot be kept (parity 37)', async () => {
   const folder = await temporaryFolder()
   const file = join(folder, 'a-file')
   await writeFile(file, 'x')
@@ -292,7 +292,7 @@ test('told to stop: not ready at once, what is under way is finished, exit 0', a
   expect(answers).not.toMatch(/500/)
 }, 30_000)
 
-test('parity 35: an https proxy, for http and https sources; its certificate is checked', async () => {
+test('an https proxy, for http and https sources; its certificate is checked (parity 35)', async () => {
   const folder = await temporaryFolder()
   const [key, certificate] = [join(folder, 'proxy.key'), join(folder, 'proxy.crt')]
   const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
@@ -353,7 +353,7 @@ test('parity 35: an https proxy, for http and https sources; its certificate is 
   expect(seen.slice(2).every((what) => what === 'refused')).toBe(true)
 })
 
-test('mended 9: it ends with 0 though one client has sent half a request, and another stalls in a body', async () => {
+test('it ends with 0 though one client has sent half a request, and another stalls in a body (mended 9)', async () => {
   const service = await startService({ ARTWORK_UPLOAD_TOKEN: TOKEN })
   const { port } = new URL(service.url)
   const half = connect(Number(port), '127.0.0.1')

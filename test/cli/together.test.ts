@@ -1,15 +1,13 @@
 /** Two servers and the command line, each a process of its own, on one directory: each piece of work is done once. */
-import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { anOrigin, atEnd, remoteAddress, temporaryFolder } from '../support/app.js'
+import { runCli, type Service, startServer } from '../support/child-process.js'
+import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
-import { runCli } from '../support/service.js'
+import { anOrigin, remoteAddress, temporaryFolder } from '../support/toolkit.js'
 
-const script = new URL('../support/server-process.ts', import.meta.url).pathname
 const toolkit = new URL('../../src/index.ts', import.meta.url).href
 const LOOKS = 64
 /** Entities that have a picture in common. */
@@ -107,43 +105,10 @@ async function stage(count: number) {
   }
 }
 
-interface Server {
-  readonly url: string
-  readonly child: ChildProcess
-  readonly ended: Promise<number | null>
-  /** Warnings and errors so far. */
-  log(): string
-}
-
-/** Starts a server on the config module; it ends with the test. */
-async function startServer(config: string, env: Readonly<Record<string, string>>): Promise<Server> {
-  const child = spawn(process.execPath, ['--import', 'tsx', script, config], {
-    env: { PATH: process.env.PATH ?? '', ...env },
-  })
-  let [out, err] = ['', '']
-  child.stderr.on('data', (piece) => {
-    err += piece
-  })
-  const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
-  atEnd(async () => {
-    child.kill('SIGKILL')
-    await ended
-  })
-  const url = await new Promise<string>((resolve, reject) => {
-    child.stdout.on('data', (piece) => {
-      out += piece
-      const [, found] = /serves at (http:\S+)\n/.exec(out) ?? []
-      if (found !== undefined) resolve(found)
-    })
-    child.on('close', () => reject(new Error(`the server ended: ${err}`)))
-  })
-  return { url, child, ended, log: () => err }
-}
-
 type Stage = Awaited<ReturnType<typeof stage>>
 
 /** Asks the servers for pictures until the work has ended: artwork just saved, by whomever, and images of upstream. */
-async function askMeanwhile(place: Stage, servers: readonly Server[], work: Promise<unknown>) {
+async function askMeanwhile(place: Stage, servers: readonly Service[], work: Promise<unknown>) {
   let isOver = false
   const over = work.finally(() => {
     isOver = true
@@ -196,9 +161,9 @@ async function expectDone(place: Stage, count: number): Promise<void> {
   expect(place.saved().length).toBe(before)
 }
 /** Tells the servers to end: they do, and had nothing to complain of. */
-async function expectEnd(servers: readonly Server[]): Promise<void> {
+async function expectEnd(servers: readonly Service[]): Promise<void> {
   for (const { child } of servers) child.kill('SIGTERM')
-  for (const { ended, log } of servers) expect([await ended, log()]).toEqual([0, ''])
+  for (const { ended, err } of servers) expect([await ended, err()]).toEqual([0, ''])
 }
 
 test('two server processes and the command line, 10,000 jobs: each is done once, and the servers answer meanwhile', async () => {

@@ -4,10 +4,10 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
-import { temporaryFolder } from '../support/app.js'
-import { jpeg } from '../support/pictures.js'
+import { startService } from '../support/child-process.js'
+import { jpeg } from '../support/images.js'
 import { readme } from '../support/readme.js'
-import { startService } from '../support/service.js'
+import { temporaryFolder } from '../support/toolkit.js'
 
 const run = promisify(execFile)
 

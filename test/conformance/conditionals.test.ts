@@ -3,8 +3,8 @@
  * those that pillarjs/send answers (it is what Express sends files with). Where we differ on purpose, the case says so.
  */
 import { describe, expect, test } from 'vitest'
-import type { RawAnswer } from '../support/raw.js'
-import { POSTER, type Via, withPoster } from '../support/stage.js'
+import type { RawAnswer } from '../support/raw-http.js'
+import { POSTER, type Via, withPoster } from '../support/toolkit.js'
 
 /** `E`, `LM` and `N` stand for the entity tag, the date and the length of the picture. */
 interface Case {
@@ -177,7 +177,7 @@ const SEND: readonly Case[] = [
   { about: 'HEAD and the tag', method: 'HEAD', headers: { 'If-None-Match': 'E' }, status: 304 },
 ]
 
-describe.each<Via>(['Express', 'lane'])('through %s', (via) => {
+describe.each<Via>(['Express', 'listener'])('through %s', (via) => {
   test.each([
     ['fresh', FRESH],
     ['send', SEND],

@@ -25,14 +25,22 @@ import express from 'express'
 import { type ArtworkOptions, createArtwork, remote, uploads } from 'express-artwork'
 import { afterAll, describe, expect, test, vi } from 'vitest'
 import { createContents } from '#src/store/disk/contents.js'
-import { atEnd, listen, quietLogger, remoteAddress, temporaryFolder } from '../support/app.js'
-import { freePort, startExample } from '../support/example-app.js'
+import { createFleet, freePort, startExample } from '../support/child-process.js'
+import { differences } from '../support/entries.js'
+import { jpeg, png } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg, png } from '../support/pictures.js'
-import { ask } from '../support/raw.js'
-import { POSTER, stage, tmdbPath, withPoster } from '../support/stage.js'
-import { differences } from '../support/store-contents.js'
-import { createFleet } from '../support/store-fleet.js'
+import { ask } from '../support/raw-http.js'
+import {
+  atEnd,
+  listen,
+  POSTER,
+  quietLogger,
+  remoteAddress,
+  stage,
+  temporaryFolder,
+  tmdbPath,
+  withPoster,
+} from '../support/toolkit.js'
 
 interface Item {
   readonly id: string
@@ -716,7 +724,7 @@ const tests: Readonly<Record<string, () => Promise<void>>> = {
     for (const status of await Promise.all(under)) expect([200, 503]).toContain(status)
     expect(await stopped).toBe(0)
     await expect(fetch(`${example.url}/health`)).rejects.toThrow()
-    expect(example.output()).not.toMatch(/unhandled|Error:/i)
+    expect(example.out() + example.err()).not.toMatch(/unhandled|Error:/i)
     // Told a second time, it does not wait for what is under way.
     const hasty = await startExample({
       PORT: '0',

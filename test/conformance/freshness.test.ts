@@ -3,12 +3,11 @@
  * what is told of it to others.
  */
 import { describe, expect, test, vi } from 'vitest'
-import { remoteAddress } from '../support/app.js'
+import { jpeg } from '../support/images.js'
 import { type Answer, image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
-import { stage, type Via } from '../support/stage.js'
+import { anOrigin, remoteAddress, stage, startApp, temporaryFolder, type Via } from '../support/toolkit.js'
 
-const VIAS: readonly Via[] = ['Express', 'lane']
+const VIAS: readonly Via[] = ['Express', 'listener']
 const YEAR = 365 * 86_400_000
 const inAYear = (): Date => new Date(Date.now() + YEAR)
 
@@ -28,7 +27,7 @@ async function isReused(via: Via, headers: Record<string, string>): Promise<bool
 }
 
 describe.each(VIAS)('through the %s', (via) => {
-  describe('mended 22: a * in Vary, wherever it stands, is kept by nobody (RFC 9111 §4.1)', () => {
+  describe('a * in Vary, wherever it stands, is kept by nobody (RFC 9111 §4.1) (mended 22)', () => {
     test.each(['*', '*, Accept-Encoding', 'Accept-Encoding, *', 'Accept ,*,  Cookie', ',*'])(
       '%j',
       async (vary) => expect(await isReused(via, { Vary: vary, 'Cache-Control': 'max-age=600' })).toBe(false),
@@ -37,7 +36,7 @@ describe.each(VIAS)('through the %s', (via) => {
       expect(await isReused(via, { Vary: 'X-*', 'Cache-Control': 'max-age=600' })).toBe(true))
   })
 
-  describe('mended 23: Expires is one of three dates, and past where it is none (RFC 9110 §5.6.7, RFC 9111 §5.3)', () => {
+  describe('Expires is one of three dates, and past where it is none (RFC 9110 §5.6.7, RFC 9111 §5.3) (mended 23)', () => {
     const imf = (): string => inAYear().toUTCString()
     const asctime = (): string => {
       const [, day = '', month = '', year = '', time = ''] =
@@ -86,7 +85,7 @@ describe.each(VIAS)('through the %s', (via) => {
     })
   })
 
-  describe('mended 24: Age is its first member, however large (RFC 9111 §5.1, §1.2.2)', () => {
+  describe('Age is its first member, however large (RFC 9111 §5.1, §1.2.2) (mended 24)', () => {
     test.each(['7200', '7200, 0', '3601', '99999999999', '2147483648', '123456789012345678901234567890'])(
       '%j is over',
       async (age) => expect(await isReused(via, { Age: age, 'Cache-Control': 'max-age=3600' })).toBe(false),
@@ -96,7 +95,7 @@ describe.each(VIAS)('through the %s', (via) => {
     )
   })
 
-  describe('mended 25: what is said to shared caches is told to those (RFC 9111 §5.2.2.10)', () => {
+  describe('what is said to shared caches is told to those (RFC 9111 §5.2.2.10) (mended 25)', () => {
     const told = async (headers: Record<string, string>) =>
       (await (await strict(via, headers)).get()).headers['cache-control']
     test.each<[string, string, string]>([
@@ -125,7 +124,7 @@ describe.each(VIAS)('through the %s', (via) => {
     })
   })
 
-  describe('mended 26: must-revalidate where nothing stale may be used (RFC 9111 §5.2.2.2, RFC 5861)', () => {
+  describe('must-revalidate where nothing stale may be used (RFC 9111 §5.2.2.2, RFC 5861) (mended 26)', () => {
     test.each([
       ['max-age=60, stale-while-revalidate=30', 'public, max-age=60, stale-while-revalidate=30'],
       ['max-age=60, stale-if-error=30', 'public, max-age=60, stale-if-error=30'],
@@ -141,7 +140,7 @@ describe.each(VIAS)('through the %s', (via) => {
     })
   })
 
-  describe('mended 27: Cache-Status of what stands in (RFC 9211 §2.2, §2.3)', () => {
+  describe('Cache-Status of what stands in (RFC 9211 §2.2, §2.3) (mended 27)', () => {
     const said = 'max-age=60, stale-if-error=600'
     test.each<[string, Answer, RegExp]>([
       ['a 503', { status: 503 }, /^express-artwork; fwd=stale; fwd-status=503; ttl=-2$/],
@@ -169,7 +168,7 @@ describe.each(VIAS)('through the %s', (via) => {
     })
   })
 
-  test('mended 30: CDN-Cache-Control by option (RFC 9213)', async () => {
+  test('CDN-Cache-Control by option (RFC 9213) (mended 30)', async () => {
     const none = await strict(via, { 'Cache-Control': 'max-age=60' })
     expect((await none.get()).headers['cdn-cache-control']).toBeUndefined()
     const said = { 'Cache-Control': 'max-age=60, s-maxage=86400' }
@@ -192,8 +191,7 @@ describe.each(VIAS)('through the %s', (via) => {
   })
 })
 
-test('mended 25: the two lifetimes outlive the process', async () => {
-  const { startApp, temporaryFolder, anOrigin } = await import('../support/app.js')
+test('the two lifetimes outlive the process (mended 25)', async () => {
   const [directory, origin] = [await temporaryFolder(), await anOrigin()]
   origin.serve(
     '/p.jpg',
@@ -212,7 +210,7 @@ test('mended 25: the two lifetimes outlive the process', async () => {
   await vi.waitFor(() => expect(second.artwork.images.stats().names).toBe(1))
 })
 
-describe('mended 25: what a 304 says counts as much as what a 200 says', () => {
+describe('what a 304 says counts as much as what a 200 says (mended 25)', () => {
   test.each(['private, max-age=600', 'no-store'])('%s: it is not kept any more', async (said) => {
     const { get, serve, clock, origin, bytes, artwork } = await strict('Express', {
       'Cache-Control': 'max-age=60',
@@ -243,7 +241,7 @@ describe('mended 25: what a 304 says counts as much as what a 200 says', () => {
   })
 })
 
-test('mended 30: a CDN that is told less than our age would let it have is told half of that at most', async () => {
+test('a CDN that is told less than our age would let it have is told half of that at most (mended 30)', async () => {
   const set = await stage('Express', { cdnCacheControl: '5 min' })
   set.origin.serve('/p.jpg', image(await jpeg(60, 40)))
   const path = `/images/${remoteAddress(`${set.origin.url}/p.jpg`)}`

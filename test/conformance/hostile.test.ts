@@ -10,9 +10,9 @@ import { createFetcher } from '#src/fetch/fetcher.js'
 import { checkUrl, type GuardOptions, guardedLookup } from '#src/fetch/guard.js'
 import { ArtworkError } from '#src/model/failure.js'
 import { hostRule } from '#src/sources/host-rules.js'
-import { listen, startApp } from '../support/app.js'
+import { png } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { png } from '../support/pictures.js'
+import { listen, startApp } from '../support/toolkit.js'
 
 interface UrlCase {
   readonly id: string
@@ -193,7 +193,7 @@ describe('hostile URLs, fetched', () => {
  * The client's own text over HTTP, signed, at a source that is open to every host: every name resolves to a public address,
  * behind which something answers, so that nothing but the product can refuse.
  */
-describe('mended 18: hostile URLs, as ids', () => {
+describe('hostile URLs, as ids (mended 18)', () => {
   const plain = urls.cases.filter(({ dns, dnsSequence, redirects, loop, flag, policy, self }) =>
     [dns, dnsSequence, redirects, loop, flag, policy, self].every((one) => one === undefined),
   )
@@ -253,7 +253,7 @@ describe('mended 18: hostile URLs, as ids', () => {
   })
 })
 
-test('mended 18: our own origin by another scheme, with a root dot, or its port written out', () => {
+test('our own origin by another scheme, with a root dot, or its port written out (mended 18)', () => {
   const options = { ports: [80, 443, 8080], allowIpLiterals: false, allowPrivate: [] }
   const judge = (own: string, url: string): string => {
     try {
@@ -335,7 +335,7 @@ describe('hostile paths', () => {
     expect(paths.cases.length).toBeGreaterThan(100)
   })
 
-  test('parity 9: traversal by every spelling is 4xx with no upstream request', async () => {
+  test('traversal by every spelling is 4xx with no upstream request (parity 9)', async () => {
     const app = await startApp()
     const port = Number(new URL(app.url).port)
     for (const id of [

@@ -8,11 +8,19 @@ import express from 'express'
 import { uploads } from 'express-artwork'
 import { describe, expect, test, vi } from 'vitest'
 import { sniff } from '#src/model/media-type.js'
-import { listen, remoteAddress, temporaryFolder } from '../support/app.js'
+import { jpeg, png, SVG } from '../support/images.js'
 import { type Answer, image } from '../support/origin.js'
-import { jpeg, png, SVG } from '../support/pictures.js'
-import { ask, type RawAnswer, type RawRequest } from '../support/raw.js'
-import { POSTER, stage, tmdbPath, type Via, withPoster } from '../support/stage.js'
+import { ask, type RawAnswer, type RawRequest } from '../support/raw-http.js'
+import {
+  listen,
+  POSTER,
+  remoteAddress,
+  stage,
+  temporaryFolder,
+  tmdbPath,
+  type Via,
+  withPoster,
+} from '../support/toolkit.js'
 
 interface Item {
   readonly id: string
@@ -989,7 +997,7 @@ test('every item has its test, or its reason', () => {
   for (const id of Object.keys(tests)) expect(ids).toContain(id)
 })
 
-describe.each<Via>(['Express', 'lane'])('through %s', (via) => {
+describe.each<Via>(['Express', 'listener'])('through %s', (via) => {
   test.each(
     items.filter(({ id }) => tests[id] !== undefined).map(({ id, request }) => [id, request] as const),
   )('%s: %s', async (id) => {

@@ -1,10 +1,9 @@
 /** What an upstream may send, and what comes of it: every row of the README's table, over real HTTP. */
 import { describe, expect, test } from 'vitest'
-import { remoteAddress } from '../support/app.js'
+import { jpeg, png } from '../support/images.js'
 import { type Answer, image } from '../support/origin.js'
-import { jpeg, png } from '../support/pictures.js'
 import { table } from '../support/readme.js'
-import { stage } from '../support/stage.js'
+import { remoteAddress, stage } from '../support/toolkit.js'
 
 interface Outcome {
   readonly status: number

@@ -3,16 +3,16 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path'
 import express from 'express'
 import { expect, test, vi } from 'vitest'
-import { listen, startApp, type TestApp } from '../support/app.js'
+import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
+import { listen, startApp, type TestApp } from '../support/toolkit.js'
 
 const readiness = async (app: TestApp) => {
   const { url } = await listen(express().use(app.artwork.healthRouter))
   return async () => (await (await fetch(`${url}/ready`)).json()) as { status: string; reasons: string[] }
 }
 
-test('mended 5: a store whose folder of contents is gone bad is degraded, and well again after it', async () => {
+test('a store whose folder of contents is gone bad is degraded, and well again after it (mended 5)', async () => {
   const app = await startApp({ transform: { isolate: false } })
   const ready = await readiness(app)
   const contents = join(app.directory, 'store-v2', 'content-v2')
@@ -30,7 +30,7 @@ test('mended 5: a store whose folder of contents is gone bad is degraded, and we
   })
 })
 
-test('mended 5: a failed write shows until one succeeds', async () => {
+test('a failed write shows until one succeeds (mended 5)', async () => {
   const app = await startApp({ transform: { isolate: false } })
   const ready = await readiness(app)
   const folder = join(app.directory, 'store-v2', 'index-v5')
@@ -53,7 +53,7 @@ test('mended 5: a failed write shows until one succeeds', async () => {
   })
 })
 
-test('mended 5: two instances of one process number on one directory are both ready, whatever lies there', async () => {
+test('two instances of one process number on one directory are both ready, whatever lies there (mended 5)', async () => {
   const one = await startApp()
   // What another process with the same number left, and may not be overwritten.
   const left = join(one.directory, `.probe-${process.pid}`)

@@ -3,9 +3,9 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { EntityLike, Repository } from 'express-artwork'
 import { describe, expect, test, vi } from 'vitest'
-import { quietLogger, startApp, type TestApp, temporaryFolder } from '../support/app.js'
+import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
+import { quietLogger, startApp, type TestApp, temporaryFolder } from '../support/toolkit.js'
 
 const uuid = (index: number): string => `0a1b2c3d-0000-4000-8000-${String(index).padStart(12, '0')}`
 const start = (repository: Repository, logger = quietLogger()): Promise<TestApp> =>
@@ -30,7 +30,7 @@ class ObjectId {
   }
 }
 
-describe('mended 1: repository.exists', () => {
+describe('repository.exists (mended 1)', () => {
   const numbers = ['1', '2', '30']
   const uuids = [1, 2, 3].map(uuid)
   test.each<[string, readonly string[], (ids: readonly string[]) => unknown]>([
@@ -91,7 +91,7 @@ describe('mended 1: repository.exists', () => {
   })
 })
 
-describe('mended 1: repository.list', () => {
+describe('repository.list (mended 1)', () => {
   const entities = (app: { url: string }, from: number, to: number): EntityLike[] =>
     Array.from({ length: to - from }, (_, index) => ({ id: from + index, image_url: `${app.url}/p.jpg` }))
   const synced = async (list: (origin: { url: string }) => Repository['list']) => {
@@ -156,7 +156,7 @@ describe('mended 1: repository.list', () => {
   })
 })
 
-describe('mended 2: what is taken in', () => {
+describe('what is taken in (mended 2)', () => {
   const folder = async (paths: readonly string[]): Promise<string> => {
     const root = await temporaryFolder()
     const { mkdirSync } = await import('node:fs')
@@ -221,7 +221,7 @@ const contentsOf = (directory: string): string[] =>
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
 
-describe('mended 3: a dry run', () => {
+describe('a dry run (mended 3)', () => {
   test('changes no file and no row, and the run after it finds the same; a damaged copy is not “cached”', async () => {
     const app = await startApp({ transform: { isolate: false } })
     await keep(app, ['1', '2'])
@@ -240,7 +240,7 @@ describe('mended 3: a dry run', () => {
     // Memory has the bytes, and the disk has not: what speaks of the disk asks the disk.
     expect((await app.artwork.images.downloadAndCache(request)).status).toBe('downloaded')
   })
-  test('mended 44: damage is counted by the read that meets it, whoever else meets some meanwhile', async () => {
+  test('damage is counted by the read that meets it, whoever else meets some meanwhile (mended 44)', async () => {
     const app = await startApp({ memory: { maxBytes: 0 }, transform: { isolate: false } })
     await keep(app, ['1'])
     for (const file of contentsOf(app.directory)) writeFileSync(file, Buffer.alloc(statSync(file).size))

@@ -4,16 +4,16 @@ import { join } from 'node:path'
 import express from 'express'
 import type { Repository } from 'express-artwork'
 import { describe, expect, test } from 'vitest'
-import { listen, startApp } from '../support/app.js'
+import { jpeg, png } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg, png } from '../support/pictures.js'
-import { ask } from '../support/raw.js'
+import { ask } from '../support/raw-http.js'
+import { listen, startApp } from '../support/toolkit.js'
 
 const DAY = 864e5
 const IN_PROCESS = { transform: { isolate: false } } as const
 
-describe('parity 15: validateImage', () => {
-  test('parity 15: HEAD, 200 and image/*; a ranged GET where HEAD is refused; through the guard', async () => {
+describe('validateImage (parity 15)', () => {
+  test('HEAD, 200 and image/*; a ranged GET where HEAD is refused; through the guard (parity 15)', async () => {
     const app = await startApp({ ...IN_PROCESS, fetch: { retries: 0 } })
     const { images } = app.artwork
     const { url } = app.origin
@@ -36,7 +36,7 @@ describe('parity 15: validateImage', () => {
   })
 })
 
-describe('mended 8: what the pipeline serves is valid, whatever is said of it', () => {
+describe('what the pipeline serves is valid, whatever is said of it (mended 8)', () => {
   const types = ['binary/octet-stream', 'application/octet-stream', 'text/plain', 'image', '']
   test.each(types)('declared as %j, by HEAD and by GET', async (type) => {
     const app = await startApp({ ...IN_PROCESS, fetch: { retries: 0 } })
@@ -85,8 +85,8 @@ describe('mended 8: what the pipeline serves is valid, whatever is said of it', 
   })
 })
 
-describe('parity 16: optimizeCache', () => {
-  test('parity 16: the original of a picture that is looked at stays, so that a change at the source is seen', async () => {
+describe('optimizeCache (parity 16)', () => {
+  test('the original of a picture that is looked at stays, so that a change at the source is seen (parity 16)', async () => {
     const app = await startApp({ ...IN_PROCESS, freshness: { maxAge: '7 d' } })
     app.origin.serve('/a.jpg', image(await jpeg(40, 30, 1)))
     const entity = { sourceUrl: `${app.origin.url}/a.jpg`, entityType: 'artist', entityId: 'a' }
@@ -105,7 +105,7 @@ describe('parity 16: optimizeCache', () => {
     await app.artwork.refresher.idle()
     expect(Buffer.from(await look()).equals(Buffer.from(before))).toBe(false)
   })
-  test('parity 16: a clean-up that is stopped takes nothing more', async () => {
+  test('a clean-up that is stopped takes nothing more (parity 16)', async () => {
     const app = await startApp(IN_PROCESS)
     for (let id = 1; id <= 60; id += 1) {
       app.origin.serve(`/${id}.jpg`, image(await jpeg(40, 30 + id, id)))
@@ -123,7 +123,7 @@ describe('parity 16: optimizeCache', () => {
     await images.optimizeCache({ maxAgeDays: 0 }, watch)
     expect(images.stats().byRole.artwork).toBe(before)
   })
-  test('parity 45: a picture whose original came anew for somebody else is made again when it is shown', async () => {
+  test('a picture whose original came anew for somebody else is made again when it is shown (parity 45)', async () => {
     const app = await startApp(IN_PROCESS)
     const sourceUrl = `${app.origin.url}/a.jpg`
     app.origin.serve('/a.jpg', image(await jpeg(40, 30, 1)))
@@ -142,7 +142,7 @@ describe('parity 16: optimizeCache', () => {
     )
     expect(other).toBe(one)
   })
-  test('parity 16: by last use and not by age; orphans asked for in batches; a dry run says the same and takes nothing', async () => {
+  test('by last use and not by age; orphans asked for in batches; a dry run says the same and takes nothing (parity 16)', async () => {
     const living = new Set(['a', 'b', 'c'])
     const asked: number[] = []
     const repository: Repository = {
@@ -175,7 +175,7 @@ describe('parity 16: optimizeCache', () => {
     expect(asked.every((count) => count > 0)).toBe(true)
     expect(await app.artwork.images.optimizeCache()).toMatchObject({ removed: 0, expired: 0, orphaned: 0 })
   })
-  test('parity 16: a repository that fails makes nobody an orphan', async () => {
+  test('a repository that fails makes nobody an orphan (parity 16)', async () => {
     const repository: Repository = { exists: () => Promise.reject(new Error('down')) }
     const app = await startApp({ ...IN_PROCESS, repository })
     app.origin.serve('/a.jpg', image(await jpeg(40, 30)))
@@ -188,8 +188,8 @@ describe('parity 16: optimizeCache', () => {
   })
 })
 
-describe('parity 39, 42, 45: streamers', () => {
-  test('parity 39: profiles, categories and artwork under another mount; the true type; missing is 404; what is printed answers', async () => {
+describe('streamers (parity 39, 42, 45)', () => {
+  test('profiles, categories and artwork under another mount; the true type; missing is 404; what is printed answers (parity 39)', async () => {
     const app = await startApp({ ...IN_PROCESS, urls: { local: '/data/images' } })
     const { url } = await listen(express().use('/data/images', app.artwork.localRouter))
     app.origin.serve('/p.png', image(await png(60, 60), 'image/png'))
@@ -225,7 +225,7 @@ describe('parity 39, 42, 45: streamers', () => {
     ])
       expect((await fetch(`${url}/data/images/${path}`)).status, path).toBe(404)
   })
-  test('parity 42: two names with one slug, fetched at once, are two pictures', async () => {
+  test('two names with one slug, fetched at once, are two pictures (parity 42)', async () => {
     const app = await startApp({ ...IN_PROCESS, entities: { category: { path: 'categories/{slug}.jpg' } } })
     const names = ['Just Chatting', 'just chatting!', 'JUST-CHATTING']
     const saved = await Promise.all(
@@ -238,7 +238,7 @@ describe('parity 39, 42, 45: streamers', () => {
     expect(new Set(saved.map(({ localPath }) => localPath)).size).toBe(3)
     expect(new Set(saved.map(({ digest }) => digest)).size).toBe(3)
   })
-  test('parity 42: names become slugs; empty, dotted, absolute and climbing ones are refused; links out lead nowhere', async () => {
+  test('names become slugs; empty, dotted, absolute and climbing ones are refused; links out lead nowhere (parity 42)', async () => {
     const app = await startApp(IN_PROCESS)
     app.origin.serve('/p.jpg', image(await jpeg(60, 60)))
     const { images } = app.artwork
@@ -267,7 +267,7 @@ describe('parity 39, 42, 45: streamers', () => {
     ])
       expect([400, 404], path).toContain((await ask(app.url, `/artwork/local/${path}`)).status)
   })
-  test('parity 45: a changed source URL replaces the picture; one that breaks off leaves the old one, and nothing half', async () => {
+  test('a changed source URL replaces the picture; one that breaks off leaves the old one, and nothing half (parity 45)', async () => {
     const app = await startApp({ ...IN_PROCESS, fetch: { retries: 0 } })
     const { images } = app.artwork
     app.origin.serve('/old.jpg', image(await jpeg(60, 60, 1)))

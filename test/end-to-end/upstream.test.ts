@@ -2,16 +2,16 @@ import { createServer } from 'node:http'
 import { remote } from 'express-artwork'
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
-import { atEnd, remoteAddress, startApp } from '../support/app.js'
+import { jpeg, png } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg, png } from '../support/pictures.js'
+import { atEnd, remoteAddress, startApp } from '../support/toolkit.js'
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
 const PATH = '/t/p/w342/a.jpg'
 const URL_PATH = '/images/poster/w342/a.jpg'
 
-describe('parity 4: what an upstream failure is answered with', () => {
+describe('what an upstream failure is answered with (parity 4)', () => {
   test.each([
     [404, 404],
     [410, 404],
@@ -21,7 +21,7 @@ describe('parity 4: what an upstream failure is answered with', () => {
     [500, 502],
     [503, 502],
     [429, 502],
-  ])('parity 4: upstream %i → %i, no-store, and remembered', async (upstream, ours) => {
+  ])('upstream %i → %i, no-store, and remembered (parity 4)', async (upstream, ours) => {
     const app = await startApp({ fetch: { retries: 0 } })
     app.origin.serve(PATH, { status: upstream, body: 'secret upstream text' })
     const first = await app.get(URL_PATH)
@@ -32,7 +32,7 @@ describe('parity 4: what an upstream failure is answered with', () => {
     expect(app.origin.hits()).toBe(1)
   })
 
-  test('parity 4: a time-out → 504; nobody there → 502', async () => {
+  test('a time-out → 504; nobody there → 502 (parity 4)', async () => {
     const app = await startApp({ fetch: { retries: 0, firstByteTimeout: 150 } })
     app.origin.serve(PATH, () => {})
     expect((await app.get(URL_PATH)).status).toBe(504)
@@ -40,7 +40,7 @@ describe('parity 4: what an upstream failure is answered with', () => {
     expect((await app.get('/images/poster/w342/b.jpg')).status).toBe(502)
   })
 
-  test('parity 4, 7: ten failures open the breaker: 503 at once with Retry-After and no request; a minute later it recovers', async () => {
+  test('ten failures open the breaker: 503 at once with Retry-After and no request; a minute later it recovers (parity 4, 7)', async () => {
     const app = await startApp({ fetch: { retries: 0 } })
     app.origin.fail(500)
     for (let index = 0; index < 10; index += 1)
@@ -55,13 +55,13 @@ describe('parity 4: what an upstream failure is answered with', () => {
     expect((await app.get('/images/poster/w342/other.jpg')).status).toBe(200)
   })
 
-  test('parity 7: 4xx never counts', async () => {
+  test('4xx never counts (parity 7)', async () => {
     const app = await startApp({ fetch: { retries: 0 } })
     for (let index = 0; index < 12; index += 1)
       expect((await app.get(`/images/poster/w342/f${index}.jpg`)).status).toBe(404)
   })
 
-  test('parity 6: three retries on 5xx and 429, none on other 4xx; a success in between is a success', async () => {
+  test('three retries on 5xx and 429, none on other 4xx; a success in between is a success (parity 6)', async () => {
     const app = await startApp()
     app.origin.serve(PATH, { status: 500 })
     expect((await app.get(URL_PATH)).status).toBe(502)
@@ -148,8 +148,8 @@ describe('a body that is not what it should be is an error and is not kept', () 
   })
 })
 
-describe('parity 8: only originals age', () => {
-  test('parity 8: after seven days the old picture is served while one conditional request goes out', async () => {
+describe('only originals age (parity 8)', () => {
+  test('after seven days the old picture is served while one conditional request goes out (parity 8)', async () => {
     const app = await startApp()
     const bytes = await jpeg(342, 513)
     app.origin.serve(PATH, (req, res) => {
@@ -172,7 +172,7 @@ describe('parity 8: only originals age', () => {
     expect(app.origin.hits(), 'a 304 renews').toBe(2)
   })
 
-  test('parity 8: new bytes come through, and what was made of the old ones is made again', async () => {
+  test('new bytes come through, and what was made of the old ones is made again (parity 8)', async () => {
     const app = await startApp()
     app.origin.serve(PATH, image(await jpeg(342, 513, 0)))
     const path = '/images/poster/w342-webp/a.jpg'
@@ -186,7 +186,7 @@ describe('parity 8: only originals age', () => {
     expect(app.origin.hits()).toBe(2)
   })
 
-  test('parity 8: the `?v=` of artwork changes by itself', async () => {
+  test('the `?v=` of artwork changes by itself (parity 8)', async () => {
     const app = await startApp()
     app.origin.serve('/a.jpg', image(await jpeg(400, 400, 0)))
     const sourceUrl = `${app.origin.url}/a.jpg`
@@ -206,7 +206,7 @@ describe('parity 8: only originals age', () => {
   })
 
   test.each([[7 * DAY + HOUR], [20 * DAY], [36 * DAY]])(
-    'parity 8: %i ms later with the upstream down, the old copy stays',
+    '%i ms later with the upstream down, the old copy stays (parity 8)',
     async (later) => {
       const app = await startApp({ fetch: { retries: 0 } })
       const bytes = await jpeg(342, 513)
@@ -239,7 +239,7 @@ describe('parity 8: only originals age', () => {
     expect(app.origin.hits()).toBe(2)
   })
 
-  test('parity 8: the memory layer holds what was asked for, within its bound', async () => {
+  test('the memory layer holds what was asked for, within its bound (parity 8)', async () => {
     const app = await startApp({ memory: { maxBytes: 10_000 } })
     for (let index = 0; index < 12; index += 1) {
       const bytes = await jpeg(300, 300, index)

@@ -4,9 +4,9 @@ import { describe, expect, test, vi } from 'vitest'
 import { settleKinds } from '#src/model/entity.js'
 import { readSubject } from '#src/model/subject.js'
 import { idOf, textOf } from '#src/model/text.js'
-import { startApp } from '../support/app.js'
+import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
+import { startApp } from '../support/toolkit.js'
 
 const kinds = settleKinds({})
 const URL_TEXT = 'https://images.example/p.jpg'
@@ -34,7 +34,7 @@ class ObjectId {
   }
 }
 
-describe('mended 7: what a subject is read from', () => {
+describe('what a subject is read from (mended 7)', () => {
   test('getters of a prototype, one of which throws', () => {
     const subject = readSubject(new Model({ id: 7, image_url: URL_TEXT }), 'artist', kinds)
     expect(subject).toMatchObject({ id: 7, sourceUrl: URL_TEXT, localPath: undefined })
@@ -74,7 +74,7 @@ describe('mended 7: what a subject is read from', () => {
   })
 })
 
-describe('mended 7: in templates and jobs', () => {
+describe('in templates and jobs (mended 7)', () => {
   test('what is marked as safe is a text: as subject, variant, kind and alt', async () => {
     const app = await startApp({ widths: [300] })
     const environment = new nunjucks.Environment(new nunjucks.FileSystemLoader('views'))

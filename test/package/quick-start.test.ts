@@ -65,7 +65,7 @@ test('the quick start of the README serves an image', async () => {
   }
 })
 
-describe('mended 40: a bundled app', () => {
+describe('a bundled app (mended 40)', () => {
   const app = `import express from 'express'
     import { createArtwork, tmdb } from 'express-artwork'
     const artwork = await createArtwork({ directory: './bundled', sources: [tmdb()] })
@@ -112,7 +112,7 @@ describe('mended 40: a bundled app', () => {
   })
 })
 
-test('mended 34: a source that is written elsewhere compiles against the package, and works', async () => {
+test('a source that is written elsewhere compiles against the package, and works (mended 34)', async () => {
   const text = `import {
     type Address, ArtworkError, type CachePolicy, type Checked, createArtwork, type FetchRequest, type Means, type Question, type Source, type Variant,
   } from 'express-artwork'

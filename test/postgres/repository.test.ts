@@ -6,10 +6,10 @@ import nunjucks from 'nunjucks'
 import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { digestOf } from '#src/model/digest.js'
-import { createPostgresRepository, type PicturedTable } from '../../example-app/postgres.js'
-import { atEnd, listen, startApp } from '../support/app.js'
+import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
+import { atEnd, listen, startApp } from '../support/toolkit.js'
+import { createPostgresRepository, type PicturedTable } from './repository.js'
 import { type PostgresServer, programs, startPostgres } from './server.js'
 
 /** Text ids in an order of their own where the server has it; columns that the toolkit does not know by name. */

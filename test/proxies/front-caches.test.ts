@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { freePort, type RunningExample, startExample } from '../support/example-app.js'
+import { freePort, type Service, startExample } from '../support/child-process.js'
 import { type Front, startNginx, startVarnish } from './front.js'
 
 const folders: string[] = []
@@ -18,7 +18,7 @@ async function behind(start: (site: string) => Promise<Front>) {
   folders.push(folder)
   const port = await freePort()
   const front = await start(`http://127.0.0.1:${port}`)
-  const site: RunningExample = await startExample({
+  const site: Service = await startExample({
     PORT: String(port),
     CDN_PORT: String(await freePort()),
     DATA_DIR: folder,

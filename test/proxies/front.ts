@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { freePort } from '../support/example-app.js'
+import { freePort } from '../support/child-process.js'
 
 /** A running cache. Its answers say `X-Front: HIT`, `MISS`, or how it got them; what is below `/short` it keeps for a second. */
 export interface Front {

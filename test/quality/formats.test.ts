@@ -8,7 +8,7 @@ import { needScoringTools } from '../bench/scores.js'
 
 beforeAll(needScoringTools)
 
-test('pictures 10: an AVIF is at least ten per cent smaller than the WebP, and loses no more', async () => {
+test('an AVIF is at least ten per cent smaller than the WebP, and loses no more (pictures 10)', async () => {
   expect(MADE_PICTURES.length).toBeGreaterThanOrEqual(30)
   const settings = {
     webp: (image: Sharp) => image.webp({ quality: DEFAULT_QUALITY.webp, effort: DEFAULT_EFFORT.webp }),

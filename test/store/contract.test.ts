@@ -9,8 +9,8 @@ import { createDiskStore } from '#src/store/disk/store.js'
 import { createMemoryCache } from '#src/store/memory-cache.js'
 import { createMemoryStore } from '#src/store/memory-store.js'
 import type { Store } from '#src/store/ports.js'
-import { atEnd, quietLogger, temporaryFolder } from '../support/app.js'
 import { entriesBy } from '../support/entries.js'
+import { atEnd, quietLogger, temporaryFolder } from '../support/toolkit.js'
 
 const bounds = { maxBytes: 1_000_000, maxNames: 1000 }
 const clock = { now: 1_000_000 }

@@ -15,8 +15,8 @@ import {
   needsRow,
   openEarlier,
   unpacked,
-} from '../support/earlier-app.js'
-import { ask, DATABASES, type Listed, withDatabase } from '../support/earlier-directory.js'
+} from './earlier/app.js'
+import { ask, DATABASES, type Listed, withDatabase } from './earlier/directory.js'
 
 describe('a directory of an earlier version', () => {
   test('with its catalogue: every picture, entity, upload, job, rest, schedule, failure and exported file is there', async () => {

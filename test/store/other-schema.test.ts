@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { anOrigin, remoteAddress, temporaryFolder } from '../support/app.js'
+import { jpeg } from '../support/images.js'
+import { image } from '../support/origin.js'
+import { anOrigin, remoteAddress, temporaryFolder } from '../support/toolkit.js'
 import {
   answeredPictures,
   eventually,
@@ -14,18 +16,8 @@ import {
   known,
   needsRow,
   openEarlier,
-} from '../support/earlier-app.js'
-import {
-  type Answer,
-  ask,
-  DATABASES,
-  rowsIn,
-  schemaOf,
-  unpack,
-  withDatabase,
-} from '../support/earlier-directory.js'
-import { image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
+} from './earlier/app.js'
+import { type Answer, ask, DATABASES, rowsIn, schemaOf, unpack, withDatabase } from './earlier/directory.js'
 
 type Name = keyof typeof DATABASES
 /** What each is there for. */

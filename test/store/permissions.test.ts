@@ -18,10 +18,9 @@ import { createArtwork, remote, uploads } from 'express-artwork'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { createContents } from '#src/store/disk/contents.js'
 import { removeReserve } from '#src/store/disk/write-suspension.js'
-import { decodeBase64, parseLargeJson, unescapeBytes } from '#src/web/shared/large-json.js'
-import { atEnd, listen, quietLogger, remoteAddress, startApp, temporaryFolder } from '../support/app.js'
+import { jpeg, png } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg, png } from '../support/pictures.js'
+import { atEnd, listen, quietLogger, remoteAddress, startApp, temporaryFolder } from '../support/toolkit.js'
 
 const UMASK = process.umask()
 afterEach(() => void process.umask(UMASK))
@@ -53,7 +52,7 @@ async function used(directory: string, options = {}) {
   return app
 }
 
-describe.each([0o022, 0o077, 0o000])('mended 20: under umask %o', (umask) => {
+describe.each([0o022, 0o077, 0o000])('under umask %o (mended 20)', (umask) => {
   test.each([false, true])(
     'nobody else reaches what is kept (in a folder that was there: %s)',
     async (wasThere) => {
@@ -113,7 +112,7 @@ describe.each([0o022, 0o077, 0o000])('mended 20: under umask %o', (umask) => {
   })
 })
 
-test('mended 20: links that somebody planted are not followed', async () => {
+test('links that somebody planted are not followed (mended 20)', async () => {
   const root = await temporaryFolder()
   const directory = join(root, 'data')
   mkdirSync(directory)
@@ -138,7 +137,7 @@ test('mended 20: links that somebody planted are not followed', async () => {
     expect(readFileSync(join(root, name.replace('/', '-')), 'utf8')).toBe('precious')
 })
 
-describe('mended 6: odd things in the directory', () => {
+describe('odd things in the directory (mended 6)', () => {
   test('pipes and folders where files belong are cleared away; nothing waits for them', async () => {
     const directory = await temporaryFolder()
     const app = await used(directory)
@@ -232,65 +231,5 @@ describe('mended 6: odd things in the directory', () => {
     const again = await used(directory)
     await vi.waitFor(() => expect(existsSync(reserve)).toBe(true))
     await again.stop()
-  })
-})
-
-describe('mended 20: an authorised body does not hold the others up', () => {
-  const size = 13 * 1024 ** 2
-  /** How often others had their turn while something was at work. */
-  const turnsDuring = async (work: () => Promise<unknown>): Promise<number> => {
-    let [turns, isOver] = [0, false]
-    const count = (): void => {
-      turns += 1
-      if (!isOver) setImmediate(count)
-    }
-    setImmediate(count)
-    await work().catch(() => {})
-    isOver = true
-    return turns
-  }
-  test('text is unescaped a piece at a time, and comes out as it should', async () => {
-    const bytes = Buffer.from('%41%4a%4A%zz%4', 'latin1').toString('latin1')
-    expect((await unescapeBytes(bytes)).toString('latin1')).toBe('AJJ%zz%4')
-    expect((await unescapeBytes('%89PNG%ff')).toString('hex')).toBe('89504e47ff')
-    const long = '%41'.repeat(size / 3)
-    expect(await turnsDuring(() => unescapeBytes(long))).toBeGreaterThan(5)
-    expect((await unescapeBytes(long)).equals(Buffer.alloc(Math.floor(size / 3), 'A'))).toBe(true)
-  })
-  test('JSON is looked through a piece at a time, and given up where it is all structure', async () => {
-    const text = Buffer.from(`{"data":"${'A'.repeat(size)}"}`)
-    expect(await turnsDuring(() => parseLargeJson(text))).toBeGreaterThan(10)
-    for (const body of ['['.repeat(size), `[${'[],'.repeat(size / 3)}[]]`, `[${'"a",'.repeat(size / 4)}1]`])
-      await expect(parseLargeJson(Buffer.from(body))).rejects.toThrow(/too much structure/)
-    // An escape may lie across two pieces.
-    const shifted = `{"data":"${'a'.repeat(512 * 1024 - 10)}\\"","x":${'['.repeat(20_000)}`
-    await expect(parseLargeJson(Buffer.from(shifted))).rejects.toThrow(/too much structure/)
-    const fine = { data: `${'a'.repeat(512 * 1024 - 10)}"${',[{'.repeat(20_000)}` }
-    expect(await parseLargeJson(Buffer.from(JSON.stringify(fine)))).toEqual(fine)
-    for (const value of [{ data: 'a"b\\', more: ['[', '\u005d'] }, [], 'x', 12, null])
-      expect(await parseLargeJson(Buffer.from(JSON.stringify(value)))).toEqual(value)
-    for (const body of ['', '{', '"a', '"a\\', '\ufeff{}x'])
-      await expect(parseLargeJson(Buffer.from(body))).rejects.toThrow()
-  })
-  test('base64 with white space is read a piece at a time', async () => {
-    const spaced = 'QUJD \n\t'.repeat(size / 8)
-    expect(await turnsDuring(() => decodeBase64(spaced))).toBeGreaterThan(5)
-    expect((await decodeBase64(' QU JD\r\nRA= = '))?.toString()).toBe('ABCD')
-    for (const text of ['', ' ', 'A', 'QUJD!', 'QU=JD']) expect(await decodeBase64(text)).toBeUndefined()
-  })
-  test('over HTTP they are 4xx', async () => {
-    const app = await startApp({
-      transform: { isolate: false },
-      sources: [uploads({ authorize: () => true })],
-    })
-    for (const [body, status] of [
-      ['['.repeat(size), 422],
-      [`{"data":"data:,${'%41'.repeat(size / 3)}"}`, 415],
-      [`{"data":"${'A'.repeat(size)}"}`, 415],
-    ] as const) {
-      const headers = { 'Content-Type': 'application/json' }
-      const answer = await app.get('/images/avatars', { method: 'POST', headers, body })
-      expect([body.slice(0, 20), answer.status]).toEqual([body.slice(0, 20), status])
-    }
   })
 })

@@ -7,9 +7,9 @@ import fc from 'fast-check'
 import sharp from 'sharp'
 import { expect, test } from 'vitest'
 import { sniff, typeOf } from '#src/model/media-type.js'
-import { remoteAddress, startApp } from '../support/app.js'
+import { jpeg, quarters } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg, quarters } from '../support/pictures.js'
+import { remoteAddress, startApp } from '../support/toolkit.js'
 
 const PER_FORMAT = process.env.STRESS === 'full' ? 2000 : 40
 const AT_ONCE = 8

@@ -9,8 +9,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { afterAll, expect, test } from 'vitest'
 import { keep } from '#src/database/sqlite.js'
-import { atEnd, temporaryFolder } from '../support/app.js'
-import type { Opening, SoakOrders } from '../support/soak-app.js'
+import { createFleet, type OrderedProcess } from '../support/child-process.js'
+import { bytesOnDisk, differences, type NameRow, rowsOf } from '../support/entries.js'
+import { atEnd, temporaryFolder } from '../support/toolkit.js'
+import type { Opening, SoakOrders } from './soak-app.js'
 import {
   type Fault,
   LARGEST_PICTURE,
@@ -18,9 +20,7 @@ import {
   readPicture,
   startPictureHost,
   type Weather,
-} from '../support/soak-cdn.js'
-import { bytesOnDisk, differences, type NameRow, rowsOf } from '../support/store-contents.js'
-import { createFleet, type OrderedProcess } from '../support/store-fleet.js'
+} from './soak-cdn.js'
 
 const DAYS = 90
 const ENTITIES = 5000
@@ -82,7 +82,7 @@ function numbers(seed: number): (below: number) => number {
   }
 }
 
-const fleet = createFleet<SoakOrders>(1, './soak-app.ts')
+const fleet = createFleet<SoakOrders>(1, 'test/stress/soak-app.ts')
 afterAll(fleet.end)
 
 test(`${DAYS} days of ${ENTITIES} entities, seed ${SEED}: nothing alive is lost, nothing dead is kept, every failure is explained`, async () => {

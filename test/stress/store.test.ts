@@ -9,9 +9,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { afterAll, expect, test } from 'vitest'
-import { atEnd, temporaryFolder } from '../support/app.js'
-import { bytesOnDisk, differences, indexEntriesOnDisk } from '../support/store-contents.js'
-import { createFleet, type StoreProcess } from '../support/store-fleet.js'
+import { createFleet, type StoreProcess } from '../support/child-process.js'
+import { bytesOnDisk, differences, indexEntriesOnDisk } from '../support/entries.js'
+import { atEnd, temporaryFolder } from '../support/toolkit.js'
 
 const isFull = process.env.STRESS === 'full'
 const many = (few: number, full: number): number => (isFull ? full : few)

@@ -7,7 +7,7 @@ import {
   type Server,
   type Socket,
 } from 'node:net'
-import { atEnd } from './app.js'
+import { atEnd } from './toolkit.js'
 
 /** A running proxy. */
 export interface TestProxy {

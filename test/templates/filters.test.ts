@@ -1,9 +1,9 @@
 import { type ArtworkOptions, remote, tmdb, viewsPath } from 'express-artwork'
 import nunjucks from 'nunjucks'
 import { describe, expect, test } from 'vitest'
-import { startApp } from '../support/app.js'
+import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
+import { startApp } from '../support/toolkit.js'
 
 const setUp = async (options: ArtworkOptions = {}) => {
   const app = await startApp(options)

@@ -2,9 +2,9 @@
 import { createArtwork, tmdb, uploads, viewsPath } from 'express-artwork'
 import nunjucks from 'nunjucks'
 import { describe, expect, test } from 'vitest'
-import { quietLogger, remoteAddress, startApp } from '../support/app.js'
+import { jpeg, png, SVG } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg, png, SVG } from '../support/pictures.js'
+import { quietLogger, remoteAddress, startApp } from '../support/toolkit.js'
 
 async function site(options: Parameters<typeof startApp>[0] = {}) {
   const app = await startApp({ transform: { isolate: false }, widths: [160, 320], ...options })
@@ -21,7 +21,7 @@ async function site(options: Parameters<typeof startApp>[0] = {}) {
 }
 
 describe.each(['', 'https://www.example.com', 'https://www.example.com/shop', '/shop'])(
-  'mended 33: with urls.base %j',
+  'with urls.base %j (mended 33)',
   (base) => {
     test('every URL and address that is handed out prints', async () => {
       const { artwork, origin, render } = await site({
@@ -83,7 +83,7 @@ describe.each(['', 'https://www.example.com', 'https://www.example.com/shop', '/
   },
 )
 
-describe('mended 33: TMDb', () => {
+describe('TMDb (mended 33)', () => {
   test('image_url takes its own form, with the kind as argument', async () => {
     const { render } = await site()
     expect(render("{{ '/film1.jpg' | image_url('w342', 'poster') }}")).toBe('/images/poster/w342/film1.jpg')
@@ -111,7 +111,7 @@ describe('mended 33: TMDb', () => {
   })
 })
 
-describe('mended 32: an SVG', () => {
+describe('an SVG (mended 32)', () => {
   const MARKUP = [
     '{% import "artwork/picture.njk" as a %}{{ a.picture(u, "x") }}',
     '{% import "artwork/picture.njk" as a %}{{ a.img(u, "x", widths=true) }}',
@@ -153,7 +153,7 @@ describe('mended 32: an SVG', () => {
   })
 })
 
-describe('mended 34: in code', () => {
+describe('in code (mended 34)', () => {
   test('imageUrl, srcset and display say what the filters say', async () => {
     const { artwork, render, origin } = await site()
     const u = `${origin.url}/p.jpg`
@@ -218,7 +218,7 @@ describe('mended 34: in code', () => {
         expect(display(one, other).url).toEqual(expect.any(String))
       }
   })
-  test('mended 21: artwork.images has its public verbs, and nothing else', async () => {
+  test('artwork.images has its public verbs, and nothing else (mended 21)', async () => {
     const { artwork } = await site()
     expect(Object.keys(artwork.images).sort()).toEqual(
       [
@@ -244,7 +244,7 @@ describe('mended 34: in code', () => {
   })
 })
 
-describe('mended 36: an entity that does not say its kind', () => {
+describe('an entity that does not say its kind (mended 36)', () => {
   const entity = { id: 'abc', name: 'A', image_url: 'https://cdn.example.com/a.jpg' }
   test('is told of, once, with what to do', async () => {
     const logger = quietLogger()

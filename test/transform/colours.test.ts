@@ -9,7 +9,7 @@ import {
   patchesOf,
   type Rgb,
 } from '../support/colours.js'
-import { createRenderer } from '../support/renderer.js'
+import { createRenderer } from '../support/toolkit.js'
 
 const { render, close } = await createRenderer()
 afterAll(close)
@@ -21,7 +21,7 @@ const make = async (source: ColourSource, format: 'png' | 'webp' | 'jpeg', width
 const SLACK = { png: 3, webp: 6, jpeg: 6 } as const
 const shown = (seen: readonly Rgb[], wanted: readonly Rgb[]) => `${seen.join(' ')} is not ${wanted.join(' ')}`
 
-describe('pictures 1 and 2: colours by ICC, PNG chunks and code points', () => {
+describe('colours by ICC, PNG chunks and code points (pictures 1 and 2)', () => {
   for (const format of ['png', 'webp', 'jpeg'] as const)
     test.each(COLOUR_SOURCES.map((source) => [source.name, source] as const))(
       `%s as ${format.toUpperCase()}`,

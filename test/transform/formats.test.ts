@@ -7,8 +7,8 @@ import { completeRecipe, type FullRecipe, type Recipe } from '#src/model/variant
 import { createInProcess } from '#src/transform/in-process.js'
 import type { Transformer } from '#src/transform/transformer.js'
 import { createWorkerPool } from '#src/transform/worker-pool.js'
-import { quietLogger } from '../support/app.js'
-import { isNear, pixelAt, QUARTERS, type Quarters, quarters, quartersOf } from '../support/pictures.js'
+import { isNear, pixelAt, QUARTERS, type Quarters, quarters, quartersOf } from '../support/images.js'
+import { quietLogger } from '../support/toolkit.js'
 
 const limits = {
   maxPixels: 50e6,

@@ -22,7 +22,7 @@ const order = (turns: readonly QueuePosition[], may?: (one: QueuePosition) => bo
   return found
 }
 
-describe('mended 19: turns', () => {
+describe('turns (mended 19)', () => {
   test('clients take turns, however much one of them has waiting', () =>
     expect(order([...Array(5).fill(turn('a')), turn('b'), turn('c')])).toEqual([0, 5, 6, 1, 2, 3, 4]))
   test('of one client, hosts take turns', () =>

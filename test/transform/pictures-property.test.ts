@@ -14,7 +14,7 @@ import {
   withNclx,
   withWebpExif,
 } from '../support/handmade.js'
-import { createRenderer } from '../support/renderer.js'
+import { createRenderer } from '../support/toolkit.js'
 
 /** Children, each with a bound of memory that a picture of this size may not come near. */
 const { render, close } = await createRenderer({

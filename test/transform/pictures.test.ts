@@ -9,8 +9,8 @@ import {
   pngChunk,
   withWebpExif,
 } from '../support/handmade.js'
-import { quarters } from '../support/pictures.js'
-import { createRenderer } from '../support/renderer.js'
+import { quarters } from '../support/images.js'
+import { createRenderer } from '../support/toolkit.js'
 
 const { artwork, render, keep, close } = await createRenderer()
 afterAll(close)
@@ -61,7 +61,7 @@ const avifOf = (width: number, height: number, [r, g, b]: Rgba): Promise<Buffer>
     .avif({ effort: 2 })
     .toBuffer()
 
-describe('pictures 3: an AVIF of several pictures shows its primary item (ISO 23008-12)', () => {
+describe('an AVIF of several pictures shows its primary item (ISO 23008-12) (pictures 3)', () => {
   test.each([
     [0, 64, 48, RED],
     [1, 32, 40, BLUE],
@@ -89,7 +89,7 @@ describe('pictures 3: an AVIF of several pictures shows its primary item (ISO 23
   })
 })
 
-describe('pictures 4: the orientation of a WebP is left alone, as browsers do', () => {
+describe('the orientation of a WebP is left alone, as browsers do (pictures 4)', () => {
   const frames = async (): Promise<Buffer> => {
     const colours = [RED, BLUE].map(([r, g, b]) =>
       sharp({ create: { width: 80, height: 60, channels: 3, background: { r, g, b } } })
@@ -124,7 +124,7 @@ describe('pictures 4: the orientation of a WebP is left alone, as browsers do', 
   })
 })
 
-describe('pictures 6: a picture longer than its format holds is fitted into it', () => {
+describe('a picture longer than its format holds is fitted into it (pictures 6)', () => {
   const long = (width: number) =>
     handmadePng({ width, height: 20, depth: 1, colourType: 0 }, (x) => [x < width / 2 ? 0 : 1])
   test.each([
@@ -140,7 +140,7 @@ describe('pictures 6: a picture longer than its format holds is fitted into it',
   })
 })
 
-describe('pictures 7: the whole logical screen of a GIF (GIF89a §18), clear where nothing is', () => {
+describe('the whole logical screen of a GIF (GIF89a §18), clear where nothing is (pictures 7)', () => {
   const screens = {
     'a size that libnsgif takes for a mistake': { width: 800, height: 600 },
     'any other size': { width: 801, height: 600 },
@@ -260,7 +260,7 @@ describe('pictures 7: the whole logical screen of a GIF (GIF89a §18), clear whe
   })
 })
 
-describe('pictures 8: an SVG is known by its first element, whatever comes before it', () => {
+describe('an SVG is known by its first element, whatever comes before it (pictures 8)', () => {
   const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
   const long = 'x'.repeat(40_000)
   test.each<[string, string | Buffer]>([
@@ -311,7 +311,7 @@ const drawing = (width: number, height: number): Buffer =>
     (x, y) => [(Math.floor(x / 40) + Math.floor(y / 40) + (x > y ? 1 : 0)) % 4],
   )
 
-describe('pictures 11: a smaller picture is no larger file', () => {
+describe('a smaller picture is no larger file (pictures 11)', () => {
   test('a palette stays one', async () => {
     const png = drawing(600, 600)
     const made = await render(png, 'w300')
@@ -361,7 +361,7 @@ describe('pictures 11: a smaller picture is no larger file', () => {
   })
 })
 
-describe('pictures 11: what is passed on is a whole file, and the picture alone', () => {
+describe('what is passed on is a whole file, and the picture alone (pictures 11)', () => {
   const noise = (format: 'jpeg' | 'webp' | 'png') =>
     sharp({
       create: {
@@ -408,7 +408,7 @@ describe('pictures 11: what is passed on is a whole file, and the picture alone'
   })
 })
 
-describe('pictures 12: encoders are bounded before they begin', () => {
+describe('encoders are bounded before they begin (pictures 12)', () => {
   test('a moving GIF that is too much work is 413; as WebP, still and as it is it is answered', async () => {
     const frames = Array.from({ length: 40 }, (_, index) =>
       index === 0
@@ -437,7 +437,7 @@ describe('pictures 12: encoders are bounded before they begin', () => {
   })
 })
 
-describe('pictures 13: long and thin', () => {
+describe('long and thin (pictures 13)', () => {
   const thin = (length: number, isTall: boolean) =>
     handmadePng({ width: isTall ? 1 : length, height: isTall ? length : 1, depth: 1, colourType: 0 }, () => [
       1,
@@ -452,7 +452,7 @@ describe('pictures 13: long and thin', () => {
   })
 })
 
-describe('pictures 14: what is nearly whole, and what moves too much', () => {
+describe('what is nearly whole, and what moves too much (pictures 14)', () => {
   const photo = (progressive: boolean) =>
     quarters(160, 120)
       .composite([
@@ -521,7 +521,7 @@ describe('pictures 14: what is nearly whole, and what moves too much', () => {
   })
 })
 
-describe('pictures 16: a JPEG of a process that no browser shows', () => {
+describe('a JPEG of a process that no browser shows (pictures 16)', () => {
   test.each([3, 5, 6, 7, 11, 13, 14, 15])('SOF%i is 415 (T.81, Table B.1)', async (process) => {
     const jpeg = await quarters(64, 48).jpeg({ progressive: false }).toBuffer()
     const at = jpeg.indexOf(Buffer.from([0xff, 0xc0]))

@@ -9,9 +9,9 @@ import sharp from 'sharp'
 import { describe, expect, test, vi } from 'vitest'
 import { findScript, IS_BROAD } from '#src/transform/child-command.js'
 import { createWorkerPool, type PoolOptions } from '#src/transform/worker-pool.js'
-import { atEnd, listen, quietLogger, startApp, temporaryFolder } from '../support/app.js'
+import { jpeg, quarters } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg, quarters } from '../support/pictures.js'
+import { atEnd, listen, quietLogger, startApp, temporaryFolder } from '../support/toolkit.js'
 
 const bounds: PoolOptions = {
   maxPixels: 50e6,
@@ -211,7 +211,7 @@ describe('the pool', () => {
   })
 })
 
-describe('mended 15: what a child has of its surroundings', () => {
+describe('what a child has of its surroundings (mended 15)', () => {
   /** The command line of the only child, its script exchanged for a question. */
   async function askChild(question: string): Promise<unknown> {
     const one = pool({ concurrency: 1 })
@@ -307,7 +307,7 @@ describe('mended 15: what a child has of its surroundings', () => {
   })
 })
 
-test('mended 15: where no folder can be made, pictures are decoded all the same', async () => {
+test('where no folder can be made, pictures are decoded all the same (mended 15)', async () => {
   const program = `import { createWorkerPool } from '#src/transform/worker-pool.js'
     const logger = { debug() {}, info() {}, warn() {}, error() {} }
     const one = createWorkerPool({ ...${JSON.stringify({ ...bounds, logger: undefined })}, logger })
@@ -319,7 +319,7 @@ test('mended 15: where no folder can be made, pictures are decoded all the same'
   expect(said.toString()).toContain('done 9')
 })
 
-describe('mended 40: the script of the child', () => {
+describe('the script of the child (mended 40)', () => {
   test('where it is not, that is told at the start, on /ready, and pictures fail at once', async () => {
     const logger = quietLogger()
     const one = pool({ logger, script: undefined })

@@ -1,9 +1,9 @@
 import express from 'express'
 import supertest from 'supertest'
 import { expect, test } from 'vitest'
-import { startApp } from '../support/app.js'
+import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
+import { startApp } from '../support/toolkit.js'
 
 test('this run is on the Express that it says it is', () => {
   // `express.query` went with Express 5.

@@ -7,10 +7,10 @@ import cookieSession from 'cookie-session'
 import express, { type RequestHandler } from 'express'
 import session from 'express-session'
 import { describe, expect, test } from 'vitest'
-import { atEnd, listen, quietLogger, remoteAddress, startApp, type TestApp } from '../support/app.js'
+import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { jpeg } from '../support/pictures.js'
-import { ask } from '../support/raw.js'
+import { ask } from '../support/raw-http.js'
+import { atEnd, listen, quietLogger, remoteAddress, startApp, type TestApp } from '../support/toolkit.js'
 
 const express4: typeof express = createRequire(import.meta.url)('express4')
 const SVG = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9">${'<path d="M0 0h9v9z"/>'.repeat(400)}</svg>`
@@ -31,7 +31,7 @@ async function behind(
   }
 }
 
-describe('mended 31: behind compression()', () => {
+describe('behind compression() (mended 31)', () => {
   test('a whole SVG may be encoded; a part of it is a part of what its length says (RFC 9110 §14.4)', async () => {
     const { url, svg } = await behind(compression({ threshold: 0 }) as RequestHandler)
     const encoded = { 'Accept-Encoding': 'gzip' }
@@ -77,7 +77,7 @@ describe.each<[string, () => RequestHandler]>([
         )
     },
   ],
-])('mended 31: behind %s', (_name, make) => {
+])('behind %s (mended 31)', (_name, make) => {
   test('no cookie goes out with what shared caches keep, hot or cold; private answers have theirs', async () => {
     const { url, jpg, svg } = await behind(make())
     for (const path of [jpg, jpg, jpg, svg, svg, '/static/images/placeholder.svg']) {
@@ -96,7 +96,7 @@ describe.each<[string, () => RequestHandler]>([
   })
 })
 
-describe('mended 29: HTTP/2', () => {
+describe('HTTP/2 (mended 29)', () => {
   async function over(handler: Parameters<TestApp['artwork']['listener']>[0], app: TestApp) {
     const server: Http2Server = createHttp2Server(app.artwork.listener(handler) as never)
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -155,7 +155,7 @@ describe('mended 29: HTTP/2', () => {
     expect((await get('/static/images/placeholder.svg')).status).toBe(200)
     expect((await get('/elsewhere')).body.toString()).toBe('else')
   })
-  test('mended 31: beside a session no cookie goes out with what shared caches keep', async () => {
+  test('beside a session no cookie goes out with what shared caches keep (mended 31)', async () => {
     const app = await startApp({ transform: { isolate: false } })
     app.origin.serve('/p.jpg', image(await jpeg(60, 40)))
     const path = `/images/${remoteAddress(`${app.origin.url}/p.jpg`)}`

@@ -1,5 +1,5 @@
 /** What the photo-like pictures are painted with: planes of light, noise of many octaves, soft-edged shapes. */
-import type { Die } from '../../../example-app/pictures/draw.js'
+import type { Die } from '../../../example-app/stage/pictures/draw.js'
 
 /** Red, green and blue; 0 is black and 1 is white. */
 export type Colour = readonly [red: number, green: number, blue: number]

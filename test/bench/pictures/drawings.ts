@@ -1,8 +1,8 @@
 /** Drawn pictures as SVG: flat shapes, lettering, screens, charts, comics, pixels, and what the example app shows. */
-import { cover } from '../../../example-app/pictures/covers.js'
-import { type Die, die, gradient, paletteOf, svg, times } from '../../../example-app/pictures/draw.js'
-import { portrait } from '../../../example-app/pictures/portraits.js'
-import { backdrop, poster } from '../../../example-app/pictures/scenes.js'
+import { cover } from '../../../example-app/stage/pictures/covers.js'
+import { type Die, die, gradient, paletteOf, svg, times } from '../../../example-app/stage/pictures/draw.js'
+import { portrait } from '../../../example-app/stage/pictures/portraits.js'
+import { backdrop, poster } from '../../../example-app/stage/pictures/scenes.js'
 
 /** Draws with a die. */
 export type Drawing = (roll: Die) => string

@@ -1,5 +1,5 @@
 /** Photo-like pictures: scenes painted by code, each with light, texture, depth and grain of its own. */
-import type { Die } from '../../../example-app/pictures/draw.js'
+import type { Die } from '../../../example-app/stage/pictures/draw.js'
 import {
   blur,
   box,

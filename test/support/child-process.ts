@@ -1,0 +1,200 @@
+/** Processes that tests start: what they print, where they serve, what they are ordered, and how they end. */
+import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createRequire } from 'node:module'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import type { Orders } from '../fixtures/store.js'
+import { atEnd, temporaryFolder } from './toolkit.js'
+
+const root = new URL('../../', import.meta.url).pathname
+const tsx = createRequire(import.meta.url).resolve('tsx')
+type Environment = Readonly<Record<string, string>>
+
+/** A process that was started. */
+export interface Started {
+  readonly child: ChildProcess
+  /** What it wrote so far. */
+  out(): string
+  err(): string
+  /** Its exit code, once it has ended and its output is read. */
+  readonly ended: Promise<number | null>
+  /** Sends a signal, SIGTERM unless another is named, and waits for the end. */
+  stop(signal?: NodeJS.Signals): Promise<number | null>
+}
+
+/**
+ * Runs a script of the repository, from its root.
+ * @param env the whole environment
+ */
+export function startScript(script: string, args: readonly string[], env: NodeJS.ProcessEnv): Started {
+  const child = spawn(process.execPath, ['--import', tsx, join(root, script), ...args], { cwd: root, env })
+  let [out, err] = ['', '']
+  child.stdout.on('data', (piece) => {
+    out += piece
+  })
+  child.stderr.on('data', (piece) => {
+    err += piece
+  })
+  const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
+  const stop = (signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> => {
+    child.kill(signal)
+    return ended
+  }
+  return { child, out: () => out, err: () => err, ended, stop }
+}
+
+/** Where a process serves, from the line that says so. @throws Error when it ends before */
+export function urlOf({ child, out, err, ended }: Started, line: RegExp): Promise<string> {
+  return new Promise((resolve, reject) => {
+    child.stdout?.on('data', () => {
+      const [, url] = line.exec(out()) ?? []
+      if (url !== undefined) resolve(url)
+    })
+    void ended.then(() => reject(new Error(`the process ended: ${out()}${err()}`)))
+  })
+}
+
+const withPath = (env: Environment): Environment => ({ PATH: process.env.PATH ?? '', ...env })
+const SERVES = /serves at (http:\S+)\n/
+
+/** Runs the command line until it ends. */
+export async function runCli(
+  args: readonly string[],
+  env: Environment = {},
+): Promise<{ code: number | null; out: string; err: string }> {
+  const started = startScript('src/cli/main.ts', args, withPath(env))
+  const code = await started.ended
+  return { code, out: started.out(), err: started.err() }
+}
+
+/** A process that serves. */
+export interface Service extends Started {
+  readonly url: string
+}
+
+/** Starts `express-artwork serve`; it ends with the test. */
+export async function startService(
+  env: Environment = {},
+  args: readonly string[] = [],
+): Promise<Service & { readonly directory: string }> {
+  const directory = env.ARTWORK_DIRECTORY ?? (await temporaryFolder())
+  const own = { ARTWORK_DIRECTORY: directory, PORT: '0', HOST: '127.0.0.1', ...env }
+  return { ...(await serving('src/cli/main.ts', ['serve', ...args], own)), directory }
+}
+
+/** Starts an app on a module of options; it ends with the test. */
+export const startServer = (config: string, env: Environment): Promise<Service> =>
+  serving('test/fixtures/server.ts', [config], env)
+
+async function serving(script: string, args: readonly string[], env: Environment): Promise<Service> {
+  const started = startScript(script, args, withPath(env))
+  atEnd(() => started.stop('SIGKILL'))
+  return { ...started, url: await urlOf(started, SERVES) }
+}
+
+/** Starts the example app, the way `npm start` does. Told to stop, it must not wait. */
+export async function startExample(env: Environment): Promise<Service> {
+  const started = startScript('example-app/main.ts', [], { ...process.env, ...env })
+  return { ...started, url: await urlOf(started, /An evening in: (http:\/\/\S+)/) }
+}
+
+/** A port that was free a moment ago. */
+export const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
+    })
+  })
+
+/** What a process can be ordered to do. */
+type Verbs<O> = { readonly [K in keyof O]: (...args: never[]) => Promise<unknown> }
+
+/** A process that does what it is ordered. */
+export interface OrderedProcess<O extends Verbs<O>> {
+  /** Gives an order. @throws Error when it fails, or the process dies over it */
+  order<K extends keyof O>(verb: K, ...args: Parameters<O[K]>): Promise<Awaited<ReturnType<O[K]>>>
+  /** Stops it where it stands, and lets it go on. */
+  freeze(): void
+  thaw(): void
+  /** `kill -9`; resolves when it is gone. */
+  kill(): Promise<void>
+}
+
+/** One with a store. */
+export type StoreProcess = OrderedProcess<Orders>
+
+function startOrdered<O extends Verbs<O>>(script: string): Promise<OrderedProcess<O>> {
+  const child = fork(join(root, script), [], {
+    execArgv: ['--import', tsx],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
+  const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
+  const gone = once(child, 'exit')
+  let count = 0
+  const died = (): void => {
+    for (const { reject } of waiting.values()) reject(new Error('the process is gone'))
+    waiting.clear()
+  }
+  void gone.then(died)
+  const self: OrderedProcess<O> = {
+    order: (verb, ...args) =>
+      new Promise((resolve, reject) => {
+        if (!child.connected) return reject(new Error('the process is gone'))
+        count += 1
+        waiting.set(count, { resolve, reject })
+        child.send({ id: count, verb, args }, (error) => error && reject(error))
+      }),
+    freeze: () => void child.kill('SIGSTOP'),
+    thaw: () => void child.kill('SIGCONT'),
+    kill: async () => {
+      child.kill('SIGKILL')
+      await gone
+      died()
+    },
+  }
+  return new Promise((resolve, reject) => {
+    void gone.then(() => reject(new Error('the process did not start')))
+    child.on('message', (message: { id: number; result?: unknown; error?: string }) => {
+      if (message.id === 0) return resolve(self)
+      const order = waiting.get(message.id)
+      waiting.delete(message.id)
+      if (message.error === undefined) order?.resolve(message.result as never)
+      else order?.reject(new Error(message.error))
+    })
+  })
+}
+
+/**
+ * Hands out processes that do what they are ordered (see `test/fixtures/handle-orders.ts`), and keeps some started
+ * beforehand.
+ * @param script what they run, by its path from the root
+ */
+export function createFleet<O extends Verbs<O> = Orders>(standby: number, script = 'test/fixtures/store.ts') {
+  const ready: Promise<OrderedProcess<O>>[] = []
+  const all: Promise<OrderedProcess<O>>[] = []
+  let ended = false
+  const begin = (): Promise<OrderedProcess<O>> => {
+    const one = startOrdered<O>(script)
+    one.catch(() => {})
+    all.push(one)
+    return one
+  }
+  const fill = (): void => {
+    while (!ended && ready.length < standby) ready.push(begin())
+  }
+  fill()
+  return {
+    take: async (): Promise<OrderedProcess<O>> => {
+      fill()
+      const one = ready.shift() ?? begin()
+      fill()
+      return one
+    },
+    end: async (): Promise<void> => {
+      ended = true
+      await Promise.allSettled(all.map(async (one) => (await one).kill()))
+    },
+  }
+}
