@@ -3,11 +3,11 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { createJobQueue, type JobQueue } from '#src/jobs/sqlite/queue.js'
+import { createJobQueue, type SqliteJobQueue } from '#src/jobs/sqlite/queue.js'
 import { atEnd, quietLogger, temporaryFolder } from '../support/app.js'
 
 const script = new URL('../support/job-process.ts', import.meta.url).pathname
-const open = (directory: string | undefined, clock = { now: 1_000_000 }): JobQueue => {
+const open = (directory: string | undefined, clock = { now: 1_000_000 }): SqliteJobQueue => {
   const store = createJobQueue({ directory, now: () => clock.now, logger: quietLogger() })
   atEnd(async () => store.close())
   return store
@@ -20,7 +20,7 @@ const step = (key: string, priority = 1, host?: string) => ({
   payload: { key },
   host,
 })
-const keys = (store: JobQueue, limit = 100, spared: string[] = []) =>
+const keys = (store: SqliteJobQueue, limit = 100, spared: string[] = []) =>
   store.take('task', limit, spared).map(({ key }) => key)
 
 function work(
@@ -51,7 +51,7 @@ describe.each(['on disk', 'in memory'])('the job store %s', (where) => {
     const wish = (url: string) => ({
       ...step('a'),
       payload: { url },
-      instead: (before: unknown) => ((before as { url: string }).url === url ? undefined : { url }),
+      replace: (before: unknown) => ((before as { url: string }).url === url ? undefined : { url }),
     })
     store.add(wish('A'))
     const [first] = store.take('task', 1, [])
@@ -119,7 +119,7 @@ describe.each(['on disk', 'in memory'])('the job store %s', (where) => {
     const store = open(await folder())
     const added = store.add({ ...step('parent'), lane: 'job' })
     const parent = added.accepted ? added.id : 0
-    expect(store.addMany([1, 2, 3].map((index) => ({ ...step(`c${index}`), parent })))).toBe(3)
+    expect(store.addAll([1, 2, 3].map((index) => ({ ...step(`c${index}`), parent })))).toBe(3)
     const [one, two] = store.take('task', 2, [])
     if (one === undefined || two === undefined) throw new Error('nothing was taken')
     expect(store.end(one, { state: 'done', result: { a: 1 } })).toBe('done')
@@ -135,11 +135,11 @@ describe.each(['on disk', 'in memory'])('the job store %s', (where) => {
   })
   test('is bounded, but for what one piece of work asks for; what has ended is forgotten in time', async () => {
     const store = open(await folder())
-    expect(store.addMany(Array.from({ length: 9000 }, (_, index) => step(`e${index}`)))).toBe(9000)
+    expect(store.addAll(Array.from({ length: 9000 }, (_, index) => step(`e${index}`)))).toBe(9000)
     for (let index = 9000; index < 10_000; index += 1)
       expect(store.add(step(`e${index}`)).accepted).toBe(true)
     expect(store.add(step('one more'))).toEqual({ accepted: false, reason: 'full' })
-    expect(store.addMany([{ ...step('child'), parent: 1 }])).toBe(1)
+    expect(store.addAll([{ ...step('child'), parent: 1 }])).toBe(1)
     for (const job of store.take('task', 5000, [])) store.end(job, { state: 'done' })
     expect(store.counts().done).toBeLessThanOrEqual(2400)
   })
@@ -152,7 +152,7 @@ describe('what goes wrong', () => {
       store.add({
         ...step('x'),
         payload: { url },
-        instead: (before) => ((before as { url: string }).url === url ? undefined : { url }),
+        replace: (before) => ((before as { url: string }).url === url ? undefined : { url }),
       })
     ask('old')
     expect(ask('new')).toMatchObject({ accepted: false, reason: 'duplicate' })
@@ -202,7 +202,7 @@ describe('what goes wrong', () => {
     const asker = store.add({ ...step('asker'), lane: 'job' })
     const parent = asker.accepted ? asker.id : 0
     store.take('job', 1, [])
-    store.addMany([{ ...step('poison'), parent }])
+    store.addAll([{ ...step('poison'), parent }])
     const poison = store.list({ parent, limit: 1 })[0]?.id ?? 0
     for (let time = 0; time < 3; time += 1) {
       const victim = work(directory, 'hang')
@@ -224,9 +224,9 @@ describe('what goes wrong', () => {
     const added = store.add({ ...step('parent'), lane: 'job' })
     const parent = added.accepted ? added.id : 0
     const [job] = store.take('job', 1, [])
-    store.addMany([{ ...step('a'), parent }])
+    store.addAll([{ ...step('a'), parent }])
     store.cancel(parent)
-    expect(store.addMany([{ ...step('b'), parent }])).toBe(0)
+    expect(store.addAll([{ ...step('b'), parent }])).toBe(0)
     expect(job && store.end(job, { state: 'done' })).toBe('cancelled')
     expect(store.counts()).toMatchObject({ queued: 0, cancelled: 2 })
   })
@@ -241,7 +241,7 @@ describe('what goes wrong', () => {
   })
   test('100,000 of one host cost no more than ten', async () => {
     const store = open(undefined)
-    store.addMany(
+    store.addAll(
       Array.from({ length: 100_000 }, (_, index) => ({ ...step(`e${index}`, 1, 'a.example'), parent: 1 })),
     )
     store.add(step('other', 0, 'b.example'))
@@ -256,16 +256,16 @@ describe('over processes', () => {
     const first = open(directory)
     for (const key of ['a', 'b', 'c']) first.add(step(key))
     first.take('task', 1, [])
-    first.rests.set('x', { url: 'http://x/', until: 5, times: 2, reason: 'http_404' })
+    first.backOffs.set('x', { url: 'http://x/', until: 5, times: 2, reason: 'http_404' })
     first.close()
     const second = open(directory)
-    expect(second.rests.get('x')).toEqual({ url: 'http://x/', until: 5, times: 2, reason: 'http_404' })
+    expect(second.backOffs.get('x')).toEqual({ url: 'http://x/', until: 5, times: 2, reason: 'http_404' })
     expect(keys(second)).toEqual(['a', 'b', 'c'])
   })
   test('10,000 jobs, two processes and this one: each is done once', async () => {
     const directory = await temporaryFolder()
     const store = open(directory, { now: Date.now() })
-    store.addMany(Array.from({ length: 10_000 }, (_, index) => step(`e${index}`)))
+    store.addAll(Array.from({ length: 10_000 }, (_, index) => step(`e${index}`)))
     const others = [work(directory), work(directory)]
     await Promise.all(others.map(({ ready }) => ready))
     const mine: string[] = []
@@ -287,7 +287,7 @@ describe('over processes', () => {
   test('what a killed process was at is taken over', async () => {
     const directory = await temporaryFolder()
     const store = open(directory, { now: Date.now() })
-    store.addMany(Array.from({ length: 20 }, (_, index) => step(`e${index}`)))
+    store.addAll(Array.from({ length: 20 }, (_, index) => step(`e${index}`)))
     const hanging = work(directory, 'hang')
     await expect.poll(() => store.counts().running, { timeout: 10_000 }).toBe(8)
     expect(store.recover()).toBe(0)
