@@ -7,7 +7,7 @@ import type { Artwork, ArtworkImages, ArtworkUploads } from './artwork.js'
 import { createFetcher } from './fetch/fetcher.js'
 import { ANY_POOL } from './fetch/proxy-pool.js'
 import { createImages, type Images } from './images/images.js'
-import { createKinds } from './jobs/kinds.js'
+import { jobHandlers, needsRepository } from './jobs/kinds.js'
 import { createRefresher, type Enqueued, type Priority, type Refresher } from './jobs/refresher.js'
 import { checkSchedules } from './jobs/schedules.js'
 import { createJobQueue } from './jobs/sqlite/queue.js'
@@ -15,7 +15,6 @@ import { createExporter } from './library/export.js'
 import { createManagement } from './management/management.js'
 import { createMetrics } from './metrics/prometheus.js'
 import { createTimeSeries } from './metrics/time-series.js'
-import { needsRepository } from './model/job-kinds.js'
 import { readSubject } from './model/subject.js'
 import { textOf } from './model/text.js'
 import { type ArtworkOptions, ownVia, type Settings, settleOptions } from './options/settings.js'
@@ -60,6 +59,7 @@ export type { DownloadRequest, SaveImageResult } from './images/entity-images.js
 export type { Image, ImagesStats } from './images/images.js'
 export type { Purged, PurgeTarget } from './images/purge.js'
 export type { OptimizeOptions, OptimizeResult } from './jobs/cleanup.js'
+export { needsRepository } from './jobs/kinds.js'
 export type { Job, JobSelection, JobState, Lane, Schedule } from './jobs/ports.js'
 export type { Enqueued, Priority, RefresherEvent, RefresherStatus } from './jobs/refresher.js'
 export type { ScheduleRule, ScheduleStatus } from './jobs/schedules.js'
@@ -72,7 +72,7 @@ export type { Address } from './model/address.js'
 export type { EntityId } from './model/artwork-path.js'
 export type { EntityKindOptions } from './model/entity.js'
 export { ArtworkError, type ErrorCode, type Reason } from './model/failure.js'
-export { JOB_KINDS, type JobKind, needsRepository } from './model/job-kinds.js'
+export { JOB_KINDS, type JobKind } from './model/job-kinds.js'
 export type { FetchRequest } from './model/location.js'
 export type { Logger } from './model/logger.js'
 export type { Format } from './model/media-type.js'
@@ -162,8 +162,8 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
       uploads: uploadSource && shelf && { source: uploadSource, shelf },
     },
     {
-      stale: (address) => refresher.stale(address),
-      lost: (path) => refresher.lost(path),
+      stale: (address) => refresher.originalStale(address),
+      lost: (path) => refresher.imageMissing(path),
     },
   )
   const jobs = createJobQueue({
@@ -190,14 +190,8 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
       },
       isSame: images.isSamePicture,
       schedules: settings.schedules,
-      kinds: createKinds({
-        settings,
-        store: layer.store,
-        images,
-        jobs,
-        exporter,
-        refresher: () => refresher,
-      }),
+      handlers: (downloads) =>
+        jobHandlers({ settings, store: layer.store, images, jobs, exporter, downloads }),
       now,
       logger,
     },
@@ -300,7 +294,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     settings,
     onWanted: ({ kind, id, sourceUrl, params }) => {
       if (kind === undefined || id === undefined || !refresher.isStarted()) return
-      refresher.want({ sourceUrl, entityType: kind.kind, entityId: id, params })
+      refresher.entityRequested({ sourceUrl, entityType: kind.kind, entityId: id, params })
     },
   }
   const questions = createHelpers(templates)

@@ -110,7 +110,7 @@ const OWNERS: Readonly<Record<string, string>> = {
 const SHARED: Readonly<Record<string, readonly string[]>> = {
   express: ['web', 'artwork', 'index', 'cli'],
   // What checks options and bodies.
-  zod: ['options', 'management', 'web'],
+  zod: ['options', 'jobs', 'management', 'web'],
   nunjucks: ['templates', 'artwork', 'index'],
   // Only there where the sources are.
   esbuild: ['transform'],

@@ -6,12 +6,12 @@ import {
   type Artwork,
   type ArtworkOptions,
   createArtwork,
-  JOB_KINDS,
   type Job,
   type JobKind,
   needsRepository,
   optionsFromEnv,
 } from '../index.js'
+import { SCHEDULED_KINDS } from '../model/job-kinds.js'
 import { isWebUrl } from '../model/web-url.js'
 import { environment } from './serve.js'
 
@@ -54,9 +54,7 @@ async function withArtwork<T>(
   work: (artwork: Artwork, options: ArtworkOptions) => Promise<T>,
 ): Promise<T> {
   // What begins by itself, and what follows the store, is the servers' business.
-  const schedules = Object.fromEntries(
-    JOB_KINDS.filter((kind) => kind !== 'import').map((kind) => [kind, false]),
-  )
+  const schedules = Object.fromEntries(SCHEDULED_KINDS.map((kind) => [kind, false]))
   const options = await optionsOf(common)
   const artwork = await createArtwork({
     logger: quiet,

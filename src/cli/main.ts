@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 /** The command line: a user of the toolkit like any other. */
 import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
+import { JOB_KINDS } from '../index.js'
 import { type Common, explain, failures, jobs, purge, runJob, setPaused, stats } from './commands.js'
+import { JOB_COMMANDS, type JobCommand, jobPayload } from './job-commands.js'
 import { serve } from './serve.js'
 
 const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
@@ -19,10 +20,6 @@ const program = new Command('express-artwork')
     throw error
   })
 
-const number = (text: string): number => {
-  if (!/^\d+(?:\.\d+)?$/.test(text)) throw new InvalidArgumentError('must be a number')
-  return Number(text)
-}
 const command = (name: string, description: string, examples: readonly string[]): Command =>
   program
     .command(name)
@@ -57,80 +54,16 @@ program
 command('stats', 'Print the numbers of the store and the queue', ['stats', 'stats --json']).action(
   (options: Common) => ends(stats(options)),
 )
-command(
-  'sync [kinds...]',
-  "Fetch the pictures of the repository's entities that are missing, changed, or failed and due",
-  ['sync --config artwork.config.mjs', 'sync artist album --config artwork.config.mjs'],
-)
-  .option('--force', 'also what is held and unchanged')
-  .action((kinds: string[], { force, ...options }: Common & { force?: boolean }) =>
-    ends(runJob('sync', { ...(kinds.length > 0 && { kinds }), ...(force && { force }) }, options)),
-  )
-command('warm <addresses...>', 'Make variants of pictures before anybody asks', [
-  'warm poster/abc.jpg --variant w342-webp w780-webp',
-  'warm https://cdn.example.com/abc.jpg --variant w320-webp --config artwork.config.mjs',
-])
-  .option('--variant <variants...>', 'variants of each; without, the addresses are whole')
-  .action((addresses: string[], { variant, ...options }: Common & { variant?: string[] }) =>
-    ends(runJob('warm', { addresses, ...(variant && { variants: variant }) }, options)),
-  )
-command('refresh', 'Ask about originals that have aged, those used most lately first', [
-  'refresh --per-minute 60',
-])
-  .option('--per-minute <number>', 'how many at most', number)
-  .action(({ perMinute, ...options }: Common & { perMinute?: number }) =>
-    ends(runJob('refresh', { ...(perMinute !== undefined && { perMinute }) }, options)),
-  )
-command('validate [kinds...]', 'Ask whether the source URLs of entities still answer with an image', [
-  'validate artist --config artwork.config.mjs',
-]).action((kinds: string[], options: Common) =>
-  ends(runJob('validate', { ...(kinds.length > 0 && { kinds }) }, options)),
-)
-command('cleanup', 'Remove what was not used for long, orphans and damaged copies', [
-  'cleanup --dry-run',
-  'cleanup --max-age-days 30',
-])
-  .option('--dry-run', 'remove nothing, and say the same')
-  .option('--max-age-days <number>', 'days without use (90)', number)
-  .option('--force', 'also the pictures of a kind of which no entity is left')
-  .action(
-    ({
-      dryRun,
-      maxAgeDays,
-      force,
-      ...options
-    }: Common & { dryRun?: boolean; maxAgeDays?: number; force?: boolean }) =>
-      ends(
-        runJob(
-          'cleanup',
-          {
-            ...(dryRun && { dryRun }),
-            ...(force && { force }),
-            ...(maxAgeDays !== undefined && { maxAgeDays }),
-          },
-          options,
-        ),
-      ),
-  )
-command('verify', 'Read everything that is kept against its digest, and mend what is found', [
-  'verify',
-]).action((options: Common) => ends(runJob('verify', {}, options)))
-command('export <directory>', "Put entities' pictures below a directory as named files, for media servers", [
-  'export /media/recordings --config artwork.config.mjs',
-])
-  .option('--overwrite', 'replace files of the same name that are not from here')
-  .action((directory: string, { overwrite, ...options }: Common & { overwrite?: boolean }) =>
-    ends(runJob('export', { directory: resolve(directory), ...(overwrite && { overwrite }) }, options)),
-  )
-command(
-  'import <directory>',
-  "Take entities' pictures in that are files already: an export, or what another service kept",
-  ['import /media/recordings --config artwork.config.mjs'],
-)
-  .option('--overwrite', 'also where another picture of the entity is kept')
-  .action((directory: string, { overwrite, ...options }: Common & { overwrite?: boolean }) =>
-    ends(runJob('import', { directory: resolve(directory), ...(overwrite && { overwrite }) }, options)),
-  )
+for (const kind of JOB_KINDS) {
+  const job: JobCommand = JOB_COMMANDS[kind]
+  const usage = job.argument === undefined ? kind : `${kind} ${job.argument}`
+  const jobCommand = command(usage, job.description, job.examples)
+  for (const option of job.options ?? []) jobCommand.addOption(option)
+  jobCommand.action(() => {
+    const { json, config, envFile, ...options } = jobCommand.opts<Common & Record<string, unknown>>()
+    return ends(runJob(kind, jobPayload(job, jobCommand.args, options), { json, config, envFile }))
+  })
+}
 command('failures', 'Say what could not be had, why, and when it is tried again', ['failures --json']).action(
   (options: Common) => ends(failures(options)),
 )

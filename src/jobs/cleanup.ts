@@ -1,15 +1,9 @@
-/** Cleaning up: what was not used, whose entity is gone, or whose bytes are bad. Pages through names, never all at once. */
-import { setImmediate as breathe } from 'node:timers/promises'
-import type { Settings } from '../options/settings.js'
+/** Cleaning up: images that were not used for long, whose entity is gone, or whose bytes are damaged. */
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
+import { type Entry, imageKey } from '../model/entry.js'
+import { entries } from '../store/pager.js'
 import type { Store } from '../store/ports.js'
-import type { Entry } from '../model/entry.js'
-import { createOrphans } from './orphans.js'
-
-/** What cleaning up works with. */
-export interface CleanupParts {
-  readonly settings: Settings
-  readonly store: Pick<Store, 'stats' | 'select' | 'check' | 'lastUsed' | 'delete'>
-}
+import { createOrphans, type OrphanSettings } from './orphans.js'
 
 /** What to remove. */
 export interface OptimizeOptions {
@@ -17,7 +11,7 @@ export interface OptimizeOptions {
   readonly maxAgeDays?: number
   /** Remove nothing, report the same numbers. @default false */
   readonly dryRun?: boolean
-  /** Remove the pictures of a kind of entity also where all of them, over twenty, are said to be gone. @default false */
+  /** Remove the pictures of a kind of entity also where all of them, over twenty, are reported as gone. @default false */
   readonly force?: boolean
 }
 
@@ -29,123 +23,151 @@ export interface OptimizeResult {
   readonly expired: number
   readonly orphaned: number
   readonly corrupt: number
-  /** Pictures of kinds that were said to be gone altogether: they were kept, and go in a run with `force`. */
+  /** Pictures of kinds that were reported as gone altogether: they stay until a run with `force`. */
   readonly unconfirmed?: Readonly<Record<string, number>>
 }
 
-/** Why something goes. */
-export type Verdict = 'expired' | 'orphaned' | 'corrupt'
+/** Why something is removed. */
+export type RemovalReason = 'expired' | 'orphaned' | 'corrupt'
 
 /** How a clean-up is followed, and stopped. */
 export interface OptimizeWatch {
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: ((done: number, total: number) => void) | undefined
-  /** Told of everything that goes, or would. */
-  readonly onGoing?: ((name: string, why: Verdict) => void) | undefined
+  /** Called for everything that is removed, or would be. */
+  readonly onGoing?: ((key: string, why: RemovalReason) => void) | undefined
 }
 
-const DAY = 86_400_000
-const PAGE = 200
+type CleanupStore = Pick<Store, 'select' | 'check' | 'lastUsed' | 'stats' | 'delete'>
 
-/** Removes what is not needed any more; an original stays while something that was made from it is kept. */
-export async function optimize(
-  context: CleanupParts,
-  options: OptimizeOptions = {},
-  { signal, onProgress, onGoing }: OptimizeWatch = {},
-): Promise<OptimizeResult> {
-  const { maxAgeDays = 90, dryRun = false, force = false } = options
-  const { settings, store } = context
-  const now = settings.now()
-  const count = { expired: 0, orphaned: 0, corrupt: 0, kept: 0 }
-  const going = new Set<string>()
-  const idle: Entry[] = []
-  const total = store.stats().names
-  let seen = 0
-  const contents = new Map<string, { size: number; kept: boolean }>()
+/** What a clean-up works with. */
+export interface CleanupParts {
+  readonly store: CleanupStore
+  readonly settings: OrphanSettings & { now(): number }
+}
 
-  const judge = async (entry: Entry): Promise<Verdict | 'kept'> => {
-    if (entry.isStored && (await store.check(entry, { isDryRun: dryRun })) === 'damaged') return 'corrupt'
-    const unused = now - (store.lastUsed(entry.key) ?? entry.storedAt) > maxAgeDays * DAY
-    return unused ? 'expired' : 'kept'
+const DAY_MS = 86_400_000
+const BATCH = 200
+
+/** Counts, and collects what is to be deleted. */
+function createReport(onGoing: OptimizeWatch['onGoing']) {
+  const counts = { expired: 0, orphaned: 0, corrupt: 0, kept: 0 }
+  const contents = new Map<string, { readonly size: number; readonly isKept: boolean }>()
+  /** A damaged copy is deleted as it is found; the key of an entity's image stays, so that it is repaired. */
+  const toDelete = new Set<string>()
+  return {
+    toDelete: toDelete as ReadonlySet<string>,
+    record: ({ key, digest, size }: Entry, verdict: RemovalReason | 'kept'): void => {
+      counts[verdict] += 1
+      if (verdict !== 'kept') onGoing?.(key, verdict)
+      if (verdict === 'expired' || verdict === 'orphaned') toDelete.add(key)
+      const isKept = verdict === 'kept' || contents.get(digest)?.isKept === true
+      contents.set(digest, { size, isKept })
+    },
+    result: (unconfirmed: Readonly<Record<string, number>>): OptimizeResult => ({
+      removed: toDelete.size + counts.corrupt,
+      freedBytes: [...contents.values()].reduce((sum, { size, isKept }) => sum + (isKept ? 0 : size), 0),
+      ...counts,
+      ...(Object.keys(unconfirmed).length > 0 && { unconfirmed }),
+    }),
   }
-  const note = (entry: Entry, verdict: Verdict | 'kept'): void => {
-    count[verdict] += 1
-    if (verdict !== 'kept') onGoing?.(entry.key, verdict)
-    // A damaged copy was given up when it was found; the name of an artwork stays, so that it heals.
-    if (verdict === 'expired' || verdict === 'orphaned') going.add(entry.key)
-    const known = contents.get(entry.digest)
-    contents.set(entry.digest, { size: entry.size, kept: (known?.kept ?? false) || verdict === 'kept' })
+}
+
+const isUnused = (store: Pick<Store, 'lastUsed'>, entry: Entry, since: number): boolean =>
+  (store.lastUsed(entry.key) ?? entry.storedAt) < since
+
+/** Whether something that stays was made from an original: without the original it could not be revalidated. */
+async function isNeeded(store: Pick<Store, 'select'>, original: string, toDelete: ReadonlySet<string>) {
+  for await (const { key } of entries(store, { original })) if (!toDelete.has(key)) return true
+  return false
+}
+
+/** Entries in batches. */
+async function* inBatches(store: Pick<Store, 'select'>): AsyncGenerator<readonly Entry[]> {
+  let batch: Entry[] = []
+  for await (const entry of entries(store, {}, BATCH)) {
+    batch.push(entry)
+    if (batch.length < BATCH) continue
+    yield batch
+    batch = []
   }
-  /** Whether something that stays was made from an original: without it, that would never be asked about again. */
-  const isNeeded = ({ key: name }: Entry): boolean => {
-    for (let after = ''; ; ) {
-      const made = store.select({ original: name, after, limit: PAGE })
-      if (made.some((entry) => !going.has(entry.key))) return true
-      const last = made.at(-1)
-      if (last === undefined || made.length < PAGE) return false
-      after = last.key
-    }
-  }
-  const orphans = createOrphans(context, force)
-  for (let after: string | undefined; ; ) {
-    const page = store.select({ limit: PAGE, ...(after === undefined ? {} : { after }) })
-    const suspected = await orphans.suspect(page)
-    for (const entry of page) {
-      if (suspected.has(entry.key)) continue
-      const verdict = await judge(entry)
-      // Whether something needs an original is known when all has been judged.
-      if (verdict === 'expired' && entry.role === 'original') idle.push(entry)
-      else note(entry, verdict)
-    }
-    seen += page.length
-    onProgress?.(Math.min(seen, total), total)
-    const last = page.at(-1)
-    if (last === undefined || page.length < PAGE || signal?.aborted) break
-    after = last.key
-    await breathe()
-  }
-  const { gone, spared, unconfirmed } = await orphans.decide(signal)
-  for (const entry of gone) note(entry, 'orphaned')
-  for (const entry of spared) note(entry, await judge(entry))
-  let judged = 0
-  for (const entry of idle) {
-    if (signal?.aborted) break
-    note(entry, isNeeded(entry) ? 'kept' : 'expired')
-    judged += 1
-    if (judged % PAGE === 0) await breathe()
-  }
-  if (!dryRun)
-    for (const name of going) {
-      if (signal?.aborted) break
-      await store.delete(name)
-    }
-  const freedBytes = [...contents.values()].reduce((sum, { size, kept }) => sum + (kept ? 0 : size), 0)
-  const held = Object.keys(unconfirmed).length > 0 ? { unconfirmed } : {}
-  return { removed: going.size + count.corrupt, freedBytes, ...count, ...held }
+  yield batch
 }
 
 /**
- * Gives up pictures of these kinds that nobody used for so long, ms. An original stays while something that was made
- * from it does; an entity's picture stays in any case.
+ * Removes what is damaged, unused or orphaned. Orphans, and which originals are needed, are known when every entry has
+ * been seen; an original stays while something that was made from it does.
  */
-export async function expire(context: CleanupParts, kinds: readonly string[], maxIdle: number): Promise<number> {
-  const { store, settings } = context
-  const prefixes = kinds.map((kind) => `images/${kind}/`)
-  const isIdle = (entry: Entry): boolean =>
-    settings.now() - (store.lastUsed(entry.key) ?? entry.storedAt) > maxIdle
-  let gone = 0
-  for (const role of ['rendition', 'original'] as const)
-    for (let after = ''; ; await breathe()) {
-      const page = store.select({ role, after, limit: PAGE })
-      for (const entry of page) {
-        const isOurs = prefixes.some((prefix) => entry.key.startsWith(prefix))
-        if (!isOurs || !isIdle(entry)) continue
-        const isNeeded = role === 'original' && store.select({ original: entry.key, limit: 1 }).length > 0
-        if (!isNeeded && (await store.delete(entry.key))) gone += 1
+export async function optimize(
+  { settings, store }: CleanupParts,
+  { maxAgeDays = 90, dryRun = false, force = false }: OptimizeOptions = {},
+  { signal, onProgress, onGoing }: OptimizeWatch = {},
+): Promise<OptimizeResult> {
+  const since = settings.now() - maxAgeDays * DAY_MS
+  const report = createReport(onGoing)
+  const orphans = createOrphans(settings, force)
+  const unusedOriginals: Entry[] = []
+
+  const classify = async (entry: Entry): Promise<RemovalReason | 'kept'> => {
+    if (entry.isStored && (await store.check(entry, { isDryRun: dryRun })) === 'damaged') return 'corrupt'
+    return isUnused(store, entry, since) ? 'expired' : 'kept'
+  }
+  const findDamagedAndUnused = async (): Promise<void> => {
+    const total = store.stats().names
+    let seen = 0
+    for await (const batch of inBatches(store)) {
+      const suspected = await orphans.suspect(batch)
+      for (const entry of batch) {
+        if (suspected.has(entry.key)) continue
+        const verdict = await classify(entry)
+        if (verdict === 'expired' && entry.role === 'original') unusedOriginals.push(entry)
+        else report.record(entry, verdict)
       }
-      const last = page.at(-1)
-      if (last === undefined || page.length < PAGE) break
-      after = last.key
+      seen += batch.length
+      onProgress?.(Math.min(seen, total), total)
+      if (signal?.aborted) return
     }
-  return gone
+  }
+  const findOrphaned = async (): Promise<Readonly<Record<string, number>>> => {
+    const { gone, spared, unconfirmed } = await orphans.decide(signal)
+    for (const entry of gone) report.record(entry, 'orphaned')
+    for (const entry of spared) report.record(entry, await classify(entry))
+    return unconfirmed
+  }
+  const findUnusedOriginals = async (): Promise<void> => {
+    for (const [index, entry] of unusedOriginals.entries()) {
+      if (signal?.aborted) return
+      report.record(entry, (await isNeeded(store, entry.key, report.toDelete)) ? 'kept' : 'expired')
+      if (index % BATCH === BATCH - 1) await yieldToEventLoop()
+    }
+  }
+  await findDamagedAndUnused()
+  const unconfirmed = await findOrphaned()
+  await findUnusedOriginals()
+  for (const key of dryRun ? [] : report.toDelete) {
+    if (signal?.aborted) break
+    await store.delete(key)
+  }
+  return report.result(unconfirmed)
+}
+
+/**
+ * Deletes images of these kinds that were not used for so long, ms. An original stays while something that was made from
+ * it does; an entity's image stays in any case. Returns how many keys.
+ */
+export async function expire(
+  { store, settings }: { readonly store: CleanupStore; readonly settings: { now(): number } },
+  kinds: readonly string[],
+  maxIdle: number,
+): Promise<number> {
+  const prefixes = kinds.map((kind) => imageKey(`${kind}/`))
+  let deleted = 0
+  for (const role of ['rendition', 'original'] as const)
+    for await (const entry of entries(store, { role })) {
+      if (!prefixes.some((prefix) => entry.key.startsWith(prefix))) continue
+      if (!isUnused(store, entry, settings.now() - maxIdle)) continue
+      if (role === 'original' && store.select({ original: entry.key, limit: 1 }).length > 0) continue
+      if (await store.delete(entry.key)) deleted += 1
+    }
+  return deleted
 }

@@ -1,53 +1,54 @@
-/** Pieces of work: what they are, what is asked for, and how they end. */
+/** The queue of background work, cut as BullMQ cuts it: what adds to it, what reads it, what works it off. */
 import type { Reason } from '../model/failure.js'
+import type { Logger } from '../model/logger.js'
 
-/** What kind of place a piece of work takes. */
+/** Limits of concurrency are per lane. `task`: one picture; `job`: a long one, which queues tasks or reads everything. */
 export type Lane = 'task' | 'job'
 
-/** Where a piece of work stands. */
+/** Where a job stands. */
 export type JobState = 'queued' | 'running' | 'done' | 'failed' | 'cancelled'
 
-/** A piece of work. Times in ms since the epoch. */
+/** A job. Times in ms since the epoch. */
 export interface Job {
   readonly id: number
   /** What it is about: the same key is queued once. */
   readonly key: string
   readonly kind: string
   readonly state: JobState
-  /** Higher first; inside, first in, first out. */
+  /** Higher first; first in, first out within a priority. */
   readonly priority: number
-  /** What is to be done, as its kind reads it; null where it is long, but for who does it. */
+  /** What is to be done; null where it is long, except for its handler. */
   readonly payload: unknown
-  /** `task`: one picture; `job`: a long piece of work, which asks for tasks or goes through everything. */
+  /** See `Lane`. */
   readonly lane: Lane
-  /** The host it asks, where there is one: hosts are spared. */
+  /** The host that it requests, for the limit per host. */
   readonly host: string | undefined
-  /** The piece of work that asked for it. */
+  /** The job that queued it. */
   readonly parent: number | undefined
   readonly attempts: number
   /** Not begun before this. */
   readonly notBefore: number
   readonly done: number
   readonly total: number
-  /** Steps a second in this run of it, and ms until it will have ended at that rate; where that can be told. */
+  /** Steps a second in this run, and ms to its end at that rate; undefined where unknown. */
   readonly rate: number | undefined
   readonly eta: number | undefined
   readonly error: string | undefined
   readonly reason: Reason | undefined
-  /** Of this run of it, for who runs it. */
+  /** Of this run: only its holder may end it. */
   readonly ticket: string
-  /** What became of the pieces of work that it asked for. */
+  /** How many of the jobs that it queued have ended so. */
   readonly ok: number
   readonly failed: number
   readonly cancelled: number
-  /** What came of it, as its kind tells. */
+  /** The result, by its kind. */
   readonly result: unknown
   readonly createdAt: number
   readonly startedAt: number | undefined
   readonly endedAt: number | undefined
 }
 
-/** What is to be queued. */
+/** A job to add. */
 export interface NewJob {
   readonly key: string
   readonly kind: string
@@ -57,27 +58,19 @@ export interface NewJob {
   readonly host?: string | undefined
   readonly parent?: number | undefined
   /**
-   * Where the same key is open already: what is to be done instead of what it says, undefined to leave it as it is.
-   * What waits is changed, and begins anew; what runs is done once more after it has ended.
+   * The payload that replaces that of an open job of the same key; undefined leaves it as it is. A queued job is
+   * changed and begins anew; a running one is queued once more after its end.
    */
-  readonly instead?: ((before: unknown) => unknown) | undefined
+  readonly replace?: ((before: unknown) => unknown) | undefined
 }
 
-/** What became of queueing. */
+/** What became of adding a job. */
 export type Added =
   | { readonly accepted: true; readonly id: number }
   | { readonly accepted: false; readonly reason: 'duplicate'; readonly id: number }
   | { readonly accepted: false; readonly reason: 'full' }
 
-/** A failure that is to be left alone for a while. */
-export interface BackOff {
-  readonly url: string
-  readonly until: number
-  readonly times: number
-  readonly reason: string
-}
-
-/** How a piece of work ended. */
+/** How a job ended. */
 export interface Result {
   readonly state: 'done' | 'failed' | 'cancelled'
   readonly error?: string | undefined
@@ -85,13 +78,13 @@ export interface Result {
   readonly result?: unknown
 }
 
-/** Why a piece of work cannot be done at all, where it is asked for. */
+/** Why a job cannot be done by this process. */
 export interface Unsupported {
   readonly reason: Reason
   readonly error: string
 }
 
-/** Which pieces of work to list, newest first. */
+/** Which jobs to list, newest first. */
 export interface JobSelection {
   readonly state?: JobState
   readonly kind?: string
@@ -102,7 +95,108 @@ export interface JobSelection {
   readonly limit: number
 }
 
-/** When a job is begun by itself. Times in ms since the epoch. */
+/** Adds jobs, and changes those that are there. */
+export interface JobQueue {
+  /**
+   * Queues a job. An open one of the same key is raised to a higher priority instead.
+   * @param unsupported fails the job at once, with this
+   */
+  add(job: NewJob, unsupported?: Unsupported): Added
+  /**
+   * Queues the jobs of a parent: its own bound is their number.
+   * @param isWanted judges a job that is not open, in the same transaction: another process may have done it by now
+   * @returns how many were new; undefined where they could not be written
+   */
+  addAll(jobs: readonly NewJob[], isWanted?: (job: NewJob) => boolean): number | undefined
+  /** Cancels a queued job; a running one is stopped by its process. Returns whether there was one. */
+  cancel(id: number): boolean
+  /**
+   * Queues a failed or cancelled job again. Returns whether it was one, and is not open again already.
+   * @param unsupported why this process cannot do jobs of a kind: it fails again at once
+   */
+  retry(id: number, unsupported?: (kind: string) => Unsupported | undefined): boolean
+  /** Begins nothing new, in no process, while paused. */
+  setPaused(isPaused: boolean): void
+}
+
+/** Reads the queue. */
+export interface JobQueries {
+  get(id: number): Job | undefined
+  list(selection: JobSelection): readonly Job[]
+  counts(): Readonly<Record<JobState, number>>
+  /** How many of the jobs that one queued stand where. */
+  children(id: number): Readonly<Record<JobState, number>>
+  isPaused(): boolean
+}
+
+/** What a handler works with, beside the job. */
+export interface JobContext {
+  /** Aborted when the job is cancelled, or the process ends. */
+  readonly signal: AbortSignal
+  progress(done: number, total: number): void
+}
+
+/** How a run came out: ended, or to be tried again after so many ms. */
+export type Outcome =
+  | Result
+  | { readonly state: 'again'; readonly after: number; readonly reason?: Reason | undefined }
+
+/** Does the jobs of one kind. */
+export type Handler = (job: Job, context: JobContext) => Promise<Outcome>
+
+/** How jobs are processed. */
+export interface JobProcessorOptions {
+  /** Tasks at once. */
+  readonly concurrency: number
+  readonly now: () => number
+  readonly logger: Logger
+  onEnd(state: Result['state']): void
+  /** Called several times a second while new jobs may begin. */
+  onPoll?(): void
+}
+
+/** Works the queue off, with the handlers of this process. */
+export interface JobProcessor {
+  /** @param only the one long job to work on; left out: any */
+  start(only?: number): void
+  isStarted(): boolean
+  /** Whether there is a handler of this kind here. */
+  isSupported(kind: string): boolean
+  /** Whether something runs, here or elsewhere, or is queued that this process could begin now. */
+  isDue(): boolean
+  /** The same, at any time to come. */
+  isPending(): boolean
+  /** How many run here. */
+  running(): number
+  /** Something was queued: free capacity takes it at once. */
+  notify(): void
+  /** Resolves when a job has changed here, or soon. */
+  changed(signal?: AbortSignal): Promise<void>
+  /** Waits for tasks; long jobs stop where they are, and go on at the next start. */
+  close(): Promise<void>
+}
+
+/** A failed URL, and until when it is not tried again, ms since the epoch. */
+export interface BackOff {
+  readonly url: string
+  readonly until: number
+  readonly times: number
+  readonly reason: string
+}
+
+/** Back-offs by the key of an entity, `kind:id`. */
+export interface BackOffs {
+  get(key: string): BackOff | undefined
+  set(key: string, backOff: BackOff): void
+  clear(key: string): void
+  clearAll(): void
+  /** How many there are, by the kind of entity. */
+  byKind(): ReadonlyMap<string, number>
+  /** In the order of their keys. @param kind of entity, '' for all @param after only keys after this one */
+  list(kind: string, after: string, limit: number): readonly (BackOff & { readonly key: string })[]
+}
+
+/** When a job is queued by its schedule. Times in ms since the epoch. */
 export interface Schedule {
   readonly kind: string
   /** The cron expression, and its time zone where it has one. */
@@ -112,4 +206,25 @@ export interface Schedule {
   readonly lastJob: number | undefined
   /** Runs that were refused, because the one before had not ended. */
   readonly refused: number
+}
+
+/** Schedules, shared by all processes. */
+export interface ScheduleTable {
+  /**
+   * Queues a job that is due, once for all processes, unless the one before has not ended.
+   * @param next when it is due after now, ms since the epoch @param latest a later due time is not plausible
+   */
+  run(plan: string, job: NewJob, next: () => number, latest: () => number): Added | undefined
+  /** Deletes schedules that no process has used for long. */
+  forget(): void
+  list(): readonly Schedule[]
+}
+
+/** A queue with all of its parts. */
+export interface JobBackend extends JobQueue, JobQueries {
+  readonly backOffs: BackOffs
+  readonly schedules: ScheduleTable
+  createProcessor(handlers: Readonly<Record<string, Handler>>, options: JobProcessorOptions): JobProcessor
+  /** Queues again what this process was running. */
+  close(): void
 }

@@ -1,12 +1,11 @@
 /**
- * Jobs that are begun by themselves, by cron expressions. Whichever process looks first queues the job, with some
- * delay of chance so that not everything begins at the full hour; a run that is due while the one before has not
- * ended is refused. What was due while no process ran is made up for once, at the next start.
+ * Jobs by cron expressions. The first process to poll queues the job, with jitter; a run that is due while the one before
+ * has not ended is refused. What was due while no process ran is made up for once, at the next start.
  */
 import { Cron } from 'croner'
-import { JOB_KINDS, type JobKind, jobOptionProblem } from '../model/job-kinds.js'
-import type { NewJob, Schedule } from './ports.js'
-import type { JobQueue } from './sqlite/queue.js'
+import { JOB_KINDS, type JobKind } from '../model/job-kinds.js'
+import { jobOptionProblem, newJob } from './kinds.js'
+import type { Schedule, ScheduleTable } from './ports.js'
 
 /** When a job is to be begun. Times in ms. */
 export interface ScheduleRule {
@@ -14,13 +13,13 @@ export interface ScheduleRule {
   readonly cron: string
   /** IANA name. @default that of the machine */
   readonly timezone?: string | undefined
-  /** Longest delay of chance; never more than a tenth of the time between two runs. @default 5 min */
+  /** Longest random delay; never more than a tenth of the time between two runs. @default 5 min */
   readonly jitter: number
-  /** What the job is told. */
+  /** Options of the job. */
   readonly options: Readonly<Record<string, unknown>>
 }
 
-/** The rule of each job that is begun by itself. */
+/** The rule of each job that is scheduled. */
 export type ScheduleRules = Readonly<Partial<Record<JobKind, ScheduleRule | false | undefined>>>
 
 /** A schedule as it stands. Times in ms since the epoch. */
@@ -36,18 +35,6 @@ export interface ScheduleStatus {
   readonly refused: number
 }
 
-/** What schedules work with. */
-export interface SchedulesContext {
-  readonly rules: ScheduleRules
-  readonly jobs: Pick<JobQueue, 'schedules'>
-  /** The job as it is queued. */
-  prepare(kind: JobKind, options: Readonly<Record<string, unknown>>): NewJob
-  readonly now: () => number
-}
-
-/** See the top of the file. */
-export type Schedules = ReturnType<typeof createSchedules>
-
 interface Plan {
   readonly kind: JobKind
   readonly rule: ScheduleRule
@@ -55,70 +42,70 @@ interface Plan {
   readonly cron: Cron
 }
 
-/** Makes the schedules; nothing runs before `tick`. @throws TypeError that names the option, the rule and the value */
-export function createSchedules({ rules, jobs, prepare, now }: SchedulesContext) {
-  const plans = plansOf(rules)
+/** A clock that was set back is noticed after this. */
+const MAX_POLL_INTERVAL_MS = 60_000
 
-  /** The next two moments after this one. */
-  const following = ({ cron }: Plan, at: number): readonly [number, number] => {
-    const [first, second] = cron.nextRuns(2, new Date(at)).map(Number)
-    const next = first ?? Number.MAX_SAFE_INTEGER
-    return [next, second ?? next]
-  }
-  const longestDelay = ({ rule }: Plan, [first, second]: readonly [number, number]): number =>
-    Math.min(rule.jitter, (second - first) / 10)
-  const nextOf = (plan: Plan): number => {
-    const moments = following(plan, now())
-    return moments[0] + Math.random() * longestDelay(plan, moments)
-  }
-  /** No run is due later than this: what says so was written by a clock that was ahead. */
-  const latestOf = (plan: Plan): number => {
-    const moments = following(plan, now())
-    return moments[1] + longestDelay(plan, moments)
-  }
-  const standing = (plan: Plan, all: readonly Schedule[]): Schedule | undefined =>
-    all.find((one) => one.kind === plan.kind && one.plan === plan.text)
-  let soonest = Number.NEGATIVE_INFINITY
-  let looked = Number.NEGATIVE_INFINITY
+/** The next two runs after this moment. */
+function nextRuns({ cron }: Plan, at: number): readonly [number, number] {
+  const [next = Number.MAX_SAFE_INTEGER, second = next] = cron.nextRuns(2, new Date(at)).map(Number)
+  return [next, second]
+}
+const maxJitter = ({ rule }: Plan, [first, second]: readonly [number, number]): number =>
+  Math.min(rule.jitter, (second - first) / 10)
+function nextDue(plan: Plan, at: number): number {
+  const runs = nextRuns(plan, at)
+  return runs[0] + Math.random() * maxJitter(plan, runs)
+}
+/** A later due time was written by a clock that was ahead. */
+function latestDue(plan: Plan, at: number): number {
+  const runs = nextRuns(plan, at)
+  return runs[1] + maxJitter(plan, runs)
+}
+const scheduleOf = (plan: Plan, all: readonly Schedule[]): Schedule | undefined =>
+  all.find(({ kind, plan: text }) => kind === plan.kind && text === plan.text)
 
+function statusOf(plan: Plan, found: Schedule | undefined, now: number): ScheduleStatus {
+  const { cron, timezone } = plan.rule
   return {
-    /** Queues what is due. Costs nothing while nothing is. Answers whether something was queued. */
-    tick: (): boolean => {
+    kind: plan.kind,
+    cron,
+    ...(timezone !== undefined && { timezone }),
+    nextRun: found?.next ?? nextRuns(plan, now)[0],
+    lastRun: found?.last,
+    lastJob: found?.lastJob === undefined ? undefined : String(found.lastJob),
+    refused: found?.refused ?? 0,
+  }
+}
+
+/** What schedules work with. */
+export interface SchedulesParts {
+  readonly rules: ScheduleRules
+  readonly table: ScheduleTable
+  readonly now: () => number
+}
+
+/** Makes the schedules; nothing runs before `tick`. @throws TypeError that names the option, the rule and the value */
+export function createSchedules({ rules, table, now }: SchedulesParts) {
+  const plans = plansOf(rules)
+  let soonest = Number.NEGATIVE_INFINITY
+  let polledAt = Number.NEGATIVE_INFINITY
+  return {
+    /** Queues what is due. Queries nothing while nothing is. */
+    tick: (): void => {
       const at = now()
-      // A clock that was set back is noticed within the minute.
-      if (plans.length === 0 || (at < soonest && Math.abs(at - looked) < 60_000)) return false
-      looked = at
-      let isQueued = false
+      if (plans.length === 0 || (at < soonest && Math.abs(at - polledAt) < MAX_POLL_INTERVAL_MS)) return
+      polledAt = at
       for (const plan of plans) {
-        const job = prepare(plan.kind, plan.rule.options)
-        const added = jobs.schedules.run(
-          plan.text,
-          job,
-          () => nextOf(plan),
-          () => latestOf(plan),
-        )
-        isQueued ||= added?.accepted === true
+        const next = () => nextDue(plan, now())
+        table.run(plan.text, newJob(plan.kind, plan.rule.options), next, () => latestDue(plan, now()))
       }
-      jobs.schedules.forget()
-      const all = jobs.schedules.list()
-      soonest = Math.min(...plans.map((plan) => standing(plan, all)?.next ?? at))
-      return isQueued
+      table.forget()
+      const all = table.list()
+      soonest = Math.min(...plans.map((plan) => scheduleOf(plan, all)?.next ?? at))
     },
     status: (): readonly ScheduleStatus[] => {
-      const all = jobs.schedules.list()
-      return plans.map((plan) => {
-        const found = standing(plan, all)
-        const { cron, timezone } = plan.rule
-        return {
-          kind: plan.kind,
-          cron,
-          ...(timezone !== undefined && { timezone }),
-          nextRun: found?.next ?? following(plan, now())[0],
-          lastRun: found?.last,
-          lastJob: found?.lastJob === undefined ? undefined : String(found.lastJob),
-          refused: found?.refused ?? 0,
-        }
-      })
+      const all = table.list()
+      return plans.map((plan) => statusOf(plan, scheduleOf(plan, all), now()))
     },
   }
 }
@@ -129,8 +116,23 @@ const plansOf = (rules: ScheduleRules): readonly Plan[] =>
     return rule ? [planOf(kind, rule)] : []
   })
 
+function planOf(kind: JobKind, rule: ScheduleRule): Plan {
+  const { cron: expression, timezone } = rule
+  try {
+    const cron = new Cron(expression, { paused: true, ...(timezone !== undefined && { timezone }) })
+    if (cron.nextRun(new Date()) === null) throw new Error('it never comes')
+    return { kind, rule, text: timezone === undefined ? expression : `${expression} ${timezone}`, cron }
+  } catch (cause) {
+    const given = timezone === undefined ? expression : { cron: expression, timezone }
+    throw new TypeError(
+      `schedules.${kind} must be a cron expression that some time comes, and a known time zone, got ${JSON.stringify(given)}`,
+      { cause },
+    )
+  }
+}
+
 /**
- * Reads the rules.
+ * Checks the rules.
  * @param can whether there is what a job of this kind needs
  * @throws TypeError that names the option, the rule and the value
  */
@@ -145,21 +147,5 @@ export function checkSchedules(rules: ScheduleRules, can: (kind: JobKind) => boo
       throw new TypeError(
         `schedules.${kind} needs a repository that lists entities, got ${JSON.stringify(text)} without one`,
       )
-  }
-}
-
-function planOf(kind: JobKind, rule: ScheduleRule): Plan {
-  const { cron: expression, timezone } = rule
-  const problem = (cause: unknown): TypeError =>
-    new TypeError(
-      `schedules.${kind} must be a cron expression that some time comes, and a known time zone, got ${JSON.stringify(timezone === undefined ? expression : { cron: expression, timezone })}`,
-      { cause },
-    )
-  try {
-    const cron = new Cron(expression, { paused: true, ...(timezone !== undefined && { timezone }) })
-    if (cron.nextRun(new Date()) === null) throw new Error('it never comes')
-    return { kind, rule, text: timezone === undefined ? expression : `${expression} ${timezone}`, cron }
-  } catch (error) {
-    throw problem(error)
   }
 }

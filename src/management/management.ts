@@ -5,9 +5,9 @@ import type { Images } from '../images/images.js'
 import type { ImagesStats } from '../metrics/stats.js'
 import { entityImageUrl } from '../model/urls.js'
 import type { Purged, PurgeTarget } from '../images/purge.js'
-import type { Job, JobSelection } from '../jobs/ports.js'
+import type { HttpJobKind } from '../jobs/kinds.js'
+import type { BackOffs, Job, JobSelection } from '../jobs/ports.js'
 import type { Refresher, RefresherStatus } from '../jobs/refresher.js'
-import type { JobQueue } from '../jobs/sqlite/queue.js'
 import type { TimeSeries } from '../metrics/time-series.js'
 import { artworkPaths } from '../model/artwork-path.js'
 import type { EntityKind } from '../model/entity.js'
@@ -28,48 +28,13 @@ export interface ManagementParts {
   readonly details: ReturnType<typeof createImageDetails>
   readonly stats: () => ImagesStats
   readonly refresher: Refresher
-  readonly jobs: Pick<JobQueue, 'rests'>
+  readonly jobs: { readonly backOffs: Pick<BackOffs, 'byKind' | 'list'> }
   readonly store: Pick<Store, 'countByKind' | 'negativeCache'>
   readonly meters: TimeSeries
 }
 
 const HOW_TO_OPEN =
   'the management API is closed: give createArtwork({ manage: { authorize } }) a function that says who may use it, or set ARTWORK_MANAGE_TOKEN for the service'
-
-const kindsBody = z.strictObject({
-  kinds: z.array(z.string()).optional().describe('Kinds of entity; left out: all.'),
-  force: z.boolean().optional().describe('Also what is held and unchanged.'),
-})
-/** What each long job may be told over HTTP. Where something is on this machine's disk is no business of it. */
-export const JOB_BODIES = {
-  sync: kindsBody,
-  validate: kindsBody.pick({ kinds: true }),
-  cleanup: z.strictObject({
-    dryRun: z.boolean().optional().describe('Remove nothing, and say the same.'),
-    maxAgeDays: z.number().nonnegative().optional().describe('Days without use. 90 where left out.'),
-    force: z
-      .boolean()
-      .optional()
-      .describe('Also the pictures of a kind of which, by the repository, no entity is left.'),
-  }),
-  refresh: z.strictObject({ perMinute: z.number().positive().optional().describe('How many at most.') }),
-  verify: z.strictObject({}),
-  export: z.strictObject({
-    overwrite: z.boolean().optional().describe('Replace files of the same name that are not ours.'),
-  }),
-  warm: z.strictObject({
-    addresses: z
-      .array(z.string())
-      .min(1)
-      .max(100_000)
-      .describe('Addresses; without their variant, where variants are named.'),
-    variants: z.array(z.string()).max(100).optional(),
-  }),
-} as const
-/** A long job that can be asked for over HTTP. */
-export type AskedJob = keyof typeof JOB_BODIES
-/** Whether there is such a job. */
-export const isAskedJob = (name: string): name is AskedJob => Object.hasOwn(JOB_BODIES, name)
 
 /** Which pictures to list. */
 export const searchQuery = z.object({
@@ -173,7 +138,7 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
         // A URL that no source takes any more, or an id that needs more for its path.
       }
     }
-    for (const { key, url } of jobs.rests.list('', '', MOST_COMPARED)) {
+    for (const { key, url } of jobs.backOffs.list('', '', MOST_COMPARED)) {
       const [kind = '', ...id] = key.split(':')
       add(() => imageKey(images.resolver.resolveUrl(url).text))
       add(() => artworkPaths(kindNamed(kind), id.join(':')).map(entityImageKey))
@@ -222,7 +187,7 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
     },
     byKind: (): readonly KindStats[] => {
       const owned = new Map(store.countByKind().map((one) => [one.kind, one]))
-      const failed = jobs.rests.byKind()
+      const failed = jobs.backOffs.byKind()
       return [...kinds.keys()].map((kind) => ({
         kind,
         cached: owned.get(kind)?.count ?? 0,
@@ -247,7 +212,7 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
     watch: (id: string, signal: AbortSignal): AsyncGenerator<Job> => refresher.watch(jobOf(id).id, signal),
     events: refresher.events,
     /** Queues a long job. One of the same options that has not ended is not queued again. */
-    start: (kind: AskedJob, payload: object): Job => accepted(refresher.run(kind, payload)),
+    start: (kind: HttpJobKind, payload: object): Job => accepted(refresher.run(kind, payload)),
     setPaused: (isPaused: boolean): void => (isPaused ? refresher.pause() : refresher.resume()),
     purge: (target: PurgeTarget): Promise<Purged> => images.purge(target),
     explain: details.explain,
@@ -304,7 +269,7 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
       if (lastListed !== undefined && listed.length === limit)
         return { failures: ofImages, next: `image ${lastListed.name}` }
       const left = limit - ofImages.length
-      const ofEntities = jobs.rests.list('', part === 'entity' ? from : '', left).map(
+      const ofEntities = jobs.backOffs.list('', part === 'entity' ? from : '', left).map(
         ({ key, url, until, times, reason }): KnownFailure => ({
           of: 'entity',
           name: key,

@@ -3,6 +3,7 @@
  * between kinds is a table here, never code: how large, under which path, behind which placeholder.
  */
 import { ArtworkError } from './failure.js'
+import { JOB_KINDS } from './job-kinds.js'
 import { formatOfExtension } from './media-type.js'
 
 /** The placeholders that are shipped, beside the plain `placeholder.svg`. */
@@ -77,24 +78,17 @@ const KIND_NAME = /^[a-z][a-z0-9_]{0,63}$/
 const PATH_SHAPE = /^[a-z0-9_{}-]+(?:\/[A-Za-z0-9_{}-]+)*\.[a-z0-9]+$/
 
 /** Words of the management API, which no kind may have for a name there. */
-const RESERVED = new Set([
+const RESERVED: ReadonlySet<string> = new Set([
+  ...JOB_KINDS,
   'stats',
-  'sync',
-  'cleanup',
   'jobs',
   'images',
-  'verify',
-  'refresh',
-  'validate',
-  'warm',
   'purge',
   'explain',
   'events',
   'docs',
   'dashboard',
   'failures',
-  'export',
-  'import',
   'schedules',
   'pause',
   'resume',

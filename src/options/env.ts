@@ -6,6 +6,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { z } from 'zod'
+import { SCHEDULED_KINDS } from '../model/job-kinds.js'
 import { remote } from '../sources/remote.js'
 import type { Source } from '../sources/source.js'
 import { tmdb } from '../sources/tmdb.js'
@@ -109,9 +110,6 @@ const NO_TEXT = new Set([
   'export',
 ])
 
-/** Jobs that a cron expression may begin. */
-const SCHEDULED = ['sync', 'refresh', 'validate', 'warm', 'cleanup', 'verify', 'export']
-
 const nameOf = (path: Path): string =>
   `ARTWORK_${path.map((part) => part.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()).join('_')}`
 
@@ -154,7 +152,7 @@ function optionVariables(): readonly Variable[] {
       })
   }
   walk(optionsSchema.parse({}), [])
-  for (const kind of SCHEDULED) {
+  for (const kind of SCHEDULED_KINDS) {
     const path = ['schedules', kind]
     const read: Read = (text) => (/^false$/i.test(text) ? false : text)
     found.push({ name: nameOf(path), path, read, isSecret: false })

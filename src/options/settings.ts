@@ -9,6 +9,7 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import { EFFORTS, type EffortFormat, effortsOf, type LossyFormat, qualitiesOf } from '../model/encoding.js'
 import { type EntityKind, type EntityKindOptions, PLACEHOLDERS, settleKinds } from '../model/entity.js'
+import { SCHEDULED_KINDS, type ScheduledKind } from '../model/job-kinds.js'
 import { consoleLogger, type Logger } from '../model/logger.js'
 import { type BoundedRepository, bounded, type Repository } from '../model/repository.js'
 import { DURATIONS, readMeasure, SIZES, unitPattern } from '../model/units.js'
@@ -119,6 +120,11 @@ const schedule = z.union([
   rule,
   z.literal(false),
 ])
+
+const anySchedules = Object.fromEntries(SCHEDULED_KINDS.map((kind) => [kind, schedule.optional()])) as Record<
+  ScheduledKind,
+  z.ZodOptional<typeof schedule>
+>
 
 /** The schema of the options: the table in the README is checked against it. */
 export const optionsSchema = z.strictObject({
@@ -285,13 +291,8 @@ export const optionsSchema = z.strictObject({
     .prefault({}),
   schedules: z
     .strictObject({
-      sync: schedule.optional(),
-      refresh: schedule.optional(),
-      validate: schedule.optional(),
-      warm: schedule.optional(),
+      ...anySchedules,
       cleanup: schedule.default({ ...RULE_DEFAULTS, cron: '0 3 * * *' }),
-      verify: schedule.optional(),
-      export: schedule.optional(),
     })
     .prefault({}),
   presets: z.record(z.string(), preset).default({}),

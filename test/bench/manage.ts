@@ -129,7 +129,7 @@ function fill(directory: string): void {
   catalogue.close()
   const logger = { debug() {}, info() {}, warn: console.warn, error: console.error }
   const jobs = createJobQueue({ directory, now: Date.now, logger })
-  jobs.addMany(
+  jobs.addAll(
     Array.from({ length: ENTITIES }, (_, index) => ({
       key: `artist:e${index}`,
       kind: 'download',
@@ -145,7 +145,7 @@ function fill(directory: string): void {
     })),
   )
   for (let index = 0; index < 5000; index += 1)
-    jobs.rests.set(`artist:e${index}`, {
+    jobs.backOffs.set(`artist:e${index}`, {
       url: `https://cdn.example.com/pictures/${index}.jpg`,
       until: Date.now() + 864e5,
       times: 1,

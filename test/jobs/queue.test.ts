@@ -1,12 +1,13 @@
 /** The job store: what is queued survives, is done once by all processes together, and is taken over from the dead. */
+import { type ChildProcess, spawn } from 'node:child_process'
 import { rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test, vi } from 'vitest'
-import { createJobQueue, type JobQueue } from '#src/jobs/sqlite/queue.js'
-import { startScript } from '../support/child-process.js'
-import { atEnd, quietLogger, temporaryFolder } from '../support/toolkit.js'
+import { describe, expect, test } from 'vitest'
+import { createJobQueue, type SqliteJobQueue } from '#src/jobs/sqlite/queue.js'
+import { atEnd, quietLogger, temporaryFolder } from '../support/app.js'
 
-const open = (directory: string | undefined, clock = { now: 1_000_000 }): JobQueue => {
+const script = new URL('../support/job-process.ts', import.meta.url).pathname
+const open = (directory: string | undefined, clock = { now: 1_000_000 }): SqliteJobQueue => {
   const store = createJobQueue({ directory, now: () => clock.now, logger: quietLogger() })
   atEnd(async () => store.close())
   return store
@@ -19,18 +20,28 @@ const step = (key: string, priority = 1, host?: string) => ({
   payload: { key },
   host,
 })
-const keys = (store: JobQueue, limit = 100, spared: string[] = []) =>
+const keys = (store: SqliteJobQueue, limit = 100, spared: string[] = []) =>
   store.take('task', limit, spared).map(({ key }) => key)
 
-function work(directory: string, how = '') {
-  const started = startScript('test/fixtures/job-worker.ts', [directory, how], process.env)
-  atEnd(() => started.stop('SIGKILL'))
-  const lines = (): string[] => started.out().split('\n').slice(0, -1)
-  return {
-    ...started,
-    ready: () => vi.waitFor(() => expect(lines()).toContain('ready'), { timeout: 30_000, interval: 5 }),
-    done: () => lines().filter((line) => line !== 'ready'),
-  }
+function work(
+  directory: string,
+  how = '',
+): { child: ChildProcess; done: string[]; ended: Promise<void>; ready: Promise<void> } {
+  const child = spawn(process.execPath, ['--import', 'tsx', script, directory, how], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  atEnd(async () => void child.kill('SIGKILL'))
+  const done: string[] = []
+  let text = ''
+  const ready = new Promise<void>((resolve) =>
+    child.stdout.on('data', (piece) => {
+      text += piece
+      const lines = text.split('\n')
+      text = lines.pop() ?? ''
+      for (const line of lines) line === 'ready' ? resolve() : done.push(line)
+    }),
+  )
+  return { child, done, ready, ended: new Promise((resolve) => child.on('close', () => resolve())) }
 }
 
 describe.each(['on disk', 'in memory'])('the job store %s', (where) => {
@@ -40,7 +51,7 @@ describe.each(['on disk', 'in memory'])('the job store %s', (where) => {
     const wish = (url: string) => ({
       ...step('a'),
       payload: { url },
-      instead: (before: unknown) => ((before as { url: string }).url === url ? undefined : { url }),
+      replace: (before: unknown) => ((before as { url: string }).url === url ? undefined : { url }),
     })
     store.add(wish('A'))
     const [first] = store.take('task', 1, [])
@@ -108,7 +119,7 @@ describe.each(['on disk', 'in memory'])('the job store %s', (where) => {
     const store = open(await folder())
     const added = store.add({ ...step('parent'), lane: 'job' })
     const parent = added.accepted ? added.id : 0
-    expect(store.addMany([1, 2, 3].map((index) => ({ ...step(`c${index}`), parent })))).toBe(3)
+    expect(store.addAll([1, 2, 3].map((index) => ({ ...step(`c${index}`), parent })))).toBe(3)
     const [one, two] = store.take('task', 2, [])
     if (one === undefined || two === undefined) throw new Error('nothing was taken')
     expect(store.end(one, { state: 'done', result: { a: 1 } })).toBe('done')
@@ -124,11 +135,11 @@ describe.each(['on disk', 'in memory'])('the job store %s', (where) => {
   })
   test('is bounded, but for what one piece of work asks for; what has ended is forgotten in time', async () => {
     const store = open(await folder())
-    expect(store.addMany(Array.from({ length: 9000 }, (_, index) => step(`e${index}`)))).toBe(9000)
+    expect(store.addAll(Array.from({ length: 9000 }, (_, index) => step(`e${index}`)))).toBe(9000)
     for (let index = 9000; index < 10_000; index += 1)
       expect(store.add(step(`e${index}`)).accepted).toBe(true)
     expect(store.add(step('one more'))).toEqual({ accepted: false, reason: 'full' })
-    expect(store.addMany([{ ...step('child'), parent: 1 }])).toBe(1)
+    expect(store.addAll([{ ...step('child'), parent: 1 }])).toBe(1)
     for (const job of store.take('task', 5000, [])) store.end(job, { state: 'done' })
     expect(store.counts().done).toBeLessThanOrEqual(2400)
   })
@@ -141,7 +152,7 @@ describe('what goes wrong', () => {
       store.add({
         ...step('x'),
         payload: { url },
-        instead: (before) => ((before as { url: string }).url === url ? undefined : { url }),
+        replace: (before) => ((before as { url: string }).url === url ? undefined : { url }),
       })
     ask('old')
     expect(ask('new')).toMatchObject({ accepted: false, reason: 'duplicate' })
@@ -191,7 +202,7 @@ describe('what goes wrong', () => {
     const asker = store.add({ ...step('asker'), lane: 'job' })
     const parent = asker.accepted ? asker.id : 0
     store.take('job', 1, [])
-    store.addMany([{ ...step('poison'), parent }])
+    store.addAll([{ ...step('poison'), parent }])
     const poison = store.list({ parent, limit: 1 })[0]?.id ?? 0
     for (let time = 0; time < 3; time += 1) {
       const victim = work(directory, 'hang')
@@ -213,9 +224,9 @@ describe('what goes wrong', () => {
     const added = store.add({ ...step('parent'), lane: 'job' })
     const parent = added.accepted ? added.id : 0
     const [job] = store.take('job', 1, [])
-    store.addMany([{ ...step('a'), parent }])
+    store.addAll([{ ...step('a'), parent }])
     store.cancel(parent)
-    expect(store.addMany([{ ...step('b'), parent }])).toBe(0)
+    expect(store.addAll([{ ...step('b'), parent }])).toBe(0)
     expect(job && store.end(job, { state: 'done' })).toBe('cancelled')
     expect(store.counts()).toMatchObject({ queued: 0, cancelled: 2 })
   })
@@ -230,7 +241,7 @@ describe('what goes wrong', () => {
   })
   test('100,000 of one host cost no more than ten', async () => {
     const store = open(undefined)
-    store.addMany(
+    store.addAll(
       Array.from({ length: 100_000 }, (_, index) => ({ ...step(`e${index}`, 1, 'a.example'), parent: 1 })),
     )
     store.add(step('other', 0, 'b.example'))
@@ -245,18 +256,18 @@ describe('over processes', () => {
     const first = open(directory)
     for (const key of ['a', 'b', 'c']) first.add(step(key))
     first.take('task', 1, [])
-    first.rests.set('x', { url: 'http://x/', until: 5, times: 2, reason: 'http_404' })
+    first.backOffs.set('x', { url: 'http://x/', until: 5, times: 2, reason: 'http_404' })
     first.close()
     const second = open(directory)
-    expect(second.rests.get('x')).toEqual({ url: 'http://x/', until: 5, times: 2, reason: 'http_404' })
+    expect(second.backOffs.get('x')).toEqual({ url: 'http://x/', until: 5, times: 2, reason: 'http_404' })
     expect(keys(second)).toEqual(['a', 'b', 'c'])
   })
   test('10,000 jobs, two processes and this one: each is done once', async () => {
     const directory = await temporaryFolder()
     const store = open(directory, { now: Date.now() })
-    store.addMany(Array.from({ length: 10_000 }, (_, index) => step(`e${index}`)))
+    store.addAll(Array.from({ length: 10_000 }, (_, index) => step(`e${index}`)))
     const others = [work(directory), work(directory)]
-    await Promise.all(others.map(({ ready }) => ready()))
+    await Promise.all(others.map(({ ready }) => ready))
     const mine: string[] = []
     while (store.isDue()) {
       for (const job of store.take('task', 5, [])) {
@@ -268,22 +279,23 @@ describe('over processes', () => {
       await new Promise((resolve) => setTimeout(resolve, 1))
     }
     await Promise.all(others.map(({ ended }) => ended))
-    const all = [...mine, ...others.flatMap(({ done }) => done())]
+    const all = [...mine, ...others.flatMap(({ done }) => done)]
     expect(new Set(all).size).toBe(10_000)
     expect(all.length).toBe(10_000)
-    for (const some of [mine, ...others.map(({ done }) => done())]) expect(some.length).toBeGreaterThan(0)
+    for (const some of [mine, ...others.map(({ done }) => done)]) expect(some.length).toBeGreaterThan(0)
   }, 120_000)
   test('what a killed process was at is taken over', async () => {
     const directory = await temporaryFolder()
     const store = open(directory, { now: Date.now() })
-    store.addMany(Array.from({ length: 20 }, (_, index) => step(`e${index}`)))
+    store.addAll(Array.from({ length: 20 }, (_, index) => step(`e${index}`)))
     const hanging = work(directory, 'hang')
     await expect.poll(() => store.counts().running, { timeout: 10_000 }).toBe(8)
     expect(store.recover()).toBe(0)
-    await hanging.stop('SIGKILL')
+    hanging.child.kill('SIGKILL')
+    await hanging.ended
     const next = work(directory)
     await next.ended
-    expect(new Set(next.done()).size).toBe(20)
+    expect(new Set(next.done).size).toBe(20)
     expect(store.counts()).toMatchObject({ queued: 0, running: 0, done: 20 })
   })
   test.each(['deleted', 'emptied', 'garbage'])(

@@ -102,8 +102,8 @@ describe('the queue', () => {
   })
   test('what a request found stale is asked about once, started or not', async () => {
     const { refresher, refreshed } = setUp()
-    for (let time = 0; time < 5; time += 1) refresher.stale('poster/w342/a.jpg')
-    refresher.lost('artists/ab/abc.webp')
+    for (let time = 0; time < 5; time += 1) refresher.originalStale('poster/w342/a.jpg')
+    refresher.imageMissing('artists/ab/abc.webp')
     await refresher.idle()
     expect(refreshed).toEqual(['poster/w342/a.jpg', 'artists/ab/abc.webp'])
   })

@@ -1,8 +1,8 @@
 /** Jobs that begin by themselves, and what is told of those under way: with a clock that the tests move. */
 import { describe, expect, test, vi } from 'vitest'
+import type { Handler } from '#src/jobs/ports.js'
 import { createRefresher, type RefresherEvent } from '#src/jobs/refresher.js'
 import { checkSchedules, type ScheduleRules } from '#src/jobs/schedules.js'
-import type { Handler } from '#src/jobs/sqlite/processor.js'
 import { createJobQueue } from '#src/jobs/sqlite/queue.js'
 import { atEnd, quietLogger, startApp, temporaryFolder } from '../support/toolkit.js'
 
@@ -31,7 +31,7 @@ function setUp(
       concurrency: 1,
       paramsOf: () => ({}),
       jobs: createJobQueue({ directory, now, logger: quietLogger() }),
-      kinds,
+      handlers: () => kinds,
       schedules,
       now,
       logger: quietLogger(),

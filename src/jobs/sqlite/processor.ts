@@ -1,179 +1,77 @@
-/** Workers: they take what is to be done from the job store, do it, and say how it ended. */
-import { asArtworkError, type Reason } from '../../model/failure.js'
-import type { Logger } from '../../model/logger.js'
-import type { Job, Lane, Result } from '../ports.js'
-import type { JobQueue } from './queue.js'
+/** The processor: it takes jobs from the database as there is capacity, runs their handlers, and writes how they ended. */
+import { asArtworkError } from '../../model/failure.js'
+import type {
+  Handler,
+  Job,
+  JobContext,
+  JobProcessor,
+  JobProcessorOptions,
+  JobQueries,
+  Lane,
+  Outcome,
+} from '../ports.js'
+import type { Runs } from './runs.js'
 
-/** What a piece of work is done with. */
-export interface JobContext {
-  /** Aborted when it is cancelled, or the process ends. */
-  readonly signal: AbortSignal
-  /** Says how far it is. */
-  progress(done: number, total: number): void
-}
-
-/** How a piece of work came out: ended, or to be tried again after so many ms. */
-export type Outcome =
-  | Result
-  | { readonly state: 'again'; readonly after: number; readonly reason?: Reason | undefined }
-
-/** Does a piece of work of one kind. */
-export type Handler = (job: Job, tools: JobContext) => Promise<Outcome>
-
-/** How the workers behave. */
-export interface JobProcessorOptions {
-  /** Tasks at once. */
-  readonly concurrency: number
-  readonly now: () => number
-  readonly logger: Logger
-  onEnd(state: Result['state']): void
-  /** Every 250 ms while work is begun. */
-  onLook?(): void
-}
-
-/** Long jobs at once, and tasks at once that ask one host. */
-const JOBS_AT_ONCE = 2
-const PER_HOST = 2
-const LOOK_EVERY = 250
-/** Every so many looks: what dead processes were at is taken over. */
+/** Long jobs at once, and tasks at once that request one host. */
+const MAX_LONG_JOBS = 2
+const MAX_PER_HOST = 2
+const POLL_INTERVAL_MS = 250
+/** Every so many polls, what dead processes were running is queued again. */
 const RECOVER_EVERY = 8
+const PROGRESS_INTERVAL_MS = 200
 
-/** See the top of the file. */
-export type JobProcessor = ReturnType<typeof createJobProcessor>
+type Handlers = Readonly<Record<string, Handler>>
+type ProcessorJobs = Runs & Pick<JobQueries, 'isPaused'>
+interface Running {
+  readonly job: Job
+  readonly controller: AbortController
+  readonly end: Promise<void>
+}
 
-/** Makes the workers; they begin with `start`. */
-export function createJobProcessor(
-  jobs: JobQueue,
-  kinds: Readonly<Record<string, Handler>>,
-  options: JobProcessorOptions,
-) {
-  const { now, logger, onEnd } = options
-  /** What this process can do: an app without a repository leaves to others what needs one. */
-  const able = Object.keys(kinds)
-  const running = new Map<
-    string,
-    { readonly job: Job; readonly controller: AbortController; readonly end: Promise<void> }
-  >()
-  const waiting = new Set<() => void>()
-  const limits: Readonly<Record<Lane, number>> = { task: options.concurrency, job: JOBS_AT_ONCE }
-  let started = false
-  let only: number | undefined
-  let closed = false
-  let looks = 0
-  let isAwake = false
+/** Hosts that have as many tasks running as they may. */
+function busyHosts(running: readonly Running[]): readonly string[] {
+  const counts = new Map<string, number>()
+  for (const { host } of running.map(({ job }) => job))
+    if (host !== undefined) counts.set(host, (counts.get(host) ?? 0) + 1)
+  return [...counts].flatMap(([host, count]) => (count >= MAX_PER_HOST ? [host] : []))
+}
 
-  /** Tells whoever waits for a change. */
-  const notify = (): void => {
-    for (const resolve of [...waiting]) resolve()
-    waiting.clear()
+/** Progress of a job, written a few times a second at most. */
+function createProgress(write: (done: number, total: number) => void) {
+  let writtenAt = 0
+  return (done: number, total: number): void => {
+    if (done < total && performance.now() - writtenAt < PROGRESS_INTERVAL_MS) return
+    writtenAt = performance.now()
+    write(done, total)
   }
-  /** Endings that could not be written down: they are, as soon as that is possible. */
-  const unwritten = new Map<string, () => boolean>()
-  const settle = (job: Job, write: () => boolean): void => {
-    if (!write()) unwritten.set(job.ticket, write)
-  }
-  const finish = (job: Job, outcome: Outcome): void =>
-    settle(job, () => {
-      if (outcome.state === 'again')
-        return jobs.retryAt(job, now() + outcome.after, { reason: outcome.reason }) !== undefined
-      const ended = jobs.end(job, outcome)
-      if (ended) onEnd(ended)
-      return ended !== undefined
-    })
-  const putBack = (job: Job): void => settle(job, () => jobs.retryAt(job, 0, {}) !== undefined)
-  const run = async (job: Job, signal: AbortSignal): Promise<void> => {
-    let told = 0
-    const progress = (done: number, total: number): void => {
-      // A thousand steps a second need not be written down one by one.
-      if (done < total && performance.now() - told < 200) return
-      told = performance.now()
-      jobs.progress(job, done, total)
-      notify()
-    }
-    try {
-      const work = kinds[job.kind]
-      if (work === undefined) throw new Error(`there is no work of the kind ${job.kind}`)
-      const outcome = await work(job, { signal, progress })
-      if (closed && outcome.state === 'cancelled') putBack(job)
-      else finish(job, outcome)
-    } catch (error) {
-      if (signal.aborted) {
-        // What the end of the process cut short is there at the next start.
-        if (closed) putBack(job)
-        else finish(job, { state: 'cancelled' })
-        return
-      }
-      const failure = asArtworkError(error)
-      if (failure.code === 'unknown') logger.error({ err: error, job: job.key }, 'artwork: a job failed')
-      finish(job, { state: 'failed', reason: failure.reason, error: failure.message })
-    }
-  }
-  const begin = (job: Job): void => {
-    const controller = new AbortController()
-    const end = run(job, controller.signal).finally(() => {
-      running.delete(job.ticket)
-      notify()
-      wake()
-    })
-    running.set(job.ticket, { job, controller, end })
-  }
-  const look = (): void => {
-    isAwake = false
-    if (!started || closed || jobs.isPaused()) return
-    for (const lane of ['job', 'task'] as const) {
-      const busy = [...running.values()].filter(({ job }) => job.lane === lane)
-      const free = limits[lane] - busy.length
-      for (let place = 0; place < free; place += 1) {
-        const hosts = [...running.values()].flatMap(({ job }) => (job.host === undefined ? [] : [job.host]))
-        const spared = hosts.filter((host) => hosts.filter((other) => other === host).length >= PER_HOST)
-        const [job] = jobs.take(lane, 1, [...new Set(spared)], {
-          able,
-          ...(lane === 'job' && { only }),
-        })
-        if (job === undefined) break
-        begin(job)
-      }
-    }
-  }
-  const wake = (): void => {
-    if (isAwake || closed) return
-    isAwake = true
-    setImmediate(look)
-  }
-  const timer = setInterval(() => {
-    if (!started || closed) return
-    looks += 1
-    const wished = new Set(jobs.cancelRequested())
-    for (const { job, controller } of running.values()) if (wished.has(job.id)) controller.abort()
-    for (const [ticket, write] of unwritten) if (write()) unwritten.delete(ticket)
-    if (looks % RECOVER_EVERY === 1) jobs.recover()
-    if (!jobs.isPaused()) options.onLook?.()
-    notify()
-    look()
-  }, LOOK_EVERY).unref()
+}
 
+/** Writes that the database refused are tried again at each poll. */
+function createPendingWrites() {
+  const pending = new Map<string, () => boolean>()
   return {
-    /** @param job the only long job to work on; left out: any */
-    start: (job?: number): void => {
-      only = job
-      started = true
-      wake()
+    /** @param write returns whether it could be written */
+    write: (ticket: string, write: () => boolean): void => {
+      if (!write()) pending.set(ticket, write)
     },
-    isStarted: (): boolean => started,
-    isPaused: jobs.isPaused,
-    can: (kind: string): boolean => Object.hasOwn(kinds, kind),
-    /** Whether something runs, or waits of the kinds that are known here: due now, or at all. */
-    isDue: (): boolean => jobs.isDue(able),
-    isWithin: (): boolean => jobs.isDue(able, Number.MAX_SAFE_INTEGER),
-    /** Something was queued: who is free looks at once. */
-    wake,
-    running: (): number => running.size,
-    /** Resolves when something has changed, or soon. */
-    change: (signal?: AbortSignal): Promise<void> =>
+    flush: (): void => {
+      for (const [ticket, write] of pending) if (write()) pending.delete(ticket)
+    },
+  }
+}
+
+/** Waiting for a change, with a timeout. */
+function createChangeSignal() {
+  const waiting = new Set<() => void>()
+  return {
+    emit: (): void => {
+      for (const resolve of [...waiting]) resolve()
+    },
+    wait: (signal?: AbortSignal): Promise<void> =>
       new Promise((resolve) => {
-        const late = setTimeout(done, LOOK_EVERY)
+        const timer = setTimeout(done, POLL_INTERVAL_MS)
         function done(): void {
-          clearTimeout(late)
+          clearTimeout(timer)
           waiting.delete(done)
           signal?.removeEventListener('abort', done)
           resolve()
@@ -181,14 +79,130 @@ export function createJobProcessor(
         waiting.add(done)
         signal?.addEventListener('abort', done, { once: true })
       }),
-    /** Lets tasks finish; long jobs stop where they are, and go on at the next start. */
-    close: async (): Promise<void> => {
+  }
+}
+
+/** Runs the handler of a job. Returns undefined where the end of the process cut it short: then it is queued again. */
+async function runHandler(
+  job: Job,
+  handler: Handler | undefined,
+  context: JobContext,
+  { isClosed, logger }: Pick<JobProcessorOptions, 'logger'> & { isClosed(): boolean },
+): Promise<Outcome | undefined> {
+  try {
+    if (handler === undefined) throw new Error(`there is no work of the kind ${job.kind}`)
+    const outcome = await handler(job, context)
+    return isClosed() && outcome.state === 'cancelled' ? undefined : outcome
+  } catch (error) {
+    if (context.signal.aborted) return isClosed() ? undefined : { state: 'cancelled' }
+    const failure = asArtworkError(error)
+    if (failure.code === 'unknown') logger.error({ err: error, job: job.key }, 'artwork: a job failed')
+    return { state: 'failed', reason: failure.reason, error: failure.message }
+  }
+}
+
+/** Writes how a run came out. Returns whether that could be written. */
+function writeOutcome(
+  jobs: Pick<Runs, 'end' | 'retryAt'>,
+  job: Job,
+  outcome: Outcome | undefined,
+  { now, onEnd }: Pick<JobProcessorOptions, 'now' | 'onEnd'>,
+): boolean {
+  if (outcome === undefined) return jobs.retryAt(job, 0, {}) !== undefined
+  if (outcome.state === 'again') return jobs.retryAt(job, now() + outcome.after, outcome) !== undefined
+  const ended = jobs.end(job, outcome)
+  if (ended) onEnd(ended)
+  return ended !== undefined
+}
+
+/** Makes the processor; it begins with `start`. */
+export function createJobProcessor(
+  jobs: ProcessorJobs,
+  handlers: Handlers,
+  options: JobProcessorOptions,
+): JobProcessor {
+  /** Other kinds are left to other processes. */
+  const kinds = Object.keys(handlers)
+  const limits: Readonly<Record<Lane, number>> = { task: options.concurrency, job: MAX_LONG_JOBS }
+  const running = new Map<string, Running>()
+  const writes = createPendingWrites()
+  const changes = createChangeSignal()
+  let started = false
+  let onlyJob: number | undefined
+  let closed = false
+  let polls = 0
+  let isNotified = false
+
+  const begin = (job: Job): void => {
+    const controller = new AbortController()
+    const { signal } = controller
+    const progress = createProgress((done, total) => {
+      jobs.progress(job, done, total)
+      changes.emit()
+    })
+    const environment = { logger: options.logger, isClosed: () => closed }
+    const end = runHandler(job, handlers[job.kind], { signal, progress }, environment)
+      .then((outcome) => writes.write(job.ticket, () => writeOutcome(jobs, job, outcome, options)))
+      .finally(() => {
+        running.delete(job.ticket)
+        changes.emit()
+        notify()
+      })
+    running.set(job.ticket, { job, controller, end })
+  }
+  /** Begins what there is capacity for. */
+  const fill = (): void => {
+    isNotified = false
+    if (!started || closed || jobs.isPaused()) return
+    for (const lane of ['job', 'task'] as const) {
+      const busy = [...running.values()].filter(({ job }) => job.lane === lane).length
+      for (let free = limits[lane] - busy; free > 0; free -= 1) {
+        const excludedHosts = busyHosts([...running.values()])
+        const only = lane === 'job' ? onlyJob : undefined
+        const [job] = jobs.take(lane, 1, excludedHosts, { kinds, only })
+        if (job === undefined) break
+        begin(job)
+      }
+    }
+  }
+  const notify = (): void => {
+    if (isNotified || closed) return
+    isNotified = true
+    setImmediate(fill)
+  }
+  const poll = (): void => {
+    if (!started || closed) return
+    polls += 1
+    const cancelled = new Set(jobs.cancelRequested())
+    for (const { job, controller } of running.values()) if (cancelled.has(job.id)) controller.abort()
+    writes.flush()
+    if (polls % RECOVER_EVERY === 1) jobs.recover()
+    if (!jobs.isPaused()) options.onPoll?.()
+    changes.emit()
+    fill()
+  }
+  const timer = setInterval(poll, POLL_INTERVAL_MS).unref()
+
+  return {
+    start: (only) => {
+      onlyJob = only
+      started = true
+      notify()
+    },
+    isStarted: () => started,
+    isSupported: (kind) => Object.hasOwn(handlers, kind),
+    isDue: () => jobs.isDue(kinds),
+    isPending: () => jobs.isDue(kinds, Number.MAX_SAFE_INTEGER),
+    running: () => running.size,
+    notify,
+    changed: changes.wait,
+    close: async () => {
       closed = true
       clearInterval(timer)
       for (const { job, controller } of running.values()) if (job.lane === 'job') controller.abort()
       await Promise.all([...running.values()].map(({ end }) => end))
-      for (const write of unwritten.values()) write()
-      notify()
+      writes.flush()
+      changes.emit()
     },
   }
 }

@@ -1,10 +1,7 @@
-/** The database of work: its tables, and every question that is asked of them. */
-import type { Database, Statement } from '../../database/sqlite.js'
-import { keep, type Shape } from '../../database/sqlite.js'
-import type { Reason } from '../../model/failure.js'
-import type { BackOff, Job, JobSelection, JobState, Lane, Schedule } from '../ports.js'
+/** The tables of the job database, and its rows as jobs. */
+import type { Shape } from '../../database/sqlite.js'
+import type { Job } from '../ports.js'
 
-/** The database of work. */
 export const SHAPE: Shape = {
   version: 2,
   synchronous: 'NORMAL',
@@ -61,65 +58,47 @@ export const SHAPE: Shape = {
   ],
 }
 
-/** After so many processes died at a piece of work, it is given up. */
-const MOST_CRASHES = 3
-/** Nothing waits for longer than this, ms: what seems to was put off by a clock that was ahead. */
-const LONGEST_WAIT = 864e5
-const RESTS_KEPT = 200_000
+/** Columns that are null where a job has no value. */
+type Nullable = 'parent' | 'error' | 'reason' | 'ticket' | 'startedAt' | 'endedAt'
+type Stored<Value> = Exclude<Value, undefined> | null
 
-interface Row
-  extends Omit<
-    Job,
-    | 'payload'
-    | 'result'
-    | 'host'
-    | 'ticket'
-    | 'parent'
-    | 'error'
-    | 'reason'
-    | 'startedAt'
-    | 'endedAt'
-    | 'rate'
-    | 'eta'
-  > {
-  readonly paceAt: number | null
-  readonly paceDone: number | null
-  readonly toldAt: number | null
+/** A row of `jobs`. */
+export interface Row
+  extends Omit<Job, Nullable | 'payload' | 'result' | 'host' | 'rate' | 'eta'>,
+    Readonly<{ [Column in Nullable]: Stored<Job[Column]> }> {
   readonly payload: string
   readonly result: string | null
   readonly host: string
-  readonly ticket: string | null
-  readonly parent: number | null
-  readonly error: string | null
-  readonly reason: Reason | null
-  readonly startedAt: number | null
-  readonly endedAt: number | null
+  readonly paceAt: number | null
+  readonly paceDone: number | null
+  readonly toldAt: number | null
 }
 
-/** A payload that is longer is left out of what is listed and followed, characters. */
-const LONG = 4096
-const COLUMNS =
+/** A longer payload is left out where jobs are listed and followed, characters. */
+const MAX_LISTED_PAYLOAD = 4096
+/** The columns of a `Row`. */
+export const COLUMNS =
   'ticket, ok, failed, cancelled, id, key, kind, state, priority, payload, lane, host, parent, attempts, notBefore, done, total, error, reason, result, createdAt, startedAt, endedAt, paceAt, paceDone, toldAt'
+/** The same, with null for a long payload. */
+export const SUMMARY_COLUMNS = COLUMNS.replace(
+  ' payload,',
+  ` CASE WHEN length(payload) > ${MAX_LISTED_PAYLOAD} THEN 'null' ELSE payload END AS payload,`,
+)
 
-/** Steps a second, by what was told of this run; undefined before there were two moments. */
-const rateOf = ({ done, paceAt, paceDone, toldAt }: Row): number | undefined => {
+/** Steps a second in this run; undefined before there were two reports of progress. */
+function rateOf({ done, paceAt, paceDone, toldAt }: Row): number | undefined {
   const ms = (toldAt ?? 0) - (paceAt ?? 0)
   const steps = done - (paceDone ?? done)
   return ms > 0 && steps > 0 ? (steps * 1000) / ms : undefined
 }
 
-/** The same, without a payload that is long. */
-const GLANCED = COLUMNS.replace(
-  ' payload,',
-  ` CASE WHEN length(payload) > ${LONG} THEN 'null' ELSE payload END AS payload,`,
-)
-
-/** A row as it is used. */
-export const toJob = (row: Row): Job => {
-  const { paceAt: _first, paceDone: _done, toldAt: _last, ...told } = row
+/** A row as a job. */
+export function toJob(row: Row): Job {
+  const { paceAt: _at, paceDone: _done, toldAt: _last, ...columns } = row
   const rate = rateOf(row)
+  const left = Math.max(0, row.total - row.done)
   return {
-    ...told,
+    ...columns,
     payload: JSON.parse(row.payload),
     result: row.result === null ? undefined : JSON.parse(row.result),
     host: row.host === '' ? undefined : row.host,
@@ -130,200 +109,6 @@ export const toJob = (row: Row): Job => {
     startedAt: row.startedAt ?? undefined,
     endedAt: row.endedAt ?? undefined,
     rate,
-    eta:
-      rate === undefined || row.state !== 'running'
-        ? undefined
-        : Math.round((Math.max(0, row.total - row.done) * 1000) / rate),
+    eta: rate === undefined || row.state !== 'running' ? undefined : Math.round((left * 1000) / rate),
   }
-}
-
-/**
- * Every question that is asked of the database.
- * @internal
- */
-export function statements(db: Database) {
-  return keep({
-    db,
-    insert: db.prepare<[string, string, number, string, Lane, string, number | null, number]>(
-      `INSERT INTO jobs (key, kind, state, priority, payload, lane, host, parent, createdAt, place)
-       VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(place), 0) + 1 FROM jobs))`,
-    ),
-    open: db.prepare<[string], { id: number; priority: number; state: string; payload: string }>(
-      "SELECT id, priority, state, payload FROM jobs WHERE key = ? AND state IN ('queued', 'running')",
-    ),
-    change: db.prepare<[string, string, number]>(
-      "UPDATE jobs SET payload = ?, host = ?, next = NULL, notBefore = 0, attempts = 0 WHERE id = ? AND state = 'queued'",
-    ),
-    setNext: db.prepare<[string | null, number]>(
-      "UPDATE jobs SET next = ? WHERE id = ? AND state = 'running'",
-    ),
-    raise: db.prepare<[number, number]>(
-      'UPDATE jobs SET priority = ?, place = (SELECT max(place) + 1 FROM jobs) WHERE id = ?',
-    ),
-    waiting: db.prepare<[], { count: number }>(
-      "SELECT count(*) AS count FROM jobs WHERE state = 'queued' AND parent IS NULL",
-    ),
-    // The first of each host that is not spared: hosts are few, and what waits for one may be a lot.
-    next: db.prepare<
-      [{ lane: Lane; at: number; spared: string; able: string | null; only: number | null }],
-      Row
-    >(
-      `WITH RECURSIVE hosts (host) AS (
-         SELECT min(host) FROM jobs WHERE state = 'queued' AND lane = @lane
-         UNION ALL
-         SELECT (SELECT min(host) FROM jobs WHERE state = 'queued' AND lane = @lane AND host > hosts.host)
-         FROM hosts WHERE hosts.host IS NOT NULL)
-       SELECT ${COLUMNS} FROM jobs WHERE id IN (
-         SELECT (SELECT id FROM jobs WHERE state = 'queued' AND lane = @lane AND jobs.host = hosts.host
-                 AND (@only IS NULL OR id = @only) AND (@able IS NULL OR kind IN (SELECT value FROM json_each(@able)))
-                 AND (notBefore <= @at OR notBefore > @at + ${LONGEST_WAIT}) ORDER BY priority DESC, place LIMIT 1)
-         FROM hosts WHERE host IS NOT NULL AND (host = '' OR host NOT IN (SELECT value FROM json_each(@spared))))
-       ORDER BY priority DESC, place LIMIT 1`,
-    ),
-    claim: db.prepare<[string, string, number, number]>(
-      `UPDATE jobs SET state = 'running', owner = ?, ticket = ?, startedAt = ?, attempts = attempts + 1,
-       paceAt = NULL, paceDone = NULL, toldAt = NULL WHERE id = ? AND state = 'queued'`,
-    ),
-    end: db.prepare<[string, string | null, string | null, string | null, number, number, string]>(
-      `UPDATE jobs SET state = ?, error = ?, reason = ?, result = ?, endedAt = ?, owner = NULL, wish = NULL, ticket = NULL,
-       next = NULL WHERE id = ? AND state = 'running' AND ticket = ?`,
-    ),
-    fail: db.prepare<[{ error: string; reason: Reason; at: number; id: number }]>(
-      "UPDATE jobs SET state = 'failed', error = @error, reason = @reason, endedAt = @at WHERE id = @id AND state = 'queued'",
-    ),
-    again: db.prepare<[number, string | null, string | null, number, string]>(
-      `UPDATE jobs SET state = 'queued', notBefore = ?, error = ?, reason = ?, owner = NULL,
-       ticket = NULL WHERE id = ? AND state = 'running' AND ticket = ?`,
-    ),
-    progress: db.prepare<[{ done: number; total: number; at: number; id: number; ticket: string }]>(
-      `UPDATE jobs SET done = @done, total = @total, toldAt = @at, paceAt = coalesce(paceAt, @at),
-       paceDone = coalesce(paceDone, @done) WHERE id = @id AND ticket = @ticket`,
-    ),
-    advance: {
-      done: db.prepare<[number]>('UPDATE jobs SET ok = ok + 1 WHERE id = ?'),
-      failed: db.prepare<[number]>('UPDATE jobs SET failed = failed + 1 WHERE id = ?'),
-      cancelled: db.prepare<[number]>('UPDATE jobs SET cancelled = cancelled + 1 WHERE id = ?'),
-    },
-    /** What failed, or was cancelled, is tried once more: it counts as neither. */
-    recall: {
-      failed: db.prepare<[number]>('UPDATE jobs SET failed = max(0, failed - 1) WHERE id = ?'),
-      cancelled: db.prepare<[number]>('UPDATE jobs SET cancelled = max(0, cancelled - 1) WHERE id = ?'),
-    },
-    cancelledMany: db.prepare<[number, number]>('UPDATE jobs SET cancelled = cancelled + ? WHERE id = ?'),
-    get: db.prepare<[number], Row & { wish: string | null; next: string | null }>(
-      `SELECT ${COLUMNS}, wish, next FROM jobs WHERE id = ?`,
-    ),
-    glance: db.prepare<[number], Row>(`SELECT ${GLANCED} FROM jobs WHERE id = ?`),
-    /** By what they ask for: each combination of rules is a statement of its own, so that its index is used. */
-    lists: new Map<string, Statement<[object], Row>>(),
-    counts: db.prepare<[], { state: JobState; count: number }>(
-      'SELECT state, count(*) AS count FROM jobs GROUP BY state',
-    ),
-    children: db.prepare<[number], { state: JobState; count: number }>(
-      "SELECT state, count(*) AS count FROM jobs WHERE parent = ? AND state IN ('queued', 'running') GROUP BY state",
-    ),
-    due: db.prepare<[{ at: number; able: string | null }], { due: 0 | 1 }>(
-      `SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'running') OR EXISTS (SELECT 1 FROM jobs WHERE state = 'queued'
-       AND (@able IS NULL OR kind IN (SELECT value FROM json_each(@able))) AND (notBefore <= @at OR notBefore > @at + ${LONGEST_WAIT})) AS due`,
-    ),
-    cancelQueued: db.prepare<[number, number]>(
-      "UPDATE jobs SET state = 'cancelled', endedAt = ?, next = NULL WHERE id = ? AND state = 'queued'",
-    ),
-    cancelChildren: db.prepare<[number, number]>(
-      "UPDATE jobs SET state = 'cancelled', endedAt = ?, next = NULL WHERE parent = ? AND state = 'queued'",
-    ),
-    wish: db.prepare<[number]>("UPDATE jobs SET wish = 'cancel' WHERE id = ? AND state = 'running'"),
-    wished: db.prepare<[string], { id: number }>(
-      "SELECT id FROM jobs WHERE state = 'running' AND wish = 'cancel' AND owner = ?",
-    ),
-    retry: db.prepare<[number]>(
-      `UPDATE jobs SET state = 'queued', notBefore = 0, attempts = 0, endedAt = NULL, error = NULL, reason = NULL,
-       result = NULL, done = 0, total = 0, ok = 0, failed = 0, cancelled = 0,
-       crashes = 0, wish = NULL, place = (SELECT max(place) + 1 FROM jobs) WHERE id = ? AND state IN ('failed', 'cancelled')`,
-    ),
-    /** What an earlier run asked for is none of the next one's. */
-    orphan: db.prepare<[number]>('UPDATE jobs SET parent = NULL WHERE parent = ? AND endedAt IS NOT NULL'),
-    owners: db.prepare<[], { owner: string }>("SELECT DISTINCT owner FROM jobs WHERE state = 'running'"),
-    /** What of a dead process will not be begun again. */
-    doomed: db.prepare<
-      [{ owner: string; crashed: 0 | 1 }],
-      { id: number; parent: number | null; wish: string | null; next: string | null }
-    >(`SELECT id, parent, wish, next FROM jobs WHERE state = 'running' AND owner = @owner
-       AND (wish = 'cancel' OR crashes + @crashed >= ${MOST_CRASHES})`),
-    // What was to be cancelled is, whoever was at it.
-    release: db.prepare<[{ owner: string; at: number; crashed: 0 | 1 }]>(
-      `UPDATE jobs SET crashes = crashes + @crashed,
-       state = CASE WHEN wish = 'cancel' THEN 'cancelled' WHEN crashes + @crashed >= ${MOST_CRASHES} THEN 'failed'
-         ELSE 'queued' END,
-       endedAt = CASE WHEN wish = 'cancel' OR crashes + @crashed >= ${MOST_CRASHES} THEN @at END,
-       reason = CASE WHEN wish IS NULL AND crashes + @crashed >= ${MOST_CRASHES} THEN 'processing' END,
-       error = CASE WHEN wish IS NULL AND crashes + @crashed >= ${MOST_CRASHES}
-         THEN 'the process ended each time it was at this' END,
-       owner = NULL, ticket = NULL, next = CASE WHEN wish IS NULL AND crashes + @crashed < ${MOST_CRASHES} THEN next END,
-       wish = NULL WHERE state = 'running' AND owner = @owner`,
-    ),
-    rename: db.prepare<[string, string]>("UPDATE jobs SET owner = ? WHERE state = 'running' AND owner = ?"),
-    trim: db.prepare<[Lane, JobState, number]>(
-      `DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE lane = ? AND state = ? AND endedAt IS NOT NULL
-       ORDER BY endedAt DESC, id DESC LIMIT -1 OFFSET ?)`,
-    ),
-    rest: db.prepare<[string], BackOff>('SELECT url, until, times, reason FROM rests WHERE key = ?'),
-    setRest: db.prepare('INSERT OR REPLACE INTO rests VALUES (@key, @url, @until, @times, @reason)'),
-    unrest: db.prepare<[string]>('DELETE FROM rests WHERE key = ?'),
-    unrestAll: db.prepare('DELETE FROM rests'),
-    restsByKind: db.prepare<[], { kind: string; count: number }>(
-      "SELECT substr(key, 1, instr(key, ':') - 1) AS kind, count(*) AS count FROM rests GROUP BY kind",
-    ),
-    restsAfter: db.prepare<[{ kind: string; after: string; limit: number }], BackOff & { key: string }>(
-      `SELECT key, url, until, times, reason FROM rests WHERE key > @after
-       AND (@kind = '' OR substr(key, 1, length(@kind) + 1) = @kind || ':') ORDER BY key LIMIT @limit`,
-    ),
-    schedule: db.prepare<[string, string], { next: number }>(
-      'SELECT next FROM schedules WHERE kind = ? AND plan = ?',
-    ),
-    setSchedule: db.prepare<[string, string, number]>(
-      `INSERT INTO schedules (kind, plan, next) VALUES (?, ?, ?)
-       ON CONFLICT (kind, plan) DO UPDATE SET next = excluded.next`,
-    ),
-    ran: db.prepare<[number, number, string, string]>(
-      'UPDATE schedules SET last = ?, lastJob = ? WHERE kind = ? AND plan = ?',
-    ),
-    refuse: db.prepare<[string, string]>(
-      'UPDATE schedules SET refused = refused + 1 WHERE kind = ? AND plan = ?',
-    ),
-    schedules: db.prepare<
-      [],
-      Omit<Schedule, 'last' | 'lastJob'> & { last: number | null; lastJob: number | null }
-    >('SELECT * FROM schedules ORDER BY kind, plan'),
-    dropSchedules: db.prepare<[number]>('DELETE FROM schedules WHERE next < ?'),
-    flag: db.prepare<[string], { value: number }>('SELECT value FROM flags WHERE key = ?'),
-    setFlag: db.prepare<[string, number]>('INSERT OR REPLACE INTO flags VALUES (?, ?)'),
-    trimRests: db.prepare<[number]>(`DELETE FROM rests WHERE until < ? OR key IN
-      (SELECT key FROM rests ORDER BY until LIMIT max(0, (SELECT count(*) FROM rests) - ${RESTS_KEPT}))`),
-  })
-}
-
-/**
- * The statement that lists by these rules, newest first; made when it is first asked for.
- * @internal
- */
-export function listing(
-  sql: ReturnType<typeof statements>,
-  { state, kind, lane, parent, before }: JobSelection,
-): Statement<[object], Row> {
-  // Everything but downloads of pictures is a long job: there are few of those, and they have an index.
-  const isLong = lane === 'job' || (kind !== undefined && kind !== 'download')
-  const rules = [
-    isLong ? "lane = 'job'" : lane === undefined ? undefined : 'lane = @lane',
-    state === undefined ? undefined : 'state = @state',
-    kind === undefined ? undefined : 'kind = @kind',
-    parent === undefined ? undefined : 'parent = @parent',
-    before === undefined ? undefined : 'id < @before',
-  ].filter((rule) => rule !== undefined)
-  const where = rules.length === 0 ? '' : `WHERE ${rules.join(' AND ')}`
-  const known =
-    sql.lists.get(where) ??
-    sql.db.prepare<[object], Row>(`SELECT ${GLANCED} FROM jobs ${where} ORDER BY id DESC LIMIT @limit`)
-  sql.lists.set(where, known)
-  return known
 }

@@ -1,6 +1,7 @@
 /** What the dashboard's buttons do. Each answers the page that shows what came of it. */
 import type { PurgeTarget } from '../../images/purge.js'
-import { isAskedJob, JOB_BODIES, type Management } from '../../management/management.js'
+import { type HttpJobKind, httpJob, isHttpJobKind } from '../../jobs/kinds.js'
+import type { Management } from '../../management/management.js'
 import { ArtworkError, asArtworkError } from '../../model/failure.js'
 import { isWebUrl } from '../../model/web-url.js'
 import type { Settings } from '../../options/settings.js'
@@ -14,24 +15,26 @@ const listIn = (form: Form, name: string): readonly string[] =>
     .split(/[\s,]+/)
     .filter((one) => one !== '')
 
-/** What a form says of a long job; what is left out is not said. */
-function payloadOf(kind: keyof typeof JOB_BODIES, form: Form): Readonly<Record<string, unknown>> {
-  const some = (name: string): Readonly<Record<string, unknown>> => {
-    const found = listIn(form, name)
-    return found.length === 0 ? {} : { [name]: found }
-  }
-  const flag = (name: string): Readonly<Record<string, unknown>> =>
-    form.get(name) === 'true' ? { [name]: true } : {}
-  if (kind === 'sync') return { ...some('kinds'), ...flag('force') }
-  if (kind === 'validate') return some('kinds')
-  if (kind === 'export') return flag('overwrite')
-  if (kind === 'warm') return { ...some('addresses'), ...some('variants') }
-  if (kind === 'cleanup') {
-    const days = textIn(form, 'maxAgeDays')
-    return { ...flag('dryRun'), ...(days !== '' && { maxAgeDays: Number(days) }) }
-  }
-  return {}
+const texts = (form: Form, name: string): object => {
+  const found = listIn(form, name)
+  return found.length === 0 ? {} : { [name]: found }
 }
+const flag = (form: Form, name: string): object => (form.get(name) === 'true' ? { [name]: true } : {})
+/** Numbers are checked by the schema of the job's options. */
+const number = (form: Form, name: string): object => {
+  const text = textIn(form, name)
+  return text === '' ? {} : { [name]: Number(text) }
+}
+/** The options of a job in its form; what is left out has its default. */
+const JOB_FORMS = {
+  sync: (form) => ({ ...texts(form, 'kinds'), ...flag(form, 'force') }),
+  refresh: () => ({}),
+  validate: (form) => texts(form, 'kinds'),
+  warm: (form) => ({ ...texts(form, 'addresses'), ...texts(form, 'variants') }),
+  cleanup: (form) => ({ ...flag(form, 'dryRun'), ...number(form, 'maxAgeDays') }),
+  verify: () => ({}),
+  export: (form) => flag(form, 'overwrite'),
+} satisfies Record<HttpJobKind, (form: Form) => object>
 
 /** What somebody typed: a URL, an address, or a tag. @throws ArtworkError `invalid` (400) for what can be none */
 function targetOf(text: string): PurgeTarget {
@@ -58,8 +61,8 @@ export async function startAction(
   // A form that came without its fields takes nothing away.
   if (action === 'cleanup' && form.get('dryRun') === null)
     throw new ArtworkError('invalid', 'say whether it is a dry run')
-  if (isAskedJob(action)) {
-    const parsed = JOB_BODIES[action].safeParse(payloadOf(action, form))
+  if (isHttpJobKind(action)) {
+    const parsed = httpJob(action).body.safeParse(JOB_FORMS[action](form))
     if (!parsed.success)
       throw new ArtworkError(
         'invalid',

@@ -6,16 +6,10 @@ import type { ServerResponse } from 'node:http'
 import express, { type Request, type Router } from 'express'
 import type { z } from 'zod'
 import { type HttpResponse, jsonResponse, methodResponse, textResponse } from '../../http/response.js'
+import { type HttpJobKind, httpJob, isHttpJobKind } from '../../jobs/kinds.js'
 import type { Job } from '../../jobs/ports.js'
 import type { RefresherStatus } from '../../jobs/refresher.js'
-import {
-  type AskedJob,
-  isAskedJob,
-  JOB_BODIES,
-  type Management,
-  searchQuery,
-  serializeImage,
-} from '../../management/management.js'
+import { type Management, searchQuery, serializeImage } from '../../management/management.js'
 import { pathSegments } from '../../model/address.js'
 import { ArtworkError } from '../../model/failure.js'
 import type { Settings } from '../../options/settings.js'
@@ -159,8 +153,8 @@ export function createManageRouter(
   }
   const events = async (req: Request, res: ServerResponse): Promise<undefined> =>
     sendEvents(req, res, tellAll(management.events(disconnectSignal(res))))
-  const start = async (req: Request, kind: AskedJob): Promise<HttpResponse> => {
-    const payload = await bodyOf(req, JOB_BODIES[kind])
+  const start = async (req: Request, kind: HttpJobKind): Promise<HttpResponse> => {
+    const payload = await bodyOf(req, httpJob(kind).body)
     const named = 'kinds' in payload ? (payload.kinds ?? []) : []
     const unknown = named.filter((name) => !kinds.has(name))
     if (unknown.length > 0)
@@ -255,7 +249,7 @@ export function createManageRouter(
     const [first = '', second, third, ...rest] = segments
     if (second === undefined) {
       if (Object.hasOwn(single, first)) return single[first]
-      return isAskedJob(first) ? { POST: (req) => start(req, first) } : undefined
+      return isHttpJobKind(first) ? { POST: (req) => start(req, first) } : undefined
     }
     if (rest.length > 0) return undefined
     if (first === 'jobs') {

@@ -1,5 +1,6 @@
 /** The management API in the OpenAPI document. */
-import { type AskedJob, JOB_BODIES, searchQuery } from '../../management/management.js'
+import { HTTP_JOB_KINDS, httpJob } from '../../jobs/kinds.js'
+import { searchQuery } from '../../management/management.js'
 import {
   answer,
   body,
@@ -25,18 +26,18 @@ export function managementPaths(mount: string): Json {
   ]
   const gone = { '404': failed('There is no such thing.') }
   const accepted = { '202': answer('It is queued; Location tells where to ask after it.', schemas.accepted) }
-  const jobs = Object.entries(JOB_BODIES).map(([kind, schema]) => [
-    `${mount}/${kind}`,
-    {
-      post: {
-        operationId: `${kind}Job`,
-        summary: JOB_SUMMARIES[kind as AskedJob],
-        ...isSecured,
-        requestBody: { required: kind === 'warm', content: body(schema) },
-        responses: { ...accepted, ...errors('400', '403', '408', '413', '415', '422', '503') },
-      },
-    },
-  ])
+  const jobs = HTTP_JOB_KINDS.map((kind) => {
+    const { summary, body: schema } = httpJob(kind)
+    const isBodyRequired = !schema.safeParse({}).success
+    const operation = {
+      operationId: `${kind}Job`,
+      summary,
+      ...isSecured,
+      requestBody: { required: isBodyRequired, content: body(schema) },
+      responses: { ...accepted, ...errors('400', '403', '408', '413', '415', '422', '503') },
+    }
+    return [`${mount}/${kind}`, { post: operation }]
+  })
   const get = (operationId: string, summary: string, parameters: readonly Json[], answers: Json): Json => ({
     get: {
       operationId,
@@ -179,14 +180,4 @@ export function managementPaths(mount: string): Json {
       },
     },
   }
-}
-
-const JOB_SUMMARIES: Readonly<Record<AskedJob, string>> = {
-  sync: 'Fetch what is missing, changed, or failed and due',
-  refresh: 'Ask about originals that have aged',
-  validate: 'Ask whether source URLs still answer',
-  warm: 'Make variants before anybody asks',
-  cleanup: 'Remove what was not used for long, orphans and damaged copies',
-  verify: 'Read everything against its digest',
-  export: 'Put pictures where media servers find them',
 }

@@ -1,0 +1,80 @@
+/** Following one job, or the whole queue. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Job, JobProcessor, JobQueries } from './ports.js'
+import type { ScheduleStatus } from './schedules.js'
+
+/** Numbers of the queue: what waits and runs in all processes, and what this one has done since start. */
+export interface RefresherStatus {
+  readonly started: boolean
+  /** Whether nothing new is begun at the moment, by any process of the directory. */
+  readonly paused: boolean
+  /** Whether this process takes nothing new. */
+  readonly draining: boolean
+  readonly queued: number
+  readonly running: number
+  readonly done: number
+  readonly failed: number
+  readonly schedules: readonly ScheduleStatus[]
+}
+
+/** What happens in the queue: a long job has changed, in whichever process, or the numbers have. */
+export type RefresherEvent =
+  | { readonly type: 'job'; readonly job: Job }
+  | { readonly type: 'status'; readonly status: RefresherStatus }
+
+/** Only the newest long jobs are followed. */
+const MAX_FOLLOWED = 50
+/** Each round queries the database. */
+const EVENT_INTERVAL_MS = 500
+
+/** A job has changed where this has. */
+const versionOf = ({ state, done, total, attempts }: Job): string => `${state} ${done} ${total} ${attempts}`
+
+/** A job, each time it has changed, until it has ended. */
+export async function* watchJob(
+  jobs: Pick<JobQueries, 'get'>,
+  processor: Pick<JobProcessor, 'changed'>,
+  id: number,
+  signal?: AbortSignal,
+): AsyncGenerator<Job> {
+  let before = ''
+  for (;;) {
+    const job = jobs.get(id)
+    if (job === undefined || signal?.aborted) return
+    const version = versionOf(job)
+    if (version !== before) yield job
+    before = version
+    if (job.endedAt !== undefined) return
+    await processor.changed(signal)
+  }
+}
+
+/** Where events come from. */
+export interface EventParts {
+  readonly jobs: Pick<JobQueries, 'list'>
+  readonly processor: Pick<JobProcessor, 'changed'>
+  status(): RefresherStatus
+  isClosed(): boolean
+}
+
+/** What happens from now on; first how it stands. Ends with the signal, or when the queue closes. */
+export async function* queueEvents(
+  { jobs, processor, status, isClosed }: EventParts,
+  signal?: AbortSignal,
+): AsyncGenerator<RefresherEvent> {
+  const versions = new Map<number, string>()
+  let before = ''
+  while (!isClosed() && signal?.aborted !== true) {
+    const current = status()
+    const text = JSON.stringify(current)
+    if (text !== before) yield { type: 'status', status: current }
+    before = text
+    for (const job of [...jobs.list({ lane: 'job', limit: MAX_FOLLOWED })].reverse()) {
+      const version = versionOf(job)
+      if (versions.get(job.id) !== version) yield { type: 'job', job }
+      versions.set(job.id, version)
+    }
+    await sleep(EVENT_INTERVAL_MS, undefined, { signal, ref: false }).catch(() => {})
+    await processor.changed(signal)
+  }
+}

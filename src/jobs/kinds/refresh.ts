@@ -1,0 +1,53 @@
+/** Revalidates originals that are no longer fresh, the most recently used first, at so many a minute. */
+import { z } from 'zod'
+import { freshnessOf, imageKey } from '../../model/entry.js'
+import { entries } from '../../store/pager.js'
+import type { Handler } from '../ports.js'
+import { fieldsOf, type JobDefinition, type JobParts, pause } from './definition.js'
+
+const PER_MINUTE = 600
+
+type RefreshParts = Pick<JobParts, 'settings' | 'store' | 'images'>
+
+const options = z.strictObject({
+  perMinute: z.number().positive().optional().describe('How many at most.'),
+})
+
+/** The keys of originals that are not fresh, the most recently used first. */
+async function staleOriginals({ settings, store }: RefreshParts, signal: AbortSignal) {
+  const stale: { readonly key: string; readonly usedAt: number }[] = []
+  for await (const entry of entries(store, { role: 'original' })) {
+    if (signal.aborted) break
+    if (freshnessOf(entry, settings.freshness, settings.now()) !== 'fresh')
+      stale.push({ key: entry.key, usedAt: store.lastUsed(entry.key) ?? 0 })
+  }
+  return stale.sort((a, b) => b.usedAt - a.usedAt).map(({ key }) => key)
+}
+
+const handler =
+  (parts: RefreshParts): Handler =>
+  async (job, { signal, progress }) => {
+    const perMinute = Number(fieldsOf(job.payload).perMinute ?? PER_MINUTE)
+    const stale = await staleOriginals(parts, signal)
+    const count = { changed: 0, unchanged: 0, failed: 0 }
+    for (const [index, key] of stale.entries()) {
+      if (signal.aborted) return { state: 'cancelled' }
+      try {
+        const { changed } = await parts.images.refresh(addressOfKey(key) ?? '')
+        count[changed ? 'changed' : 'unchanged'] += 1
+      } catch (error) {
+        count.failed += 1
+        parts.settings.logger.info({ err: error, image: key }, 'artwork: refreshing failed')
+      }
+      progress(index + 1, stale.length)
+      await pause(60_000 / Math.max(1, perMinute), signal)
+    }
+    return { state: 'done', result: count }
+  }
+
+export const refresh = {
+  summary: 'Ask about originals that have aged',
+  options,
+  body: options,
+  handler,
+} satisfies JobDefinition
