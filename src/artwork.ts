@@ -4,12 +4,18 @@ import type { Router } from 'express'
 import type { Environment } from 'nunjucks'
 import type { Displayed } from './images/display-url.js'
 import type { Images } from './images/images.js'
+import type { OptimizeOptions, OptimizeResult, OptimizeWatch } from './jobs/cleanup.js'
 import type { Job, JobSelection } from './jobs/ports.js'
 import type { Enqueued, Priority, RefresherEvent, RefresherStatus } from './jobs/refresher.js'
+import type { ImportOptions, ImportReport } from './library/import.js'
 import type { NfoOptions } from './library/nfo.js'
+import type { Explained } from './management/explain.js'
 import type { KnownFailure } from './management/management.js'
+import type { ImagesStats } from './metrics/stats.js'
+import type { Address } from './model/address.js'
 import type { JobKind } from './model/job-kinds.js'
 import type { EntityLike } from './model/repository.js'
+import type { VerifyOptions, VerifyReport } from './store/ports.js'
 import type { FetchedImage, FetchOptions, ProxiedImages, Uploads } from './uploads/uploads.js'
 
 /** How a picture is printed in code. */
@@ -39,8 +45,28 @@ export interface ArtworkPrinters {
   ): string
 }
 
-/** The public verbs of the pipeline; each is described where it is made, in `images.ts`. */
+/** Verbs over everything that is stored. */
+export interface ArtworkMaintenance {
+  /**
+   * Why a picture is answered as it is. An address may be a URL that we printed, or an artwork path: then it is its original
+   * that is explained.
+   * @throws ArtworkError `invalid` (400), `refused` (403), `unknown_image` (404)
+   */
+  explain(target: { readonly address: Address | string } | { readonly url: string }): Explained
+  /** Removes what was not used for long, orphans and damaged copies. */
+  optimizeCache(options?: OptimizeOptions, watch?: OptimizeWatch): Promise<OptimizeResult>
+  /** Forgets everything that can be fetched again. */
+  clearCache(): Promise<void>
+  /** Imports pictures that are files already. @throws ArtworkError `invalid` (400) for a folder that is none */
+  importFolder(folder: string, options?: ImportOptions): Promise<ImportReport>
+  /** Checks every stored byte against its digest, slowly, and mends what it finds; an interrupted run is gone on with. */
+  verify(options?: VerifyOptions): Promise<VerifyReport>
+  stats(): ImagesStats
+}
+
+/** The public verbs of the pipeline; each is described where it is made, in `images/images.ts`. */
 export type ArtworkImages = ArtworkPrinters &
+  ArtworkMaintenance &
   Pick<
     Images,
     | 'getImage'
@@ -51,12 +77,6 @@ export type ArtworkImages = ArtworkPrinters &
     | 'refresh'
     | 'remove'
     | 'purge'
-    | 'explain'
-    | 'optimizeCache'
-    | 'clearCache'
-    | 'importFolder'
-    | 'verify'
-    | 'stats'
   >
 
 /** The background worker. */

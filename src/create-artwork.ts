@@ -3,26 +3,27 @@ import { randomUUID } from 'node:crypto'
 import type { Environment } from 'nunjucks'
 import type { Artwork } from './artwork.js'
 import { createEvents } from './events.js'
-import { checkPools } from './fetch/check-pools.js'
-import { createFetcher } from './fetch/fetcher.js'
+import { createFetcher, type Fetcher } from './fetch/fetcher.js'
+import { ANY_POOL } from './fetch/proxy-pool.js'
 import { createImages } from './images/images.js'
-import { createKinds } from './jobs/kinds.js'
+import { listen } from './jobs/background.js'
+import { jobHandlers, needsRepository } from './jobs/kinds.js'
 import { createRefresher } from './jobs/refresher.js'
 import { checkSchedules } from './jobs/schedules.js'
 import { createJobQueue } from './jobs/sqlite/queue.js'
 import { createExporter } from './library/export.js'
 import { createLifecycle } from './lifecycle.js'
-import { createMaintenance } from './maintenance.js'
 import { createImageDetails } from './management/image-details.js'
+import { createMaintenance } from './management/maintenance.js'
 import { createManagement } from './management/management.js'
 import { createReadiness } from './management/readiness.js'
 import { createCounters } from './metrics/counters.js'
 import { createMetrics } from './metrics/prometheus.js'
 import { createStats } from './metrics/stats.js'
 import { createTimeSeries } from './metrics/time-series.js'
-import { needsRepository } from './model/job-kinds.js'
-import { type ArtworkOptions, ownVia, settleOptions } from './options/settings.js'
-import { publicImages, publicPreload, publicRefresher, publicUploads } from './public-face.js'
+import { pathParams } from './model/artwork-path.js'
+import { type ArtworkOptions, ownVia, type Settings, settleOptions } from './options/settings.js'
+import { publicImages, publicPreload, publicRefresher, publicStart, publicUploads } from './public-face.js'
 import { isUploadSource } from './sources/uploads.js'
 import { openStorage } from './storage.js'
 import { createKeyValueCache } from './store/key-value-cache.js'
@@ -42,63 +43,137 @@ import { createRouters } from './web/routers.js'
  */
 export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwork> {
   const settings = settleOptions(options)
-  const { logger, now, repository } = settings
-  if (!settings.strict && settings.sources.some(({ freeFormats }) => freeFormats !== undefined))
-    logger.warn({}, 'artwork: strict is off: anybody may ask for any size and format of any picture')
-  checkSchedules(settings.schedules, (kind) => !needsRepository(kind) || repository?.list !== undefined)
-  checkPools(settings)
-  const source = settings.sources.find(isUploadSource)
+  checkSettings(settings)
+  const { logger, now } = settings
   const events = createEvents(logger)
   const counts = createCounters(events)
-  const { cache, uploadStore } = await openStorage(settings, source)
-  const { store } = cache
   const metrics = createMetrics()
   const series = createTimeSeries(now)
-  const fetcher = series.watchedFetcher(
-    metrics.timedFetcher(createFetcher({ ...settings.fetch, via: ownVia(settings), now })),
-  )
-  const transformer = series.watchedTransformer(
-    metrics.timedTransformer(
-      settings.transform.isolate
-        ? createWorkerPool({ ...settings.transform, logger })
-        : createInProcess(settings.transform),
-    ),
-  )
-  const run = randomUUID()
-  const images = createImages(settings, {
-    store,
-    fetcher,
-    transformer,
-    events,
-    run,
-    means: { document: fetcher.document, notes: createKeyValueCache(store.keyValue), now },
-    areUploadsOpen: () => uploadStore?.isOpen() !== false,
+  const networkFetcher = createFetcher({
+    ...settings.fetch,
+    lookup: settings.fetch.lookup,
+    via: ownVia(settings),
+    now,
   })
+  checkPools(settings, networkFetcher)
+  const fetcher = series.watchedFetcher(metrics.timedFetcher(networkFetcher))
+  const source = settings.sources.find(isUploadSource)
+  const { cache, uploadStore } = await openStorage(settings, source)
+  const { store } = cache
+  const decoder = settings.transform.isolate
+    ? createWorkerPool({ ...settings.transform, logger })
+    : createInProcess(settings.transform)
+  const transformer = series.watchedTransformer(metrics.timedTransformer(decoder))
+
+  const run = randomUUID()
+  const means = { document: fetcher.document, notes: createKeyValueCache(store.keyValue), now }
+  const areUploadsOpen = () => uploadStore?.isOpen() !== false
+  const images = createImages(settings, { store, fetcher, transformer, events, means, run, areUploadsOpen })
+  const { resolver } = images
   const context = { settings, store, fetcher, transformer, flights: images.singleFlight, events }
   const uploads =
-    source &&
-    uploadStore &&
-    createUploads(context, images.resolver, source, uploadStore, {
-      removeTree: images.removeTree,
-      getImage: images.getImage,
-    })
+    source && uploadStore ? createUploads(context, resolver, source, uploadStore, images) : undefined
+
   const queue = createJobQueue({ directory: settings.directory, now, logger })
-  const exporter = createExporter({
-    store,
-    directory: store.stats().durable ? settings.directory : undefined,
-    mode: settings.export.mode,
+  const directory = store.stats().durable ? settings.directory : undefined
+  const exporter = createExporter({ store, directory, mode: settings.export.mode, logger })
+  const maintenance = createMaintenance(context, images, events)
+  const work = { refresh: images.refresh, heal: images.repair, download: images.downloads.download }
+  const refresher = createRefresher(work, {
+    concurrency: 4,
+    jobs: queue,
+    paramsOf: (kind, params) => pathParams(settings.kinds.get(kind), params),
+    isSame: images.signedUrls.isSame,
+    schedules: settings.schedules,
+    handlers: (downloads) =>
+      jobHandlers({ settings, store, images, maintenance, jobs: queue, exporter, downloads }),
+    now,
     logger,
   })
-  const stats = createStats({ store, fetcher, counts, uploads })
-  const maintenance = createMaintenance({ ...context, resolver: images.resolver, stats })
-  const kinds = createKinds({
-    settings,
-    store,
-    images,
-    verbs: maintenance,
-    jobs: queue,
-    exporter,
-    isResting: queue.rests,
+  listen(events, refresher)
+
+  const responseCache = createResponseCache(settings, {
+    keepsBytes: cache.keepsBytes,
+    isCurrent: images.isCurrent,
+    use: store.touch,
+    count: () => events.emit('image-served', { from: 'memory' }),
   })
-  const refresher = createRefresher(settings, { events, images, queue, kinds, store })
+  cache.watch(responseCache.watcher)
+  cache.watch({ changed: exporter.changed, evicted: () => {} })
+
+  const stats = createStats({ store, fetcher, counts, uploads })
+  metrics.watch({ stats, refresher: refresher.status, decoding: transformer.load })
+  series.watch(() => {
+    const { bytes, memory } = store.stats()
+    const { queued, running } = queue.counts()
+    return { requests: { ...counts }, bytes, memoryBytes: memory.bytes, queued, running }
+  })
+  const details = createImageDetails({ ...images, settings, store, run })
+  const management = createManagement(settings, {
+    images,
+    details,
+    stats,
+    refresher,
+    jobs: queue,
+    store,
+    meters: series,
+  })
+  const { readiness, degradedReasons } = createReadiness(settings, { store, transformer, uploads })
+
+  const templates = { images, settings, events }
+  const helpers = createHelpers(templates)
+  let appEnvironment: Environment | undefined
+  const installTemplates = (environment: Environment): void => installFilters(environment, templates)
+  const lifecycle = createLifecycle(settings, {
+    store,
+    finish: [series.close, refresher.close, images.idle, exporter.settled],
+    close: [exporter.close, fetcher.close, transformer.close, store.close],
+  })
+  const routers = createRouters(settings, {
+    images,
+    uploads: uploads && source && { verbs: uploads, source },
+    management,
+    metrics,
+    responseCache,
+    dashboard: {
+      render: createRenderer(viewsPath, () => appEnvironment, installTemplates),
+      views: viewsPath,
+      reasons: degradedReasons,
+    },
+    readiness,
+    isClosing: lifecycle.isClosing,
+  })
+  const clearCache = async (): Promise<void> => {
+    await maintenance.clearCache()
+    refresher.forgetFailures()
+  }
+  return {
+    ...routers,
+    images: publicImages(images, { ...maintenance, clearCache, explain: details.explain, stats }, helpers),
+    refresher: publicRefresher(settings, refresher, management),
+    ...(uploads && { uploads: publicUploads(uploads) }),
+    installTemplates: (environment) => {
+      appEnvironment = environment
+      installTemplates(environment)
+    },
+    preload: publicPreload(helpers),
+    nfo: (subject, nfoOptions = {}) => helpers.nfo(subject, nfoOptions),
+    start: publicStart(settings, refresher, exporter),
+    close: lifecycle.close,
+  }
+}
+
+function checkSettings({ strict, sources, schedules, repository, logger }: Settings): void {
+  if (!strict && sources.some(({ freeFormats }) => freeFormats !== undefined))
+    logger.warn({}, 'artwork: strict is off: anybody may ask for any size and format of any picture')
+  checkSchedules(schedules, (kind) => !needsRepository(kind) || repository?.list !== undefined)
+}
+
+/** @throws TypeError for a source whose pool there is not */
+function checkPools({ sources }: Settings, fetcher: Fetcher): void {
+  for (const { name, pool } of sources)
+    if (pool !== undefined && pool !== ANY_POOL && !fetcher.pools().includes(pool)) {
+      fetcher.close()
+      throw new TypeError(`${name}.pool must name a pool of fetch.proxies, got ${JSON.stringify(pool)}`)
+    }
 }

@@ -1,9 +1,13 @@
 /** What an app gets to see of the parts: each public verb by its name. */
-import type { ArtworkImages, ArtworkRefresher, ArtworkUploads, PreloadOptions } from './artwork.js'
+import type { Artwork, ArtworkImages, ArtworkRefresher, ArtworkUploads, PreloadOptions } from './artwork.js'
 import type { Images } from './images/images.js'
 import type { Refresher } from './jobs/refresher.js'
+import type { Exporter } from './library/export.js'
 import type { Management } from './management/management.js'
+import { ArtworkError } from './model/failure.js'
+import { readSubject } from './model/subject.js'
 import { textOf } from './model/text.js'
+import type { Settings } from './options/settings.js'
 import type { Helpers } from './templates/filters.js'
 import { addLink, preloadLink } from './templates/preload.js'
 import type { Uploads } from './uploads/uploads.js'
@@ -45,10 +49,19 @@ export const publicUploads = (uploads: Uploads): ArtworkUploads => ({
 
 /** `artwork.refresher` */
 export const publicRefresher = (
+  { kinds }: Pick<Settings, 'kinds'>,
   refresher: Refresher,
   { failures }: Pick<Management, 'failures'>,
 ): ArtworkRefresher => ({
-  enqueue: (kind, entity, { priority = 'normal' } = {}) => refresher.enqueue(kind, entity, priority),
+  enqueue: (kind, entity, { priority = 'normal' } = {}) => {
+    const { id, sourceUrl, params } = readSubject(entity, kind, kinds)
+    if (id === undefined) throw new TypeError('refresher.enqueue needs an entity with an id')
+    if (!kinds.has(kind)) throw new ArtworkError('invalid', 'entity type is not known')
+    return refresher.request(
+      { sourceUrl, entityType: kind, entityId: id, ...(params && { params }) },
+      priority,
+    )
+  },
   run: (kind, options = {}) => refresher.run(kind, options),
   job: (id) => refresher.get(Number(id)),
   jobs: (selection) => refresher.list({ limit: 50, ...selection }),
@@ -77,4 +90,19 @@ export const publicPreload =
     if (from === 'placeholder' && srcset === '') return
     const type = format === undefined || format === 'auto' || srcset === '' ? undefined : `image/${format}`
     addLink(res, preloadLink({ url, srcset, sizes, type }))
+  }
+
+/** `artwork.start` */
+export const publicStart =
+  (settings: Pick<Settings, 'export'>, refresher: Refresher, exporter: Exporter): Artwork['start'] =>
+  ({ job } = {}) => {
+    if (job !== undefined && !/^\d{1,15}$/.test(job))
+      throw new TypeError(`start: job must be the id of a job, got ${JSON.stringify(job)}`)
+    refresher.start(job === undefined ? undefined : Number(job))
+    // What changed while nobody followed is caught up with.
+    const { directory } = settings.export
+    if (directory === undefined) return
+    const exportAll = () => void refresher.run('export', {})
+    exporter.followTo(directory, exportAll)
+    exportAll()
   }

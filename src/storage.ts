@@ -32,7 +32,8 @@ export async function openStorage(settings: Settings, source: UploadSource | und
     SLOW_OPEN_MS,
   ).unref()
   const uploadStore = source && (await openUploads(settings, source, onChange))
-  const beside = (store: Store): Store => (uploadStore === undefined ? store : withUploads(store, uploadStore))
+  const beside = (store: Store): Store =>
+    uploadStore === undefined ? store : withUploads(store, uploadStore)
   const open = () => createDiskStore({ directory, ...disk, now, logger, onChange })
   try {
     cache = createMemoryCache(beside(await open()), memory)

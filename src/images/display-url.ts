@@ -55,7 +55,8 @@ export function createDisplayUrls(parts: DisplayParts) {
     display: (question: DisplayQuestion): Displayed => display(parts, question),
     /** The local image that a question comes to, and its artwork path. */
     local: (question: DisplayQuestion): Found | undefined => findLocal(parts, question),
-    placeholder: (kind: EntityKind | undefined): string => placeholderUrl(settings.urls, placeholderFile(kind)),
+    placeholder: (kind: EntityKind | undefined): string =>
+      placeholderUrl(settings.urls, placeholderFile(kind)),
     /** Whether a text is a URL or an address of ours that answers, and no other's. */
     isOwn: (text: string): boolean => {
       if (isWebUrl(text) && !isOwnUrl(settings.urls, text)) return false
@@ -128,8 +129,7 @@ function findLocal(parts: DisplayParts, question: DisplayQuestion): Found | unde
       const found = orUndefined(() => parts.entityImages.peekEntity(kind, own, params))
       if (found !== undefined) return found
     }
-  const isOwn =
-    sourceUrl !== undefined && (!isWebUrl(sourceUrl) || isOwnUrl(parts.settings.urls, sourceUrl))
+  const isOwn = sourceUrl !== undefined && (!isWebUrl(sourceUrl) || isOwnUrl(parts.settings.urls, sourceUrl))
   return isOwn ? findByPath(parts, sourceUrl) : undefined
 }
 

@@ -121,7 +121,12 @@ async function downloadTo(
     ownerId,
   }
   const before = store.find(target.key)
-  if (!force && before?.isStored && isOf(parts, before, sourceUrl) && (await store.check(before)) === 'whole') {
+  if (
+    !force &&
+    before?.isStored &&
+    isOf(parts, before, sourceUrl) &&
+    (await store.check(before)) === 'whole'
+  ) {
     const repository = again ? await saveRecord(parts, path, before, sourceUrl) : 'none'
     return result(parts, 'cached', path, before, repository)
   }
@@ -133,7 +138,11 @@ async function downloadTo(
   return result(parts, 'downloaded', path, made.entry, await saveRecord(parts, path, made.entry, sourceUrl))
 }
 
-function isOf({ store, settings, signedUrls }: DownloadParts, { sourceUrl, original }: Entry, url: string): boolean {
+function isOf(
+  { store, settings, signedUrls }: DownloadParts,
+  { sourceUrl, original }: Entry,
+  url: string,
+): boolean {
   if (sourceUrl === url) return true
   const known = original === undefined ? undefined : store.find(original)
   const isFresh = known !== undefined && freshnessOf(known, settings.freshness, settings.now()) === 'fresh'

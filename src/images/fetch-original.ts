@@ -17,7 +17,7 @@ import {
 } from '../model/failure.js'
 import { type FreshnessRules, freshnessAfter } from '../model/freshness.js'
 import type { FetchRequest } from '../model/location.js'
-import { kindOfType, type Kind, typeOf } from '../model/media-type.js'
+import { type Kind, kindOfType, typeOf } from '../model/media-type.js'
 import { createRecent } from '../model/recent.js'
 import { hostOf } from '../model/web-url.js'
 import type { Settings } from '../options/settings.js'
@@ -111,7 +111,8 @@ export function createFetchOriginal(parts: FetchParts) {
 /** See `createFetchOriginal`. */
 export type FetchOriginal = ReturnType<typeof createFetchOriginal>
 
-const flightKey = (key: string, stored: Entry | undefined): string => `${key}${stored === undefined ? '' : '?'}`
+const flightKey = (key: string, stored: Entry | undefined): string =>
+  `${key}${stored === undefined ? '' : '?'}`
 
 /** One request of this process at a time, and one of all processes: the others take over what it brought. */
 async function collapse(

@@ -78,7 +78,7 @@ export function createImages(settings: Settings, ports: PipelineParts) {
   const display = createDisplayUrls({ ...base, entityImages, references, printUrl, signedUrls })
   const { purge, removeTree } = createPurge({ ...base, entityImages })
   const parts = { ...base, originals, renditions, autoFormats, entityImages, makeRendition, signedUrls }
-  const download = createDownload(parts)
+  const downloads = createDownload(parts)
   const serveAddress = (address: Address | string, isTrusted: boolean, options: ServeOptions = {}) =>
     Promise.resolve().then(() => serve(parts, resolver.resolve(toAddress(address), isTrusted), options))
   const regenerate = createRegenerate({ ...parts, render: (address) => serveAddress(address, true) })
@@ -95,14 +95,28 @@ export function createImages(settings: Settings, ports: PipelineParts) {
     singleFlight,
     removeTree,
     purge,
-    download,
+    downloads,
     /** For the routers: resolves by the strict list unless `isTrusted`. @throws ArtworkError */
     serve: serveAddress,
     /** Makes an entity's image again that is missing or not current. @throws ArtworkError */
     repair: regenerate.repair,
+    /** Whether an entry is what is stored under its key now. */
+    isCurrent: (entry: Entry): boolean => {
+      const now = ports.store.find(entry.key)
+      return now?.digest === entry.digest && now.validatedAt === entry.validatedAt
+    },
     /** Resolves when everything that has begun has ended. */
     idle: singleFlight.idle,
-    ...createVerbs(settings, { ...ports, resolver, originals, display, download, regenerate, removeTree, serveAddress }),
+    ...createVerbs(settings, {
+      ...ports,
+      resolver,
+      originals,
+      display,
+      downloads,
+      regenerate,
+      removeTree,
+      serveAddress,
+    }),
   }
 }
 
@@ -111,7 +125,7 @@ interface VerbParts extends Pick<PipelineParts, 'store' | 'fetcher' | 'transform
   readonly resolver: ReturnType<typeof createResolver>
   readonly originals: ReturnType<typeof createOriginals>
   readonly display: DisplayUrls
-  readonly download: ReturnType<typeof createDownload>
+  readonly downloads: ReturnType<typeof createDownload>
   readonly regenerate: ReturnType<typeof createRegenerate>
   readonly removeTree: (key: string) => Promise<readonly Entry[]>
   readonly serveAddress: (
@@ -153,7 +167,7 @@ function createVerbs(settings: Settings, parts: VerbParts) {
       }).url,
     /** Fetches an entity's picture, makes it and names it. Never throws: see `status` and `reason`. */
     downloadAndCache: (request: DownloadRequest): Promise<SaveImageResult> =>
-      parts.download.download({
+      parts.downloads.download({
         ...request,
         sourceUrl: textOf(request.sourceUrl),
         entityId: idOf(request.entityId) ?? '',
@@ -226,7 +240,10 @@ async function put(
  * @throws ArtworkError `too_large` (413), `unsupported` (415), `invalid_image` (422)
  */
 export async function inspectGiven(
-  { settings, transformer }: { readonly settings: Settings; readonly transformer: Pick<Transformer, 'inspect'> },
+  {
+    settings,
+    transformer,
+  }: { readonly settings: Settings; readonly transformer: Pick<Transformer, 'inspect'> },
   bytes: Buffer,
 ): Promise<Inspected & { readonly type: string }> {
   if (bytes.length > settings.fetch.maxBytes)

@@ -201,11 +201,25 @@ function newEntry(
 ): NewEntry {
   const at = settings.now()
   const times = { storedAt: at, validatedAt: at, freshnessLifetime: 0 }
-  return { ...target, type, width, height, ...times, original: original.key, madeFrom: original.digest, recipe }
+  return {
+    ...target,
+    type,
+    width,
+    height,
+    ...times,
+    original: original.key,
+    madeFrom: original.digest,
+    recipe,
+  }
 }
 
 /** A write that fails degrades the answer: the image is served, and made again next time. */
-async function write({ store }: MakeParts, entry: NewEntry, bytes: Buffer, isStorable: boolean): Promise<Entry> {
+async function write(
+  { store }: MakeParts,
+  entry: NewEntry,
+  bytes: Buffer,
+  isStorable: boolean,
+): Promise<Entry> {
   const unstored = { ...entry, digest: digestOf(bytes), size: bytes.length, isStored: false }
   return isStorable ? store.write(entry, bytes).catch(() => unstored) : unstored
 }

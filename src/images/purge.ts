@@ -36,10 +36,7 @@ export interface Purged {
 /** What purging works with. */
 export interface PurgeParts {
   readonly settings: Pick<Settings, 'urls' | 'sources' | 'onPurge' | 'logger'>
-  readonly store: Pick<
-    Store,
-    'find' | 'lookup' | 'select' | 'delete' | 'advanceGeneration' | 'negativeCache'
-  >
+  readonly store: Pick<Store, 'find' | 'lookup' | 'select' | 'delete' | 'advanceGeneration' | 'negativeCache'>
   readonly resolver: Resolver
   readonly entityImages: EntityImages
 }

@@ -25,11 +25,7 @@ export interface Recipes {
 /** Makes them. @param run names this run of the app */
 export function createRecipes({ transform }: Pick<Settings, 'transform'>, run: string): Recipes {
   const text = (recipe: Recipe, original: Entry): string =>
-    recipeText(
-      recipe,
-      { kind: kindOf(original), isRevised: original.traits?.isRevised ?? false },
-      transform,
-    )
+    recipeText(recipe, { kind: kindOf(original), isRevised: original.traits?.isRevised ?? false }, transform)
   const scope = (recipe: Recipe, original: Entry): string => `${original.digest} ${text(recipe, original)}`
   return {
     text,

@@ -1,6 +1,7 @@
 /** Serves an address: the original, a rendition, or the format of an `auto` variant that the client likes best. */
-import { formatAddress } from '../model/address.js'
+
 import type { Events } from '../events.js'
+import { formatAddress } from '../model/address.js'
 import type { Settings } from '../options/settings.js'
 import type { AutoFormats } from './auto-formats.js'
 import { type ImageResult, type KnownOriginal, type RequestOptions, withForward } from './image.js'

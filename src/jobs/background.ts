@@ -1,5 +1,6 @@
 /** Hears what requests and templates come upon: a stale original, a missing image, an entity without one. */
-import PQueue from 'p-queue'
+import { createLimiter } from '../concurrency.js'
+import type { Events } from '../events.js'
 import type { DownloadRequest } from '../images/download.js'
 import { asArtworkError } from '../model/failure.js'
 import type { Logger } from '../model/logger.js'
@@ -25,7 +26,7 @@ export interface BackgroundParts {
 /** Refreshing and repairing run at once, whether or not jobs have been started. */
 export function createBackground(parts: BackgroundParts) {
   const { refresh, heal, request, isSame, now, logger } = parts
-  const queue = new PQueue({ concurrency: parts.concurrency })
+  const limiter = createLimiter({ capacity: parts.concurrency })
   const open = new Set<string>()
   const requested = new Map<string, { readonly url: string; readonly at: number }>()
   const counts = { done: 0, failed: 0 }
@@ -48,9 +49,9 @@ export function createBackground(parts: BackgroundParts) {
   }
   /** Once at a time for each key. */
   const add = (key: string, work: () => Promise<unknown>): void => {
-    if (isClosed || open.has(key) || queue.size >= MAX_WAITING) return
+    if (isClosed || open.has(key) || limiter.load().waiting >= MAX_WAITING) return
     open.add(key)
-    void queue.add(() => run(key, work))
+    void limiter.run(() => run(key, work))
   }
 
   return {
@@ -70,12 +71,30 @@ export function createBackground(parts: BackgroundParts) {
       request(wanted)
     },
     forgetRequested: (): void => requested.clear(),
-    status: () => ({ queued: queue.size, running: queue.pending, ...counts }),
-    idle: (): Promise<void> => queue.onIdle(),
+    status: () => ({ queued: limiter.load().waiting, running: limiter.load().running, ...counts }),
+    idle: (): Promise<void> => limiter.idle(),
     /** Drops what waits. What runs is waited for with `idle`. */
     close: (): void => {
       isClosed = true
-      queue.clear()
+      limiter.clear()
     },
   }
+}
+
+/** Hears what the pipeline and templates come upon. Entities are downloaded once jobs have been started. */
+export function listen(
+  events: Pick<Events, 'on'>,
+  refresher: Pick<
+    ReturnType<typeof createBackground>,
+    'originalStale' | 'imageMissing' | 'entityRequested'
+  > & {
+    isStarted(): boolean
+  },
+): void {
+  events.on('original-stale', ({ address }) => refresher.originalStale(address))
+  events.on('image-missing', ({ path }) => refresher.imageMissing(path))
+  events.on('entity-requested', ({ kind, id, sourceUrl, params }) => {
+    if (refresher.isStarted())
+      refresher.entityRequested({ sourceUrl, entityType: kind, entityId: id, ...(params && { params }) })
+  })
 }

@@ -1,9 +1,9 @@
 /** Orphans: images of entities that are gone. */
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
-import { artworkPathOf } from '../model/urls.js'
 import { type Entry, entityImageKey } from '../model/entry.js'
 import { entitiesIn } from '../model/repository.js'
 import { readSubject } from '../model/subject.js'
+import { artworkPathOf } from '../model/urls.js'
 import type { Settings } from '../options/settings.js'
 
 /** Where every image of a kind, more than these, is reported as gone, they wait for a confirmed run. */

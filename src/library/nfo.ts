@@ -2,7 +2,7 @@
 import { posix, resolve } from 'node:path'
 import type { DisplayQuestion, DisplayUrls } from '../images/display-url.js'
 import type { Settings } from '../options/settings.js'
-import { HIDDEN } from './export.js'
+import { HIDDEN } from './export-files.js'
 
 /** How a picture is named in an NFO file. */
 export interface NfoOptions {

@@ -2,12 +2,11 @@
 import type { IncomingMessage } from 'node:http'
 import { z } from 'zod'
 import type { Images } from '../images/images.js'
-import type { ImagesStats } from '../metrics/stats.js'
-import { entityImageUrl } from '../model/urls.js'
 import type { Purged, PurgeTarget } from '../images/purge.js'
 import type { HttpJobKind } from '../jobs/kinds.js'
 import type { BackOffs, Job, JobSelection } from '../jobs/ports.js'
 import type { Refresher, RefresherStatus } from '../jobs/refresher.js'
+import type { ImagesStats } from '../metrics/stats.js'
 import type { TimeSeries } from '../metrics/time-series.js'
 import { artworkPaths } from '../model/artwork-path.js'
 import type { EntityKind } from '../model/entity.js'
@@ -15,6 +14,7 @@ import { entityImageKey, imageKey } from '../model/entry.js'
 import { ArtworkError, isErrorCode } from '../model/failure.js'
 import type { EntityLike } from '../model/repository.js'
 import { readSubject } from '../model/subject.js'
+import { entityImageUrl } from '../model/urls.js'
 import type { Settings } from '../options/settings.js'
 import { ROLES, SORTS } from '../store/disk/search.js'
 import type { Store } from '../store/ports.js'
@@ -171,7 +171,10 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
         kind,
         id,
         name: nameIn(record),
-        url: local === undefined ? (sourceUrl ?? null) : entityImageUrl(settings.urls, local.path, local.entry.digest),
+        url:
+          local === undefined
+            ? (sourceUrl ?? null)
+            : entityImageUrl(settings.urls, local.path, local.entry.digest),
         sourceUrl: sourceUrl ?? local?.entry.sourceUrl ?? null,
         isCached: local !== undefined,
       }
@@ -216,7 +219,7 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
     setPaused: (isPaused: boolean): void => (isPaused ? refresher.pause() : refresher.resume()),
     purge: (target: PurgeTarget): Promise<Purged> => images.purge(target),
     explain: details.explain,
-    search: (query: ImageSearch): ReturnType<Images['search']> =>
+    search: (query: ImageSearch): ReturnType<ManagementParts['details']['search']> =>
       details.search({
         text: query.q,
         role: query.role,

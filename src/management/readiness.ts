@@ -50,7 +50,8 @@ export function createReadiness(settings: Settings, parts: ReadinessParts) {
   let before: { readonly at: number; readonly probed: Promise<Probed> } | undefined
   const probe = (): Promise<Probed> => {
     const at = performance.now()
-    if (before === undefined || at - before.at >= REUSED_FOR_MS) before = { at, probed: tryAll(settings, parts) }
+    if (before === undefined || at - before.at >= REUSED_FOR_MS)
+      before = { at, probed: tryAll(settings, parts) }
     return before.probed
   }
   /** What degrades the toolkit, as far as that is known without trying. */
@@ -96,10 +97,7 @@ async function tryAll(settings: Settings, { store, transformer, uploads }: Readi
   return { isWritable, areUploadsWritable, decodes }
 }
 
-async function tryDecoding(
-  settings: Settings,
-  transformer: ReadinessParts['transformer'],
-): Promise<boolean> {
+async function tryDecoding(settings: Settings, transformer: ReadinessParts['transformer']): Promise<boolean> {
   const format = ORDER.find((one) => settings.transform.formats.includes(one)) ?? 'png'
   const decoded = transformer.inspect(Buffer.from(PIXELS[format], 'base64'), format).then(
     () => true,

@@ -1,10 +1,10 @@
 /** Numbers for Prometheus, in a registry of their own: nothing is counted for the process as a whole. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Fetcher } from '../fetch/fetcher.js'
-import type { ImagesStats } from './stats.js'
 import type { RefresherStatus } from '../jobs/refresher.js'
 import { asArtworkError } from '../model/failure.js'
 import type { Load, Transformer } from '../transform/transformer.js'
+import type { ImagesStats } from './stats.js'
 
 /** What is looked at when the numbers are asked for. */
 export interface Gauges {

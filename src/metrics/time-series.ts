@@ -3,10 +3,10 @@
  * Of this process, since it began; what is older than a day is let go.
  */
 import type { Fetcher } from '../fetch/fetcher.js'
-import type { Counts } from './counters.js'
 import { asArtworkError } from '../model/failure.js'
 import { hostOf } from '../model/web-url.js'
 import type { Transformer } from '../transform/transformer.js'
+import type { Counts } from './counters.js'
 
 /** What is looked at: counters since the start of the process, and how things stand. */
 export interface Snapshot {

@@ -68,6 +68,17 @@ function param(key: string, params: Readonly<Record<string, EntityId>>): string 
   return isPlainId(text) ? text : slugOf(text) || `id_${hashOf(text)}`
 }
 
+/** Of an entity's fields, those that its artwork path needs, as text. */
+export const pathParams = (
+  kind: EntityKind | undefined,
+  params: Readonly<Record<string, EntityId>>,
+): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries(params)
+      .filter(([name]) => kind?.params.includes(name))
+      .map(([name, value]) => [name, String(value)]),
+  )
+
 const SEGMENT = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$/
 
 /**

@@ -94,7 +94,11 @@ export function freshnessAfter(
   stored: Entry | undefined,
   { now, maxAge }: { readonly now: number; readonly maxAge: number },
 ): FreshnessUpdate {
-  const none = { staleWhileRevalidate: undefined, staleIfError: undefined, clientFreshnessLifetime: undefined }
+  const none = {
+    staleWhileRevalidate: undefined,
+    staleIfError: undefined,
+    clientFreshnessLifetime: undefined,
+  }
   if (rules === 'immutable') return { ...none, validatedAt: now, freshnessLifetime: NEVER_STALE }
   const { freshSeconds, ageSeconds } = reported
   if (rules === 'bounded')
@@ -102,7 +106,13 @@ export function freshnessAfter(
   const isSilent = reported.outcome === 'not-modified' && freshSeconds === undefined
   if (isSilent && stored?.staleIfError !== undefined) {
     const { freshnessLifetime, staleWhileRevalidate, staleIfError, clientFreshnessLifetime } = stored
-    return { validatedAt: now, freshnessLifetime, staleWhileRevalidate, staleIfError, clientFreshnessLifetime }
+    return {
+      validatedAt: now,
+      freshnessLifetime,
+      staleWhileRevalidate,
+      staleIfError,
+      clientFreshnessLifetime,
+    }
   }
   const lifetime = (seconds: number | undefined): number =>
     ((seconds ?? reported.guessSeconds) + ageSeconds) * 1000

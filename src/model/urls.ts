@@ -26,8 +26,7 @@ export const entityImageUrl = (urls: Urls, path: string, digest?: string): strin
   `${urls.base}${urls.local}/${path}${digest === undefined ? '' : `?v=${versionOf(digest)}`}`
 
 /** The URL of a placeholder's file. */
-export const placeholderUrl = (urls: Urls, file: string): string =>
-  `${urls.base}${urls.placeholders}/${file}`
+export const placeholderUrl = (urls: Urls, file: string): string => `${urls.base}${urls.placeholders}/${file}`
 
 /** The URL of a stored image. */
 export function entryUrl(urls: Urls, { key, digest }: Pick<Entry, 'key' | 'digest'>): string {
@@ -48,7 +47,10 @@ export function allUrls(urls: Urls, { key, digest, madeFrom }: Entry): readonly 
 }
 
 /** A URL of ours: the address text as it stands in the URL, an artwork path, or a placeholder's file. */
-export type OwnUrl = { readonly image: string } | { readonly local: string } | { readonly placeholder: string }
+export type OwnUrl =
+  | { readonly image: string }
+  | { readonly local: string }
+  | { readonly placeholder: string }
 
 /** Reads a URL of ours, with `urls.base` before it or without, query and fragment apart; undefined for any other text. */
 export function readOwnUrl(urls: Urls, text: string): OwnUrl | undefined {

@@ -1,5 +1,6 @@
 /** Nunjucks filters: synchronous (async ones vanish silently), never throwing for missing data, plain text that autoescape escapes. */
 import type { Environment } from 'nunjucks'
+import type { Events } from '../events.js'
 import type { Displayed } from '../images/display-url.js'
 import type { Images } from '../images/images.js'
 import { type NfoOptions, nfoElement } from '../library/nfo.js'
@@ -19,8 +20,7 @@ export interface ImageData extends Displayed {
 export interface TemplateParts {
   readonly images: Pick<Images, 'display'>
   readonly settings: Pick<Settings, 'kinds' | 'kindOf' | 'export' | 'urls' | 'logger'>
-  /** Told of an entity whose picture should be fetched. */
-  readonly onWanted: (subject: Subject) => void
+  readonly events: Pick<Events, 'emit'>
 }
 
 /** A text that names a picture, and the kinds that it may be of. */
@@ -51,7 +51,7 @@ export type Helpers = ReturnType<typeof createHelpers>
 
 /** What templates, code, and who sends `Link` fields, ask of a picture. */
 export function createHelpers(parts: TemplateParts) {
-  const { images, settings, onWanted } = parts
+  const { images, settings, events } = parts
   const { display } = images
   const { kinds, kindOf, logger } = settings
   const read = (given: unknown, kind: unknown): Subject => readSubject(given, textOf(kind), kinds, kindOf)
@@ -76,7 +76,9 @@ export function createHelpers(parts: TemplateParts) {
     const subject = read(given, kind)
     warnOf(given, subject, kind)
     const shown = display.display({ ...subject, requireLocal: requireLocal === true })
-    if (shown.wanted && subject.id !== undefined) onWanted(subject)
+    const { id, sourceUrl, params } = subject
+    if (shown.wanted && id !== undefined && subject.kind !== undefined)
+      events.emit('entity-requested', { kind: subject.kind.kind, id, sourceUrl, params })
     return { subject, shown }
   }
   /** What `/images` knows the subject by: its source URL, or a text that names a picture of a source. */

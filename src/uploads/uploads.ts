@@ -2,12 +2,13 @@
 
 import { ANY_POOL } from '../fetch/proxy-pool.js'
 import type { Context } from '../images/context.js'
+import type { ImageResult } from '../images/image.js'
 import { createLine } from '../images/line.js'
 import type { Resolver } from '../images/resolve.js'
 import { type Address, formatAddress, makeAddress, pathSegments } from '../model/address.js'
 import { type Entry, imageKey } from '../model/entry.js'
-import { NEVER_STALE } from '../model/freshness.js'
 import { ArtworkError, asArtworkError, type Reason } from '../model/failure.js'
+import { NEVER_STALE } from '../model/freshness.js'
 import { type Format, isFormat, type Kind, sniff, typeOf } from '../model/media-type.js'
 import { wouldStop } from '../model/output.js'
 import { completeRecipe, type Recipe, recipeText } from '../model/variant.js'
@@ -72,8 +73,8 @@ export function createUploads(
   parts: {
     /** Forgets everything that was made from a name, and the name itself. */
     removeTree(name: string): Promise<readonly Entry[]>
-    /** The image of an address of ours, whatever it is made from. */
-    getImage(address: Address): Promise<FetchedImage>
+    /** The image of an address of ours, by the strict list. */
+    serve(address: Address, isTrusted: boolean): Promise<ImageResult>
   },
 ) {
   const { settings, store, fetcher, transformer, flights } = context
@@ -258,8 +259,8 @@ export function createUploads(
       checkPool(options.pool)
       const address = ownAddress(url, own)
       if (address !== undefined) {
-        const { bytes, contentType } = await parts.getImage(address)
-        return { bytes, contentType }
+        const { bytes, entry } = await parts.serve(address, false)
+        return { bytes, contentType: entry.type }
       }
       const made = await fetching.run(async () => {
         const { bytes } = await fetchAny(url, options)
@@ -294,7 +295,7 @@ export function createUploads(
             })
             found.set(url, stored.url)
           } else {
-            await parts.getImage(address)
+            await parts.serve(address, false)
             found.set(url, `${urls.base}${urls.images}/${pathOf(address)}`)
           }
         } catch (error) {
@@ -310,6 +311,6 @@ export function createUploads(
     },
     stats: (): UploadStats => shelf.stats(),
     /** Whether an upload could be kept now. */
-    canWrite: shelf.canWrite,
+    isWritable: shelf.canWrite,
   }
 }

@@ -1,12 +1,11 @@
 /** The job store: what is queued survives, is done once by all processes together, and is taken over from the dead. */
-import { type ChildProcess, spawn } from 'node:child_process'
 import { rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { createJobQueue, type SqliteJobQueue } from '#src/jobs/sqlite/queue.js'
-import { atEnd, quietLogger, temporaryFolder } from '../support/app.js'
+import { startScript } from '../support/child-process.js'
+import { atEnd, quietLogger, temporaryFolder } from '../support/toolkit.js'
 
-const script = new URL('../support/job-process.ts', import.meta.url).pathname
 const open = (directory: string | undefined, clock = { now: 1_000_000 }): SqliteJobQueue => {
   const store = createJobQueue({ directory, now: () => clock.now, logger: quietLogger() })
   atEnd(async () => store.close())
@@ -23,25 +22,15 @@ const step = (key: string, priority = 1, host?: string) => ({
 const keys = (store: SqliteJobQueue, limit = 100, spared: string[] = []) =>
   store.take('task', limit, spared).map(({ key }) => key)
 
-function work(
-  directory: string,
-  how = '',
-): { child: ChildProcess; done: string[]; ended: Promise<void>; ready: Promise<void> } {
-  const child = spawn(process.execPath, ['--import', 'tsx', script, directory, how], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  atEnd(async () => void child.kill('SIGKILL'))
-  const done: string[] = []
-  let text = ''
-  const ready = new Promise<void>((resolve) =>
-    child.stdout.on('data', (piece) => {
-      text += piece
-      const lines = text.split('\n')
-      text = lines.pop() ?? ''
-      for (const line of lines) line === 'ready' ? resolve() : done.push(line)
-    }),
-  )
-  return { child, done, ready, ended: new Promise((resolve) => child.on('close', () => resolve())) }
+function work(directory: string, how = '') {
+  const started = startScript('test/fixtures/job-worker.ts', [directory, how], process.env)
+  atEnd(() => started.stop('SIGKILL'))
+  const lines = (): string[] => started.out().split('\n').slice(0, -1)
+  return {
+    ...started,
+    ready: () => vi.waitFor(() => expect(lines()).toContain('ready'), { timeout: 30_000, interval: 5 }),
+    done: () => lines().filter((line) => line !== 'ready'),
+  }
 }
 
 describe.each(['on disk', 'in memory'])('the job store %s', (where) => {
@@ -267,7 +256,7 @@ describe('over processes', () => {
     const store = open(directory, { now: Date.now() })
     store.addAll(Array.from({ length: 10_000 }, (_, index) => step(`e${index}`)))
     const others = [work(directory), work(directory)]
-    await Promise.all(others.map(({ ready }) => ready))
+    await Promise.all(others.map(({ ready }) => ready()))
     const mine: string[] = []
     while (store.isDue()) {
       for (const job of store.take('task', 5, [])) {
@@ -279,10 +268,10 @@ describe('over processes', () => {
       await new Promise((resolve) => setTimeout(resolve, 1))
     }
     await Promise.all(others.map(({ ended }) => ended))
-    const all = [...mine, ...others.flatMap(({ done }) => done)]
+    const all = [...mine, ...others.flatMap(({ done }) => done())]
     expect(new Set(all).size).toBe(10_000)
     expect(all.length).toBe(10_000)
-    for (const some of [mine, ...others.map(({ done }) => done)]) expect(some.length).toBeGreaterThan(0)
+    for (const some of [mine, ...others.map(({ done }) => done())]) expect(some.length).toBeGreaterThan(0)
   }, 120_000)
   test('what a killed process was at is taken over', async () => {
     const directory = await temporaryFolder()
@@ -291,11 +280,10 @@ describe('over processes', () => {
     const hanging = work(directory, 'hang')
     await expect.poll(() => store.counts().running, { timeout: 10_000 }).toBe(8)
     expect(store.recover()).toBe(0)
-    hanging.child.kill('SIGKILL')
-    await hanging.ended
+    await hanging.stop('SIGKILL')
     const next = work(directory)
     await next.ended
-    expect(new Set(next.done).size).toBe(20)
+    expect(new Set(next.done()).size).toBe(20)
     expect(store.counts()).toMatchObject({ queued: 0, running: 0, done: 20 })
   })
   test.each(['deleted', 'emptied', 'garbage'])(

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { DownloadRequest, SaveImageResult } from '#src/images/entity-images.js'
+import type { DownloadRequest, SaveImageResult } from '#src/images/download.js'
 import { createRefresher } from '#src/jobs/refresher.js'
 import { createJobQueue } from '#src/jobs/sqlite/queue.js'
 import { quietLogger } from '../support/toolkit.js'

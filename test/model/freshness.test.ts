@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { boundedFreshness, freshnessOf } from '#src/model/entry.js'
+import { boundedFreshness, freshnessOf } from '#src/model/freshness.js'
 
 describe('freshness', () => {
   const policy = { maxAge: 100, staleWhileRevalidate: 10, staleIfError: 50 }

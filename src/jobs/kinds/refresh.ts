@@ -1,6 +1,7 @@
 /** Revalidates originals that are no longer fresh, the most recently used first, at so many a minute. */
 import { z } from 'zod'
-import { freshnessOf, imageKey } from '../../model/entry.js'
+import { addressOfKey } from '../../model/entry.js'
+import { freshnessOf } from '../../model/freshness.js'
 import { entries } from '../../store/pager.js'
 import type { Handler } from '../ports.js'
 import { fieldsOf, type JobDefinition, type JobParts, pause } from './definition.js'

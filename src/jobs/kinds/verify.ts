@@ -6,10 +6,10 @@ import type { JobDefinition, JobParts } from './definition.js'
 const options = z.strictObject({})
 
 const handler =
-  ({ images }: Pick<JobParts, 'images'>): Handler =>
+  ({ maintenance, store }: Pick<JobParts, 'maintenance' | 'store'>): Handler =>
   async (_job, { signal, progress }) => {
-    const total = images.stats().names
-    const report = await images.verify({
+    const total = store.stats().names
+    const report = await maintenance.verify({
       signal,
       onProgress: ({ checked }) => progress(Math.min(checked, total), total),
     })

@@ -6,8 +6,8 @@ import type { ImageResult } from '../../images/image.js'
 import type { Images } from '../../images/images.js'
 import { type Address, makeAddress, pathSegments } from '../../model/address.js'
 import { etagOf } from '../../model/digest.js'
-import { canExpire, freshUntil } from '../../model/freshness.js'
 import { ArtworkError } from '../../model/failure.js'
+import { canExpire, freshUntil } from '../../model/freshness.js'
 import { extensionOf, kindOfType } from '../../model/media-type.js'
 import { signatureHolds } from '../../model/signature.js'
 import type { Settings } from '../../options/settings.js'
@@ -92,7 +92,14 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
     const originalDigest = entry.madeFrom ?? original?.digest ?? ''
     const policy = isInterim ? PROVISIONAL_POLICY : policyFor(version, originalDigest, cache)
     return {
-      representation: { bytes, type, digest, etag: etagOf(digest), storedAt, fileName: fileNameOf(address, type) },
+      representation: {
+        bytes,
+        type,
+        digest,
+        etag: etagOf(digest),
+        storedAt,
+        fileName: fileNameOf(address, type),
+      },
       rules: {
         cache: policy,
         isPrivate: settings.private,

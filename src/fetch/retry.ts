@@ -1,0 +1,59 @@
+/** When a request is tried again: attempts, back-off with jitter, and one deadline for all of them. */
+import { DelegateBackoff, handleWhen, retry } from 'cockatiel'
+import { ArtworkError, asArtworkError } from '../model/failure.js'
+
+const FIRST_BACKOFF = 150
+
+/** See {@link createDeadline}. */
+export type Deadline = ReturnType<typeof createDeadline>
+
+/** The end of all attempts of a request: by time, ms, or by one of the signals. */
+export function createDeadline(totalTimeout: number, signals: readonly AbortSignal[]) {
+  const expiry = new AbortController()
+  const startedAt = performance.now()
+  let hasBegun = false
+  const expire = (): void =>
+    expiry.abort(
+      hasBegun
+        ? new ArtworkError('timeout', 'the source took too long in all')
+        : new ArtworkError('unavailable', 'too many images are being fetched', { retryAfter: 2 }),
+    )
+  const timer = setTimeout(expire, totalTimeout)
+  const signal = AbortSignal.any([expiry.signal, ...signals])
+  return {
+    signal,
+    /** The first attempt has begun: until then, time passes in a queue. */
+    begin: (): void => {
+      hasBegun = true
+    },
+    /** Ms that are left. */
+    left: (): number => totalTimeout - (performance.now() - startedAt),
+    /** The error to throw for one that was caught: why the signal was aborted, if it was. */
+    explain: (error: unknown): unknown => {
+      if (!signal.aborted) return error
+      return signal.reason instanceof ArtworkError
+        ? signal.reason
+        : new ArtworkError('cancelled', 'nobody waits for this image any more')
+    },
+    clear: (): void => clearTimeout(timer),
+  }
+}
+
+/** Which failures are tried again, how often, and after how long. */
+export const retryPolicy = (retries: number, deadline: Pick<Deadline, 'signal' | 'left'>) =>
+  retry(
+    handleWhen((error) => {
+      const { retried, retryAfter = 0 } = asArtworkError(error)
+      return retried && !deadline.signal.aborted && retryAfter * 1000 < deadline.left()
+    }),
+    {
+      maxAttempts: retries,
+      backoff: new DelegateBackoff(({ attempt, result }) => {
+        const retryAfter = 'error' in result ? asArtworkError(result.error).retryAfter : undefined
+        const step = FIRST_BACKOFF * 2 ** (attempt - 1)
+        return retryAfter === undefined
+          ? step * (0.5 + Math.random())
+          : retryAfter * 1000 + Math.random() * step
+      }),
+    },
+  )
