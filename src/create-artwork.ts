@@ -118,17 +118,22 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     store,
     meters: series,
   })
-  const { readiness, degradedReasons } = createReadiness(settings, { store, transformer, uploads })
-
-  const templates = { images, settings, events }
-  const helpers = createHelpers(templates)
-  let appEnvironment: Environment | undefined
-  const installTemplates = (environment: Environment): void => installFilters(environment, templates)
   const lifecycle = createLifecycle(settings, {
     store,
     finish: [series.close, refresher.close, images.idle, exporter.settled],
     close: [exporter.close, fetcher.close, transformer.close, store.close],
   })
+  const { readiness, degradedReasons } = createReadiness(settings, {
+    store,
+    transformer,
+    uploads,
+    isClosing: lifecycle.isClosing,
+  })
+
+  const templates = { images, settings, events }
+  const helpers = createHelpers(templates)
+  let appEnvironment: Environment | undefined
+  const installTemplates = (environment: Environment): void => installFilters(environment, templates)
   const routers = createRouters(settings, {
     images,
     uploads: uploads && source && { verbs: uploads, source },

@@ -85,12 +85,13 @@ export function createEntityImages(parts: EntityImageParts) {
       if (found !== undefined) use(found.entry)
       return found
     },
-    /** As `peekEntity`, asking the store: also for what another process has just made. Never throws. */
+    /** As `peekEntity`, asking the store: also for what another process has just made. @throws ArtworkError for a bad id */
     findEntity: (kind: EntityKind, id: EntityId, params?: Params): Found | undefined => {
+      entityIdText(id)
       try {
         return findOwn(kind, id, params)
       } catch {
-        // A path that needs parameters that we do not have, or an id that none can be.
+        // A path that needs parameters that we do not have.
         return undefined
       }
     },

@@ -21,6 +21,7 @@ export interface ReadinessParts {
   readonly transformer: Pick<Transformer, 'inspect' | 'load' | 'trouble'>
   /** Undefined where there are no uploads. */
   readonly uploads: { isWritable(): Promise<boolean> } | undefined
+  readonly isClosing: () => boolean
 }
 
 interface Probed {
@@ -63,10 +64,12 @@ export function createReadiness(settings: Settings, parts: ReadinessParts) {
       ...(durable ? [] : ['the directory cannot be used: pictures are kept in memory only']),
     ]
   }
+  // A sandbox that does not work is to be known before the first image is asked for.
+  if (settings.transform.isolate && settings.transform.sandbox.length > 0) void probe()
   return {
-    probe,
     degradedReasons,
     readiness: async (): Promise<Readiness> => {
+      if (parts.isClosing()) return { status: 'closing', reasons: ['shutting down'] }
       const { paused } = store.stats()
       const degraded = degradedReasons()
       const { isWritable, areUploadsWritable, decodes } = await probe()
