@@ -13,7 +13,7 @@ export interface WarmerParts {
   readonly artwork: Artwork
   readonly records: Records
   readonly delay: number
-  /** Whether asking is of any use now. */
+  /** Whether the CDN can be reached now. */
   readonly isUp: () => boolean
 }
 
@@ -108,7 +108,7 @@ export function createWarmer({ artwork, records, delay, isUp }: WarmerParts) {
   }
 
   return {
-    /** Begins in a moment: `delay`, unless told. */
+    /** Begins in a moment: `delay`, unless another time is given. */
     later,
     /** The widths to offer of a picture, '' while they are not all here: what `img` takes as `widths`. */
     widths: (kind: string, url: unknown): readonly number[] | '' =>

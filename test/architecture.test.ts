@@ -58,7 +58,7 @@ const ALLOWED: Readonly<Record<string, { from: readonly string[]; because: strin
   management: { from: WORK, because: 'what an operator can do does not know HTTP' },
   templates: { from: WORK, because: 'HTTP and templates do not know each other' },
   web: { from: WORK, because: 'HTTP and templates do not know each other' },
-  artwork: { from: [...WORK, 'web'], because: 'what an app has in hand is told by interfaces alone' },
+  artwork: { from: [...WORK, 'web'], because: 'what an app has in hand is described by interfaces alone' },
   index: {
     from: [...WORK, 'web', 'templates', 'artwork'],
     because: 'the composition root knows everyone but the command line',

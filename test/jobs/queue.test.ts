@@ -80,8 +80,8 @@ describe('what goes wrong', () => {
     await one.ended
     store.recover()
     expect(store.get(id)).toMatchObject({ state: 'cancelled' })
-    const asker = store.add({ ...step('asker'), lane: 'job' })
-    const parent = asker.accepted ? asker.id : 0
+    const adder = store.add({ ...step('parent'), lane: 'job' })
+    const parent = adder.accepted ? adder.id : 0
     store.take('job', 1, [])
     store.addMany([{ ...step('poison'), parent }])
     const poison = store.list({ parent, limit: 1 })[0]?.id ?? 0
@@ -93,7 +93,7 @@ describe('what goes wrong', () => {
       store.recover()
     }
     expect(store.get(poison)).toMatchObject({ state: 'failed', reason: 'processing' })
-    // Who asked for it is told, and told anew when it is tried once more.
+    // Its parent counts it as failed, and counts anew when it is tried once more.
     expect(store.children(parent)).toMatchObject({ failed: 1, queued: 0, running: 0 })
     expect(store.retry(poison)).toBe(true)
     const [again] = store.take('task', 1, [])

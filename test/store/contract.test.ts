@@ -138,7 +138,7 @@ describe('the store on disk', () => {
     }
   })
 
-  test('what another process on the directory changes is told', async () => {
+  test('what another process on the directory changes is heard of', async () => {
     const directory = await temporaryFolder()
     const changed: string[] = []
     await disk({ directory, onChange: (names) => changed.push(...(names === 'all' ? ['all'] : names)) })

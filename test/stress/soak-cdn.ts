@@ -80,7 +80,7 @@ const FAULTS: Readonly<Record<Exclude<Fault, 'torn'>, readonly [status: number, 
 /** A host of pictures, each at `/{number}.png`. */
 export type PictureHost = Awaited<ReturnType<typeof startPictureHost>>
 
-/** Starts one. @param onRequest told of each request before it is answered */
+/** Starts one. @param onRequest called before each answer */
 export async function startPictureHost(pictures: ReadonlyMap<number, Picture>, onRequest: () => void) {
   /** A picture is good for one to two months, by its number. */
   const lifetime = ({ number }: Picture): string => `max-age=${(30 + (number % 31)) * 86_400}`

@@ -1,4 +1,4 @@
-/** HTTP over a bare socket: what is sent is what was written, and what came is told as it came. */
+/** HTTP over a bare socket: what is sent is what was written, and what came is read as it came. */
 import { connect } from 'node:net'
 
 /** An answer as it was on the wire. */

@@ -70,12 +70,12 @@ describe('uploading (parity 29)', () => {
       const answer = await app.get('/images/avatars', json({ data }))
       expect(answer.status).toBe(200)
       expect(answer.headers.get('cache-control')).toBe('no-store')
-      const told = (await answer.json()) as { image_id: string; url: string }
-      expect(told).toEqual({
+      const saved = (await answer.json()) as { image_id: string; url: string }
+      expect(saved).toEqual({
         image_id: expect.stringMatching(/^[0-9a-f]{32}$/),
-        url: `/images/avatars/${told.image_id}`,
+        url: `/images/avatars/${saved.image_id}`,
       })
-      ids.add(told.image_id)
+      ids.add(saved.image_id)
     }
     expect(ids.size).toBe(1)
     const [id] = ids
@@ -137,7 +137,7 @@ describe('uploading (parity 29)', () => {
     expect(await filesIn(join(app.directory, 'uploads', 'files'))).toEqual([])
   })
 
-  test('a missing field is told where it is missing (parity 29)', async () => {
+  test('a missing field is named where it is missing (parity 29)', async () => {
     const app = await startWithUploads()
     const answer = await app.get('/images/avatars', json({ other: 1 }))
     expect(await answer.json()).toEqual({
@@ -621,7 +621,7 @@ describe('uploads are not cache', () => {
       ).toBe(true)
     expect((await second.artwork.uploads?.list('photos', { limit: 1000 }))?.images.length).toBe(200)
   })
-  test('ten askers with the same bytes make one image', async () => {
+  test('ten clients with the same bytes make one image', async () => {
     const app = await startWithUploads()
     const bytes = await jpeg(500, 300)
     const ids = await Promise.all(
@@ -713,7 +713,7 @@ describe('uploads are not cache', () => {
     await rename(join(directory, 'away'), join(directory, 'uploads'))
     await expect.poll(statusOf, { timeout: 5000 }).toBe(200)
   })
-  test('a body that a parser of the app has read is taken from there; one that nobody can have is told', async () => {
+  test('a body that a parser of the app has read is taken from there; one that nobody can have is reported', async () => {
     const app = await startWithUploads()
     const parsed = await listen(
       express().use(

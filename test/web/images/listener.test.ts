@@ -1,4 +1,4 @@
-/** The fast lane: what it answers, what it must leave to the app, and when it must forget. */
+/** The listener before Express: what it answers, what it must leave to the app, and when it must forget. */
 import { createServer } from 'node:http'
 import { connect } from 'node:net'
 import express from 'express'
@@ -12,7 +12,7 @@ import { atEnd, listen, remoteAddress, startApp } from '../../support/toolkit.js
 const POSTER = '/images/poster/w342/a.jpg'
 const KEY = 'a-signing-key-of-some-length'
 
-/** An app that counts what it sees, behind its lane. */
+/** An app that counts what it sees, behind the listener. */
 async function laned(
   options: Parameters<typeof startApp>[0] = {},
   given: Parameters<typeof startApp>[1] = {},
@@ -72,13 +72,13 @@ test('what the table gives is what the router gave: status, fields and bytes', a
   }
 })
 
-test('hits through the lane are counted, and use the picture', async () => {
+test('hits through the listener are counted, and use the picture', async () => {
   const { ask, artwork } = await laned()
   for (let time = 0; time < 5; time += 1) await ask(POSTER)
   expect(artwork.images.stats().requests).toMatchObject({ misses: 1, memoryHits: 4 })
 })
 
-test('what the app mounted by itself is never answered by the lane, nor what it rewrote', async () => {
+test('what the app mounted by itself is never answered by the listener, nor what it rewrote', async () => {
   const set = await laned()
   await set.artwork.images.getImage('poster/w342/a.jpg')
   for (let time = 0; time < 4; time += 1)
@@ -209,7 +209,7 @@ test('local pictures go through it too, with and without their version', async (
   }
 })
 
-test('a keep-alive connection may mix what the lane answers with what the app does', async () => {
+test('a keep-alive connection may mix what the listener answers with what the app does', async () => {
   const { seen, artwork, origin } = await laned()
   await artwork.images.getImage('poster/w342/a.jpg')
   const app = express().use(artwork.router)
