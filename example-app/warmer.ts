@@ -18,7 +18,7 @@ export interface WarmerParts {
 }
 
 /** The widths that pages offer of a kind of picture; the app's `widths`, or TMDb's own. */
-export const OFFERED: Readonly<Record<string, readonly number[]>> = {
+const OFFERED: Readonly<Record<string, readonly number[]>> = {
   album: [320, 640],
   film_poster: [342, 500],
 }

@@ -45,7 +45,7 @@ export function startScript(script: string, args: readonly string[], env: NodeJS
 }
 
 /** Where a process serves, from the line that says so. @throws Error when it ends before */
-export function urlOf({ child, out, err, ended }: Started, line: RegExp): Promise<string> {
+function urlOf({ child, out, err, ended }: Started, line: RegExp): Promise<string> {
   return new Promise((resolve, reject) => {
     child.stdout?.on('data', () => {
       const [, url] = line.exec(out()) ?? []
