@@ -1,7 +1,7 @@
 /**
  * An evening in: artists, albums, playlists and films, rendered on the server. Runs with no network and
  * nothing to install. PORT (3000), CDN_PORT (PORT + 1), DATA_DIR, CDN=off, WARM_DELAY (ms until the pictures
- * that nobody has looked at are fetched too), FRONT_CACHE (URL of a cache in front, which is told what to forget).
+ * that nobody has looked at are fetched too), FRONT_CACHE (URL of a cache in front, which is sent what to purge).
  */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'

@@ -13,12 +13,12 @@ export interface WarmerParts {
   readonly artwork: Artwork
   readonly records: Records
   readonly delay: number
-  /** Whether asking is of any use now. */
+  /** Whether the CDN can be reached now. */
   readonly isUp: () => boolean
 }
 
 /** The widths that pages offer of a kind of picture; the app's `widths`, or TMDb's own. */
-export const OFFERED: Readonly<Record<string, readonly number[]>> = {
+const OFFERED: Readonly<Record<string, readonly number[]>> = {
   album: [320, 640],
   film_poster: [342, 500],
 }
@@ -108,7 +108,7 @@ export function createWarmer({ artwork, records, delay, isUp }: WarmerParts) {
   }
 
   return {
-    /** Begins in a moment: `delay`, unless told. */
+    /** Begins in a moment: `delay`, unless another time is given. */
     later,
     /** The widths to offer of a picture, '' while they are not all here: what `img` takes as `widths`. */
     widths: (kind: string, url: unknown): readonly number[] | '' =>

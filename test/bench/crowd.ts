@@ -1,6 +1,6 @@
 /**
  * A legitimate cold picture beside connections that ask for the dearest pictures anybody may ask for: 48-megapixel JPEGs, each
- * under a URL of its own, in what takes no signature. `CROWD_SECONDS` is how long, 30 unless told.
+ * under a URL of its own, in what takes no signature. `CROWD_SECONDS` is how long, 30 by default.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -48,11 +48,11 @@ export async function benchCrowd(): Promise<void> {
     sources: [remote({ hosts: ['127.0.0.1'] })],
     widths: [320, 640],
     fetch: { allowPrivate: [`127.0.0.1:${origin.port}`], maxBytes: '64 MiB' },
-    // Whether the crowd can be told from others is tried both ways.
-    clientOf: (req) => (isTold ? String(req.headers['x-client']) : 'one proxy'),
+    // Whether the crowd can be distinguished from others is tried both ways.
+    clientOf: (req) => (isNamed ? String(req.headers['x-client']) : 'one proxy'),
     logger: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
   })
-  let isTold = false
+  let isNamed = false
   const site = await listening(express().use(artwork.router))
   let pictures = 0
   const ask = async (name: string, variant: string, client: string): Promise<number> => {
@@ -90,10 +90,10 @@ export async function benchCrowd(): Promise<void> {
       answered += 1
     }
   })
-  for (const told of [true, false]) {
-    isTold = told
+  for (const named of [true, false]) {
+    isNamed = named
     const end = performance.now() + seconds * 500
-    const who = told ? 'of another client' : 'behind the same proxy'
+    const who = named ? 'of another client' : 'behind the same proxy'
     tell(`beside ${CONNECTIONS} connections ${who}`, await measure(() => performance.now() > end))
   }
   isOver = true

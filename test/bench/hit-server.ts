@@ -16,7 +16,7 @@ async function ours(): Promise<{ app: express.Express; lane: RequestListener; fi
   const server = createServer(app).listen(0, '127.0.0.1')
   await new Promise((resolve) => server.once('listening', resolve))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}${PICTURE_PATH}`
-  // The second answer comes from memory, and is the one that the next asker has too.
+  // The second answer comes from memory, and is the one that the next client has too.
   await (await fetch(url)).arrayBuffer()
   const { headers } = await fetch(url)
   server.close()

@@ -1,6 +1,6 @@
 /**
  * A toolkit under load, in a process of its own: `/images` with a memory layer, `/disk/images` without one. Its parent
- * gives the origin's `host:port`, and is told the port, and the memory of this process when it asks.
+ * gives the origin's `host:port`, and gets the port, and the memory of this process when it asks.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises'

@@ -30,8 +30,8 @@ async function startServer(host: string) {
   const [{ port }] = (await once(child, 'message')) as [{ port: number }]
   const rss = async (): Promise<number> => {
     child.send('rss')
-    const [told] = (await once(child, 'message')) as [{ rss: number }]
-    return told.rss
+    const [answer] = (await once(child, 'message')) as [{ rss: number }]
+    return answer.rss
   }
   return { base: `http://127.0.0.1:${port}`, process: child, rss }
 }
@@ -60,7 +60,7 @@ async function p99(url: string): Promise<number> {
   return times[Math.floor(times.length * 0.99)] ?? Number.NaN
 }
 let made = 0
-/** Asks for pictures that nobody has seen, until told to end. Answers how many came. */
+/** Asks for pictures that nobody has seen, until ended. Answers how many came. */
 async function encodeUntil(isOver: () => boolean, urlOf: (index: number) => string): Promise<number> {
   let count = 0
   const one = async (): Promise<void> => {

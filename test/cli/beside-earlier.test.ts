@@ -161,7 +161,7 @@ async function exchangeWork({ upstream, library, pairs, sides }: Stage): Promise
       expect(await digestAt(side, `/artwork/local/albums/qu/queued-${name}.webp`)).toHaveLength(64)
   }
 }
-/** Whichever puts the store in order: nothing that is live goes, and nothing is amiss. */
+/** Whichever puts the store in order: nothing that is live goes, and nothing is wrong. */
 async function putInOrder({ sides, upstream }: Stage): Promise<void> {
   const clean = { state: 'done', damaged: 0, unreadable: 0, relisted: 0, leftovers: 0 }
   for (const side of [...sides, ...sides]) {

@@ -98,7 +98,7 @@ test('beside a running server: both work at it, and the server has what came of 
     expect((await app.get(`/artwork/local/artists/${id}/${id}.webp`)).status).toBe(200)
 })
 
-test('what goes wrong is told, with an exit code', async () => {
+test('what goes wrong is reported, with an exit code', async () => {
   const { cli } = await stage()
   expect(await runCli(['sync', '--config', '/nowhere.mjs'])).toMatchObject({
     code: 1,
@@ -136,7 +136,7 @@ test('what goes wrong is told, with an exit code', async () => {
   })
 }, 60_000)
 
-test('a paused queue is told of, and resumed; an export and its import, each with what came of it', async () => {
+test('a paused queue is reported, and resumed; an export and its import, each with what came of it', async () => {
   const { cli, directory } = await stage()
   expect((await cli('pause', '--json')).json()).toEqual([{ paused: true }])
   const paused = await cli('verify')

@@ -97,7 +97,7 @@ describe('settings by environment (parity 38)', () => {
     ['ARTWORK_REMOTE_HOSTS', 'a b', /ARTWORK_REMOTE_HOSTS: hosts must be .*"a b"/],
     ['ARTWORK_NAMESPACES', '_avatars', /ARTWORK_NAMESPACES: .*beginning with a letter or digit.*"_avatars"/],
     ['ARTWORK_UNKNOWN', 'x', /ARTWORK_UNKNOWN is no variable/],
-  ])('%s=%s is told with its name, the rule and the value (parity 38)', (name, value, message) => {
+  ])('%s=%s is refused with its name, the rule and the value (parity 38)', (name, value, message) => {
     expect(() => optionsFromEnv({ [name]: value })).toThrow(message)
     try {
       optionsFromEnv({ [name]: value })
@@ -105,7 +105,7 @@ describe('settings by environment (parity 38)', () => {
       expect(String(error)).not.toContain('short-secret')
     }
   })
-  test('a bad value stops the start, several are told at once, and no password is repeated (parity 38)', async () => {
+  test('a bad value stops the start, several are reported at once, and no password is repeated (parity 38)', async () => {
     const { code, out, err } = await runCli(['serve'], {
       MAX_UPLOAD_SIZE: 'big',
       FETCH_MAX_RETRIES: 'x',
@@ -191,7 +191,7 @@ test('the service hosts, fetches through proxies, and says how it is (parity 37,
   const secret = await get('/images/photos/x?s=a-signature')
   expect(secret.status).toBe(403)
 
-  // A connection that is open when it is told to stop: not ready, and then closed; exit 0.
+  // A connection that is open when it has to stop: not ready, and then closed; exit 0.
   const { port } = new URL(service.url)
   const socket = connect(Number(port), '127.0.0.1')
   await new Promise((resolve) => socket.once('connect', resolve))
@@ -250,7 +250,7 @@ test('what was acknowledged is there after kill -9', async () => {
   }
 })
 
-test('told to stop: not ready at once, what is under way is finished, exit 0', async () => {
+test('SIGTERM: not ready at once, what is under way is finished, exit 0', async () => {
   const origin = await anOrigin()
   const picture = await jpeg(60, 40)
   origin.serve('/slow.jpg', (_req, res) => {
@@ -264,16 +264,16 @@ test('told to stop: not ready at once, what is under way is finished, exit 0', a
   await expect.poll(() => origin.hits()).toBe(1)
   // A connection that stands already, and an upload whose body is half there.
   const { port } = new URL(service.url)
-  const told = connect(Number(port), '127.0.0.1')
+  const socket = connect(Number(port), '127.0.0.1')
   const upload = connect(Number(port), '127.0.0.1')
   let [answers, uploaded] = ['', '']
-  told.on('data', (piece) => {
+  socket.on('data', (piece) => {
     answers += piece
   })
   upload.on('data', (piece) => {
     uploaded += piece
   })
-  const ask = (): boolean => told.write('GET /ready HTTP/1.1\r\nHost: x\r\n\r\n')
+  const ask = (): boolean => socket.write('GET /ready HTTP/1.1\r\nHost: x\r\n\r\n')
   ask()
   await expect.poll(() => answers, { timeout: 5000 }).toMatch(/200 OK[\s\S]*"ready"/)
   upload.write(

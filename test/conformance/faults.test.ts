@@ -1,6 +1,6 @@
 /**
  * Every fault of `test/data/faults.json` under its id, really injected: killed processes, full and read-only file
- * systems, upstreams on raw sockets that stall, drip, lie and cut. What a machine cannot do is told by a test that
+ * systems, upstreams on raw sockets that stall, drip, lie and cut. What a machine cannot do is shown by a test that
  * says why, and counts for nothing.
  */
 import { execFileSync, spawn } from 'node:child_process'
@@ -725,7 +725,7 @@ const tests: Readonly<Record<string, () => Promise<void>>> = {
     expect(await stopped).toBe(0)
     await expect(fetch(`${example.url}/health`)).rejects.toThrow()
     expect(example.out() + example.err()).not.toMatch(/unhandled|Error:/i)
-    // Told a second time, it does not wait for what is under way.
+    // At a second signal, it does not wait for what is under way.
     const hasty = await startExample({
       PORT: '0',
       CDN_PORT: String(await freePort()),

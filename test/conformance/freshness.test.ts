@@ -1,6 +1,6 @@
 /**
- * Strict freshness by the letter (RFC 9111, 9211, 9213, 5861), through router and lane: what an upstream says of time, and
- * what is told of it to others.
+ * Strict freshness by the letter (RFC 9111, 9211, 9213, 5861), through router and listener: what an upstream says of time, and
+ * what others hear of it.
  */
 import { describe, expect, test, vi } from 'vitest'
 import { jpeg } from '../support/images.js'
@@ -95,8 +95,8 @@ describe.each(VIAS)('through the %s', (via) => {
     )
   })
 
-  describe('what is said to shared caches is told to those (RFC 9111 §5.2.2.10) (mended 25)', () => {
-    const told = async (headers: Record<string, string>) =>
+  describe('what is said to shared caches is passed on to those (RFC 9111 §5.2.2.10) (mended 25)', () => {
+    const cacheControlOf = async (headers: Record<string, string>) =>
       (await (await strict(via, headers)).get()).headers['cache-control']
     test.each<[string, string, string]>([
       ['s-maxage alone', 's-maxage=86400', 'public, max-age=0, s-maxage=86400, must-revalidate'],
@@ -104,13 +104,15 @@ describe.each(VIAS)('through the %s', (via) => {
       ['the same', 'max-age=60, s-maxage=60', 'public, max-age=60, must-revalidate'],
       ['less', 'max-age=600, s-maxage=0', 'public, max-age=600, s-maxage=0, must-revalidate'],
       ['max-age alone', 'max-age=60', 'public, max-age=60, must-revalidate'],
-    ])('%s', async (_name, said, expected) => expect(await told({ 'Cache-Control': said })).toBe(expected))
+    ])('%s', async (_name, said, expected) =>
+      expect(await cacheControlOf({ 'Cache-Control': said })).toBe(expected),
+    )
     test('Expires is for browsers beside s-maxage', async () => {
       const headers = {
         'Cache-Control': 's-maxage=86400',
         Expires: new Date(Date.now() + 600_000).toUTCString(),
       }
-      expect(await told(headers)).toMatch(/^public, max-age=(?:59\d|600), s-maxage=86400/)
+      expect(await cacheControlOf(headers)).toMatch(/^public, max-age=(?:59\d|600), s-maxage=86400/)
     })
     test('it is used here as long as shared caches may, and survives a restart', async () => {
       const { get, clock, origin } = await strict(via, { 'Cache-Control': 'max-age=60, s-maxage=86400' })
@@ -241,7 +243,7 @@ describe('what a 304 says counts as much as what a 200 says (mended 25)', () => 
   })
 })
 
-test('a CDN that is told less than our age would let it have is told half of that at most (mended 30)', async () => {
+test('a CDN that may have less than our age allows gets half of that at most (mended 30)', async () => {
   const set = await stage('Express', { cdnCacheControl: '5 min' })
   set.origin.serve('/p.jpg', image(await jpeg(60, 40)))
   const path = `/images/${remoteAddress(`${set.origin.url}/p.jpg`)}`

@@ -1,6 +1,6 @@
 /**
  * Every item of `test/data/http-checklist.json` under its id, against real listening servers: through Express, and
- * through the fast lane, where the same must come out. Requests go over bare sockets, since clients normalise.
+ * through the listener, where the same must come out. Requests go over bare sockets, since clients normalise.
  */
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -625,7 +625,7 @@ function asCache(): Record<string, (via: Via) => Promise<void>> {
         socket.on('data', (piece) => {
           const isFirst = answer === ''
           answer += piece
-          // A client that was told to go on sends until it is stopped.
+          // A client that got 100 Continue sends until it is stopped.
           const more = (): void => {
             while (!socket.destroyed && sent < 100_000_000) {
               sent += chunk.length
@@ -742,7 +742,7 @@ function asCache(): Record<string, (via: Via) => Promise<void>> {
         expect(await bounded.after(0)).toEqual([200, 1])
         expect(await bounded.after(3000)).toEqual([200, 1])
       }
-      // Askers at once share what is under way.
+      // Concurrent requests share what is under way.
       const { ask, origin, path, bytes } = await withRemote(via, {})
       origin.serve('/a.jpg', (_req, res) => {
         const headers = { 'Content-Type': 'image/jpeg', 'Cache-Control': 'no-store' }
@@ -781,7 +781,7 @@ function asCache(): Record<string, (via: Via) => Promise<void>> {
       // The upstream's Date has whole seconds.
       expect((await ask(path)).headers['cache-status']).toMatch(/^express-artwork; hit; ttl=(?:60|59)$/)
       expect(origin.hits('/a.jpg')).toBe(2)
-      // Past it, the asker waits for the answer.
+      // Past it, the client waits for the answer.
       expect(await after(91)).toEqual([200, 3])
     },
     P09: async (via) => {

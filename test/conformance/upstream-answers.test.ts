@@ -8,7 +8,7 @@ import { remoteAddress, stage } from '../support/toolkit.js'
 interface Outcome {
   readonly status: number
   readonly reason?: string
-  /** Whether a second asker is answered without asking upstream again. */
+  /** Whether a second client is answered without asking upstream again. */
   readonly isKept: boolean
   readonly type?: string
 }

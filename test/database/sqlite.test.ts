@@ -75,19 +75,19 @@ describe('a schema changes by migrations (pictures 0)', () => {
     expect(() => openDatabase(file, undefined, FIRST)).toThrow(/schema 3.*knows 1.*left as it is/)
     expect(look(file)).toEqual({ version: 3, rows: [{ title: 'one', size: null }] })
   })
-  test('an unknown earlier version is put aside, told of, and never replaced by another', async () => {
+  test('an unknown earlier version is put aside with a warning, and never replaced by another', async () => {
     const file = await ofFirst()
-    const told: string[] = []
+    const warnings: string[] = []
     const { migrations: _none, ...alone } = THIRD
     for (let times = 0; times < 2; times += 1) {
-      openDatabase(file, undefined, alone, (message) => void told.push(message)).db.close()
+      openDatabase(file, undefined, alone, (message) => void warnings.push(message)).db.close()
       const db = new Database(file)
       db.pragma('user_version = 1')
       db.close()
     }
     openDatabase(file, undefined, alone).db.close()
-    expect(told).toHaveLength(2)
-    expect(told[0]).toMatch(/unknown schema 1.*put aside as .*things\.db\.schema-1$/)
+    expect(warnings).toHaveLength(2)
+    expect(warnings[0]).toMatch(/unknown schema 1.*put aside as .*things\.db\.schema-1$/)
     expect(look(`${file}.schema-1`).rows).toEqual([{ name: 'one' }])
     expect(existsSync(`${file}.schema-1.1`)).toBe(true)
   })

@@ -62,7 +62,7 @@ describe('repository.exists (mended 1)', () => {
     ['the entries of a map', new Map([['1', true]])],
     ['lists in a list', [['1']]],
     ['truths', [true, true]],
-  ])('%s: told, and nothing goes', async (_name, answer) => {
+  ])('%s: reported, and nothing goes', async (_name, answer) => {
     const logger = quietLogger()
     const app = await start({ exists: async () => answer as Iterable<unknown> }, logger)
     await keep(app, numbers)

@@ -310,7 +310,7 @@ test('a picture that is replaced again and again is always answered whole, old o
 })
 
 describe('single flight', () => {
-  test('300 askers of one rendition that nobody has seen: one upstream request, one encode, 300 equal answers', async () => {
+  test('300 clients of one rendition that nobody has seen: one upstream request, one encode, 300 equal answers', async () => {
     const app = await startApp()
     const bytes = await jpeg(780, 1170)
     app.origin.serve('/t/p/w780/a.jpg', (_req, res) => {
@@ -337,7 +337,7 @@ describe('single flight', () => {
     expect(app.artwork.images.stats().requests).toMatchObject({ upstreamRequests: 1, encodes: 1 })
   })
 
-  test('an asker who goes does not stop the others; when all have gone, the request stops', async () => {
+  test('a client that goes does not stop the others; when all have gone, the request stops', async () => {
     const app = await startApp()
     const bytes = await jpeg(342, 513)
     let release = () => {}

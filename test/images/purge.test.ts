@@ -1,20 +1,20 @@
-/** Purging by address, URL, entity and tag; what a CDN is told; tags on answers; and what is preloaded. */
+/** Purging by address, URL, entity and tag; what a CDN hears of it; tags on answers; and what is preloaded. */
 import express from 'express'
 import { expect, test, vi } from 'vitest'
 import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
 import { listen, remoteAddress, startApp } from '../support/toolkit.js'
 
-type Told = [urls: readonly string[], tags: readonly string[]]
+type Purged = [urls: readonly string[], tags: readonly string[]]
 
 /** Two posters in two sizes and renditions of them, a remote picture, and two artists with one picture each. */
 async function filled(options: Parameters<typeof startApp>[0] = {}) {
-  const told: Told[] = []
+  const purges: Purged[] = []
   const app = await startApp({
     transform: { isolate: false },
     cacheTags: true,
     widths: [160],
-    onPurge: (urls, tags) => void told.push([urls, tags]),
+    onPurge: (urls, tags) => void purges.push([urls, tags]),
     ...options,
   })
   for (const [index, path] of [
@@ -43,11 +43,11 @@ async function filled(options: Parameters<typeof startApp>[0] = {}) {
     ).url ?? ''
   const artists = { one: await artist('1', 'one'), two: await artist('2', 'two') }
   const hits = (path: string) => app.origin.hits(path)
-  return { ...app, told, paths, artists, hits }
+  return { ...app, purges, paths, artists, hits }
 }
 
 test('by address: every size and rendition of the picture, and nothing else', async () => {
-  const { artwork, told, paths, get, hits } = await filled()
+  const { artwork, purges, paths, get, hits } = await filled()
   const before = artwork.images.stats().names
   const purged = await artwork.images.purge({ address: 'poster/w342-webp/a.jpg' })
   expect(purged.removed).toBe(3)
@@ -61,7 +61,7 @@ test('by address: every size and rendition of the picture, and nothing else', as
     '/images/poster/w500/a.jpg',
   ])
   expect(purged.tags).toEqual([expect.stringMatching(/^image-[0-9a-f]{16}$/)])
-  expect(told).toEqual([[purged.urls, purged.tags]])
+  expect(purges).toEqual([[purged.urls, purged.tags]])
   for (const path of [...paths.a, ...paths.b]) expect((await get(path)).status).toBe(200)
   expect([hits('/t/p/w342/a.jpg'), hits('/t/p/w342/b.jpg')]).toEqual([2, 1])
 })
@@ -77,16 +77,16 @@ test('by source URL', async () => {
 })
 
 test('by entity: its picture and the original of it; its neighbour stays', async () => {
-  const { artwork, artists, get, told } = await filled()
+  const { artwork, artists, get, purges } = await filled()
   expect((await artwork.images.purge({ entity: { kind: 'artist', id: '1' } })).removed).toBe(2)
   expect((await get(artists.one)).status).toBe(404)
   expect((await get(artists.two)).status).toBe(200)
-  expect(told[0]?.[0]).toContain(artists.one)
-  expect(told[0]?.[1]).toContain('entity-artist-1')
+  expect(purges[0]?.[0]).toContain(artists.one)
+  expect(purges[0]?.[1]).toContain('entity-artist-1')
 })
 
 test('by tag: a kind, a host, an entity kind', async () => {
-  const { artwork, origin, artists, get, told } = await filled()
+  const { artwork, origin, artists, get, purges } = await filled()
   const { images } = artwork
   expect((await images.purge({ tag: 'entity-artist' })).removed).toBe(4)
   expect((await get(artists.two)).status).toBe(404)
@@ -95,7 +95,7 @@ test('by tag: a kind, a host, an entity kind', async () => {
   expect((await images.purge({ tag: `host-${origin.host}` })).removed).toBe(2)
   expect(images.stats()).toMatchObject({ names: 0, bytes: 0 })
   expect((await images.purge({ tag: 'kind-nothing' })).removed).toBe(0)
-  expect(told.map(([, tags]) => tags)).toEqual([
+  expect(purges.map(([, tags]) => tags)).toEqual([
     ['entity-artist'],
     ['kind-poster'],
     [`host-${origin.host}`],

@@ -27,8 +27,9 @@ test('a host that was not listed, and is after a restart, is fetched at once (me
   const right = await startApp({}, wrong)
   expect(right.artwork.refresher.enqueue('artist', artist(right)).accepted).toBe(true)
   right.artwork.start()
-  await vi.waitFor(() =>
-    expect(right.artwork.images.getDisplayUrl(null, 'artists/a1/a1.webp', 'artist')).toContain('?v='),
+  await vi.waitFor(
+    () => expect(right.artwork.images.getDisplayUrl(null, 'artists/a1/a1.webp', 'artist')).toContain('?v='),
+    15_000,
   )
 })
 

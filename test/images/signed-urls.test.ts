@@ -196,9 +196,9 @@ test('hosts as people write them (mended 14)', async () => {
   }
 })
 
-test('wrong options are told with what is right (mended 41)', async () => {
+test('wrong options are refused with what is right (mended 41)', async () => {
   const { createArtwork } = await import('express-artwork')
-  const told = async (make: () => unknown): Promise<string> => {
+  const messageOf = async (make: () => unknown): Promise<string> => {
     try {
       await make()
     } catch (error) {
@@ -206,18 +206,18 @@ test('wrong options are told with what is right (mended 41)', async () => {
     }
     return 'nothing'
   }
-  expect(await told(() => remote({ host: 'a.com' } as never))).toMatch(
+  expect(await messageOf(() => remote({ host: 'a.com' } as never))).toMatch(
     /remote\.host is no option.*remote\.hosts/,
   )
-  expect(await told(() => remote({ hosts: 'a.com' } as never))).toMatch(
+  expect(await messageOf(() => remote({ hosts: 'a.com' } as never))).toMatch(
     /remote\.hosts must be a list.*"a\.com"/,
   )
-  expect(await told(() => remote(undefined as never))).toMatch(/remote needs \{ hosts \}/)
-  expect(await told(() => createArtwork({ entities: { film: { variant: '300x300' } } }))).toMatch(
+  expect(await messageOf(() => remote(undefined as never))).toMatch(/remote needs \{ hosts \}/)
+  expect(await messageOf(() => createArtwork({ entities: { film: { variant: '300x300' } } }))).toMatch(
     /entities\.film\.variant must be .*"w300-h300".*got "300x300"/,
   )
   const schedule = (kind: string, options: object) =>
-    told(() => createArtwork({ schedules: { [kind]: { cron: '@daily', options } } } as never))
+    messageOf(() => createArtwork({ schedules: { [kind]: { cron: '@daily', options } } } as never))
   expect(await schedule('cleanup', { maxDays: 3 })).toMatch(
     /schedules\.cleanup\.options\.maxDays is no option.*maxAgeDays/,
   )

@@ -110,7 +110,7 @@ describe('waiting (mended 19)', () => {
     for (const answer of late) expect(answer.headers.get('retry-after')).toBe('2')
     expect(answers.every((answer) => [200, 503].includes(answer.status))).toBe(true)
   })
-  test('clientOf says who asks; what it throws is told, and the picture is answered', async () => {
+  test('clientOf names the client; what it throws is logged, and the picture is answered', async () => {
     const asked: string[] = []
     const logger = quietLogger()
     const { status, path } = await open({

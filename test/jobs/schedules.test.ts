@@ -1,4 +1,4 @@
-/** Jobs that begin by themselves, and what is told of those under way: with a clock that the tests move. */
+/** Jobs that begin by themselves, and what is reported of those under way: with a clock that the tests move. */
 import { describe, expect, test, vi } from 'vitest'
 import type { Handler } from '#src/jobs/ports.js'
 import { createRefresher, type RefresherEvent } from '#src/jobs/refresher.js'
@@ -99,7 +99,7 @@ describe('schedules', () => {
     await eventually(() => expect(runs).toHaveLength(6))
     expect(two.list({ lane: 'job', limit: 50 })).toHaveLength(6)
   })
-  test('a run that is due while the one before has not ended is refused, and told of', async () => {
+  test('a run that is due while the one before has not ended is refused, and reported', async () => {
     let end = (): void => {}
     const sync: Handler = () =>
       new Promise((resolve) => {
@@ -188,7 +188,7 @@ describe('schedules', () => {
   })
 })
 
-describe('what is told of work under way', () => {
+describe('what is reported of work under way', () => {
   test('progress has a rate and the time that is left', async () => {
     const clock = { now: 1_000_000 }
     let step = (_done: number): void => {}

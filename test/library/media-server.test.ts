@@ -312,7 +312,7 @@ describe('taking files in (parity 46)', () => {
       width: 80,
     })
   })
-  test('what a service before this one kept: whose it is, is told by records and paths; bad files are refused', async () => {
+  test('what a service before this one kept: whose it is, follows from records and paths; bad files are refused', async () => {
     const media = await temporaryFolder()
     const put = async (path: string, bytes: Buffer | string) => {
       await mkdir(join(media, path, '..'), { recursive: true })

@@ -20,7 +20,7 @@ describe('freshness', () => {
   )
   test('bounded: between an hour and the maximum', () => {
     const week = 7 * 864e5
-    expect([undefined, 0, 1, 7200, 1e9].map((told) => boundedFreshness(told, week))).toEqual([
+    expect([undefined, 0, 1, 7200, 1e9].map((seconds) => boundedFreshness(seconds, week))).toEqual([
       week,
       36e5,
       36e5,

@@ -75,8 +75,8 @@ describe('options', () => {
     [{ urls: { images: 'images/' } }, /urls\.images.*absolute path/],
     [{ signing: { keys: ['short'] } }, /signing\.keys\.0.*16/],
     [{ heal: 'no' }, /heal.*no/],
-  ])('%j is told with its name, the rule and the value', (options, told) => {
-    expect(() => settleOptions(options)).toThrow(told)
+  ])('%j is refused with its name, the rule and the value', (options, message) => {
+    expect(() => settleOptions(options)).toThrow(message)
   })
   test('a directory that cannot be used only warns, unless disk.required', async () => {
     const { writeFileSync } = await import('node:fs')

@@ -40,14 +40,14 @@ test('the quick start of the README serves an image', async () => {
     cwd: folder,
     env: { ...process.env, PORT: String(port) },
   })
-  let told = ''
+  let output = ''
   server.stderr.on('data', (chunk: Buffer) => {
-    told += chunk
+    output += chunk
   })
   try {
     await new Promise((resolve, reject) => {
       server.stdout.once('data', resolve)
-      server.once('exit', () => reject(new Error(`the server ended: ${told}`)))
+      server.once('exit', () => reject(new Error(`the server ended: ${output}`)))
     })
     const page = async () => (await fetch(`http://127.0.0.1:${port}/`)).text()
     const shown = async () => /<img src="([^"]+)"/.exec(await page())?.[1] ?? ''
@@ -59,7 +59,7 @@ test('the quick start of the README serves an image', async () => {
     const bytes = Buffer.from(await answer.arrayBuffer())
     expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'image/webp'])
     expect(bytes.subarray(8, 12).toString()).toBe('WEBP')
-    expect(told).toBe('')
+    expect(output).toBe('')
   } finally {
     server.kill()
   }
@@ -101,7 +101,7 @@ describe('a bundled app (mended 40)', () => {
     child.kill('SIGKILL')
     return { ready, said }
   }
-  test('with the package in it: told at the start what is missing, and how to mend it', async () => {
+  test('with the package in it: the start says what is missing, and how to mend it', async () => {
     const { ready, said } = await run(bundle('bundle.mjs', ['sharp', 'better-sqlite3']))
     expect(said).toMatch(/script of the decoder is missing.*--external:express-artwork/)
     expect(ready).toMatchObject({ status: 'failing' })

@@ -68,17 +68,17 @@ async function site(change: (repository: Repository, pool: pg.Pool) => Repositor
   await pool.query(schema(rowCount === 0 ? '' : 'COLLATE "en-x-icu"'))
   const calls: Call[] = []
   const { list, exists, find, saveImage } = change(createPostgresRepository(pool, KINDS), pool)
-  const told = async <T>(verb: string, kind: string, given: unknown, work: Promise<T> | T | undefined) => {
+  const counted = async <T>(verb: string, kind: string, given: unknown, work: Promise<T> | T | undefined) => {
     const answer = await work
     calls.push({ verb, kind, given, answer })
     return answer as T
   }
   const repository = {
-    list: (kind: string, cursor?: string) => told('list', kind, cursor, list?.(kind, cursor)),
-    exists: (kind: string, ids: readonly string[]) => told('exists', kind, ids, exists?.(kind, ids)),
-    find: (kind: string, id: string) => told('find', kind, id, find?.(kind, id)),
+    list: (kind: string, cursor?: string) => counted('list', kind, cursor, list?.(kind, cursor)),
+    exists: (kind: string, ids: readonly string[]) => counted('exists', kind, ids, exists?.(kind, ids)),
+    find: (kind: string, id: string) => counted('find', kind, id, find?.(kind, id)),
     saveImage: ((kind, id, given) =>
-      told('saveImage', kind, { id, given }, saveImage?.(kind, id, given))) as NonNullable<
+      counted('saveImage', kind, { id, given }, saveImage?.(kind, id, given))) as NonNullable<
       Repository['saveImage']
     >,
   }
@@ -317,7 +317,7 @@ describe('a row that is gone', () => {
   })
 })
 
-/** What a page prints for an artist, without asking the database. */
+/** What a page prints for an artist, without a query. */
 const printer = (app: Site) => {
   const environment = new nunjucks.Environment(null, { autoescape: true })
   app.artwork.installTemplates(environment)
@@ -506,7 +506,7 @@ describe('what is asked with ill intent, or by mistake', () => {
     await expect(app.repository.list('film_poster', `' OR ''='`)).rejects.toThrow('no such page')
   })
 
-  test('names that are none are told when the repository is made', async () => {
+  test('names that are none are refused when the repository is made', async () => {
     const app = await site()
     const named = { table: 'artists', url: 'picture', path: 'local' }
     const made = (changes: object) => () =>

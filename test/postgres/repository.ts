@@ -12,7 +12,7 @@ export interface PicturedTable {
   readonly url: string
   /** The column of the artwork path. */
   readonly path: string
-  /** Columns for what else is told of a picture, where there are any. The digest is text. */
+  /** Columns for further facts of a picture, where there are any. The digest is text. */
   readonly width?: string
   readonly height?: string
   readonly digest?: string

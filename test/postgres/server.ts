@@ -21,7 +21,7 @@ export interface PostgresServer {
 const DEBIAN = '/usr/lib/postgresql'
 
 /** Where PostgreSQL's programs may be: on the PATH, and where Debian has them, the newest first. */
-export function places(): string[] {
+function places(): string[] {
   const versions = existsSync(DEBIAN) ? readdirSync(DEBIAN).sort((a, b) => Number(b) - Number(a)) : []
   const onPath = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '')
   return [...versions.map((version) => join(DEBIAN, version, 'bin')), ...onPath]

@@ -12,7 +12,7 @@ afterAll(() => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true })
 })
 
-/** The site, and a cache before it that is told what to forget. */
+/** The site, and a cache before it that is purged. */
 async function behind(start: (site: string) => Promise<Front>) {
   const folder = mkdtempSync(join(tmpdir(), 'artwork-front-'))
   folders.push(folder)
@@ -65,7 +65,7 @@ describe.each([
   })
   afterAll(() => site?.stop())
 
-  test('a picture is kept, with its tags, and who has it is told so', async () => {
+  test('a picture is kept, with its tags, and a client that has it gets a 304', async () => {
     const { get, poster } = site
     const path = `/images/poster/w342/${poster}`
     const first = await get(path)
@@ -91,7 +91,7 @@ describe.each([
     expect((await get(path)).front).toBe('HIT')
   })
 
-  test('negotiated pictures are told apart by Accept', async () => {
+  test('negotiated pictures are distinguished by Accept', async () => {
     const { get, poster } = site
     const path = `/images/poster/w342-auto/${poster}`
     const types = async (accept: string) => {

@@ -320,7 +320,7 @@ describe('bounds, sharing and printed URLs (parity 26–28)', () => {
     await new Promise((resolve) => setTimeout(resolve, 150))
     expect(app.artwork.images.stats().names).toBe(2)
   })
-  test('fifty askers for one cold picture: one look-up, one fetch, one encode (parity 27)', async () => {
+  test('fifty clients for one cold picture: one look-up, one fetch, one encode (parity 27)', async () => {
     const app = await staged()
     const cid = app.blob(await jpeg(1600, 900))
     const answers = await Promise.all(
@@ -364,7 +364,7 @@ describe('bounds, sharing and printed URLs (parity 26–28)', () => {
     ],
     ['a fixed PDS', (pds: string) => ({ pds })],
     ['a function for the PDS', (pds: string) => ({ pds: () => pds })],
-  ])('an identity may be told by %s', async (_what, own) => {
+  ])('an identity may be given by %s', async (_what, own) => {
     const pds = await anOrigin()
     const app = await staged(own(pds.url), {}, { pds })
     expect((await app.get(`/images/atproto/avatar/${DID}/${app.blob(await jpeg(60, 40))}`)).status).toBe(200)
@@ -415,7 +415,7 @@ describe('bounds, sharing and printed URLs (parity 26–28)', () => {
     app.artwork.images.imageUrl(nobody, 'avatar')
     await vi.waitFor(() => expect(app.plc.hits()).toBe(4), 5000)
   })
-  test('a bad option is told with its rule and value', async () => {
+  test('a bad option is refused with its rule and value', async () => {
     expect(() => atproto({ cdn: 'cdn' })).toThrow(/atproto\.cdn must be .*"cdn"/)
     expect(() => atproto({ maxIdle: 'soon' })).toThrow(/atproto\.maxIdle must be .*"soon"/)
     expect(() => atproto({ identity: { plcUrl: 'x' } })).toThrow(/plcUrl must be .*"x"/)

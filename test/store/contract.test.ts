@@ -1,4 +1,4 @@
-/** One contract, run over every implementation of the store. */
+/** Every implementation of the store keeps the contract; and what is the disk's alone. */
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import cacache from 'cacache'
@@ -9,38 +9,46 @@ import { createDiskStore } from '#src/store/disk/store.js'
 import { createMemoryCache } from '#src/store/memory-cache.js'
 import { createMemoryStore } from '#src/store/memory-store.js'
 import type { Store } from '#src/store/ports.js'
+import { createUploadStore } from '#src/uploads/upload-store.js'
+import { withUploads } from '#src/uploads/with-uploads.js'
+import { entryStoreContract, type StoreBounds } from '../contracts/entry-store.js'
 import { entriesBy } from '../support/entries.js'
 import { atEnd, quietLogger, temporaryFolder } from '../support/toolkit.js'
 
-const bounds = { maxBytes: 1_000_000, maxNames: 1000 }
 const clock = { now: 1_000_000 }
 const now = () => clock.now
+const BOUNDS: StoreBounds = { maxBytes: 1_000_000, maxNames: 1000, now }
 
 const disk = async (
-  given: {
+  given: Partial<StoreBounds> & {
     directory?: string
-    maxBytes?: number
-    maxNames?: number
     onChange?: (changed: readonly string[] | 'all') => void
   } = {},
 ): Promise<Store> => {
   const { directory = await temporaryFolder(), ...rest } = given
-  const store = await createDiskStore({ ...bounds, directory, now, logger: quietLogger(), ...rest })
+  const store = await createDiskStore({ ...BOUNDS, directory, logger: quietLogger(), ...rest })
   atEnd(store.close)
   return store
 }
-const implementations: Readonly<
-  Record<string, (limits?: { maxBytes?: number; maxNames?: number }) => Promise<Store>>
-> = {
-  disk,
-  memory: async (limits) => createMemoryStore({ ...bounds, ...limits, now }),
-  'layer over disk': async (limits) => {
-    const layer = createMemoryCache(await disk({ ...limits, onChange: (changed) => layer.forget(changed) }), {
-      maxBytes: 100_000,
-    })
-    return layer.store
-  },
-}
+
+entryStoreContract('disk', disk)
+entryStoreContract('memory', async (bounds) => createMemoryStore(bounds))
+entryStoreContract('layer over disk', async (bounds) => {
+  const store = await disk({ ...bounds, onChange: (changed) => layer.forget(changed) })
+  const layer = createMemoryCache(store, { maxBytes: 100_000 })
+  return layer.store
+})
+entryStoreContract('uploads beside memory', async (bounds) => {
+  const uploads = createUploadStore({
+    directory: await temporaryFolder(),
+    owns: (kind) => kind === 'avatars',
+    logger: quietLogger(),
+    now: bounds.now,
+    onChange: () => {},
+  })
+  atEnd(uploads.close)
+  return withUploads(createMemoryStore(bounds), uploads)
+})
 
 const entry = entriesBy(clock)
 const filesBelow = (folder: string): string[] =>
@@ -49,136 +57,6 @@ const filesBelow = (folder: string): string[] =>
         .filter((file) => file.isFile())
         .map((file) => file.name)
     : []
-
-describe.each(Object.entries(implementations))('the store: %s', (_name, open) => {
-  test('what is written is found and read, facts and bytes', async () => {
-    const store = await open()
-    const written = await store.write(
-      entry('a', { etag: '"x"', sourceUrl: 'http://x/' }),
-      Buffer.from('hello'),
-    )
-    expect(written).toMatchObject({ key: 'a', size: 5, isStored: true })
-    expect(written.digest).toMatch(/^[0-9a-f]{64}$/)
-    expect(store.find('a')).toMatchObject({
-      etag: '"x"',
-      sourceUrl: 'http://x/',
-      digest: written.digest,
-      isStored: true,
-    })
-    expect((await store.read(written))?.bytes.toString()).toBe('hello')
-    expect(store.find('b')).toBeUndefined()
-  })
-
-  test('a name that is replaced has the new bytes only', async () => {
-    const store = await open()
-    const first = await store.write(entry('a'), Buffer.from('one'))
-    await store.write(entry('a'), Buffer.from('two!'))
-    const found = store.find('a')
-    expect(found?.size).toBe(4)
-    expect(found && (await store.read(found))?.bytes.toString()).toBe('two!')
-    expect(found?.digest).not.toBe(first.digest)
-    expect(store.stats()).toMatchObject({ names: 1, bytes: 4 })
-  })
-
-  test('two names of the same bytes count once, and one outlives the other', async () => {
-    const store = await open()
-    await store.write(entry('a'), Buffer.from('same'))
-    const b = await store.write(entry('b'), Buffer.from('same'))
-    expect(store.stats()).toMatchObject({ names: 2, bytes: 4 })
-    expect(await store.delete('a')).toBe(true)
-    expect(await store.delete('a')).toBe(false)
-    expect((await store.read(b))?.bytes.toString()).toBe('same')
-    await store.delete('b')
-    expect(store.stats()).toMatchObject({ names: 0, bytes: 0 })
-  })
-
-  test('a name that memory took for absent is found once it is written', async () => {
-    const store = await open()
-    expect(store.find('a', 'memory')).toBeUndefined()
-    await store.write(entry('a'), Buffer.from('x'))
-    expect(store.find('a', 'memory')).toBeDefined()
-    await store.delete('a')
-    expect(store.find('a', 'memory')).toBeUndefined()
-  })
-
-  test('amending moves the facts it names and leaves the bytes', async () => {
-    const store = await open()
-    const written = await store.write(entry('a', { etag: '"x"' }), Buffer.from('hello'))
-    store.update(written, { validatedAt: 5_000_000, freshnessLifetime: 7 })
-    expect(store.find('a')).toMatchObject({
-      validatedAt: 5_000_000,
-      freshnessLifetime: 7,
-      etag: '"x"',
-      digest: written.digest,
-    })
-  })
-
-  test('selects by role, original and name, page by page', async () => {
-    const store = await open()
-    await store.write(entry('a'), Buffer.from('1'))
-    await store.write(entry('b', { role: 'rendition', original: 'a', madeFrom: 'x' }), Buffer.from('2'))
-    await store.write(
-      entry('c', { role: 'artwork', original: 'a', ownerKind: 'artist', ownerId: '7' }),
-      Buffer.from('3'),
-    )
-    const names = (selection: Parameters<Store['select']>[0]) =>
-      store.select(selection).map(({ key: name }) => name)
-    expect(names({ limit: 2 })).toEqual(['a', 'b'])
-    expect(names({ limit: 9, after: 'a' })).toEqual(['b', 'c'])
-    expect(names({ limit: 9, original: 'a' })).toEqual(['b', 'c'])
-    expect(names({ limit: 9, role: 'artwork' })).toEqual(['c'])
-    expect(names({ limit: 9, ownerKind: 'artist' })).toEqual(['c'])
-  })
-
-  test('failures are remembered, and gone when the name is written', async () => {
-    const store = await open()
-    const failure = { code: 'not_found' as const, message: 'no', at: 1, until: 2, count: 1 }
-    store.negativeCache.set('a', failure)
-    expect(store.negativeCache.get('a')).toEqual(failure)
-    await store.write(entry('a'), Buffer.from('x'))
-    expect(store.negativeCache.get('a')).toBeUndefined()
-  })
-
-  test('clearing forgets every name and every failure', async () => {
-    const store = await open()
-    for (let index = 0; index < 100; index += 1)
-      await store.write(entry(`n${index}`), Buffer.from(String(index)))
-    store.negativeCache.set('z', { code: 'gone', message: '', at: 1, until: 2, count: 1 })
-    await store.clear()
-    expect(store.stats()).toMatchObject({ names: 0, bytes: 0 })
-    expect([store.find('n1'), store.find('n1', 'memory'), store.negativeCache.get('z')]).toEqual([
-      undefined,
-      undefined,
-      undefined,
-    ])
-  })
-
-  test('stays within its bounds, least recently used first, and refuses what is over a tenth of it', async () => {
-    const store = await open({ maxBytes: 10_000, maxNames: 1000 })
-    for (let index = 0; index < 50; index += 1) {
-      clock.now += 1000
-      await store.write(entry(`n${index}`), Buffer.alloc(900, index))
-      store.touch('n0')
-      expect(store.stats().bytes).toBeLessThanOrEqual(10_000)
-    }
-    const held = (name: string) => store.find(name)?.isStored ?? false
-    expect([held('n0'), held('n1'), held('n49')]).toEqual([true, false, true])
-    await expect(store.write(entry('large'), Buffer.alloc(1001))).rejects.toMatchObject({
-      reason: 'disk_write',
-    })
-    expect(held('n49')).toBe(true)
-  })
-
-  test('stays within its bound of names', async () => {
-    const store = await open({ maxBytes: 1_000_000, maxNames: 20 })
-    for (let index = 0; index < 60; index += 1) {
-      clock.now += 1000
-      await store.write(entry(`n${index}`), Buffer.from(String(index)))
-      expect(store.stats().names).toBeLessThanOrEqual(20)
-    }
-    expect(store.find('n59')).toBeDefined()
-  })
-})
 
 describe('the store on disk', () => {
   test('our paths of contents and index entries are cacache’s own', async () => {
@@ -260,7 +138,7 @@ describe('the store on disk', () => {
     }
   })
 
-  test('what another process on the directory changes is told', async () => {
+  test('what another process on the directory changes is heard of', async () => {
     const directory = await temporaryFolder()
     const changed: string[] = []
     await disk({ directory, onChange: (names) => changed.push(...(names === 'all' ? ['all'] : names)) })

@@ -22,13 +22,13 @@ describe('a directory of an earlier version', () => {
   test('with its catalogue: every picture, entity, upload, job, rest, schedule, failure and exported file is there', async () => {
     const { directory, origin } = await unpacked()
     const opened = await openEarlier(directory)
-    const { artwork, told, listed, lines } = opened
+    const { artwork, getJson, listed, lines } = opened
     artwork.start()
-    expect(await told('/ready')).toEqual({ status: 'ready', reasons: [] })
+    expect(await getJson('/ready')).toEqual({ status: 'ready', reasons: [] })
     expect(await listed()).toMatchObject(known.images)
     await expectEntities(opened)
     await expectAnswers(opened, known.answers)
-    expect(await told('/api/images/failures?limit=500')).toMatchObject({ failures: known.failures })
+    expect(await getJson('/api/images/failures?limit=500')).toMatchObject({ failures: known.failures })
     await expectUploads(opened)
     await expectWork(opened)
     expectUntouched(opened)
@@ -91,7 +91,7 @@ describe('a directory of an earlier version', () => {
     ])
   })
 
-  test('its export is gone on with: what is ours is known, follows the store, and is told from what is not', async () => {
+  test('its export is gone on with: what is ours is known, follows the store, and is distinguished from what is not', async () => {
     const { directory, library, origin } = await unpacked()
     // As if it had stayed where it was: the rows name the files that are there now.
     withDatabase(join(directory, DATABASES.export), (db) => {

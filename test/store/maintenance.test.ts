@@ -259,12 +259,12 @@ describe('what goes wrong', () => {
         rmSync(join(directory, `catalogue-v2.sqlite${suffix}`), { force: true })
     }
     lose()
-    let told = 0
+    let messages = 0
     const again = await open(directory, {
       onChange: () => {
-        told += 1
+        messages += 1
         // In the middle of it, and again when the last names have just come back.
-        if (told === 2 || told === 5) lose()
+        if (messages === 2 || messages === 5) lose()
       },
     })
     await vi.waitFor(() => expect(again.stats()).toMatchObject({ names: 300, rebuilding: false }), {
@@ -427,15 +427,15 @@ describe('a lost catalogue', () => {
     ],
   ])('%s under two running stores: both find everything again', async (_how, harm) => {
     const directory = await temporaryFolder()
-    const told = { one: [] as unknown[], two: [] as unknown[] }
-    const one = await open(directory, { onChange: (changed) => told.one.push(changed) })
-    const two = await open(directory, { onChange: (changed) => told.two.push(changed) })
+    const changes = { one: [] as unknown[], two: [] as unknown[] }
+    const one = await open(directory, { onChange: (changed) => changes.one.push(changed) })
+    const two = await open(directory, { onChange: (changed) => changes.two.push(changed) })
     for (let index = 0; index < 50; index += 1)
       await one.write(entry(`n${index}`), Buffer.from(`text ${index}`))
     harm(directory)
     for (const [store, heard] of [
-      [one, told.one],
-      [two, told.two],
+      [one, changes.one],
+      [two, changes.two],
     ] as const)
       await vi.waitFor(
         async () => {
@@ -693,7 +693,7 @@ describe('verify', () => {
     expect(differences(directory)).toEqual([])
   })
 
-  test('damaged and missing contents, missing and wrong index entries, and leftovers are told and mended', async () => {
+  test('damaged and missing contents, missing and wrong index entries, and leftovers are reported and mended', async () => {
     const { directory, store, bytes, changed } = await filled()
     writeFileSync(bytes.contentPath(digestOf('text 5')), 'tExt 5')
     truncateSync(bytes.contentPath(digestOf('text 6')), 0)

@@ -46,7 +46,7 @@ const isUpload = ({ path }: Answer): boolean => /^\/images\/(?:photos|avatars)\/
 
 describe('a database of another schema', () => {
   test.each(Object.keys(TABLE) as Name[])(
-    '%s of a newer one is left alone and told of, the app answers, and who knows it has all of it',
+    '%s of a newer one is left alone and reported, the app answers, and who knows it has all of it',
     async (name) => {
       const { directory, library } = unpack(await temporaryFolder())
       const file = join(directory, DATABASES[name])
@@ -57,15 +57,15 @@ describe('a database of another schema', () => {
       // The export's is opened when there is something to export.
       const more = { alsoAllowed: [upstream.host], ...(name === 'export' && { library }) }
       const opened = await openEarlier(directory, more)
-      const { artwork, url, lines, told } = opened
+      const { artwork, url, lines, getJson } = opened
       if (name === 'export') {
         for (const { id } of artwork.refresher.jobs({ state: 'queued' })) artwork.refresher.cancel(String(id))
         artwork.refresher.resume()
       }
       artwork.start()
       await artwork.refresher.idle()
-      expect(await told('/health')).toEqual({ status: 'ok' })
-      if (name === 'catalogue') expect(await told('/ready')).toMatchObject({ status: 'degraded' })
+      expect(await getJson('/health')).toEqual({ status: 'ok' })
+      if (name === 'catalogue') expect(await getJson('/ready')).toMatchObject({ status: 'degraded' })
       // What is fetched is answered, and so is what needs nothing of that database.
       const fresh = await ask(url, { path: `/images/${remoteAddress(`${upstream.url}/new.jpg`)}` })
       expect(fresh.status).toBe(200)
@@ -74,7 +74,7 @@ describe('a database of another schema', () => {
           opened,
           answeredPictures.filter((answer) => name !== 'uploads' || !isUpload(answer)),
         )
-      // An upload that cannot be looked up is not told to be none.
+      // An upload that cannot be looked up is not said to be none.
       for (const answer of answeredPictures.filter((one) => name === 'uploads' && isUpload(one)))
         expect([200, 503]).toContain((await ask(url, answer)).status)
       await artwork.close()

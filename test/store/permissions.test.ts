@@ -168,7 +168,7 @@ describe('odd things in the directory (mended 6)', () => {
     await app.stop()
   })
   test.each(['/proc/x', '/proc/1/fdinfo/x', '/sys/x/y', '/dev/null/x'])(
-    '%s cannot be used, which is told at once',
+    '%s cannot be used, which is logged at once',
     async (directory) => {
       const logger = quietLogger()
       const artwork = await createArtwork({ directory, logger, sources: [uploads()] })
@@ -188,13 +188,13 @@ describe('odd things in the directory (mended 6)', () => {
     writeFileSync(directory, 'in the way')
     const bounds = { maxBytes: 1e8, maxNames: 100, now: Date.now }
     const logger = quietLogger()
-    let told = 0
+    let warnings = 0
     const store = createReopeningStore({
       meanwhile: createMemoryStore(bounds),
       open: () => createDiskStore({ ...bounds, directory, logger }),
       logger,
       onOpen: () => {
-        told += 1
+        warnings += 1
       },
       every: 20,
     })
@@ -212,7 +212,7 @@ describe('odd things in the directory (mended 6)', () => {
     expect([store.stats().durable, store.find('images/a')?.isStored]).toEqual([false, true])
     rmSync(directory)
     await vi.waitFor(() => expect(store.stats().durable).toBe(true), 5000)
-    expect(told).toBe(1)
+    expect(warnings).toBe(1)
     await store.write({ key: 'images/b', ...facts }, Buffer.from('b'))
     expect(store.find('images/b')?.isStored).toBe(true)
     expect(logger.lines.join()).toMatch(/can be used again/)

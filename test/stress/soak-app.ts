@@ -220,9 +220,9 @@ const orders: SoakOrders = {
   explain: async (urls) => urls.map((url) => opened().images.explain({ url })),
   stats: async () => opened().images.stats(),
   troubles: async () => {
-    const told = Object.fromEntries(troubles)
+    const counts = Object.fromEntries(troubles)
     troubles.clear()
-    return told
+    return counts
   },
   close: async () => {
     server?.closeAllConnections()

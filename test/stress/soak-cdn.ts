@@ -37,7 +37,7 @@ HEADER.writeUInt32BE(ROWS * FIELD, 4)
 HEADER[8] = 1
 
 /** A PNG whose fields say number and version. A private chunk, of a size that follows from both, gives it weight. */
-export function draw({ number, version }: Pick<Picture, 'number' | 'version'>): Buffer {
+function draw({ number, version }: Pick<Picture, 'number' | 'version'>): Buffer {
   const bits = number * 2 ** VERSION_BITS + version
   const rows: number[] = []
   for (let row = 0; row < ROWS; row += 1) {
@@ -77,10 +77,7 @@ const FAULTS: Readonly<Record<Exclude<Fault, 'torn'>, readonly [status: number, 
   page: [200, 'text/html'],
 }
 
-/** A host of pictures, each at `/{number}.png`. */
-export type PictureHost = Awaited<ReturnType<typeof startPictureHost>>
-
-/** Starts one. @param onRequest told of each request before it is answered */
+/** Starts a host of pictures, each at `/{number}.png`. @param onRequest called before each answer */
 export async function startPictureHost(pictures: ReadonlyMap<number, Picture>, onRequest: () => void) {
   /** A picture is good for one to two months, by its number. */
   const lifetime = ({ number }: Picture): string => `max-age=${(30 + (number % 31)) * 86_400}`

@@ -45,7 +45,7 @@ export function startScript(script: string, args: readonly string[], env: NodeJS
 }
 
 /** Where a process serves, from the line that says so. @throws Error when it ends before */
-export function urlOf({ child, out, err, ended }: Started, line: RegExp): Promise<string> {
+function urlOf({ child, out, err, ended }: Started, line: RegExp): Promise<string> {
   return new Promise((resolve, reject) => {
     child.stdout?.on('data', () => {
       const [, url] = line.exec(out()) ?? []
@@ -93,7 +93,7 @@ async function serving(script: string, args: readonly string[], env: Environment
   return { ...started, url: await urlOf(started, SERVES) }
 }
 
-/** Starts the example app, the way `npm start` does. Told to stop, it must not wait. */
+/** Starts the example app, the way `npm start` does. A second signal ends it at once. */
 export async function startExample(env: Environment): Promise<Service> {
   const started = startScript('example-app/main.ts', [], { ...process.env, ...env })
   return { ...started, url: await urlOf(started, /An evening in: (http:\/\/\S+)/) }

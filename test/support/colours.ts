@@ -24,7 +24,7 @@ export const PATCHES: readonly Rgb[] = [
   [250, 240, 120],
 ]
 /** Side of a patch, pixels. */
-export const PATCH = 32
+const PATCH = 32
 const WIDTH = PATCH * PATCHES.length
 const patchAt = (x: number): Rgb => PATCHES[Math.floor(x / PATCH)] ?? [0, 0, 0]
 const greyOf = ([red]: Rgb): number => red

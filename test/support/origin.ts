@@ -18,7 +18,7 @@ export interface Origin {
   hits(path?: string): number
   /** The requests seen, oldest first. */
   readonly seen: readonly { method: string; path: string; headers: IncomingMessage['headers'] }[]
-  /** Refuses all with this status until told otherwise; undefined: works again. */
+  /** Refuses all with this status; undefined: works again. */
   fail(status: number | undefined): void
   close(): Promise<void>
 }

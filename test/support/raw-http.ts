@@ -1,4 +1,4 @@
-/** HTTP over a bare socket: what is sent is what was written, and what came is told as it came. */
+/** HTTP over a bare socket: what is sent is what was written, and what came is read as it came. */
 import { connect } from 'node:net'
 
 /** An answer as it was on the wire. */
@@ -18,7 +18,7 @@ export interface RawRequest {
 }
 
 /** Reads an answer; a chunked body is put together. */
-export function parseAnswer(wire: Buffer): RawAnswer {
+function parseAnswer(wire: Buffer): RawAnswer {
   const end = wire.indexOf('\r\n\r\n')
   if (end < 0) throw new Error(`no head: ${wire.subarray(0, 200)}`)
   const [start = '', ...lines] = wire.subarray(0, end).toString('latin1').split('\r\n')

@@ -246,13 +246,13 @@ describe('in code (mended 34)', () => {
 
 describe('an entity that does not say its kind (mended 36)', () => {
   const entity = { id: 'abc', name: 'A', image_url: 'https://cdn.example.com/a.jpg' }
-  test('is told of, once, with what to do', async () => {
+  test('is warned of, once, with what to do', async () => {
     const logger = quietLogger()
     const { render } = await site({ logger })
     for (let time = 0; time < 3; time += 1)
       render('{{ e | image_display_url }}{{ e | image_display_url("unknown") }}', { e: entity })
-    const told = logger.lines.filter((line) => /template shows/.test(line))
-    expect(told).toEqual([expect.stringMatching(/without a kind.*entity_type.*kindOf/)])
+    const warnings = logger.lines.filter((line) => /template shows/.test(line))
+    expect(warnings).toEqual([expect.stringMatching(/without a kind.*entity_type.*kindOf/)])
     const other = quietLogger()
     const typo = await site({ logger: other })
     typo.render('{{ e | image_display_url("artsit") }}', { e: entity })

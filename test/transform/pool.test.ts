@@ -291,7 +291,7 @@ describe('what a child has of its surroundings (mended 15)', () => {
   test.each([
     ['a command that is not there', ['/nowhere/bwrap']],
     ['one that refuses', ['/bin/sh', '-c', 'echo "no such luck" >&2; exit 3']],
-  ])('%s: told at the start, and on /ready', async (_name, sandbox) => {
+  ])('%s: reported at the start, and on /ready', async (_name, sandbox) => {
     const logger = quietLogger()
     const { artwork, get, origin } = await startApp({ logger, transform: { sandbox } })
     await vi.waitFor(() => expect(logger.lines.join()).toMatch(/transform\.sandbox does not work/), 10_000)
@@ -320,7 +320,7 @@ test('where no folder can be made, pictures are decoded all the same (mended 15)
 })
 
 describe('the script of the child (mended 40)', () => {
-  test('where it is not, that is told at the start, on /ready, and pictures fail at once', async () => {
+  test('where it is not, that is reported at the start, on /ready, and pictures fail at once', async () => {
     const logger = quietLogger()
     const one = pool({ logger, script: undefined })
     expect(logger.lines.join()).toMatch(/script of the decoder is missing.*--external:express-artwork/)
@@ -330,7 +330,7 @@ describe('the script of the child (mended 40)', () => {
   test.each([
     ['throws', 'throw new Error("out of luck")', /exit code 1: [\s\S]*out of luck/],
     ['ends', 'process.exit(7)', /exit code 7/],
-  ])('one that %s is told with its exit code and what it said, once', async (_name, text, expected) => {
+  ])('one that %s is logged with its exit code and what it said, once', async (_name, text, expected) => {
     const logger = quietLogger()
     const path = join(await temporaryFolder(), 'worker.mjs')
     writeFileSync(path, text)
@@ -344,7 +344,7 @@ describe('the script of the child (mended 40)', () => {
     ])
     expect(one.trouble()).toBe('decoders do not start')
   })
-  test('one whose packages are elsewhere runs unconfined, which is told', async () => {
+  test('one whose packages are elsewhere runs unconfined, with a warning', async () => {
     const logger = quietLogger()
     const folder = await temporaryFolder()
     mkdirSync(join(folder, 'a', 'b'), { recursive: true })

@@ -157,7 +157,7 @@ interface UrlCase {
 }
 
 describe('what is refused (parity 34)', () => {
-  test('every hostile URL that is told by itself or by its name is refused, and nobody is asked (parity 34)', async () => {
+  test('every hostile URL that shows in itself or by its name is refused, and nobody is asked (parity 34)', async () => {
     const text = readFileSync(new URL('../data/hostile/ssrf-urls.json', import.meta.url), 'utf8')
     const { cases } = JSON.parse(text) as { cases: UrlCase[] }
     const refused = cases.filter(

@@ -11,7 +11,7 @@ import { describe, expect, test, vi } from 'vitest'
 import { jpeg, png, SVG } from '../support/images.js'
 import { image } from '../support/origin.js'
 import { ask } from '../support/raw-http.js'
-import { colonSource, listen, startApp, type TestApp, temporaryFolder } from '../support/toolkit.js'
+import { colonSource, jsonPost, listen, startApp, type TestApp, temporaryFolder } from '../support/toolkit.js'
 
 const OPEN = { authorize: () => true }
 
@@ -29,11 +29,6 @@ async function startWithUploads(
     given,
   )
 }
-const json = (value: unknown): RequestInit => ({
-  method: 'POST',
-  headers: { 'Content-Type': 'application/json' },
-  body: JSON.stringify(value),
-})
 const raw = (bytes: Buffer, type = 'image/jpeg', method = 'POST'): RequestInit => ({
   method,
   headers: { 'Content-Type': type },
@@ -67,15 +62,15 @@ describe('uploading (parity 29)', () => {
     ]
     const ids = new Set<string>()
     for (const data of texts) {
-      const answer = await app.get('/images/avatars', json({ data }))
+      const answer = await app.get('/images/avatars', jsonPost({ data }))
       expect(answer.status).toBe(200)
       expect(answer.headers.get('cache-control')).toBe('no-store')
-      const told = (await answer.json()) as { image_id: string; url: string }
-      expect(told).toEqual({
+      const saved = (await answer.json()) as { image_id: string; url: string }
+      expect(saved).toEqual({
         image_id: expect.stringMatching(/^[0-9a-f]{32}$/),
-        url: `/images/avatars/${told.image_id}`,
+        url: `/images/avatars/${saved.image_id}`,
       })
-      ids.add(told.image_id)
+      ids.add(saved.image_id)
     }
     expect(ids.size).toBe(1)
     const [id] = ids
@@ -112,14 +107,14 @@ describe('uploading (parity 29)', () => {
   })
 
   test.each([
-    ['no field', json({}), 422],
-    ['a field of another type', json({ data: 7 }), 422],
-    ['an empty field', json({ data: '' }), 422],
-    ['what is no base64', json({ data: '***' }), 422],
-    ['what is no JSON', { ...json({}), body: '{' }, 422],
-    ['a list', json([1]), 422],
-    ['text', json({ data: Buffer.from('just text').toString('base64') }), 415],
-    ['an SVG', json({ data: Buffer.from(SVG).toString('base64') }), 415],
+    ['no field', jsonPost({}), 422],
+    ['a field of another type', jsonPost({ data: 7 }), 422],
+    ['an empty field', jsonPost({ data: '' }), 422],
+    ['what is no base64', jsonPost({ data: '***' }), 422],
+    ['what is no JSON', { ...jsonPost({}), body: '{' }, 422],
+    ['a list', jsonPost([1]), 422],
+    ['text', jsonPost({ data: Buffer.from('just text').toString('base64') }), 415],
+    ['an SVG', jsonPost({ data: Buffer.from(SVG).toString('base64') }), 415],
     ['a web page', raw(Buffer.from('<html></html>'), 'image/png'), 415],
     ['another content type', { ...raw(Buffer.from('x'), 'text/html') }, 415],
     ['nothing', raw(Buffer.alloc(0), 'image/png'), 400],
@@ -137,9 +132,9 @@ describe('uploading (parity 29)', () => {
     expect(await filesIn(join(app.directory, 'uploads', 'files'))).toEqual([])
   })
 
-  test('a missing field is told where it is missing (parity 29)', async () => {
+  test('a missing field is named where it is missing (parity 29)', async () => {
     const app = await startWithUploads()
-    const answer = await app.get('/images/avatars', json({ other: 1 }))
+    const answer = await app.get('/images/avatars', jsonPost({ other: 1 }))
     expect(await answer.json()).toEqual({
       detail: [{ loc: ['body', 'data'], msg: 'Field required', type: 'missing' }],
     })
@@ -442,8 +437,8 @@ describe('deleting, and who may (parity 31)', () => {
       ['/images/avatars', { method: 'DELETE' }],
       ['/images/avatars', {}],
       [`/images/avatars/${'a'.repeat(32)}`, { method: 'DELETE' }],
-      ['/images/fetch', json({ url: closed.origin.url })],
-      ['/images/avatars/proxy', json({ urls: [closed.origin.url] })],
+      ['/images/fetch', jsonPost({ url: closed.origin.url })],
+      ['/images/avatars/proxy', jsonPost({ urls: [closed.origin.url] })],
     ]
     const asked: string[] = []
     const denied = await startWithUploads({
@@ -621,7 +616,7 @@ describe('uploads are not cache', () => {
       ).toBe(true)
     expect((await second.artwork.uploads?.list('photos', { limit: 1000 }))?.images.length).toBe(200)
   })
-  test('ten askers with the same bytes make one image', async () => {
+  test('ten clients with the same bytes make one image', async () => {
     const app = await startWithUploads()
     const bytes = await jpeg(500, 300)
     const ids = await Promise.all(
@@ -713,7 +708,7 @@ describe('uploads are not cache', () => {
     await rename(join(directory, 'away'), join(directory, 'uploads'))
     await expect.poll(statusOf, { timeout: 5000 }).toBe(200)
   })
-  test('a body that a parser of the app has read is taken from there; one that nobody can have is told', async () => {
+  test('a body that a parser of the app has read is taken from there; one that nobody can have is reported', async () => {
     const app = await startWithUploads()
     const parsed = await listen(
       express().use(
@@ -724,9 +719,9 @@ describe('uploads are not cache', () => {
       ),
     )
     const bytes = await jpeg(60, 40)
-    for (const request of [json({ data: bytes.toString('base64') }), raw(bytes)])
+    for (const request of [jsonPost({ data: bytes.toString('base64') }), raw(bytes)])
       expect((await fetch(`${parsed.url}/images/photos`, request)).status).toBe(200)
-    const bad = await fetch(`${parsed.url}/images/photos`, json({ other: 1 }))
+    const bad = await fetch(`${parsed.url}/images/photos`, jsonPost({ other: 1 }))
     expect(bad.status).toBe(422)
     const drained = await listen(
       express().use((req, _res, next) => void req.resume().once('end', () => next()), app.artwork.router),

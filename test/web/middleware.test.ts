@@ -125,7 +125,7 @@ describe('HTTP/2 (mended 29)', () => {
   test.each([
     ['Express 5', express],
     ['Express 4', express4],
-  ])('an app of %s answers 505 to all of it, hot or cold, and is told once', async (_name, make) => {
+  ])('an app of %s answers 505 to all of it, hot or cold, and is warned of once', async (_name, make) => {
     const logger = quietLogger()
     const app = await startApp({ logger, transform: { isolate: false } })
     app.origin.serve('/p.jpg', image(await jpeg(60, 40)))

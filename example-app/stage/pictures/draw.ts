@@ -43,7 +43,7 @@ export interface Frame {
 }
 
 /** Palettes of an evening. */
-export const PALETTES: readonly Palette[] = [
+const PALETTES: readonly Palette[] = [
   ['#1b1436', '#4a2e66', '#b0476f', '#f28a5c', '#ffd9a0'],
   ['#0d1b2a', '#1b3a4b', '#2f6f73', '#86b89a', '#f3e9c6'],
   ['#2b0f1e', '#6b1d3a', '#c13c4c', '#f07f5a', '#ffe2b8'],

@@ -53,11 +53,11 @@ export async function openEarlier(
   const { url } = await listen(
     express().use(artwork.router, artwork.healthRouter).use('/api/images', artwork.manageRouter),
   )
-  const told = async <T = Record<string, unknown>>(path: string): Promise<T> =>
+  const getJson = async <T = Record<string, unknown>>(path: string): Promise<T> =>
     (await (await fetch(url + path)).json()) as T
   const listed = async () =>
-    (await told<{ images: Listed[] }>('/api/images/images?sort=name&limit=500')).images
-  return { artwork, url, lines, told, listed }
+    (await getJson<{ images: Listed[] }>('/api/images/images?sort=name&limit=500')).images
+  return { artwork, url, lines, getJson, listed }
 }
 /** See {@link openEarlier}. */
 export type Opened = Awaited<ReturnType<typeof openEarlier>>
@@ -94,21 +94,21 @@ export async function expectUploads({ artwork }: Opened): Promise<void> {
   expect(artwork.images.stats().uploads).toMatchObject({ images: 3, badCopies: 0 })
 }
 /** Every entity has its picture, under the same path. */
-export async function expectEntities({ artwork, told }: Opened): Promise<void> {
+export async function expectEntities({ artwork, getJson }: Opened): Promise<void> {
   expect(known.artwork).toHaveLength(8)
   for (const { kind, id, path, url } of known.artwork) {
     expect(artwork.images.getDisplayUrl(null, path, kind, { requireLocal: true })).toBe(url)
-    const about = await told(`/api/images/${kind}/${encodeURIComponent(id)}`)
+    const about = await getJson(`/api/images/${kind}/${encodeURIComponent(id)}`)
     expect(about).toMatchObject({ image_url: url, cached: true })
   }
 }
 /** What waits, what has ended, what is left alone for a while, and the schedules are as they were. */
-export async function expectWork({ artwork, told }: Opened): Promise<void> {
-  const { jobs } = await told<{ jobs: ListedJob[] }>('/api/images/jobs?limit=500')
+export async function expectWork({ artwork, getJson }: Opened): Promise<void> {
+  const { jobs } = await getJson<{ jobs: ListedJob[] }>('/api/images/jobs?limit=500')
   expect(jobs).toMatchObject(known.jobs)
   const waiting = known.jobs.filter(({ state }) => state === 'queued')
   expect(waiting.map(({ kind }) => kind).sort()).toEqual(['download', 'download', 'refresh', 'sync', 'warm'])
-  const { queue } = await told<{ queue: object }>('/api/images/stats')
+  const { queue } = await getJson<{ queue: object }>('/api/images/stats')
   const { queued, paused, schedules } = known.queue
   expect(queue).toMatchObject({ queued, paused, schedules })
   const resting = artwork.refresher.enqueue('artist', { id: 'gone', image_url: `${ORIGIN}/missing.jpg` })

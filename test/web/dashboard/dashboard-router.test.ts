@@ -89,7 +89,7 @@ describe('the dashboard', () => {
   })
 
   test.each(['none', 'parsed'] as const)(
-    'buttons are forms; other sites cannot press them; what makes no sense is told (body parsers before: %s)',
+    'buttons are forms; other sites cannot press them; what makes no sense is refused (body parsers before: %s)',
     async (parsers) => {
       const app = await stage({}, parsers)
       const foreign: readonly Record<string, string>[] = [
@@ -217,7 +217,7 @@ describe('the dashboard', () => {
     expect(await elsewhere.text()).toContain('href="/elsewhere/images"')
   })
 
-  test('pictures are given as they are kept, with a tag, and to nobody’s cache but the asker’s', async () => {
+  test('pictures are given as they are kept, with a tag, and to no cache but the client’s', async () => {
     const app = await stage()
     await app.sync()
     const path = '/dashboard/picture?name=local%2Fartists%2F2%2F2.webp'

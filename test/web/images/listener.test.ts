@@ -1,5 +1,4 @@
-/** The fast lane: what it answers, what it must leave to the app, and when it must forget. */
-import { createServer } from 'node:http'
+/** The listener before Express: what it answers, what it must leave to the app, and when it must forget. */
 import { connect } from 'node:net'
 import express from 'express'
 import { signAddress } from 'express-artwork'
@@ -7,13 +6,13 @@ import sharp from 'sharp'
 import { expect, test, vi } from 'vitest'
 import { jpeg } from '../../support/images.js'
 import { image } from '../../support/origin.js'
-import { atEnd, listen, remoteAddress, startApp } from '../../support/toolkit.js'
+import { listen, remoteAddress, startApp } from '../../support/toolkit.js'
 
 const POSTER = '/images/poster/w342/a.jpg'
 const KEY = 'a-signing-key-of-some-length'
 
-/** An app that counts what it sees, behind its lane. */
-async function laned(
+/** An app that counts what it sees, behind the listener. */
+async function startBehindListener(
   options: Parameters<typeof startApp>[0] = {},
   given: Parameters<typeof startApp>[1] = {},
 ) {
@@ -47,7 +46,7 @@ async function laned(
 }
 
 test('a miss, a first hit and everything that is no picture go to the app; then memory answers before it', async () => {
-  const { ask } = await laned()
+  const { ask } = await startBehindListener()
   expect(await ask(POSTER)).toMatchObject({ status: 200, entered: true })
   expect(await ask(POSTER)).toMatchObject({ status: 200, entered: true })
   expect(await ask(POSTER)).toMatchObject({ status: 200, entered: false })
@@ -59,7 +58,7 @@ test('a miss, a first hit and everything that is no picture go to the app; then 
 })
 
 test('what the table gives is what the router gave: status, fields and bytes', async () => {
-  const { ask } = await laned({ cacheTags: true })
+  const { ask } = await startBehindListener({ cacheTags: true })
   for (const path of [POSTER, '/images/poster/w342-webp/a.jpg', '/images/poster/w342-auto/a.jpg']) {
     const fields = ({ headers }: Awaited<ReturnType<typeof ask>>) =>
       [...headers].filter(([name]) => name !== 'date' && name !== 'age')
@@ -72,14 +71,14 @@ test('what the table gives is what the router gave: status, fields and bytes', a
   }
 })
 
-test('hits through the lane are counted, and use the picture', async () => {
-  const { ask, artwork } = await laned()
+test('hits through the listener are counted, and use the picture', async () => {
+  const { ask, artwork } = await startBehindListener()
   for (let time = 0; time < 5; time += 1) await ask(POSTER)
   expect(artwork.images.stats().requests).toMatchObject({ misses: 1, memoryHits: 4 })
 })
 
-test('what the app mounted by itself is never answered by the lane, nor what it rewrote', async () => {
-  const set = await laned()
+test('what the app mounted by itself is never answered by the listener, nor what it rewrote', async () => {
+  const set = await startBehindListener()
   await set.artwork.images.getImage('poster/w342/a.jpg')
   for (let time = 0; time < 4; time += 1)
     expect(await set.ask('/elsewhere/poster/w342/a.jpg')).toMatchObject({ status: 200, entered: true })
@@ -98,7 +97,7 @@ test('what the app mounted by itself is never answered by the lane, nor what it 
 })
 
 test('with `private` it answers nothing', async () => {
-  const { ask } = await laned({ private: true })
+  const { ask } = await startBehindListener({ private: true })
   for (let time = 0; time < 4; time += 1) {
     const answer = await ask(POSTER)
     expect(answer).toMatchObject({ status: 200, entered: true })
@@ -107,7 +106,7 @@ test('with `private` it answers nothing', async () => {
 })
 
 test('parameters that are not ours fill nothing: they go to the app and get the same picture', async () => {
-  const { ask } = await laned()
+  const { ask } = await startBehindListener()
   const plain = await ask(POSTER)
   for (let time = 0; time < 4; time += 1) {
     const answer = await ask(`${POSTER}?utm=1`)
@@ -117,7 +116,7 @@ test('parameters that are not ours fill nothing: they go to the app and get the 
 })
 
 test('a picture that is replaced, removed or cleared is another answer at once', async () => {
-  const { ask, artwork, origin } = await laned()
+  const { ask, artwork, origin } = await startBehindListener()
   const hot = async () => {
     for (let time = 0; time < 3; time += 1) await ask(POSTER)
     return ask(POSTER)
@@ -135,7 +134,7 @@ test('a picture that is replaced, removed or cleared is another answer at once',
 })
 
 test('a rendition goes when its original changes, and when another process changes it', async () => {
-  const { ask, artwork, directory, origin } = await laned()
+  const { ask, artwork, directory, origin } = await startBehindListener()
   const path = '/images/poster/w342-webp/a.jpg'
   for (let time = 0; time < 3; time += 1) await ask(path)
   expect((await ask(path)).entered).toBe(false)
@@ -146,7 +145,7 @@ test('a rendition goes when its original changes, and when another process chang
 })
 
 test('what has aged is left to the app, so that upstream is asked; it comes back renewed', async () => {
-  const { ask, clock, artwork, origin } = await laned()
+  const { ask, clock, artwork, origin } = await startBehindListener()
   artwork.start()
   for (let time = 0; time < 3; time += 1) await ask(POSTER)
   clock.now += 7 * 86_400_000 + 1000
@@ -158,7 +157,7 @@ test('what has aged is left to the app, so that upstream is asked; it comes back
 })
 
 test('a signature is asked again when it has expired', async () => {
-  const { ask, clock } = await laned({ signing: { keys: [KEY] } })
+  const { ask, clock } = await startBehindListener({ signing: { keys: [KEY] } })
   const expires = Math.floor(clock.now / 1000) + 60
   const path = signAddress('/images/poster/w342-q60/a.jpg', KEY, { expires })
   for (let time = 0; time < 3; time += 1) expect((await ask(path)).status).toBe(200)
@@ -169,7 +168,7 @@ test('a signature is asked again when it has expired', async () => {
 })
 
 test('bytes that memory lets go are let go here too', async () => {
-  const { ask, origin } = await laned({ memory: { maxBytes: 60_000 } })
+  const { ask, origin } = await startBehindListener({ memory: { maxBytes: 60_000 } })
   const bytes = Buffer.concat([await jpeg(40, 60), Buffer.alloc(25_000)])
   for (const name of ['b', 'c', 'd'])
     origin.serve(`/t/p/w342/${name}.jpg`, image(bytes.subarray(0, 25_000 + name.charCodeAt(0))))
@@ -180,21 +179,21 @@ test('bytes that memory lets go are let go here too', async () => {
 })
 
 test('large pictures, that memory does not keep, go to the app', async () => {
-  const { ask, origin } = await laned()
+  const { ask, origin } = await startBehindListener()
   origin.serve('/t/p/w342/big.jpg', image(Buffer.concat([await jpeg(40, 60), Buffer.alloc(1_200_000)])))
   for (let time = 0; time < 4; time += 1)
     expect(await ask('/images/poster/w342/big.jpg')).toMatchObject({ status: 200, entered: true })
 })
 
 test('after close it gives everything to the app', async () => {
-  const { ask, artwork } = await laned()
+  const { ask, artwork } = await startBehindListener()
   for (let time = 0; time < 3; time += 1) await ask(POSTER)
   void artwork.close()
   expect((await ask(POSTER)).entered).toBe(true)
 })
 
 test('local pictures go through it too, with and without their version', async () => {
-  const { ask, artwork, origin } = await laned()
+  const { ask, artwork, origin } = await startBehindListener()
   origin.serve('/a.jpg', image(await jpeg(400, 400)))
   const saved = await artwork.images.downloadAndCache({
     sourceUrl: `${origin.url}/a.jpg`,
@@ -209,16 +208,12 @@ test('local pictures go through it too, with and without their version', async (
   }
 })
 
-test('a keep-alive connection may mix what the lane answers with what the app does', async () => {
-  const { seen, artwork, origin } = await laned()
+test('a keep-alive connection may mix what the listener answers with what the app does', async () => {
+  const { seen, artwork, origin } = await startBehindListener()
   await artwork.images.getImage('poster/w342/a.jpg')
   const app = express().use(artwork.router)
   app.get('/page', (_req, res) => void res.send('a page'))
-  const server = createServer(artwork.listener(app))
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  atEnd(async () => void server.close())
-  const address = server.address()
-  const base = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
+  const { url: base, server } = await listen(artwork.listener(app))
   for (const path of [POSTER, POSTER, '/page', POSTER, '/page']) {
     const answer = await fetch(base + path)
     expect(answer.status).toBe(200)
@@ -229,7 +224,7 @@ test('a keep-alive connection may mix what the lane answers with what the app do
 })
 
 test('what a rewritten URL gets is never given to the same URL unrewritten, nor the other way round', async () => {
-  const set = await laned()
+  const set = await startBehindListener()
   const app = express()
   app.use((req, _res, next) => {
     if (req.headers['x-small'] !== undefined) req.url = req.url.replace('w342-webp', 'w342')
@@ -245,7 +240,7 @@ test('what a rewritten URL gets is never given to the same URL unrewritten, nor 
 })
 
 test('a source that is WebP, or AVIF, is one answer for all who may have it; no AVIF to who did not ask', async () => {
-  const { ask, origin } = await laned({
+  const { ask, origin } = await startBehindListener({
     transform: { isolate: false, formats: ['jpeg', 'png', 'gif', 'webp', 'avif'] },
   })
   const picture = sharp(await jpeg(60, 40))
@@ -266,7 +261,7 @@ test('a source that is WebP, or AVIF, is one answer for all who may have it; no 
 })
 
 test('an answer never outlives the signature that opened it', async () => {
-  const { ask, clock } = await laned({ signing: { keys: [KEY] } })
+  const { ask, clock } = await startBehindListener({ signing: { keys: [KEY] } })
   const expires = Math.floor(clock.now / 1000) + 100
   const path = signAddress('/images/poster/w342-q60/a.jpg', KEY, { expires })
   const left = async () => {
@@ -281,7 +276,7 @@ test('an answer never outlives the signature that opened it', async () => {
 })
 
 test('a client that pipelines and never reads is cut off, however small the pictures', async () => {
-  const { url, ask, origin } = await laned({ sendTimeout: 400 })
+  const { url, ask, origin } = await startBehindListener({ sendTimeout: 400 })
   origin.serve('/t/p/w342/b.jpg', image(Buffer.concat([await jpeg(40, 60), Buffer.alloc(60_000)])))
   for (let time = 0; time < 3; time += 1) await ask('/images/poster/w342/b.jpg')
   const { port } = new URL(url)

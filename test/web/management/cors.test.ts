@@ -55,7 +55,7 @@ describe('CORS (mended 21)', () => {
         expect([path, [403, 405].includes(call.status)]).toEqual([path, true])
       }
   })
-  test('an exact origin is let in, with credentials, and nobody else is told so', async () => {
+  test('an exact origin is let in, with credentials, and only there it says so', async () => {
     const one = await site([APP])
     for (const path of PATHS) {
       const { status, headers } = await one.ask('OPTIONS', path, preflight(APP))
@@ -127,10 +127,10 @@ describe('who has to say who they are (mended 21)', () => {
       ['GET', '/api/images/jobs'],
       ['GET', '/api/images/dashboard'],
     ] as const) {
-      const told = await one.ask(method, path)
-      expect([path, told.status]).toEqual([path, status])
+      const answer = await one.ask(method, path)
+      expect([path, answer.status]).toEqual([path, status])
       if (path !== '/api/images/dashboard')
-        expect(told.headers['www-authenticate']).toBe(
+        expect(answer.headers['www-authenticate']).toBe(
           status === 401 ? 'Bearer realm="express-artwork"' : undefined,
         )
     }

@@ -165,7 +165,7 @@ describe('the management API (parity 40)', () => {
     }
     expect((await app.post('/sync', undefined, { 'Sec-Fetch-Site': 'same-origin' })).status).toBe(202)
   })
-  test('bad bodies and verbs are told', async () => {
+  test('bad bodies and verbs are refused with their reason', async () => {
     const app = await managed()
     expect((await app.post('/sync', { kinds: 'all' })).status).toBe(422)
     expect((await app.post('/sync', { kinds: ['nobody'] })).status).toBe(422)
@@ -375,7 +375,7 @@ describe('jobs (parity 43)', () => {
     expect([purged.status, ((await purged.json()) as { removed: number }).removed]).toEqual([200, 3])
     expect(app.artwork.images.stats().byRole).toEqual({ original: 1, rendition: 0, artwork: 1 })
   })
-  test('fields that nobody knows are told, and nothing is done', async () => {
+  test('unknown fields are refused by name, and nothing is done', async () => {
     const app = await managed()
     for (const [path, body] of [
       ['/sync', { kidns: ['artist'] }],

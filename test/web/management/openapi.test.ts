@@ -176,19 +176,21 @@ describe('the OpenAPI document', () => {
           expect(answer.status, what).not.toBe(500)
           // A path that the document does not have (a slash in a name) is another operation, or none.
           if (path.split('/').length !== template.split('/').length || path.endsWith('/')) return
-          const told = operation.responses[String(answer.status)]
+          const documented = operation.responses[String(answer.status)]
           // What has not the shape of ours is the app's, which has nothing there.
           const isApps = answer.status === 404 && answer.type.startsWith('text/html')
           const isOther =
             isApps || answer.status === 405 || template.endsWith('/proxy') !== path.endsWith('/proxy')
           if (isOther) return
-          expect(told, what).toBeDefined()
+          expect(documented, what).toBeDefined()
           const { type } = answer
           if (answer.status >= 500) expect([502, 503, 504], what).toContain(answer.status)
           const media = type.split(';', 1)[0] ?? ''
-          if (told?.content === undefined) return
-          expect(Object.keys(told.content), what).toContain(media.startsWith('image/') ? 'image/*' : media)
-          const json = told.content[media]
+          if (documented?.content === undefined) return
+          expect(Object.keys(documented.content), what).toContain(
+            media.startsWith('image/') ? 'image/*' : media,
+          )
+          const json = documented.content[media]
           if (media !== 'application/json' || json === undefined) return
           const isRight = ajv.compile(json.schema)
           expect(isRight(JSON.parse(text)), `${what} ${JSON.stringify(isRight.errors)}`).toBe(true)
@@ -224,7 +226,7 @@ describe('the OpenAPI document', () => {
           { numRuns: 60 },
         )
       }
-    // The good ones got through, so that the bad ones were told from something.
+    // The good ones got through, so that the bad ones were refused for a reason.
     for (const operation of [
       'uploadImage',
       'putImage',
@@ -281,9 +283,9 @@ describe('the OpenAPI document', () => {
     const seen = new Map<string, Set<number>>()
     for (const [template, verbs] of Object.entries(document.paths))
       for (const [verb, operation] of template.startsWith('/api/images') ? Object.entries(verbs) : []) {
-        const told = operation.responses['200']?.content ?? {}
+        const content = operation.responses['200']?.content ?? {}
         // What never ends is not asked here.
-        if ('text/event-stream' in told) continue
+        if ('text/event-stream' in content) continue
         const statuses = new Set<number>()
         seen.set(operation.operationId, statuses)
         const send = async (parts: Record<string, string | undefined>, body: unknown): Promise<void> => {
