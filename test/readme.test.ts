@@ -4,8 +4,9 @@ import * as artwork from 'express-artwork'
 import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
 import { ArtworkError, type ErrorCode } from '#src/model/failure.js'
-import { environmentNames } from '#src/options/env.js'
-import { optionsSchema, settleOptions } from '#src/options/settings.js'
+import { environmentNames } from '#src/options/env-variables.js'
+import { optionsSchema } from '#src/options/schema.js'
+import { settleOptions } from '#src/options/settings.js'
 import { readme, root, table } from './support/readme.js'
 
 const manifest: { scripts: Record<string, string> } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))

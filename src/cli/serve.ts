@@ -10,7 +10,7 @@ import { pino } from 'pino'
 import { pinoHttp } from 'pino-http'
 import { createArtwork, optionsFromEnv } from '../index.js'
 import { requestId } from '../model/request-id.js'
-import { holdsToken } from '../options/env.js'
+import { holdsToken } from '../options/token.js'
 
 /** Where the environment comes from, and where to listen. */
 export interface ServeOptions {
