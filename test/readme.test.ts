@@ -125,7 +125,7 @@ describe('the README', () => {
 
   test('every filter it names exists, and every filter that exists is named', () => {
     const added: string[] = []
-    const source = readFileSync(`${root}src/templates/filters.ts`, 'utf8')
+    const source = readFileSync(`${root}src/templates/nunjucks.ts`, 'utf8')
     for (const [, name = ''] of source.matchAll(/addFilter\('([a-z_]+)'/g))
       if (name !== 'image_alt') added.push(name)
     const named = [...readme.matchAll(/^\| `(image_[a-z_]+)\(/gm)].map(([, name]) => name)
