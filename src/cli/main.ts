@@ -3,8 +3,10 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
-import { type Common, explain, failures, jobs, purge, runJob, setPaused, stats } from './commands.js'
+import { explain, failures, jobs, purge, setPaused, stats } from './commands.js'
+import { runJob } from './run-job.js'
 import { serve } from './serve.js'
+import type { Common } from './with-artwork.js'
 
 const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
 const version =
