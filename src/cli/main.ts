@@ -46,7 +46,7 @@ const ends = (code: Promise<number>): Promise<void> =>
 
 program
   .command('serve')
-  .description('Run hosting, fetching, health and metrics as a service, from environment variables')
+  .description('Run uploads, fetching, health and metrics as a service, from environment variables')
   .option('--env-file <file>', 'file of variables; the environment itself counts more')
   .option('--port <number>', 'port to listen at (PORT, 3000)')
   .option('--host <address>', 'address to listen at (HOST, 0.0.0.0)')
@@ -64,7 +64,7 @@ command(
   "Fetch the pictures of the repository's entities that are missing, changed, or failed and due",
   ['sync --config artwork.config.mjs', 'sync artist album --config artwork.config.mjs'],
 )
-  .option('--force', 'also what is held and unchanged')
+  .option('--force', 'also what is stored and unchanged')
   .action((kinds: string[], { force, ...options }: Common & { force?: boolean }) =>
     ends(runJob('sync', { ...(kinds.length > 0 && { kinds }), ...(force && { force }) }, options)),
   )
@@ -114,7 +114,7 @@ command('cleanup', 'Remove what was not used for long, orphans and damaged copie
         ),
       ),
   )
-command('verify', 'Read everything that is kept against its digest, and mend what is found', [
+command('verify', 'Read everything that is stored against its digest, and repair what is found', [
   'verify',
 ]).action((options: Common) => ends(runJob('verify', {}, options)))
 command('export <directory>', "Put entities' pictures below a directory as named files, for media servers", [
@@ -126,10 +126,10 @@ command('export <directory>', "Put entities' pictures below a directory as named
   )
 command(
   'import <directory>',
-  "Take entities' pictures in that are files already: an export, or what another service kept",
+  "Take entities' pictures in that are files already: an export, or what another service stored",
   ['import /media/recordings --config artwork.config.mjs'],
 )
-  .option('--overwrite', 'also where another picture of the entity is kept')
+  .option('--overwrite', 'also where another picture of the entity is stored')
   .action((directory: string, { overwrite, ...options }: Common & { overwrite?: boolean }) =>
     ends(runJob('import', { directory: resolve(directory), ...(overwrite && { overwrite }) }, options)),
   )
