@@ -8,7 +8,7 @@ import { ArtworkError } from './model/failure.js'
 import { readSubject } from './model/subject.js'
 import { textOf } from './model/text.js'
 import type { Settings } from './options/settings.js'
-import type { Helpers } from './templates/filters.js'
+import type { Helpers } from './templates/helpers.js'
 import { addLink, preloadLink } from './templates/preload.js'
 import type { Uploads } from './uploads/uploads.js'
 

@@ -4,8 +4,9 @@ import * as artwork from 'express-artwork'
 import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
 import { ArtworkError, type ErrorCode } from '#src/model/failure.js'
-import { environmentNames } from '#src/options/env.js'
-import { optionsSchema, settleOptions } from '#src/options/settings.js'
+import { environmentNames } from '#src/options/env-variables.js'
+import { optionsSchema } from '#src/options/schema.js'
+import { settleOptions } from '#src/options/settings.js'
 import { readme, root, table } from './support/readme.js'
 
 const manifest: { scripts: Record<string, string> } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
@@ -124,7 +125,7 @@ describe('the README', () => {
 
   test('every filter it names exists, and every filter that exists is named', () => {
     const added: string[] = []
-    const source = readFileSync(`${root}src/templates/filters.ts`, 'utf8')
+    const source = readFileSync(`${root}src/templates/nunjucks.ts`, 'utf8')
     for (const [, name = ''] of source.matchAll(/addFilter\('([a-z_]+)'/g))
       if (name !== 'image_alt') added.push(name)
     const named = [...readme.matchAll(/^\| `(image_[a-z_]+)\(/gm)].map(([, name]) => name)

@@ -27,7 +27,7 @@ export const JOB_COMMANDS = {
     description:
       "Fetch the pictures of the repository's entities that are missing, changed, or failed and due",
     examples: ['sync --config artwork.config.mjs', 'sync artist album --config artwork.config.mjs'],
-    options: [new Option('--force', 'also what is held and unchanged')],
+    options: [new Option('--force', 'also what is stored and unchanged')],
     payload: kinds,
   },
   refresh: {
@@ -61,7 +61,7 @@ export const JOB_COMMANDS = {
     ],
   },
   verify: {
-    description: 'Read everything that is kept against its digest, and mend what is found',
+    description: 'Read everything that is stored against its digest, and repair what is found',
     examples: ['verify'],
   },
   export: {
@@ -73,9 +73,10 @@ export const JOB_COMMANDS = {
   },
   import: {
     argument: '<directory>',
-    description: "Take entities' pictures in that are files already: an export, or what another service kept",
+    description:
+      "Take entities' pictures in that are files already: an export, or what another service stored",
     examples: ['import /media/recordings --config artwork.config.mjs'],
-    options: [new Option('--overwrite', 'also where another picture of the entity is kept')],
+    options: [new Option('--overwrite', 'also where another picture of the entity is stored')],
     payload: directory,
   },
 } satisfies Record<JobKind, JobCommand>

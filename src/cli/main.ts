@@ -3,9 +3,11 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { JOB_KINDS } from '../index.js'
-import { type Common, explain, failures, jobs, purge, runJob, setPaused, stats } from './commands.js'
+import { explain, failures, jobs, purge, setPaused, stats } from './commands.js'
 import { JOB_COMMANDS, type JobCommand, jobPayload } from './job-commands.js'
+import { runJob } from './run-job.js'
 import { serve } from './serve.js'
+import type { Common } from './with-artwork.js'
 
 const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
 const version =
@@ -41,7 +43,7 @@ const ends = (code: Promise<number>): Promise<void> =>
 
 program
   .command('serve')
-  .description('Run hosting, fetching, health and metrics as a service, from environment variables')
+  .description('Run uploads, fetching, health and metrics as a service, from environment variables')
   .option('--env-file <file>', 'file of variables; the environment itself counts more')
   .option('--port <number>', 'port to listen at (PORT, 3000)')
   .option('--host <address>', 'address to listen at (HOST, 0.0.0.0)')

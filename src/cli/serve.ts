@@ -1,4 +1,4 @@
-/** `express-artwork serve`: hosting, fetching, health and metrics as a service, from environment variables alone. */
+/** `express-artwork serve`: uploads, fetching, health and metrics as a service, from environment variables alone. */
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type AddressInfo, Server as NetServer } from 'node:net'
@@ -6,15 +6,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseEnv } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import express from 'express'
-import { pino } from 'pino'
+import { type Logger, pino } from 'pino'
 import { pinoHttp } from 'pino-http'
-import { createArtwork, optionsFromEnv } from '../index.js'
+import { type Artwork, createArtwork, optionsFromEnv } from '../index.js'
 import { requestId } from '../model/request-id.js'
-import { holdsToken } from '../options/env.js'
+import { holdsToken } from '../options/token.js'
 
 /** Where the environment comes from, and where to listen. */
 export interface ServeOptions {
-  /** A file of variables; what the environment says itself counts more. */
+  /** A file of variables; the environment itself counts more. */
   readonly envFile?: string | undefined
   readonly port?: string | undefined
   readonly host?: string | undefined
@@ -23,9 +23,9 @@ export interface ServeOptions {
 const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
 /** Ms in which open connections may finish. */
 const CLOSE_WITHIN = 25_000
-/** Ms in which requests that are under way may finish; then they are cut. */
+/** Ms in which requests under way may finish; then they are cut. */
 const FINISH_WITHIN = 15_000
-const LOOK_EVERY = 25
+const POLL_EVERY = 25
 
 /** The variables of a file under those of the environment. @throws Error when the file cannot be read */
 export function environment(
@@ -44,8 +44,60 @@ export function environment(
   return { ...parseEnv(text), ...own }
 }
 
-/** A path without its query: a signature is no business of a log. */
+/** A path without its query, which may hold a signature. */
 const pathOf = (url: string | undefined): string => (url ?? '').replace(/\?.*$/, '')
+
+/** Logs requests: nothing of one but what can hold no secret. */
+const requestLog = (logger: Logger) =>
+  pinoHttp<IncomingMessage, ServerResponse>({
+    logger,
+    genReqId: (req, res) => {
+      const id = requestId(req.headers['x-request-id'])
+      // The routers of the JSON API answer with it too: one id for one request.
+      req.headers['x-request-id'] = id
+      res.setHeader('X-Request-Id', id)
+      return id
+    },
+    customLogLevel: (_req, res, error) => (error || res.statusCode >= 500 ? 'warn' : 'info'),
+    serializers: {
+      req: (req: { id: unknown; method: string; url: string; remoteAddress: string }) => ({
+        id: req.id,
+        method: req.method,
+        path: pathOf(req.url),
+        from: req.remoteAddress,
+      }),
+      res: (res: { statusCode: number }) => ({ status: res.statusCode }),
+    },
+  })
+
+/** The app of the service, and how many of its requests are under way. */
+function createApp(artwork: Artwork, logger: Logger, token: string | undefined) {
+  const app = express()
+  app.disable('x-powered-by')
+  let active = 0
+  app.use((_req, res, next) => {
+    active += 1
+    res.once('close', () => {
+      active -= 1
+    })
+    next()
+  })
+  app.use(requestLog(logger))
+  app.use(artwork.router)
+  if (token)
+    // Browsers prompt for the password, which is the token.
+    app.use('/api/images/dashboard', (req, res, next) => {
+      if (holdsToken(token, true)(req)) return next()
+      res.status(401).set('WWW-Authenticate', 'Basic realm="express-artwork", charset="UTF-8"')
+      res.type('text/plain').send('the password is the token of ARTWORK_MANAGE_TOKEN\n')
+    })
+  app.use('/api/images', artwork.manageRouter)
+  app.use(artwork.healthRouter)
+  app.use((_req, res) => {
+    res.status(404).json({ detail: 'there is nothing here' })
+  })
+  return { app, active: () => active }
+}
 
 /** Starts the service. Resolves when it listens. @throws TypeError for a wrong variable, naming it, the rule and the value */
 export async function serve({ envFile, port, host }: ServeOptions): Promise<void> {
@@ -59,53 +111,7 @@ export async function serve({ envFile, port, host }: ServeOptions): Promise<void
   const logger = pino({ level }, pino.destination({ dest: 2, sync: false }))
   const artwork = await createArtwork({ logger, ...optionsFromEnv(env) })
 
-  const app = express()
-  app.disable('x-powered-by')
-  let active = 0
-  app.use((_req, res, next) => {
-    active += 1
-    res.once('close', () => {
-      active -= 1
-    })
-    next()
-  })
-  app.use(
-    pinoHttp<IncomingMessage, ServerResponse>({
-      logger,
-      genReqId: (req, res) => {
-        const id = requestId(req.headers['x-request-id'])
-        // The routers of the JSON API answer with it too: one id for one request.
-        req.headers['x-request-id'] = id
-        res.setHeader('X-Request-Id', id)
-        return id
-      },
-      customLogLevel: (_req, res, error) => (error || res.statusCode >= 500 ? 'warn' : 'info'),
-      // Nothing of a request but what can hold no secret.
-      serializers: {
-        req: (req: { id: unknown; method: string; url: string; remoteAddress: string }) => ({
-          id: req.id,
-          method: req.method,
-          path: pathOf(req.url),
-          from: req.remoteAddress,
-        }),
-        res: (res: { statusCode: number }) => ({ status: res.statusCode }),
-      },
-    }),
-  )
-  app.use(artwork.router)
-  const { ARTWORK_MANAGE_TOKEN: token } = env
-  if (token)
-    // A browser asks for the password, which is the token.
-    app.use('/api/images/dashboard', (req, res, next) => {
-      if (holdsToken(token, true)(req)) return next()
-      res.status(401).set('WWW-Authenticate', 'Basic realm="express-artwork", charset="UTF-8"')
-      res.type('text/plain').send('the password is the token of ARTWORK_MANAGE_TOKEN\n')
-    })
-  app.use('/api/images', artwork.manageRouter)
-  app.use(artwork.healthRouter)
-  app.use((_req, res) => {
-    res.status(404).json({ detail: 'there is nothing here' })
-  })
+  const { app, active } = createApp(artwork, logger, env.ARTWORK_MANAGE_TOKEN)
   artwork.start()
   const server = createServer(app)
   await new Promise<void>((resolve, reject) => {
@@ -120,13 +126,13 @@ export async function serve({ envFile, port, host }: ServeOptions): Promise<void
 
   closeWithGrace({ delay: CLOSE_WITHIN, logger: false }, async ({ err }) => {
     if (err) logger.error({ err }, 'artwork: an error that nobody took')
-    // Nobody new is let in. http's own `close` would cut idle connections off before they could be told.
+    // No new connection. http's own `close` would cut idle ones, whose next request is still answered.
     const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
-    // Not ready from here on; what is under way is finished, and who is connected already is still told so.
+    // Not ready from here on; requests under way are finished, and new ones on open connections are answered.
     const finished = artwork.close()
-    // A body that does not come on is not waited for to the end: who stops us has a patience of its own.
-    const lastCall = performance.now() + FINISH_WITHIN
-    while (active > 0 && performance.now() < lastCall) await sleep(LOOK_EVERY)
+    // A stalled body is not waited for to the end: the process manager has a timeout of its own.
+    const deadline = performance.now() + FINISH_WITHIN
+    while (active() > 0 && performance.now() < deadline) await sleep(POLL_EVERY)
     server.closeAllConnections()
     await closed
     await finished

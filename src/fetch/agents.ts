@@ -6,7 +6,7 @@ import { isIP, type LookupFunction, type Socket } from 'node:net'
 
 /** How sockets are made. */
 export interface AgentsOptions {
-  /** Sockets of one host. The bound on all hosts together is kept by places, which knows who waits. */
+  /** Sockets of one host; the bound on all hosts together is the limiter's. */
   readonly perHost: number
   /** Ms until a connection (with TLS) must stand. */
   readonly connectTimeout: number
@@ -42,8 +42,8 @@ export function createAgents(options: AgentsOptions) {
 const ATTEMPT_DELAY = 250
 
 /**
- * An agent whose new sockets stand in time, to the address of a host that answers first. Node's own way gives an attempt
- * up when the next begins, so that a host whose only good address is slow could not be reached at all.
+ * An agent that connects within a time, to the address of a host that answers first. Node itself abandons an attempt when
+ * the next begins, so that a host whose only good address is slow could not be reached at all.
  */
 function bounded<A extends HttpAgent>(agent: A, timeout: number, ready: 'connect' | 'secureConnect'): A {
   type Options = Parameters<A['createConnection']>[0] & { host?: string; lookup?: LookupFunction | undefined }
@@ -57,7 +57,6 @@ function bounded<A extends HttpAgent>(agent: A, timeout: number, ready: 'connect
     let stopRace = (): void => {}
     const settle = (error: Error | null, socket?: Socket): void => {
       if (isDone) {
-        // Nobody waits for it any more.
         socket?.destroy()
         return
       }
@@ -103,7 +102,7 @@ function bounded<A extends HttpAgent>(agent: A, timeout: number, ready: 'connect
   return agent
 }
 
-/** Addresses by family in turns, beginning with the first one's (RFC 8305 §4). */
+/** Addresses of both families by turns, beginning with the first one's (RFC 8305 §4). */
 function inTurns(addresses: readonly LookupAddress[]): readonly string[] {
   const all = addresses.map(({ address }) => address)
   const [first = ''] = all
@@ -116,7 +115,7 @@ function inTurns(addresses: readonly LookupAddress[]): readonly string[] {
 
 /**
  * Tries addresses one after the other, each beside those that have not failed yet, until one connects or none is left.
- * @returns ends it without an answer
+ * @returns stops it without a result
  */
 function race(
   addresses: readonly string[],
@@ -142,7 +141,7 @@ function race(
     if (isOver || address === undefined) return
     running += 1
     const socket = open(address)
-    // Whoever is handed it listens too; until then, and where nobody is, its trouble is nobody's.
+    // An error without a listener would end the process; the socket's user adds its own.
     socket.on('error', () => {})
     const failed = (error?: Error): void => {
       socket.off('connect', connected).off('error', failed).off('close', failed)

@@ -1,6 +1,6 @@
 /**
- * A circuit breaker per host: after so many failures in a row nobody calls that host for a while. Our own
- * rather than a library's because time is passed in, which the libraries do not allow.
+ * A circuit breaker per host: after so many failures in a row no request is sent to it for a while. A library's does
+ * not let the clock be passed in.
  */
 import { ArtworkError } from '../model/failure.js'
 

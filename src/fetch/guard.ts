@@ -1,7 +1,6 @@
 /**
- * May this URL be asked, and may this address be dialled? One guard for every hop of every fetch. URLs are
- * judged before a connection, addresses at the moment of dialling (inside `lookup`, so that the address that
- * was checked is the address that is dialled), both failing closed.
+ * The SSRF guard, for every hop of every fetch. URLs are checked before a connection, addresses inside `lookup`, so that
+ * the address that was checked is the one that is dialled. Both fail closed.
  */
 import { type LookupAddress, lookup as systemLookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
@@ -9,15 +8,15 @@ import ipaddr from 'ipaddr.js'
 import { ArtworkError } from '../model/failure.js'
 import { readWebUrl } from '../model/web-url.js'
 
-/** What may be asked at all. */
+/** What may be fetched at all. */
 export interface GuardOptions {
   /** Ports that may be dialled. */
   readonly ports: readonly number[]
-  /** Whether `http://203.0.113.7/` may be asked: public literals only, even so. */
+  /** Whether `http://203.0.113.7/` may be fetched: public literals only, even so. */
   readonly allowIpLiterals: boolean
   /** Exact `host:port` pairs that the port, literal and private rules do not bind. */
   readonly allowPrivate: readonly string[]
-  /** Our own public origins, never asked. */
+  /** Our own public origins, never fetched from. */
   readonly publicOrigins: readonly string[]
 }
 
@@ -31,12 +30,12 @@ const refuse = (why: string): never => {
 const portOf = (url: URL): number =>
   url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port)
 
-/** `host:port` of a URL, the port always told. */
-export const hostAndPort = (url: URL): string => `${url.hostname.replace(/\.$/, '')}:${portOf(url)}`
+/** `host:port` of a URL, with the port always. */
+const hostAndPort = (url: URL): string => `${url.hostname.replace(/\.$/, '')}:${portOf(url)}`
 
 const bareHost = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
 
-/** Whether two URLs lead to one server: by either scheme, with the root of the name told or not. */
+/** Whether two URLs lead to one server: by either scheme, with a dot at the end of the name or not. */
 function isSameHost(one: URL, other: URL): boolean {
   const isUsual = (url: URL): boolean => [80, 443].includes(portOf(url))
   const isSamePort = portOf(one) === portOf(other) || (isUsual(one) && isUsual(other))
@@ -44,8 +43,8 @@ function isSameHost(one: URL, other: URL): boolean {
 }
 
 /**
- * Parses a URL once, by WHATWG rules, and judges everything about it but its addresses. The fragment is dropped.
- * @throws ArtworkError `invalid` (400) for text that is no URL, `refused` (403) for one that may not be asked
+ * Parses a URL once, by WHATWG rules, and checks everything about it but its addresses. The fragment is dropped.
+ * @throws ArtworkError `invalid` (400) for text that is no URL, `refused` (403) for one that may not be fetched
  */
 export function checkUrl(text: string, options: GuardOptions, admits: Admits, base?: URL): URL {
   const url = readWebUrl(text, base)
@@ -105,7 +104,7 @@ const BLOCKED_V6 = ['2001::/23', '2001:db8::/32', '2002::/16', '2620:4f:8000::/4
 const GLOBAL_V6 = ipaddr.IPv6.parseCIDR('2000::/3')
 const NAT64 = ipaddr.IPv6.parseCIDR('64:ff9b::/96')
 
-/** Whether an address is public unicast. IPv4 inside IPv6 is judged as the IPv4 it is, or refused. */
+/** Whether an address is public unicast. IPv4 inside IPv6 is checked as the IPv4 it is, or refused. */
 export function isPublicAddress(text: string): boolean {
   if (isIP(text) === 0) return false
   const address = ipaddr.parse(text.replace(/%.*$/, ''))

@@ -1,16 +1,15 @@
 /** Agents that go through a proxy: http and https (CONNECT, or absolute form for plain http), and socks. */
 import type { Agent, ClientRequest } from 'node:http'
 import { connect as dial, isIP, type LookupFunction, type Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 import { HttpProxyAgent } from 'http-proxy-agent'
 import { HttpsProxyAgent } from 'https-proxy-agent'
 import { SocksProxyAgent } from 'socks-proxy-agent'
 
-/** What went wrong on this side of the source: at the proxy, or on the way to it. */
+/** A failure at the proxy, or on the way to it. */
 export class ProxyError extends Error {
   /** node-fetch keeps nothing of a failure but its code. */
   readonly code: 'EPROXY' | 'EPROXYREPLY'
-  /** @param isReply whether the proxy answered, and may only have told of the source's trouble */
+  /** @param isReply whether the proxy answered, and may only have passed on the source's failure */
   constructor(cause: unknown, isReply: boolean) {
     super('the proxy failed', { cause })
     this.code = isReply ? 'EPROXYREPLY' : 'EPROXY'
@@ -21,7 +20,7 @@ export class ProxyError extends Error {
 export interface ProxyAgentOptions {
   /** Ms until a connection through the proxy must stand. */
   readonly connectTimeout: number
-  /** Names are resolved and judged here, and the proxy is given the address. Undefined: the proxy resolves them. */
+  /** Resolves and checks names here; the proxy is given the address. Undefined: the proxy resolves them. */
   readonly lookup: LookupFunction | undefined
 }
 
@@ -31,17 +30,18 @@ interface Target {
 }
 /** What the agents dial a proxy with; read once at the beginning of each connection. */
 interface Dialling {
-  connectOpts?: {
-    host?: string
-    port?: number
-    socket?: Socket
-    signal?: AbortSignal
-    autoSelectFamilyAttemptTimeout?: number
-  }
+  connectOpts?: DialOptions | undefined
+}
+interface DialOptions {
+  host?: string
+  port?: number
+  socket?: Socket
+  signal?: AbortSignal
+  autoSelectFamilyAttemptTimeout?: number
 }
 
-/** Node takes no less, ms. */
-const MOST_HASTE = 10
+/** Node accepts no less, ms. */
+const MIN_ATTEMPT_TIMEOUT = 10
 const SETTINGS = { keepAlive: true, timeout: 15_000, scheduling: 'lifo' } as const
 
 /** The agents of one proxy, by the scheme of a URL. */
@@ -52,7 +52,7 @@ export function createProxyAgents(proxy: URL, options: ProxyAgentOptions) {
   const bound = <A extends Agent & { connect: Connect }>(agent: A): A =>
     bounded(agent, { ...options, isTls, closing: closing.signal })
   const tunnel = isSocks
-    ? // The proxy resolves names, unless they are resolved here: never a look-up that nobody judged.
+    ? // The proxy resolves names, unless they are resolved here: never by a lookup that is not guarded.
       bound(new SocksProxyAgent(withProtocol(proxy, 'socks5h:'), SETTINGS))
     : bound(new HttpsProxyAgent(proxy, SETTINGS))
   const plain = isSocks || options.lookup !== undefined ? tunnel : bound(new HttpProxyAgent(proxy, SETTINGS))
@@ -73,69 +73,74 @@ function withProtocol(url: URL, protocol: string): string {
   return protocol + url.href.slice(url.protocol.length)
 }
 
-/** An agent whose connections stand in time, or are let go, and which tells a proxy's failure from a source's. */
-function bounded<A extends Agent & { connect: Connect }>(
-  agent: A,
-  options: ProxyAgentOptions & { readonly isTls: boolean; readonly closing: AbortSignal },
-): A {
-  const connect = agent.connect.bind(agent) as (
-    req: ClientRequest,
-    target: Target,
-  ) => Promise<Duplex | Socket>
+interface BoundOptions extends ProxyAgentOptions {
+  readonly isTls: boolean
+  readonly closing: AbortSignal
+}
+
+/** An agent whose connections are bounded in time, and whose errors tell a proxy's failure from a source's. */
+function bounded<A extends Agent & { connect: Connect }>(agent: A, options: BoundOptions): A {
+  const connect = agent.connect.bind(agent) as (req: ClientRequest, target: Target) => Promise<Socket>
   const dialling: Dialling = agent as unknown as Dialling
   const base = dialling.connectOpts
-  const connectOnce = async (
-    req: ClientRequest,
-    given: Target,
-    signal: AbortSignal,
-  ): Promise<Duplex | Socket> => {
+  const connectOnce = async (req: ClientRequest, given: Target, signal: AbortSignal): Promise<Socket> => {
     let refusal: number | undefined
     req.once('proxyConnect', (answer: { statusCode?: number }) => {
       if (answer.statusCode !== undefined && answer.statusCode !== 200) refusal = answer.statusCode
     })
     const target = await resolved(given, options.lookup)
-    // Node gives an address up when it tries the next: half of the time is for the first.
-    const patient = { autoSelectFamilyAttemptTimeout: Math.max(MOST_HASTE, options.connectTimeout / 2) }
-    // The agents tell nobody of the socket before the proxy has answered: it is ours to let go by this signal.
-    if (base !== undefined) {
-      const { host, port } = base
-      const own = options.isTls && host !== undefined && port !== undefined
-      if (own) {
-        const socket = dial({ host, port, signal, ...patient })
-        socket.on('error', () => {})
-        dialling.connectOpts = { ...base, socket }
-      } else dialling.connectOpts = { ...base, signal, ...patient }
-    }
+    if (base !== undefined) dialling.connectOpts = dialOptions(base, options, signal)
     const socket = await connect(req, target)
     if (refusal === undefined) return socket
     socket.destroy()
     throw new ProxyError(new Error(`CONNECT was answered with ${refusal}`), refusal !== 407)
   }
-  const inTime: Connect = async (req: ClientRequest, target: Target) => {
-    const letGo = new AbortController()
-    const timer = setTimeout(() => letGo.abort(), options.connectTimeout)
-    const giveUp = new Promise<never>((_resolve, reject) => {
-      letGo.signal.addEventListener('abort', () => reject(new Error('the proxy did not connect in time')))
-    })
-    giveUp.catch(() => {})
-    const close = (): void => letGo.abort()
-    options.closing.addEventListener('abort', close, { once: true })
-    if (options.closing.aborted) close()
-    const attempt = connectOnce(req, target, letGo.signal)
-    try {
-      const socket = await Promise.race([attempt, giveUp])
-      return socket
-    } catch (error) {
-      attempt.then((socket) => socket.destroy()).catch(() => {})
-      letGo.abort()
-      if (error instanceof ProxyError || error instanceof Unresolved) throw error
-      throw new ProxyError(error, error instanceof Error && /rejected connection/i.test(error.message))
-    } finally {
-      clearTimeout(timer)
-      options.closing.removeEventListener('abort', close)
-    }
-  }
+  const inTime: Connect = (req: ClientRequest, target: Target) =>
+    withTimeout((signal) => connectOnce(req, target, signal), options)
   return Object.assign(agent, { connect: inTime })
+}
+
+/** How the proxy is dialled. The agents do not expose the socket before the proxy has answered: the signal closes it. */
+function dialOptions(
+  base: DialOptions,
+  { isTls, connectTimeout }: BoundOptions,
+  signal: AbortSignal,
+): DialOptions {
+  // Node abandons an address when it tries the next one: half of the time is for the first.
+  const patient = { autoSelectFamilyAttemptTimeout: Math.max(MIN_ATTEMPT_TIMEOUT, connectTimeout / 2) }
+  const { host, port } = base
+  if (!isTls || host === undefined || port === undefined) return { ...base, signal, ...patient }
+  const socket = dial({ host, port, signal, ...patient })
+  socket.on('error', () => {})
+  return { ...base, socket }
+}
+
+/** Connects within the time, and not after the agents were closed. @throws ProxyError */
+async function withTimeout(
+  connect: (signal: AbortSignal) => Promise<Socket>,
+  { connectTimeout, closing }: BoundOptions,
+): Promise<Socket> {
+  const expiry = new AbortController()
+  const abort = (): void => expiry.abort()
+  const timer = setTimeout(abort, connectTimeout)
+  const expired = new Promise<never>((_resolve, reject) => {
+    expiry.signal.addEventListener('abort', () => reject(new Error('the proxy did not connect in time')))
+  })
+  expired.catch(() => {})
+  closing.addEventListener('abort', abort, { once: true })
+  if (closing.aborted) abort()
+  const attempt = connect(expiry.signal)
+  try {
+    return await Promise.race([attempt, expired])
+  } catch (error) {
+    attempt.then((socket) => socket.destroy()).catch(() => {})
+    abort()
+    if (error instanceof ProxyError || error instanceof Unresolved) throw error
+    throw new ProxyError(error, error instanceof Error && /rejected connection/i.test(error.message))
+  } finally {
+    clearTimeout(timer)
+    closing.removeEventListener('abort', abort)
+  }
 }
 
 /** A source's name that could not be resolved here, or may not be dialled: no fault of the proxy. */

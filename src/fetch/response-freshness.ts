@@ -1,19 +1,19 @@
-/** What upstream said of how long its answer is good, read from its own headers (RFC 9111 §4.2, RFC 5861). */
+/** How long a response is fresh, by upstream's own headers (RFC 9111 §4.2, RFC 5861). */
 import CachePolicy from 'http-cache-semantics'
 import { httpDate } from '../http/http-date.js'
 import type { Validators } from '../model/location.js'
 
 /** See the top of the file. Seconds. */
 export interface ResponseFreshness extends Validators {
-  /** Freshness that is left; undefined where it said nothing. */
+  /** Freshness that is left; undefined without such headers. */
   readonly freshSeconds: number | undefined
-  /** The same by what it said to private caches, which pay no heed to `s-maxage` (§5.2.2.10). */
+  /** The same for private caches, which ignore `s-maxage` (§5.2.2.10). */
   readonly clientSeconds: number | undefined
-  /** Freshness that may be guessed where it said nothing: a tenth of the picture's age, at most a day (§4.2.2). */
+  /** Heuristic freshness: a tenth of the picture's age, at most a day (§4.2.2). */
   readonly guessSeconds: number
   /** How old it was when it came (§4.2.3). */
   readonly ageSeconds: number
-  /** Whether a shared cache may keep it: no `no-store`, `private`, `Vary: *` (§3, §4.1). */
+  /** Whether a shared cache may store it: no `no-store`, `private`, `Vary: *` (§3, §4.1). */
   readonly storable: boolean
   /** How long past its freshness it may be used at once, and when upstream fails; 0 where that is forbidden. */
   readonly staleWhileRevalidate: number
@@ -26,9 +26,9 @@ const NAMES = ['expires', 'date', 'age', 'etag', 'last-modified', 'pragma', 'var
 /** A date that is past by any clock. */
 const LONG_AGO = new Date(0).toUTCString()
 const LONGEST_GUESS = 86_400
-/** The largest number of seconds that means anything (RFC 9111 §1.2.2). */
+/** The largest number of seconds (RFC 9111 §1.2.2). */
 const LONGEST = 2 ** 31
-/** Directives that are judged here. */
+/** Directives that are evaluated here. */
 const OWN_RULES = new Set([
   'stale-while-revalidate',
   'stale-if-error',
@@ -38,7 +38,7 @@ const OWN_RULES = new Set([
 ])
 const DELTAS = ['max-age', 's-maxage', 'stale-while-revalidate', 'stale-if-error']
 
-/** A number of seconds; undefined for text that is none (RFC 9111 §1.2.2). */
+/** A number of seconds; undefined for other text (RFC 9111 §1.2.2). */
 const delta = (text: string): number | undefined =>
   /^\d+$/.test(text) ? Math.min(Number(text), LONGEST) : undefined
 
@@ -60,8 +60,8 @@ function directives(text: string | null): Map<string, string> {
 }
 
 /**
- * Reads an answer's headers.
- * @param now when it came, ms since the epoch, by the clock that upstream's dates go by: the world's
+ * Reads a response's headers.
+ * @param now when it came, ms since the epoch, by the real clock: upstream's dates go by that
  */
 export function readResponseFreshness(header: Header, now: number): ResponseFreshness {
   const said = directives(header('cache-control'))
@@ -70,7 +70,7 @@ export function readResponseFreshness(header: Header, now: number): ResponseFres
     const value = header(name)
     if (value !== null) headers[name] = value
   }
-  // What the library would count as life, or as none: stale times, a least life for `immutable`, proxies.
+  // Without what the library would count as lifetime, or as none: stale times, `immutable`, proxies.
   if (said.size > 0)
     headers['cache-control'] = [...said]
       .filter(([name]) => !OWN_RULES.has(name))
@@ -93,7 +93,7 @@ export function readResponseFreshness(header: Header, now: number): ResponseFres
   const apparent = Math.max(0, Math.floor((now - sent) / 1000))
   const age = Math.max(apparent, delta(members(headers.age).find((member) => member !== '') ?? '') ?? 0)
   const modified = httpDate(headers['last-modified'] ?? '') ?? Number.NaN
-  // Each of these forbids to use what is stale (§4.2.4, §5.2.2.10), whatever else is said.
+  // Each of these forbids to use what is stale (§4.2.4, §5.2.2.10).
   const mustAsk = ['must-revalidate', 'proxy-revalidate', 's-maxage', 'no-cache'].some((name) =>
     said.has(name),
   )

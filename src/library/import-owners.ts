@@ -60,7 +60,7 @@ async function* ownersInRepository(
         if (id === undefined) continue
         const owner = { kind: kind.kind, id: String(id), sourceUrl }
         for (const path of pathsOf(kind, id, params)) yield [path, owner]
-        // A record that names the file says whose it is, whatever the path looks like.
+        // A record that names the file owns it, whatever its path.
         const named = localPath === undefined ? undefined : artworkPathOf(urls, localPath)
         if (named !== undefined) yield [named, owner]
       }

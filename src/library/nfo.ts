@@ -1,4 +1,4 @@
-/** What an NFO file says of a picture: the element that Kodi, Jellyfin and Emby read, with the path of the exported file. */
+/** The element of a picture in an NFO file, as Kodi, Jellyfin and Emby read it, with the path of the exported file. */
 import { posix, resolve } from 'node:path'
 import type { DisplayQuestion, DisplayUrls } from '../images/display-url.js'
 import type { Settings } from '../options/settings.js'
@@ -6,11 +6,11 @@ import { HIDDEN } from './export-files.js'
 
 /** How a picture is named in an NFO file. */
 export interface NfoOptions {
-  /** Kind of the subject, where it does not say itself. */
+  /** Kind of the subject, where it has none itself. */
   readonly kind?: string | undefined
   /** `poster`, `banner`, `clearlogo`, `landscape` …; `fanart` for a backdrop. @default what the kind's placeholder is of */
   readonly aspect?: string | undefined
-  /** Folder of the NFO file, as the media server sees it: the path is told from there. @default none: an absolute path */
+  /** Folder of the NFO file, as the media server sees it: the path is relative to it. @default none: an absolute path */
   readonly from?: string | undefined
   /** Never the source's own URL, where there is no file. @default false */
   readonly requireLocal?: boolean | undefined

@@ -1,6 +1,5 @@
-/** Pictures in AT Protocol repositories: `{did}/{cid}`, fetched from the account's PDS and held to their CID (PARITY, seed 2). */
+/** Pictures in AT Protocol repositories: `{did}/{cid}`, fetched from the account's PDS and checked against their CID (PARITY, seed 2). */
 import { createHash } from 'node:crypto'
-import { type DidDocument, DidPlcResolver, DidWebResolver, getPds } from '@atproto/identity'
 import { CID } from 'multiformats/cid'
 import { FOREVER } from '../http/response.js'
 import { type Address, makeAddress } from '../model/address.js'
@@ -8,34 +7,32 @@ import { ArtworkError } from '../model/failure.js'
 import type { FetchRequest } from '../model/location.js'
 import { DURATIONS, readMeasure } from '../model/units.js'
 import type { Preset } from '../model/variant.js'
-import type { Means, Source } from './source.js'
+import { createAccounts, type IdentityResolver, type PdsOption } from './atproto-accounts.js'
 
-/** What tells of an account: its PDS, or its DID document. Nothing says that the account is not known. */
-export type Identity = string | URL | { readonly pds: string } | DidDocument | null | undefined
+export type { Identity } from './atproto-accounts.js'
+
+import type { Source } from './source.js'
 
 /** How accounts and their pictures are found. */
 export interface AtprotoOptions {
   /**
-   * Who resolves a DID: a function, anything with `resolve(did)` (a `DidResolver` of `@atproto/identity`), or where
+   * How a DID is resolved: a function, anything with `resolve(did)` (a `DidResolver` of `@atproto/identity`), or where
    * the PLC directory is. @default { plcUrl: 'https://plc.directory' }, and did:web by its own rule
    */
-  readonly identity?:
-    | ((did: string) => Identity | Promise<Identity>)
-    | { resolve(did: string): Promise<Identity> }
-    | { readonly plcUrl: string }
-  /** The PDS of every account, or of each: nobody is asked then. */
-  readonly pds?: string | ((did: string) => string | undefined | Promise<string | undefined>)
+  readonly identity?: IdentityResolver
+  /** The PDS of every account, or of each: nothing is resolved then. */
+  readonly pds?: PdsOption
   /** Presets beside the six that are built in, and changes to those. */
   readonly presets?: Readonly<Record<string, Preset>>
   /** False: nothing is served here, and the URLs that are printed are the PDS's own. @default true */
   readonly proxy?: boolean
   /** Base of the printed URLs in place of `urls.base`, such as a CDN's. */
   readonly cdn?: string
-  /** How long what is known of an account is used without asking, ms or text. @default 1 h */
+  /** How long a resolved account is used without asking again, ms or text. @default 1 h */
   readonly identityMaxAge?: number | string
-  /** What nobody looked at for so long is given up, ms or text; 0: never. @default 30 d */
+  /** Pictures that were not used for so long are removed, ms or text; 0: never. @default 30 d */
   readonly maxIdle?: number | string
-  /** How often that is looked for, ms or text; 0: never. @default 1 h */
+  /** How often such pictures are searched, ms or text; 0: never. @default 1 h */
   readonly sweepEvery?: number | string
   /** Name of the proxy pool that PDSes are asked through, `*` for every pool. @default none */
   readonly pool?: string
@@ -58,12 +55,6 @@ const WEB =
 const LONGEST_DID = 512
 const SHA_256 = 0x12
 const GET_BLOB = '/xrpc/com.atproto.sync.getBlob'
-/** An account that could not be resolved is not tried again by who prints for so long, ms, and so many are remembered. */
-const TRIED_AGAIN_AFTER = 60_000
-const MOST_FAILED = 5000
-/** What is known of an account stands in for so long when the directory is down, ms. */
-const STANDS_IN_FOR = 30 * 864e5
-
 const isDid = (text: string): boolean => text.length <= LONGEST_DID && (PLC.test(text) || WEB.test(text))
 
 /** Reads a CIDv1 of SHA-256 in its canonical text (base32); undefined for any other. */
@@ -84,57 +75,9 @@ function readId(id: string): { did: string; cid: string } {
   return { did, cid }
 }
 
-const unresolved = (cause?: unknown): ArtworkError =>
-  new ArtworkError('bad_answer', 'the account could not be resolved', cause === undefined ? {} : { cause })
-
-/** The PDS that an identity tells of, as an origin. @throws ArtworkError `bad_answer` (502) */
-function pdsIn(identity: Identity): string {
-  const text =
-    typeof identity === 'string'
-      ? identity
-      : identity instanceof URL
-        ? identity.href
-        : identity && 'pds' in identity && typeof identity.pds === 'string'
-          ? identity.pds
-          : identity && 'id' in identity
-            ? getPds(identity as DidDocument)
-            : undefined
-  const url = text !== undefined && URL.canParse(text) ? new URL(text) : undefined
-  if (url === undefined || !/^https?:$/.test(url.protocol)) throw unresolved()
-  return url.origin
-}
-
-/** The directory's resolver, and did:web's, asked through our own guarded fetcher. */
-function directoryResolver(plcUrl: string): (did: string, means: Means) => Promise<Identity> {
-  if (!URL.canParse(plcUrl) || !/^https?:/i.test(plcUrl))
-    throw new TypeError(
-      `atproto.identity.plcUrl must be an absolute http or https URL, got ${JSON.stringify(plcUrl)}`,
-    )
-  const plc = new DidPlcResolver(plcUrl, 0)
-  const web = new DidWebResolver(0)
-  const plcHost = new URL(plcUrl).host
-  return async (did, means) => {
-    const isPlc = did.startsWith('did:plc:')
-    const host = decodeURIComponent(did.slice('did:web:'.length))
-    const url = isPlc
-      ? new URL(`/${encodeURIComponent(did)}`, plcUrl).href
-      : `https://${host}/.well-known/did.json`
-    const ownHost = isPlc ? plcHost : new URL(url).host
-    const text = await means.document({ url, admits: (hop) => hop.host === ownHost })
-    if (text === undefined) return undefined
-    try {
-      return (isPlc ? plc : web).validateDidDoc(did, JSON.parse(text))
-    } catch (error) {
-      throw unresolved(error)
-    }
-  }
-}
-
-function resolverOf(identity: AtprotoOptions['identity']): (did: string, means: Means) => Promise<Identity> {
-  if (typeof identity === 'function') return async (did) => identity(did)
-  if (identity !== undefined && 'resolve' in identity) return (did) => identity.resolve(did)
-  return directoryResolver(identity?.plcUrl ?? 'https://plc.directory')
-}
+const blobUrl = (origin: string, did: string, cid: string): string =>
+  `${origin}${GET_BLOB}?did=${encodeURIComponent(did)}&cid=${encodeURIComponent(cid)}`
+const original = (id: string): Address => makeAddress('atproto', 'original', id)
 
 /**
  * The source of `/images/atproto/{preset}/{did}/{cid}`.
@@ -157,58 +100,7 @@ export function atproto(options: AtprotoOptions = {}): Source {
   const [maxIdle, sweepEvery] = [time('maxIdle', '30 d'), time('sweepEvery', '1 h')]
   if (cdn !== undefined && !/^https?:\/\/[^\s/?#]+(?:\/[^\s?#]*[^\s?#/])?$/.test(cdn))
     throw new TypeError(`atproto.cdn must be an absolute http or https URL, got ${JSON.stringify(cdn)}`)
-  if (typeof pds === 'string') pdsIn(pds)
-  const resolve = resolverOf(options.identity)
-  const flights = new Map<string, Promise<string>>()
-
-  const keyOf = (did: string): string => `atproto/${did}`
-  const ask = async (did: string, means: Means): Promise<string> => {
-    const known = means.notes.get(keyOf(did))
-    if (known !== undefined && means.now() - known.at < identityMaxAge && means.now() >= known.at)
-      return known.value
-    try {
-      const origin = pdsIn(typeof pds === 'function' ? await pds(did) : await resolve(did, means))
-      means.notes.set(keyOf(did), origin)
-      return origin
-    } catch (error) {
-      const failure = error instanceof ArtworkError ? error : unresolved(error)
-      // A directory that is down says nothing; one that answered that there is no such account does.
-      const isDown = error instanceof ArtworkError ? failure.retried || failure.code === 'unavailable' : true
-      if (known !== undefined && isDown && means.now() - known.at < STANDS_IN_FOR) return known.value
-      throw failure.code === 'not_found' || failure.code === 'gone' ? unresolved(error) : failure
-    }
-  }
-  /** The PDS of an account, asked for once by all who want it. */
-  const pdsOf = (did: string, means: Means): Promise<string> => {
-    if (typeof pds === 'string') return Promise.resolve(pdsIn(pds))
-    const flight = flights.get(did) ?? ask(did, means).finally(() => flights.delete(did))
-    flights.set(did, flight)
-    return flight
-  }
-  /** Accounts that could not be resolved lately, with when they may be tried again: pages do not ask at every print. */
-  const failed = new Map<string, number>()
-  /** Where an account is, as far as it is known; what is not, or has aged, is resolved in the background. */
-  const knownOrigin = (did: string, means: Means): string | undefined => {
-    const known = means.notes.get(keyOf(did))
-    const age = known === undefined ? Number.POSITIVE_INFINITY : means.now() - known.at
-    if ((age >= identityMaxAge || age < 0) && means.now() >= (failed.get(did) ?? 0)) {
-      // Also for as long as it is being asked.
-      if (failed.size >= MOST_FAILED) failed.clear()
-      failed.set(did, means.now() + TRIED_AGAIN_AFTER)
-      pdsOf(did, means).then(
-        () => {
-          // An old answer that stands in for a directory that is down is no new one.
-          if (means.notes.get(keyOf(did))?.at !== known?.at) failed.delete(did)
-        },
-        () => {},
-      )
-    }
-    return known?.value
-  }
-  const blobUrl = (origin: string, did: string, cid: string): string =>
-    `${origin}${GET_BLOB}?did=${encodeURIComponent(did)}&cid=${encodeURIComponent(cid)}`
-  const original = (id: string): Address => makeAddress('atproto', 'original', id)
-
+  const accounts = createAccounts({ identity: options.identity, pds, maxAge: identityMaxAge })
   return {
     name: 'atproto',
     kinds: proxy ? ['atproto'] : [],
@@ -231,8 +123,8 @@ export function atproto(options: AtprotoOptions = {}): Source {
     locate: async (address, means): Promise<FetchRequest> => {
       const { did, cid } = readId(address.id)
       return {
-        url: blobUrl(await pdsOf(did, means), did, cid),
-        // Any public host: an account may live anywhere, and the bytes are held to their CID.
+        url: blobUrl(await accounts.pdsOf(did, means), did, cid),
+        // Any public host: an account may live anywhere, and the bytes are checked against their CID.
         admits: () => true,
         pool,
         isMissing: (status, text) => status === 400 && /blob ?not ?found/i.test(text),
@@ -254,7 +146,7 @@ export function atproto(options: AtprotoOptions = {}): Source {
       if (kind !== 'atproto') return undefined
       const { did, cid } = readId(id)
       if (proxy) return cdn === undefined ? undefined : { base: cdn }
-      const origin = typeof pds === 'string' ? pdsIn(pds) : knownOrigin(did, means)
+      const origin = accounts.knownPds(did, means)
       return { url: origin === undefined ? undefined : blobUrl(origin, did, cid) }
     },
     pool,

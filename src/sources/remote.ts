@@ -7,7 +7,7 @@ import { isWebUrl, readWebUrl } from '../model/web-url.js'
 import { hostRule } from './host-rules.js'
 import type { Source } from './source.js'
 
-/** Which hosts may be asked, and with what. */
+/** Which hosts may be fetched from, and with what. */
 export interface RemoteOptions {
   /** Host patterns: exact, `*.` for one label, `**.` for any depth; `*` alone only with signing keys. */
   readonly hosts: readonly string[]
@@ -18,27 +18,27 @@ export interface RemoteOptions {
    */
   readonly headers?: Readonly<Record<string, Readonly<Record<string, string>>>>
   /**
-   * Parameters that say nothing of the picture, beside those of known signers (AWS, CloudFront, Google, Azure, Alibaba,
+   * Parameters that do not identify the picture, beside those of known signers (AWS, CloudFront, Google, Azure, Alibaba,
    * Discord): an entity's URL that differs in them only is of the same picture, and not fetched again while that is fresh.
    * `*` ends a beginning.
    */
   readonly ignoreParams?: readonly string[]
-  /** Name of the proxy pool that the hosts are asked through, `*` for every pool. @default none */
+  /** Name of the proxy pool that the hosts are fetched through, `*` for every pool. @default none */
   readonly pool?: string
 }
 
-/** A remote source also tells whether it is open to every host, which takes signing keys. */
+/** A remote source; one that is open to every host takes signing keys. */
 export interface RemoteSource extends Source {
   readonly openToAll: boolean
 }
 
-/** Bytes of a URL that a client may name, and of one that an entity has, which no request line has to hold. */
-const LONGEST_ASKED = 2048
+/** Bytes of a URL that a client may name, and of one that an entity has, which need not fit into a request line. */
+const LONGEST_REQUESTED = 2048
 const LONGEST_URL = 8192
-/** What pages print. Any other form of a picture that anybody may name takes a signature: some cost hundreds of times more. */
+/** What pages print. Other formats of a picture that any client may name take a signature: some cost hundreds of times more. */
 const FREE_FORMATS = ['auto', 'webp', 'jpeg', 'avif'] as const
 
-/** What the fetcher itself decides of a request: the transport, the coding, and what is asked again. */
+/** Fields that are the fetcher's own: transport, coding, conditions. */
 const NOT_TO_BE_SET = new Set([
   'accept-encoding',
   'connection',
@@ -157,7 +157,7 @@ export function remote(options: RemoteOptions): RemoteSource {
     nativeWidths: () => [],
     isNative: (_kind, variant) => variant.base === 'original',
     precheck: (_variant, id) => {
-      if (Buffer.byteLength(id, 'base64url') > LONGEST_ASKED)
+      if (Buffer.byteLength(id, 'base64url') > LONGEST_REQUESTED)
         throw new ArtworkError('invalid', 'the image id must be the base64url of an http or https URL')
     },
     identityOf: (url) => withoutSignature(url, ignored),

@@ -1,6 +1,6 @@
 /**
- * The port of a source: tables and questions, no I/O. A source says which addresses exist, which original a
- * picture is made from, and where that is fetched. It never downloads.
+ * The port of a source, without I/O: which addresses exist, which original a picture is made from, and where that is
+ * fetched.
  */
 
 import type { CachePolicy } from '../http/response.js'
@@ -17,19 +17,19 @@ export interface Checked {
   readonly original: Address
 }
 
-/** What a source is asked with. */
+/** An address to be checked. */
 export interface Question {
   readonly address: Address
   readonly variant: Variant
-  /** What the variant comes down to: sizes for choosing among native ones. */
+  /** The recipe of the variant: its sizes choose among native ones. */
   readonly recipe: Recipe
 }
 
-/** What a source may ask for when it needs more than its own tables. The I/O is the pipeline's. */
+/** The I/O that a source may ask the pipeline for. */
 export interface Means {
   /** The text of a small document; undefined where there is none (404, 410). @throws ArtworkError */
   document(request: FetchRequest): Promise<string | undefined>
-  /** What a source wants to remember, bounded, and kept over a restart: with when it was noted, ms since the epoch. */
+  /** A small store that survives a restart; `at` is when the value was set, ms since the epoch. */
   readonly notes: {
     get(key: string): { readonly value: string; readonly at: number } | undefined
     set(key: string, value: string): void
@@ -42,11 +42,11 @@ export interface Source {
   readonly name: string
   /** The kinds of address that are its. */
   readonly kinds: readonly string[]
-  /** Kinds that are its though nobody listed them: asked where no source lists the kind. */
+  /** Whether a kind that no source lists is its. */
   owns?(kind: string): boolean
-  /** Its originals are uploads: kept here, and nowhere to be fetched. @default false */
+  /** Its originals are uploads, and not fetched. @default false */
   readonly isHosted?: boolean
-  /** An address of it stands for the same bytes forever, so that nobody is asked again. @default false */
+  /** An address of it stands for the same bytes forever: nothing is revalidated. @default false */
   readonly isLasting?: boolean
   /** The variant that is printed where none is asked for. */
   defaultVariant(kind: string): string
@@ -68,34 +68,34 @@ export interface Source {
   /** Whether the bytes are those that the address stands for. @throws ArtworkError `bad_answer` (502) */
   verify?(original: Address, bytes: Buffer): void
   /**
-   * The original behind a URL that an app keeps, where it is this source's.
+   * The original behind a URL that an app has, where it is this source's.
    * @param kinds which it may be of where the URL does not say, best first
    * @throws ArtworkError as {@link check}
    */
   claim(url: URL, kinds?: readonly string[]): Address | undefined
-  /** A URL without what says nothing of its picture, such as a signature; two with the same are one picture. @default itself */
+  /** A URL without the parts that do not identify its picture, such as a signature. @default itself */
   identityOf?(url: URL): string
-  /** The name of the file behind an original, where its address tells it otherwise than by its id. */
+  /** The name of the file behind an original, where that is not its id. */
   fileName?(original: Address): string | undefined
   /**
-   * How its pictures are printed, where that is not the usual way: under another base, or by a URL of its own
-   * (undefined: none is known yet). What it lacks it may look for behind the answer.
+   * How its URLs are printed, where that is not the usual way: under another base, or as a URL of its own (undefined:
+   * none is known yet, and may be found in the background).
    */
   print?(
     kind: string,
     id: string,
     means: Means,
   ): { readonly base: string } | { readonly url: string | undefined } | undefined
-  /** Says what is wrong with the parts of an address in its own words. @throws ArtworkError `invalid` (400) */
+  /** Checks the parts of an address before the general rules. @throws ArtworkError `invalid` (400) */
   precheck?(variant: string, id: string): void
-  /** Name of the proxy pool that it is asked through. */
+  /** Name of the proxy pool that it is fetched through. */
   readonly pool?: string | undefined
-  /** What its variants are called in refusals. @default 'size' */
+  /** What its variants are called in errors. @default 'size' */
   readonly noun?: string
   /** Presets that come with it. */
   readonly presets?: Readonly<Record<string, Preset>>
-  /** After how long nobody used a picture of it is given up, and how often that is looked for, ms; 0: never. */
+  /** Its pictures are removed after so long without use; how often such are searched, ms; 0: never. */
   readonly idle?: { readonly maxIdle: number; readonly sweepEvery: number }
-  /** How long clients may keep a picture whose URL has no `?v=`; undefined for the rule of entities. */
+  /** How clients may cache a picture whose URL has no `?v=`; undefined for the rule of entities. */
   readonly cache: CachePolicy | undefined
 }

@@ -32,7 +32,7 @@ export const TMDB_SIZES: Readonly<Record<string, Table>> = {
 export interface TmdbOptions {
   /** Where the sizes begin. @default 'https://image.tmdb.org/t/p' */
   readonly baseUrl?: string
-  /** Name of the proxy pool that it is asked through, `*` for every pool. @default none */
+  /** Name of the proxy pool that it is fetched through, `*` for every pool. @default none */
   readonly pool?: string
 }
 

@@ -1,4 +1,4 @@
-/** Pictures that were handed to us: a namespace is a kind, and an id names the bytes that came (PARITY, seed 3). */
+/** Uploads: a namespace is a kind, and an id names the bytes (PARITY, seed 3). */
 import type { IncomingMessage } from 'node:http'
 import { type Address, KIND, makeAddress } from '../model/address.js'
 import { ArtworkError } from '../model/failure.js'
@@ -7,7 +7,7 @@ import { MAX_SIDE } from '../model/variant.js'
 import { isExactOrigin } from '../model/web-url.js'
 import type { Source } from './source.js'
 
-/** What somebody wants to do with uploads. */
+/** What a request does with uploads. */
 export type UploadAction = 'upload' | 'delete' | 'list' | 'fetch' | 'proxy'
 
 /** What may differ between namespaces. */
@@ -18,20 +18,20 @@ export interface NamespaceOptions {
   readonly fit?: number
   /** Box of what is fetched for a namespace (`/proxy`), pixels. @default 800 */
   readonly fetchFit?: number
-  /** Keeps the bytes as they came, metadata and all, instead of encoding them anew. @default false */
+  /** Stores the bytes as they came, metadata and all, instead of encoding them anew. @default false */
   readonly keepOriginal?: boolean
 }
 
-/** How uploads are taken. */
+/** The options of uploads. */
 export interface UploadsOptions extends NamespaceOptions {
-  /** The namespaces, or what is special of each. Left out: any name is one that no other source has. */
+  /** The namespaces, or the rules of each. Left out: any name that no other source has. */
   readonly namespaces?: readonly string[] | Readonly<Record<string, NamespaceOptions>>
-  /** Where uploads are kept. @default `uploads` below the toolkit's directory */
+  /** Where uploads are stored. @default `uploads` below the toolkit's directory */
   readonly directory?: string
   /**
-   * Who may do what. Asked before a body is read. Without it every verb that writes, lists or fetches is closed.
+   * Authorizes a request, before its body is read. Without it every verb that writes, lists or fetches is closed.
    * @param req the request: headers, and whatever the app's own middleware put on it
-   * @returns true for who may; false for 403; `'unauthenticated'` for who has to say first who they are, 401
+   * @returns true to allow; false for 403; `'unauthenticated'` for 401
    */
   readonly authorize?: (
     req: IncomingMessage,
@@ -56,7 +56,7 @@ export interface Namespace {
   readonly keepOriginal: boolean
 }
 
-/** What a source of uploads tells beside a source's questions. */
+/** A source of uploads, with its rules. */
 export interface UploadSource extends Source {
   readonly uploads: {
     readonly directory: string | undefined
@@ -65,7 +65,7 @@ export interface UploadSource extends Source {
     /** Ms. */
     readonly bodyTimeout: number
     readonly pool: string | undefined
-    /** Box of what is fetched for nobody's namespace, pixels. */
+    /** Box of what is fetched for no namespace, pixels. */
     readonly fetchFit: number
     /** The rules of a namespace. @throws ArtworkError `invalid` (400) for a name that is none */
     namespace(name: string): Namespace
@@ -78,7 +78,7 @@ export const isUploadSource = (source: Source): source is UploadSource => 'uploa
 /** Names that are routes of their own. */
 const ROUTES: ReadonlySet<string> = new Set(['fetch', 'proxy'])
 
-/** A source of uploads that leaves alone what other sources answer for: those kinds are never namespaces. */
+/** A source of uploads in which kinds of other sources are never namespaces. */
 export function outgoing(source: UploadSource, taken: ReadonlySet<string>): UploadSource {
   const { owns, uploads: rules } = source
   return {
@@ -95,7 +95,7 @@ export function outgoing(source: UploadSource, taken: ReadonlySet<string>): Uplo
 }
 
 /**
- * The source of `/images/{namespace}/{image_id}`, and the door for what is put there.
+ * The source of `/images/{namespace}/{image_id}`.
  * @throws TypeError for a bad name or bound, naming it, the rule and the value
  */
 export function uploads(options: UploadsOptions = {}): UploadSource {
@@ -186,10 +186,10 @@ function checkCount(name: string, value: number, most: number): void {
     throw new TypeError(`${name} must be a whole number from 1 to ${most}, got ${JSON.stringify(value)}`)
 }
 
-/** The rules that are told, over those that are not. @throws TypeError */
+/** The given rules over the defaults. @throws TypeError */
 function settle(
   where: string,
-  told: NamespaceOptions,
+  given: NamespaceOptions,
   otherwise: Omit<Namespace, 'name'>,
 ): Omit<Namespace, 'name'> {
   const {
@@ -197,7 +197,7 @@ function settle(
     fit = otherwise.fit,
     fetchFit = otherwise.fetchFit,
     keepOriginal = otherwise.keepOriginal,
-  } = told
+  } = given
   const bytes = maxBytes === undefined ? otherwise.maxBytes : readMeasure(maxBytes, SIZES)
   if (bytes === undefined || bytes < 1)
     throw new TypeError(

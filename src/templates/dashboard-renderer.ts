@@ -4,16 +4,16 @@ import type { Environment, ILoader } from 'nunjucks'
 /** Renders a template. @throws what Nunjucks throws */
 export type Render = (template: string, context: object) => Promise<string>
 
-/** What of a loader its types do not tell. */
+/** The members of a loader that its types lack. */
 interface Loader {
   readonly async?: boolean
-  getSource(...asked: unknown[]): unknown
-  on?(...asked: unknown[]): unknown
-  isRelative?(...asked: unknown[]): unknown
-  resolve?(...asked: unknown[]): unknown
+  getSource(...args: unknown[]): unknown
+  on?(...args: unknown[]): unknown
+  isRelative?(...args: unknown[]): unknown
+  resolve?(...args: unknown[]): unknown
 }
 
-/** What of an environment its types do not tell. */
+/** The members of an environment that its types lack. */
 interface Inside {
   readonly loaders?: readonly Loader[]
   readonly filters?: Readonly<Record<string, (...args: unknown[]) => unknown>>
@@ -37,7 +37,7 @@ export function createRenderer(
     const { default: nunjucks } = await import('nunjucks')
     const { loaders = [], filters = {}, asyncFilters = [], globals = {} } = (from ?? {}) as Inside
     const ours = new nunjucks.FileSystemLoader(views)
-    const environment = new nunjucks.Environment([...loaders.map(apart), ours], { autoescape: true })
+    const environment = new nunjucks.Environment([...loaders.map(isolate), ours], { autoescape: true })
     const { filters: builtIn = {}, globals: builtInGlobals = {} } = environment as Inside
     for (const [name, filter] of Object.entries(filters))
       if (!Object.hasOwn(builtIn, name)) environment.addFilter(name, filter, asyncFilters.includes(name))
@@ -58,12 +58,12 @@ export function createRenderer(
   }
 }
 
-/** A loader of the app's with a cache of its own: Nunjucks keeps templates in the loader, each bound to its environment. */
-const apart = (loader: Loader): ILoader =>
+/** A loader of the app's with a cache of its own: Nunjucks caches templates in the loader, each bound to its environment. */
+const isolate = (loader: Loader): ILoader =>
   ({
     async: loader.async,
-    getSource: (...asked: unknown[]) => loader.getSource(...asked),
-    on: (...asked: unknown[]) => loader.on?.(...asked),
-    ...(loader.isRelative && { isRelative: (...asked: unknown[]) => loader.isRelative?.(...asked) }),
-    ...(loader.resolve && { resolve: (...asked: unknown[]) => loader.resolve?.(...asked) }),
+    getSource: (...args: unknown[]) => loader.getSource(...args),
+    on: (...args: unknown[]) => loader.on?.(...args),
+    ...(loader.isRelative && { isRelative: (...args: unknown[]) => loader.isRelative?.(...args) }),
+    ...(loader.resolve && { resolve: (...args: unknown[]) => loader.resolve?.(...args) }),
   }) as unknown as ILoader

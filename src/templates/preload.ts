@@ -1,7 +1,7 @@
 /** `Link: rel=preload` for pictures above the fold (RFC 8288; `imagesrcset` and `imagesizes` of the HTML standard). */
 import type { ServerResponse } from 'node:http'
 
-/** What of a picture the browser should fetch early. */
+/** An image that the browser should fetch early. */
 export interface Preloaded {
   readonly url: string
   /** Candidates by width, '' where there are none. */
@@ -11,7 +11,7 @@ export interface Preloaded {
   readonly type: string | undefined
 }
 
-/** A value in quotes; what cannot stand in one is not printed. */
+/** A value in quotes, without characters that cannot be in one. */
 const quoted = (text: string): string => `"${text.replace(/[^\x20-\x7e]|["\\]/gu, '')}"`
 
 /** The value of a `Link` field. */
@@ -29,7 +29,7 @@ export function preloadLink({ url, srcset, sizes, type }: Preloaded): string {
   ].join('; ')
 }
 
-/** Adds a `Link` to those that an answer has already. Does nothing once its head is sent. */
+/** Adds a `Link` field to a response. Does nothing once its head is sent. */
 export function addLink(res: ServerResponse, link: string): void {
   if (!res.headersSent) res.appendHeader('Link', link)
 }

@@ -1,6 +1,6 @@
 /**
- * How a decoding child is started: with which script, what it may read, and what it knows of its surroundings. A child that
- * ends before it is there is started once more to be listened to, since the others have nothing to speak to.
+ * How a decoding child is started: with which script, what it may read, and in which environment. After a failed start one
+ * more child is started with its error output read.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import {
@@ -27,24 +27,21 @@ export interface ChildOptions {
   readonly maxMemory: number
 }
 
-/** What there is to start. */
+/** The script of a child. */
 export interface Script {
   readonly path: string
   readonly execArgv: readonly string[]
-  /** Whether what it needs can be told, so that it may be confined to that. */
+  /** Whether the files that it needs are known, so that it may be confined to them. */
   readonly isConfinable: boolean
 }
 
-/**
- * All that a child knows of its surroundings: nothing of the app's environment, in which there are tokens, keys and
- * passwords. Systems need a few names to start a process at all.
- */
+/** A child's environment: without the app's variables, which hold secrets, and with those that systems need to start it. */
 const ENVIRONMENT: NodeJS.ProcessEnv = Object.fromEntries(
   ['SystemRoot', 'LD_LIBRARY_PATH', 'DYLD_LIBRARY_PATH', 'FONTCONFIG_PATH', 'TZ']
     .map((name) => [name, process.env[name]] as const)
     .filter(([, value]) => value !== undefined),
 )
-/** What of esbuild is used, which is there where the sources are. */
+/** The part of esbuild that is used; it is installed where the sources are. */
 interface Bundler {
   buildSync(options: Readonly<Record<string, unknown>>): {
     readonly outputFiles: readonly { readonly contents: Uint8Array }[]
@@ -53,19 +50,19 @@ interface Bundler {
 
 /** Packages that the script needs. */
 const NEEDED = ['sharp', 'mime-types']
-/** So much is kept of what a child says, characters. */
-const MOST_WORDS = 4000
-/** A child that is listened to has said what it has to say by then, ms. */
-const LISTEN_FOR = 15_000
+/** Characters of a child's error output that are read. */
+const MAX_OUTPUT = 4000
+/** Ms in which a diagnosed child must be ready. */
+const DIAGNOSE_FOR = 15_000
 
 /**
- * The script of the child; undefined where it is not beside this file, as in a bundle. Built, it is JavaScript; from sources
- * (tests, the example) it is put together first, so that it is as confined there.
+ * The script of the child; undefined where it is not beside this file, as in a bundle. From sources (tests, the example) it
+ * is bundled first, so that it is as confined there.
  */
 export function findScript(url: string | undefined = import.meta.url): Script | undefined {
   if (url === undefined || !url.startsWith('file:')) return undefined
   const own = fileURLToPath(url)
-  // What else is called so is somebody else's.
+  // Another file of that name is not ours.
   if (!/^child-command\.[jt]s$/.test(basename(own)) || basename(dirname(own)) !== 'transform')
     return undefined
   const isBuilt = own.endsWith('.js')
@@ -106,7 +103,7 @@ function fromSources(path: string): string | undefined {
   }
 }
 
-/** Where a package is, by the rules of Node, and before it where it is looked for in vain; empty where it is not. */
+/** Every path at which Node looks for a package, the last where it is; empty where it is not installed. */
 function placesOf(name: string, from: string): readonly string[] {
   const places: string[] = []
   for (let folder = dirname(from); ; folder = dirname(folder)) {
@@ -117,7 +114,7 @@ function placesOf(name: string, from: string): readonly string[] {
   }
 }
 
-/** Where packages, and everything that they need, are looked for and found, by the names that they are reached by. */
+/** The folders of packages and of all that they depend on, with every path at which Node looks for them. */
 function foldersOf(names: readonly string[], from: string, found = new Set<string>()): ReadonlySet<string> {
   for (const name of names) {
     const places = placesOf(name, from)
@@ -125,7 +122,7 @@ function foldersOf(names: readonly string[], from: string, found = new Set<strin
     // Of the builds for other systems only one is there.
     if (folder === undefined) continue
     const isNew = !found.has(folder)
-    // Node 20 may not even look where nothing is.
+    // Node 20 needs permission to look even where nothing is.
     for (const place of places) found.add(place)
     if (!isNew) continue
     const real = realpathSync(folder)
@@ -158,16 +155,16 @@ export function confinement(script: Script, isBroad = false): readonly string[] 
   return [flag, '--allow-addons', '--no-warnings', ...least.map((path) => `--allow-fs-read=${path}*`)]
 }
 
-/** Whether this Node cannot tell a folder from what is in it: its first versions with the model. */
+/** Whether this Node needs the broad flags: the first versions with the model. */
 export const IS_BROAD = /^20\.1\d\./.test(process.versions.node)
 
-/** An empty folder of our own, that goes with this process. */
+/** An empty folder, removed with this process. */
 function makeEmptyFolder(script: Script): string {
   let folder: string
   try {
     folder = mkdtempSync(join(tmpdir(), 'artwork-decoder-'))
   } catch {
-    // Where nothing can be written, it is where it may read anyway.
+    // Where nothing can be written: a folder that it may read anyway.
     return dirname(script.path)
   }
   process.once('exit', () => {
@@ -181,14 +178,14 @@ function makeEmptyFolder(script: Script): string {
 }
 let emptyFolder: string | undefined
 
-/** A command as our own environment finds it: the child's has no search path. */
+/** A command found by our own PATH: the child has none. */
 function commandOf(name: string): string {
   if (name.includes('/')) return name
   const places = (process.env.PATH ?? '').split(delimiter).map((place) => join(place, name))
   return places.find((place) => existsSync(place)) ?? name
 }
 
-/** Starts a child. @param flags what confines it @param isHeard whether what it says to its error output is read */
+/** Starts a child. @param flags of the permission model @param isHeard whether its error output is read */
 export function startChild(
   script: Script,
   { sandbox, maxMemory }: ChildOptions,
@@ -209,7 +206,7 @@ export function startChild(
   })
 }
 
-/** Kills a child, with whatever its sandbox has put around it. */
+/** Kills a child, with the processes of its sandbox. */
 export function killChild(child: ChildProcess, { sandbox }: Pick<ChildOptions, 'sandbox'>): void {
   try {
     if (sandbox.length > 0 && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
@@ -219,10 +216,10 @@ export function killChild(child: ChildProcess, { sandbox }: Pick<ChildOptions, '
   child.kill('SIGKILL')
 }
 
-/** What becomes of a start: `ready`, or how it ended and what it said. */
+/** The outcome of a start: `ready`, or how it ended and its error output. */
 export type Outcome = 'ready' | { readonly ended: string; readonly said: string }
 
-/** Starts a child to see what becomes of it; it does nothing else. */
+/** Starts a child for diagnosis only. */
 export function tryStart(script: Script, options: ChildOptions, flags: readonly string[]): Promise<Outcome> {
   return new Promise((resolve) => {
     const child = startChild(script, options, flags, true)
@@ -232,9 +229,9 @@ export function tryStart(script: Script, options: ChildOptions, flags: readonly 
       killChild(child, options)
       resolve(outcome)
     }
-    const timer = setTimeout(() => settle({ ended: 'it did not say that it is there', said }), LISTEN_FOR)
+    const timer = setTimeout(() => settle({ ended: 'it did not say that it is there', said }), DIAGNOSE_FOR)
     child.stderr?.on('data', (piece) => {
-      said = `${said}${piece}`.slice(0, MOST_WORDS)
+      said = `${said}${piece}`.slice(0, MAX_OUTPUT)
     })
     child.on('message', (message) => message === 'ready' && settle('ready'))
     child.on('error', (error) => settle({ ended: error.message, said }))

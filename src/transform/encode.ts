@@ -1,4 +1,4 @@
-/** Pixels as a file: each format with what it can hold, what it may cost, and no larger than the picture deserves. */
+/** Encoding: each format within its budget, and with a second way where the file comes out larger than its source. */
 import type { Sharp } from 'sharp'
 import { type EncodeJob, effortFor, isAffordable, MOST_WORK, workOf } from '../model/encode-budget.js'
 import { ArtworkError } from '../model/failure.js'
@@ -30,7 +30,7 @@ export interface Ready {
   readonly isUnchanged: boolean
 }
 
-/** How a format is encoded: the recipe, and what departs from it. */
+/** How a format is encoded. */
 interface Choice {
   readonly quality: number
   readonly isLossless?: boolean
@@ -71,7 +71,7 @@ function otherChoice({ source, pixels, isMoving }: Ready, recipe: FullRecipe): C
   const wanted = workOf(second, effortFor(second, effort) ?? 0)
   if (spent + wanted > MOST_WORK) return undefined
   if (isLossless) return { quality, isLossless }
-  // More quality than the source has is bytes for its own faults.
+  // More quality than the source has only encodes its artefacts.
   const lower = source.quality ?? (source.format === 'webp' ? quality - 15 : quality)
   return lower < quality ? { quality: Math.max(lower, 1) } : undefined
 }

@@ -3,7 +3,7 @@
  * to start, and a crash of libvips takes the app with it. It narrows sharp's loaders for the whole process.
  */
 import type { ArtworkError } from '../model/failure.js'
-import { createJobQueue, overloaded, watchWait } from './job-queue.js'
+import { createJobQueue, makeRoom, watchWait } from './job-queue.js'
 import { hardenSharp, inspect, transform } from './sharp.js'
 import type { DecodeLimits, JobOptions, Transformer } from './transformer.js'
 
@@ -20,22 +20,20 @@ export function createInProcess(
   let hardened = false
   const wait = (about: JobOptions): Promise<void> => {
     const { client = '', host = '', isBackground = false } = about
-    const other = queue.size() >= limits.queue ? queue.crowdOut(client) : undefined
-    if (queue.size() >= limits.queue) throw overloaded()
-    other?.reject(overloaded())
-    let stopWaiting = (): void => {}
+    if (queue.size() >= limits.queue) makeRoom(queue, client)
+    let stopWatching = (): void => {}
     return new Promise<void>((go, reject) => {
       const one = { go, reject, client, host, isBackground, isHeavy: false, isAlone: false }
-      stopWaiting = watchWait(about, limits.waitTimeout, (error) => {
+      stopWatching = watchWait(about, limits.waitTimeout, (error) => {
         if (queue.remove(one)) reject(error)
       })
       queue.add(one)
-    }).finally(() => stopWaiting())
+    }).finally(() => stopWatching())
   }
   const inTurn = async <T>(about: JobOptions = {}, work: () => Promise<T>): Promise<T> => {
     if (!hardened) hardenSharp(limits.formats)
     hardened = true
-    // The place is handed on, so that nobody slips in between.
+    // A free place is handed to the next waiting job, so that no new one can take it.
     if (running >= limits.concurrency) await wait(about)
     else running += 1
     try {

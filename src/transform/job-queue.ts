@@ -1,49 +1,59 @@
 /**
- * Who is next: jobs that somebody waits for before those that nobody does; among them the clients take turns, and of a client
- * the hosts that its pictures come from. One that has much waiting costs itself time, and not the others.
+ * The order of decode jobs: foreground before background; within each, clients take turns, and of a client the hosts that
+ * its pictures come from. A client with many jobs delays its own, and not the others'.
  */
 import { ArtworkError } from '../model/failure.js'
 import type { JobOptions } from './transformer.js'
 
-/** What a job is told by. */
+/** What the order follows from. */
 export interface QueuePosition {
-  /** Who asked; '' where nobody in particular did. */
+  /** '' for none in particular. */
   readonly client: string
   /** Where the picture comes from. */
   readonly host: string
-  /** Nobody waits for it. */
+  /** No request waits for it. */
   readonly isBackground: boolean
-  /** It may hold a decoder for long. */
+  /** It may occupy a decoder for long. */
   readonly isHeavy: boolean
-  /** It is done while no other of its kind is. */
+  /** At most one such job runs at a time. */
   readonly isAlone: boolean
 }
 
 /** There is no room for a job, or it waited too long. */
-export const overloaded = (): ArtworkError =>
+const overloaded = (): ArtworkError =>
   new ArtworkError('unavailable', 'too many images are being made', { retryAfter: 2 })
 
-/** Whoever asked for a job has gone. */
+/** The request for a job was aborted. */
 export const cancelled = (): ArtworkError =>
   new ArtworkError('cancelled', 'nobody waits for this image any more')
 
 /**
- * Watches over a job that waits: it is given up when its asker goes, and, where somebody waits for it, after a time.
+ * Cancels a waiting job when its signal is aborted, and, in the foreground, after a time.
  * @param waitTimeout ms
- * @returns ends the watch
+ * @returns stops watching
  */
 export function watchWait(
   { signal, isBackground = false }: JobOptions,
   waitTimeout: number,
-  giveUp: (error: ArtworkError) => void,
+  cancel: (error: ArtworkError) => void,
 ): () => void {
-  const onAbort = (): void => giveUp(cancelled())
-  const timer = isBackground ? undefined : setTimeout(() => giveUp(overloaded()), waitTimeout).unref()
+  const onAbort = (): void => cancel(cancelled())
+  const timer = isBackground ? undefined : setTimeout(() => cancel(overloaded()), waitTimeout).unref()
   signal?.addEventListener('abort', onAbort, { once: true })
   return () => {
     clearTimeout(timer)
     signal?.removeEventListener('abort', onAbort)
   }
+}
+
+/** Makes room in a full queue for a job of a client. @throws ArtworkError `unavailable` where there is none */
+export function makeRoom<T extends { readonly reject: (error: ArtworkError) => void }>(
+  queue: Pick<JobQueue<T>, 'crowdOut'>,
+  client: string,
+): void {
+  const other = queue.crowdOut(client)
+  if (other === undefined) throw overloaded()
+  other.reject(overloaded())
 }
 
 /** See the top of the file. */
@@ -58,11 +68,11 @@ export function createJobQueue<T>() {
   const counts = new Map<string, number>()
   let size = 0
 
-  const note = (client: string, by: 1 | -1): void => {
+  const count = (client: string, by: 1 | -1): void => {
     size += by
-    const count = (counts.get(client) ?? 0) + by
-    if (count === 0) counts.delete(client)
-    else counts.set(client, count)
+    const waiting = (counts.get(client) ?? 0) + by
+    if (waiting === 0) counts.delete(client)
+    else counts.set(client, waiting)
   }
   const clientsOf = ({ isBackground }: QueuePosition) => (isBackground ? background : foreground)
   const takeOut = (job: T & QueuePosition): boolean => {
@@ -74,11 +84,11 @@ export function createJobQueue<T>() {
     jobs.splice(place, 1)
     if (jobs.length === 0) hosts.delete(job.host)
     if (hosts.size === 0) clients.delete(job.client)
-    note(job.client, -1)
+    count(job.client, -1)
     return true
   }
-  /** The client and the host go to the end of their lines. */
-  const turnOver = (job: T & QueuePosition): void => {
+  /** Moves the client and the host to the end of their queues. */
+  const rotate = (job: T & QueuePosition): void => {
     const clients = clientsOf(job)
     const hosts = clients.get(job.client)
     if (hosts === undefined) return
@@ -102,7 +112,7 @@ export function createJobQueue<T>() {
   }
 
   return {
-    /** @param isAgain it had its turn, and is the next of its host once more */
+    /** @param isAgain it was taken before, and becomes the first of its host again */
     add: (job: T & QueuePosition, isAgain = false): void => {
       const clients = clientsOf(job)
       const hosts: Hosts<T> = clients.get(job.client) ?? new Map()
@@ -111,15 +121,15 @@ export function createJobQueue<T>() {
       hosts.set(job.host, jobs)
       if (isAgain) jobs.unshift(job)
       else jobs.push(job)
-      note(job.client, 1)
+      count(job.client, 1)
     },
-    /** Takes a job out that is not wanted any more. Answers whether it was waiting. */
+    /** Removes a job. Answers whether it was waiting. */
     remove: takeOut,
-    /** Takes the next one out that may be begun now. @param may whether one may */
+    /** Takes the next job that may begin now. */
     next: (may: (turn: QueuePosition) => boolean = () => true): (T & QueuePosition) | undefined => {
       const job = first(foreground, may) ?? first(background, may)
       if (job === undefined) return undefined
-      turnOver(job)
+      rotate(job)
       takeOut(job)
       return job
     },
@@ -128,8 +138,8 @@ export function createJobQueue<T>() {
      * would have.
      */
     crowdOut: (client: string): (T & QueuePosition) | undefined => {
-      const [most = '', count = 0] = [...counts].sort(([, a], [, b]) => b - a)[0] ?? []
-      if (count <= (counts.get(client) ?? 0) + 1) return undefined
+      const [most = '', waiting = 0] = [...counts].sort(([, a], [, b]) => b - a)[0] ?? []
+      if (waiting <= (counts.get(client) ?? 0) + 1) return undefined
       const last = [background, foreground]
         .flatMap((clients) => [...(clients.get(most)?.values() ?? [])].map((jobs) => jobs.at(-1)))
         .find((job) => job !== undefined)

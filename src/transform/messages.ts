@@ -1,4 +1,4 @@
-/** What the pool and its children say to each other. */
+/** The messages between the pool and its children. */
 
 /** A job for a child. */
 export interface JobMessage {
@@ -7,7 +7,7 @@ export interface JobMessage {
   readonly args: readonly unknown[]
 }
 
-/** An answer that survives the way between processes: an error as its code and its safe text. */
+/** An answer as it is sent between processes: an error as its code and its safe text. */
 export type Answer<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly code: string; readonly message: string }

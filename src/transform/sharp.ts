@@ -1,14 +1,14 @@
 /**
- * What is done to pixels, with sharp: buffers only, every loader of libvips blocked but the few that are
- * needed (libvips chooses the loader by the bytes), orientation applied, colours turned into sRGB, metadata
- * left behind, alpha and animation kept.
+ * Decoding and rendering with sharp: buffers only, every loader of libvips blocked but the few that are needed (libvips
+ * chooses the loader by the bytes), orientation applied, colours in sRGB, no metadata, alpha and animation preserved.
  */
 import sharp, { type Sharp } from 'sharp'
 import { ArtworkError } from '../model/failure.js'
 import type { Format, Kind } from '../model/media-type.js'
 import { isMovingFormat, movesWithin, outputSize } from '../model/output.js'
 import type { FullRecipe } from '../model/variant.js'
-import { type OwnColour, toSrgb } from './colour.js'
+import type { OwnColour } from './colour/colour.js'
+import { toSrgb } from './colour/to-srgb.js'
 import { encode, tooLargeForFormat } from './encode.js'
 import { decoding, readSource, type SourceImage } from './source.js'
 import { type DecodeLimits, type Inspected, type Made, SVG_INSPECTED } from './transformer.js'
@@ -32,7 +32,7 @@ export function hardenSharp(formats: readonly Format[]): void {
 /** Side of the picture that is made to see whether all of a file can be decoded, pixels. */
 const PROBE_SIDE = 16
 
-/** Decodes to the end and tells the size. See the port for its errors. */
+/** Decodes to the end. See the port for its errors. */
 export async function inspect(bytes: Buffer, kind: Kind, limits: DecodeLimits): Promise<Inspected> {
   if (kind === 'svg') return SVG_INSPECTED
   const source = await readSource(bytes, kind, limits)
@@ -98,15 +98,15 @@ async function decoder(source: SourceImage, isMoving: boolean): Promise<() => Sh
   }
   if (colour.by === 'none') return () => sharp(source.bytes, { ...options, ignoreIcc: true })
   const open = (): Sharp => sharp(source.bytes, options)
-  // libvips works on 16 bits in Display P3: it has to be told to come back.
+  // libvips works on 16 bits in Display P3: the output profile has to be named.
   return depth > 8 ? () => open().withIccProfile('srgb', { attach: false }) : open
 }
 
-/** What a sample of a depth is at most, after libvips has moved it up to 16 bits. */
+/** The largest sample of a depth, after libvips has shifted it to 16 bits. */
 const mostOf = (depth: number): number =>
   depth > 8 && depth < 16 ? ((1 << depth) - 1) << (16 - depth) : 65_535
 
-/** Pixels whose colours were turned by our own rule, 8 bits a sample. */
+/** Pixels with colours converted here, 8 bits a sample. */
 async function inSrgb(source: SourceImage, colour: OwnColour) {
   const isWide = source.depth > 8
   const image = sharp(source.bytes, { ...source.options(false), ignoreIcc: true })

@@ -1,12 +1,13 @@
-/** A file before it is decoded: what its header says, held against the bounds, and the bytes as libvips has to read them. */
+/** A file before it is decoded: its header checked against the bounds, and the bytes as libvips has to read them. */
 import sharp, { type Metadata, type SharpOptions } from 'sharp'
 import type { Traits } from '../model/entry.js'
 import { ArtworkError } from '../model/failure.js'
 import { type Format, isFormat, type Kind } from '../model/media-type.js'
 import { isMovingFormat } from '../model/output.js'
-import { type Colour, colourOfAvif, colourOfPng } from './colour.js'
+import { type Colour, colourOfAvif, colourOfPng } from './colour/colour.js'
 import { asStill, readAvif } from './formats/avif.js'
-import { readGif, withCanvas } from './formats/gif.js'
+import { readGif } from './formats/gif.js'
+import { withCanvas } from './formats/gif-canvas.js'
 import { isShowable, readJpeg, withEnd, withoutPadding } from './formats/jpeg.js'
 import { readPng } from './formats/png.js'
 import { readWebp, stripWebp } from './formats/webp.js'
@@ -35,7 +36,7 @@ export interface SourceImage {
   readonly colour: Colour
   /** Bits a sample: over 8, libvips decodes 16. */
   readonly depth: number
-  /** Of a JPEG: the quality that it was encoded with, as far as it can be told. */
+  /** Of a JPEG: the quality that it was encoded with, where that is known. */
   readonly quality: number | undefined
   /** Ms that each frame is shown, and how often all are; for the output. */
   readonly timing: { readonly delay: number[]; readonly loop: number } | undefined
@@ -43,7 +44,7 @@ export interface SourceImage {
   readonly options: (isMoving: boolean) => SharpOptions
 }
 
-/** What of a file its own format tells. */
+/** The facts that the reader of a format finds. */
 interface Facts {
   readonly bytes?: Buffer
   readonly frames: number
@@ -53,7 +54,7 @@ interface Facts {
   readonly colour?: Colour
   readonly depth?: number | undefined
   readonly quality?: number | undefined
-  /** Whether its end was put there: all that comes before has to be whole. */
+  /** Whether its end marker is to be added: all that comes before has to be whole. */
   readonly isEnded?: boolean
   /** Frames before the first that is to be shown. */
   readonly skipped?: number
@@ -67,8 +68,7 @@ const READERS: Readonly<Record<Format, (bytes: Buffer) => Facts>> = {
     if (!isShowable(header))
       throw new ArtworkError('unsupported', 'this kind of JPEG is not shown by browsers')
     const { quality, lacksOnlyItsEnd } = header
-    const mended = lacksOnlyItsEnd ? { isEnded: true } : {}
-    return { frames: 1, hasAlpha: false, isLossless: false, quality, ...mended }
+    return { frames: 1, hasAlpha: false, isLossless: false, quality, isEnded: lacksOnlyItsEnd }
   },
   png: (bytes) => {
     const header = readPng(bytes)
@@ -160,7 +160,7 @@ function delaysOf({ delay = [] }: Metadata, skipped: number, doubled: ReadonlySe
   return shown
 }
 
-/** Whether the first version of the pipeline made another picture of it: other colours, another shape, another item. */
+/** Whether the first version of the pipeline rendered it differently: other colours, another shape, another item. */
 function isRevised(format: Format, facts: Facts, metadata: Metadata): boolean {
   const { colour, depth = metadata.bitsPerSample ?? 8, skipped = 0 } = facts
   if (format === 'webp') return (metadata.orientation ?? 1) > 1
@@ -202,7 +202,7 @@ async function metadataOf(bytes: Buffer, format: Format, page: number): Promise<
   return format === 'avif' && primary > 0 ? open(primary) : metadata
 }
 
-/** Runs sharp and says of its errors what a client may know. */
+/** Runs sharp, and translates its errors. @throws ArtworkError */
 export async function decoding<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()

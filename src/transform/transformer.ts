@@ -1,16 +1,16 @@
-/** The port of the transformer: bytes in, bytes out, nothing known of names, stores or the network. */
+/** The port of the transformer: bytes in, bytes out. */
 import type { Traits } from '../model/entry.js'
 import type { Format, Kind } from '../model/media-type.js'
 import type { FullRecipe } from '../model/variant.js'
 
-/** What decoding told of an image. Sides in pixels as it is seen (orientation applied). */
+/** Facts of a decoded image. Sides in pixels, orientation applied. */
 export interface Inspected {
   readonly width: number
   readonly height: number
   readonly traits: Traits
 }
 
-/** Of an SVG nothing is known: it is not decoded. */
+/** The facts of an SVG, which is not decoded. */
 export const SVG_INSPECTED: Inspected = {
   width: 0,
   height: 0,
@@ -27,24 +27,24 @@ export interface Made {
 
 /** What may be decoded. */
 export interface DecodeLimits {
-  /** Pixels of one frame, and of all frames that are kept moving together. */
+  /** Pixels of one frame, and of all frames of an animation together. */
   readonly maxPixels: number
   /** Pixels of an AVIF, read or made: it costs many times what other formats do. */
   readonly maxAvifPixels: number
-  /** Frames of a rendition that moves. */
+  /** Frames of an animated rendition. */
   readonly maxFrames: number
   readonly formats: readonly Format[]
 }
 
-/** What an asker says of a job. */
+/** How a job is queued. */
 export interface JobOptions {
   /** A job that waits is not begun once this is aborted. */
   readonly signal?: AbortSignal | undefined
-  /** Nobody waits for it: it is done after all that somebody waits for. */
+  /** No request waits for it: it runs after those that one waits for. */
   readonly isBackground?: boolean | undefined
   /** One at a time of such jobs. */
   readonly isAlone?: boolean | undefined
-  /** Who asked, and where the picture comes from: these take turns. */
+  /** The client, and the host that the picture comes from: these take turns. */
   readonly client?: string | undefined
   readonly host?: string | undefined
 }
@@ -55,17 +55,17 @@ export interface Load {
   readonly waiting: number
 }
 
-/** Two verbs, a look at what is going on, and an end. */
+/** See the top of the file. */
 export interface Transformer {
   /**
-   * Decodes the image to its end, so that a damaged one is found before it is kept. SVG is not decoded.
+   * Decodes the image to its end, so that a damaged one is found before it is stored. SVG is not decoded.
    * @throws ArtworkError `unsupported`, `too_large`, `invalid_image`, `processing`, `decode_timeout`, `unavailable`
    */
   inspect(bytes: Buffer, kind: Kind, about?: JobOptions): Promise<Inspected>
   /** Makes a rendition. @throws the same */
   transform(bytes: Buffer, kind: Kind, recipe: FullRecipe, about?: JobOptions): Promise<Made>
   load(): Load
-  /** Why nothing can be decoded, where that is known; undefined where all is well. */
+  /** Why nothing can be decoded, where that is known; undefined where it can. */
   trouble(): string | undefined
   close(): Promise<void>
 }

@@ -1,16 +1,16 @@
-/** How long a job may hold a decoder, guessed from what costs nothing: the first bytes of the file, and its size. */
+/** How long a job may take, estimated from the first bytes of the file and its size. */
 import type { Format, Kind } from '../model/media-type.js'
 
-/** Pixels of a source over which decoding it takes its time. */
+/** Pixels over which decoding is slow. */
 const HEAVY_PIXELS = 6e6
-/** Bytes over which a file is not looked into. */
+/** Bytes over which a file is heavy whatever its header says. */
 const HEAVY_BYTES = 3 * 1024 ** 2
-/** Bytes of an AVIF, whose pixels no fixed place tells. */
+/** Bytes of an AVIF, whose header has no fixed place for its size. */
 const HEAVY_AVIF = 256 * 1024
 /** Segments of a JPEG that may come before its frame header. */
 const MOST_SEGMENTS = 200
 
-/** Whether a job is one that others should not have to wait for. @param made the format that is to be made, if any */
+/** Whether other jobs should not have to wait for this one. @param made the format that is to be made, if any */
 export function isHeavyJob(bytes: Uint8Array, kind: Kind, made: Format | undefined): boolean {
   if (made === 'avif' || bytes.length > HEAVY_BYTES) return true
   if (kind === 'avif') return bytes.length > HEAVY_AVIF
@@ -18,8 +18,8 @@ export function isHeavyJob(bytes: Uint8Array, kind: Kind, made: Format | undefin
   return pixels === undefined || pixels > HEAVY_PIXELS
 }
 
-/** Pixels of a file's first frame by its header; undefined where that is not where it should be. */
-export function pixelsOf(bytes: Buffer, kind: Kind): number | undefined {
+/** Pixels of a file's first frame by its header; undefined where that is not in its place. */
+function pixelsOf(bytes: Buffer, kind: Kind): number | undefined {
   if (bytes.length < 30) return undefined
   switch (kind) {
     case 'png':

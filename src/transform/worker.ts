@@ -8,9 +8,9 @@ import { hardenSharp, inspect, transform } from './sharp.js'
 import type { DecodeLimits } from './transformer.js'
 
 const LOW_PRIORITY = 10
-/** How often memory is looked at, ms. */
-const LOOK_EVERY = 50
-/** A child that has this share of its bound with nothing to do makes way for a new one. */
+/** How often memory is checked, ms. */
+const CHECK_EVERY = 50
+/** A child that uses this share of its bound after a job is replaced. */
 const FULL_SHARE = 0.6
 
 const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -21,12 +21,12 @@ const jobs = {
     transform(bufferOf(bytes), kind, recipe, limits),
 }
 
-/** Serves its parent until that has gone. */
+/** Serves its parent until that has ended. */
 function serve(maxMemory: number): void {
   try {
     setPriority(LOW_PRIORITY)
   } catch {
-    // A system that does not let us be nice is no reason not to work.
+    // Optional: not every system allows it.
   }
   const memory = (): number => process.memoryUsage.rss()
   let hardened = false
@@ -46,7 +46,7 @@ function serve(maxMemory: number): void {
   process.on('message', async (order: JobMessage) => {
     watch = setInterval(() => {
       if (memory() > maxMemory) process.exit(GROWN)
-    }, LOOK_EVERY)
+    }, CHECK_EVERY)
     const answered = await answer(order)
     clearInterval(watch)
     process.send?.({ ...answered, id: order.id, isFull: memory() > maxMemory * FULL_SHARE })

@@ -1,8 +1,8 @@
-/** What the boxes of an AVIF say (ISO 14496-12, ISO 23008-12, the AV1 Image File Format). */
+/** The boxes of an AVIF (ISO 14496-12, ISO 23008-12, the AV1 Image File Format). */
 
-/** What is known of an AVIF by its boxes, of its primary item. */
+/** The facts of an AVIF's primary item. */
 export interface AvifHeader {
-  /** Bits a sample, where it is told. */
+  /** Bits a sample, where a box has them. */
   readonly depth: number | undefined
   readonly hasAlpha: boolean
   /** Pictures that follow each other in time; a collection of pictures is one, its primary item. */
@@ -11,7 +11,7 @@ export interface AvifHeader {
   readonly nclx: { readonly primaries: number; readonly transfer: number } | undefined
   /** The ICC profile of a `colr` box, which comes before code points. */
   readonly profile: Buffer | undefined
-  /** Whether an item of it is Exif or XMP, or that cannot be told. */
+  /** Whether an item of it is Exif or XMP, or may be. */
   readonly hasMetadata: boolean
 }
 
@@ -140,12 +140,12 @@ const UNKNOWN: AvifHeader = {
   profile: undefined,
   hasMetadata: true,
 }
-/** Types of items that say nothing of how the picture looks. */
+/** Types of items that are metadata. */
 const METADATA_ITEMS = ['Exif', 'mime', 'uri ']
 
 const MAJOR_BRAND = 8
 const FIRST_COMPATIBLE_BRAND = 16
-/** Brands by which a reader looks for tracks. */
+/** Brands of files with tracks. */
 const SEQUENCE_BRANDS = new Set(['avis', 'msf1', 'iso8'])
 
 /**
@@ -172,7 +172,7 @@ function* brandsOf(ftyp: Box | undefined): Generator<number> {
   for (let at = FIRST_COMPATIBLE_BRAND; at + 4 <= ftyp.end; at += 4) yield at
 }
 
-/** Reads the boxes; what they do not tell is undefined. Damaged ones tell nothing: the decoder finds what is wrong. */
+/** Reads the boxes. Nothing is known of damaged ones: the decoder finds what is wrong. */
 export function readAvif(bytes: Buffer): AvifHeader {
   try {
     return read(bytes)

@@ -1,12 +1,12 @@
-/** What the markers of a JPEG say (ITU-T T.81, Annex B). */
+/** The markers of a JPEG (ITU-T T.81, Annex B). */
 
-/** What is known of a JPEG by its markers. */
+/** The facts of a JPEG. */
 export interface JpegHeader {
   /** How it was coded: the last hex digit of its SOF marker. */
   readonly process: number
   /** The quality (1–100) that its quantization tables stand for, by the scale that encoders share. */
   readonly quality: number | undefined
-  /** Whether all but the end marker is there: every scan that the picture needs, to its last bit as far as can be told. */
+  /** Whether only the end marker is missing: every scan that the picture needs is there, as far as the markers show. */
   readonly lacksOnlyItsEnd: boolean
 }
 
@@ -104,7 +104,7 @@ export function readJpeg(bytes: Buffer): JpegHeader {
     if (marker === EOI) hasEnd = true
     if (marker !== SOS) continue
     if (endsWell) return { process, quality, lacksOnlyItsEnd: false }
-    noteScan(data, scans)
+    recordScan(data, scans)
   }
   const isWhole = scans.size > 0 && [...components].every((one) => isComplete(one, process, scans))
   return { process, quality, lacksOnlyItsEnd: !hasEnd && isWhole }
@@ -113,8 +113,8 @@ export function readJpeg(bytes: Buffer): JpegHeader {
 const COEFFICIENTS = 64
 const placeOf = (component: number, coefficient: number): number => component * COEFFICIENTS + coefficient
 
-/** Notes the coefficients that a scan brings to their last bit (T.81 §G.1.1.1). */
-function noteScan(data: Buffer, scans: Set<number>): void {
+/** Records the coefficients that a scan completes (T.81 §G.1.1.1). */
+function recordScan(data: Buffer, scans: Set<number>): void {
   const count = data[0] ?? 0
   if (count > 4 || data.length !== 1 + count * 2 + 3) return
   const [first = 0, last = 63, approximation = 0] = data.subarray(1 + count * 2)
@@ -158,7 +158,7 @@ const JFIF_LENGTH = 14
 const ADOBE_LENGTH = 12
 const isMetadata = ({ marker, data }: Segment): boolean => {
   const begins = (text: string): boolean => data.toString('latin1', 0, text.length) === text
-  // Comments, and segments that nobody has a use for (JPG0 to JPG13).
+  // Comments, and segments that are not used (JPG0 to JPG13).
   if (marker === COMMENT || (marker >= 0xf0 && marker <= 0xfd)) return true
   if (marker < APP0 || marker > 0xef) return false
   if (marker === APP0) return !(begins('JFIF') && data.length === JFIF_LENGTH)
@@ -168,21 +168,21 @@ const isMetadata = ({ marker, data }: Segment): boolean => {
 
 /**
  * The same picture without Exif, XMP, comments, thumbnails, and what follows its end (a gain map, another picture).
- * Undefined where not all of it can be told apart.
+ * Undefined where metadata cannot be separated.
  */
 export function stripJpeg(bytes: Buffer): Buffer | undefined {
-  const kept: Buffer[] = []
+  const pieces: Buffer[] = []
   let from = 0
   for (const segment of segmentsOf(bytes)) {
-    // It says what the colours are, and more.
+    // It describes the colours, and more.
     if (segment.marker === APP14 && segment.data.length > ADOBE_LENGTH) return undefined
     if (isMetadata(segment)) {
-      kept.push(bytes.subarray(from, segment.start))
+      pieces.push(bytes.subarray(from, segment.start))
       from = segment.end
     }
     if (segment.marker === EOI) {
-      kept.push(bytes.subarray(from, segment.end))
-      return Buffer.concat(kept)
+      pieces.push(bytes.subarray(from, segment.end))
+      return Buffer.concat(pieces)
     }
   }
   return undefined

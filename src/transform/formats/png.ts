@@ -1,6 +1,6 @@
-/** What the chunks of a PNG say before its pixels (PNG third edition, W3C 2025; APNG is part of it). */
+/** The chunks of a PNG (PNG third edition, W3C 2025; APNG is part of it). */
 
-/** Colour of a PNG as its chunks tell it, each undefined where there is none. */
+/** The colour chunks of a PNG, each undefined where there is none. */
 export interface PngColour {
   /** Code points of ITU-T H.273. */
   readonly cicp?: { readonly primaries: number; readonly transfer: number }
@@ -13,7 +13,7 @@ export interface PngColour {
   readonly gamma?: number
 }
 
-/** What is known of a PNG by its chunks. */
+/** The facts of a PNG. */
 export interface PngHeader {
   readonly depth: number
   readonly isGrey: boolean
@@ -85,7 +85,7 @@ export function readPng(bytes: Buffer): PngHeader | undefined {
     isGrey: GREY.has(colourType),
     isPalette: colourType === PALETTE,
     hasAlpha: WITH_ALPHA.has(colourType) || hasTransparency,
-    // What it says of itself counts as far as there are frames.
+    // The count in acTL may be wrong.
     frames: isAnimated ? Math.max(1, controls) : 1,
     colour,
   }
@@ -98,10 +98,10 @@ const PICTURE = new Set(
 
 /** The same picture without texts, times, Exif and unknown chunks; what follows the end goes too. */
 export function stripPng(bytes: Buffer): Buffer {
-  const kept = [bytes.subarray(0, SIGNATURE_LENGTH)]
+  const pieces = [bytes.subarray(0, SIGNATURE_LENGTH)]
   for (const { type, start, end } of chunksOf(bytes)) {
-    if (PICTURE.has(type)) kept.push(bytes.subarray(start, end))
+    if (PICTURE.has(type)) pieces.push(bytes.subarray(start, end))
     if (type === 'IEND') break
   }
-  return Buffer.concat(kept)
+  return Buffer.concat(pieces)
 }

@@ -1,6 +1,6 @@
-/** What the chunks of a WebP say (RFC 9649). */
+/** The chunks of a WebP (RFC 9649). */
 
-/** What is known of a WebP by its chunks. */
+/** The facts of a WebP. */
 export interface WebpHeader {
   readonly hasAlpha: boolean
   readonly isLossless: boolean
@@ -28,7 +28,7 @@ function* chunksOf(bytes: Buffer, from: number, to: number): Generator<Chunk> {
   }
 }
 
-/** Where the file ends by its own account: what follows is none of it. */
+/** Where the file ends by its own size field; what follows is no part of it. */
 const endOf = (bytes: Buffer): number => Math.min(bytes.length, bytes.readUInt32LE(4) + 8)
 
 /** Reads the chunks. */
@@ -37,7 +37,7 @@ export function readWebp(bytes: Buffer): WebpHeader {
   let frames = 0
   let isLossless = true
   let images = 0
-  const look = ({ type, content }: Chunk): void => {
+  const readChunk = ({ type, content }: Chunk): void => {
     if (type === 'ALPH') hasAlpha = true
     if (type === 'VP8 ' || type === 'VP8L') images += 1
     if (type === 'VP8 ') isLossless = false
@@ -49,8 +49,8 @@ export function readWebp(bytes: Buffer): WebpHeader {
     if (chunk.type === 'VP8X') hasAlpha ||= ((bytes[chunk.content] ?? 0) & FLAG.alpha) !== 0
     if (chunk.type === 'ANMF') {
       frames += 1
-      for (const inner of chunksOf(bytes, chunk.content + FRAME_HEADER, chunk.end)) look(inner)
-    } else look(chunk)
+      for (const inner of chunksOf(bytes, chunk.content + FRAME_HEADER, chunk.end)) readChunk(inner)
+    } else readChunk(chunk)
   }
   return { hasAlpha, isLossless: isLossless && images > 0, frames: Math.max(1, frames) }
 }
@@ -60,14 +60,14 @@ const PICTURE = new Set(['VP8X', 'ICCP', 'ANIM', 'ANMF', 'ALPH', 'VP8 ', 'VP8L']
 
 /** The same picture without Exif, XMP, unknown chunks, and what follows its end. */
 export function stripWebp(bytes: Buffer): Buffer {
-  const kept: Buffer[] = []
+  const pieces: Buffer[] = []
   for (const { type, start, end } of chunksOf(bytes, HEADER, endOf(bytes))) {
     if (!PICTURE.has(type)) continue
     const chunk = Buffer.from(bytes.subarray(start, end))
     if (type === 'VP8X') chunk[8] = (chunk[8] ?? 0) & ~(FLAG.exif | FLAG.xmp)
-    kept.push(chunk)
+    pieces.push(chunk)
   }
-  const body = Buffer.concat(kept)
+  const body = Buffer.concat(pieces)
   const head = Buffer.from(bytes.subarray(0, HEADER))
   head.writeUInt32LE(body.length + 4, 4)
   return Buffer.concat([head, body])

@@ -1,0 +1,106 @@
+/** A long job at the command line: queued, worked on, and shown to its end. */
+import cliProgress from 'cli-progress'
+import { type Artwork, type Job, type JobKind, needsRepository } from '../index.js'
+import { print, printError, show } from './output.js'
+import { type Common, withArtwork } from './with-artwork.js'
+
+/** Shows a job's progress: a bar on a terminal, a line at each step elsewhere, or lines of JSON. */
+function progressOf({ json }: Common) {
+  const bar =
+    !json && process.stderr.isTTY
+      ? new cliProgress.SingleBar(
+          { format: '{kind} {bar} {value}/{total} {eta_formatted}', hideCursor: true },
+          cliProgress.Presets.shades_classic,
+        )
+      : undefined
+  let isShown = false
+  let last = ''
+  return {
+    update: (job: Job): void => {
+      if (bar !== undefined && job.total > 0) {
+        if (!isShown) bar.start(job.total, job.done, { kind: job.kind })
+        isShown = true
+        bar.setTotal(job.total)
+        bar.update(job.done)
+        return
+      }
+      const line = `${job.kind} ${job.state} ${job.done}/${job.total}`
+      if (line === last) return
+      last = line
+      if (json)
+        print(
+          JSON.stringify({
+            id: String(job.id),
+            kind: job.kind,
+            state: job.state,
+            done: job.done,
+            total: job.total,
+            ...(job.rate !== undefined && { ratePerSecond: Number(job.rate.toFixed(2)) }),
+            ...(job.eta !== undefined && { etaSeconds: Math.ceil(job.eta / 1000) }),
+          }),
+        )
+      else printError(line)
+    },
+    stop: (): void => bar?.stop(),
+  }
+}
+
+/** Shows a job until its end. A signal cancels it, and lets what runs of it finish. */
+async function follow({ refresher }: Pick<Artwork, 'refresher'>, id: string, common: Common): Promise<Job> {
+  const progress = progressOf(common)
+  let job: Job | undefined
+  const cancel = (): void => void refresher.cancel(id)
+  process.once('SIGINT', cancel)
+  process.once('SIGTERM', cancel)
+  // The toolkit's own timers do not keep the process alive.
+  const stay = setInterval(() => {}, 1000)
+  try {
+    for await (const now of refresher.watch(id)) {
+      job = now
+      progress.update(now)
+    }
+  } finally {
+    clearInterval(stay)
+    progress.stop()
+    process.off('SIGINT', cancel)
+    process.off('SIGTERM', cancel)
+  }
+  if (job === undefined) throw new Error('the job is gone')
+  return job
+}
+
+/** Queues a long job, works on it beside the servers, and waits for its end. Answers the exit code. */
+export function runJob(
+  kind: JobKind,
+  payload: Readonly<Record<string, unknown>>,
+  common: Common,
+): Promise<number> {
+  return withArtwork(common, async (artwork, { repository }) => {
+    const queued = artwork.refresher.run(kind, payload)
+    if (!queued.accepted && queued.id === undefined)
+      throw new Error(`the job cannot be queued: ${queued.reason}`)
+    const id = queued.id ?? ''
+    const isAble = !needsRepository(kind) || repository?.list !== undefined
+    if (!isAble && artwork.refresher.job(id)?.state === 'queued')
+      throw new Error(
+        `job ${id} is queued already, and waits for a process whose repository can list entities: there is none in the options of --config`,
+      )
+    if (artwork.refresher.status().paused && artwork.refresher.job(id)?.state === 'queued')
+      throw new Error(
+        `the queue is paused: job ${id} is queued, and begins with the next process that works after express-artwork resume`,
+      )
+    // Other long jobs are left to the servers; jobs of single pictures are shared.
+    artwork.start({ job: id })
+    const { state, error, reason, result } = await follow(artwork, id, common)
+    show(
+      {
+        state,
+        ...(error !== undefined && { error }),
+        ...(reason !== undefined && { reason }),
+        ...(result !== undefined && { result }),
+      },
+      common,
+    )
+    return state === 'done' ? 0 : 1
+  })
+}

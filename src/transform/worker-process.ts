@@ -1,0 +1,145 @@
+/**
+ * One child as the pool sees it, from its start to its end. It has one job at a time, is killed when that takes too long,
+ * and ends when it has grown too large.
+ */
+import type { ChildProcess } from 'node:child_process'
+import { ArtworkError } from '../model/failure.js'
+import { killChild } from './child-command.js'
+import type { QueuePosition } from './job-queue.js'
+import { type Answer, GROWN, type JobMessage } from './messages.js'
+
+/** A job with the promise that waits for it. */
+export interface WorkerJob extends QueuePosition {
+  readonly message: JobMessage
+  readonly resolve: (answer: Answer<unknown>) => void
+  readonly reject: (error: ArtworkError) => void
+}
+
+/** What the pool hears of a child. */
+export interface WorkerEvents {
+  /** It has started. */
+  onReady(): void
+  /** It has ended. */
+  onEnd(worker: WorkerProcess): void
+  /** It, or its place, is free. */
+  onFree(): void
+  /** It ended before it was ready, with a job that says nothing of why. */
+  onFailedStart(job: WorkerJob, error: ArtworkError): void
+}
+
+/** See the top of the file. */
+export interface WorkerProcess {
+  job(): WorkerJob | undefined
+  run(job: WorkerJob): void
+  /** Ends the child and its job, and waits until the process is gone. */
+  close(error: ArtworkError): Promise<void>
+}
+
+/** How a child is treated. */
+export interface WorkerOptions {
+  /** Ms one job may take. */
+  readonly timeout: number
+  readonly sandbox: readonly string[]
+}
+
+/** Ms in which a child must be ready. */
+const START_TIMEOUT = 15_000
+/** A child is replaced after so many jobs, which bounds leaks. */
+const JOBS_PER_CHILD = 5000
+
+/** The failure of a job whose child ended. */
+export const processingFailed = (cause?: unknown): ArtworkError =>
+  new ArtworkError('processing', 'the image could not be processed', { cause })
+
+/** Takes charge of a child that was started for a job. */
+export function createWorkerProcess(
+  child: ChildProcess,
+  first: WorkerJob,
+  options: WorkerOptions,
+  events: WorkerEvents,
+): WorkerProcess {
+  let job: WorkerJob | undefined
+  let timer: NodeJS.Timeout | undefined
+  let isReady = false
+  let isEnded = false
+  let done = 0
+  /** An idle child does not keep this process alive. */
+  const setBusy = (isBusy: boolean): void => {
+    for (const handle of [child, child.channel])
+      if (isBusy) handle?.ref()
+      else handle?.unref()
+  }
+  const release = (): WorkerJob | undefined => {
+    const released = job
+    clearTimeout(timer)
+    job = undefined
+    return released
+  }
+  const end = (error?: ArtworkError): void => {
+    isEnded = true
+    const released = release()
+    events.onEnd(worker)
+    killChild(child, options)
+    setBusy(false)
+    if (error !== undefined) released?.reject(error)
+  }
+  const limitTime = (ms: number): void => {
+    clearTimeout(timer)
+    timer = setTimeout(() => {
+      end(new ArtworkError('decode_timeout', 'the image took too long to decode'))
+      events.onFree()
+    }, ms)
+  }
+  const lost = (error: ArtworkError): void => {
+    if (isEnded) return
+    const unstarted = isReady ? undefined : release()
+    end(error)
+    if (unstarted !== undefined) events.onFailedStart(unstarted, error)
+    else events.onFree()
+  }
+  const run = (next: WorkerJob): void => {
+    job = next
+    setBusy(true)
+    limitTime(isReady ? options.timeout : START_TIMEOUT)
+    child.send(next.message, (error) => {
+      if (error !== null && job === next) lost(processingFailed(error))
+    })
+  }
+  const answered = (answer: Answer<unknown> & { id: number; isFull: boolean }): void => {
+    if (job?.message.id !== answer.id) return
+    done += 1
+    release()?.resolve(answer)
+    setBusy(false)
+    if (answer.isFull || done >= JOBS_PER_CHILD) end()
+    events.onFree()
+  }
+  const worker: WorkerProcess = {
+    job: () => job,
+    run,
+    close: (error) =>
+      new Promise<void>((resolve) => {
+        child.once('exit', () => resolve())
+        if (child.exitCode !== null || child.signalCode !== null) resolve()
+        end(error)
+        // This process stays until the child is gone.
+        child.ref()
+      }),
+  }
+  child.on('error', (error) => lost(processingFailed(error)))
+  child.on('exit', (code, signal) => {
+    const cause = new Error(`the decoder ended: ${code ?? signal}`)
+    lost(
+      code === GROWN
+        ? new ArtworkError('too_large', 'the image needs too much memory', { cause })
+        : processingFailed(cause),
+    )
+  })
+  child.on('message', (message: 'ready' | (Answer<unknown> & { id: number; isFull: boolean })) => {
+    if (message !== 'ready') return answered(message)
+    isReady = true
+    events.onReady()
+    if (job !== undefined) limitTime(options.timeout)
+  })
+  run(first)
+  return worker
+}
