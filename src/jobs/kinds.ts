@@ -40,9 +40,8 @@ export const isHttpJobKind = (name: string): name is HttpJobKind =>
 /** The kinds that can be started over HTTP. */
 export const HTTP_JOB_KINDS: readonly HttpJobKind[] = JOB_KINDS.filter(isHttpJobKind)
 /** The options of a kind over HTTP, and its summary. */
-export const httpJob = (
-  kind: HttpJobKind,
-): Pick<(typeof definitions)[HttpJobKind], 'summary' | 'body'> => definitions[kind]
+export const httpJob = (kind: HttpJobKind): Pick<(typeof definitions)[HttpJobKind], 'summary' | 'body'> =>
+  definitions[kind]
 
 /** Whether a job goes through the app's entities, and so needs a `repository` with `list`. */
 export const needsRepository = (kind: JobKind): boolean => JOBS[kind].needsRepository === true
