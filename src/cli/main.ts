@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { JOB_KINDS } from '../index.js'
 import { type Common, explain, failures, jobs, purge, runJob, setPaused, stats } from './commands.js'
-import { JOB_COMMANDS, type JobCommand, jobPayload } from './job-commands.js'
+import { JOB_COMMANDS, jobPayload } from './job-commands.js'
 import { serve } from './serve.js'
 
 const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
@@ -55,7 +55,7 @@ command('stats', 'Print the numbers of the store and the queue', ['stats', 'stat
   (options: Common) => ends(stats(options)),
 )
 for (const kind of JOB_KINDS) {
-  const job: JobCommand = JOB_COMMANDS[kind]
+  const job = JOB_COMMANDS[kind]
   const usage = job.argument === undefined ? kind : `${kind} ${job.argument}`
   const jobCommand = command(usage, job.description, job.examples)
   for (const option of job.options ?? []) jobCommand.addOption(option)

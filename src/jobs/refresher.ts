@@ -86,12 +86,11 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
     if (queued + running > 0) return true
     return isWorking() && (processor.isDue() || processor.running() > 0)
   }
-  const { originalStale, imageMissing, entityRequested } = background
 
   return {
-    originalStale,
-    imageMissing,
-    entityRequested,
+    originalStale: background.originalStale,
+    imageMissing: background.imageMissing,
+    entityRequested: background.entityRequested,
     request: intake.request,
     run: intake.run,
     retry: intake.retry,
