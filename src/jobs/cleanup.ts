@@ -41,7 +41,7 @@ export interface OptimizeWatch {
 type CleanupStore = Pick<Store, 'select' | 'check' | 'lastUsed' | 'stats' | 'delete'>
 
 /** What a clean-up works with. */
-export interface CleanupParts {
+interface CleanupParts {
   readonly store: CleanupStore
   readonly settings: OrphanSettings & { now(): number }
 }

@@ -22,7 +22,7 @@ const toEnqueued = (added: Added): Enqueued =>
   'id' in added ? { ...added, id: String(added.id) } : { accepted: false, reason: added.reason }
 
 /** What the intake works with. */
-export interface IntakeParts {
+interface IntakeParts {
   readonly jobs: Pick<JobQueue, 'add' | 'retry'>
   readonly processor: Pick<JobProcessor, 'isSupported' | 'notify'>
   readonly downloads: Pick<Downloads, 'prepare' | 'isResting'>

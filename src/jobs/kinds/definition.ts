@@ -1,4 +1,4 @@
-/** What a job kind is: options, a summary, and a handler made from the parts that it names. */
+/** What a job kind is: a summary, options, and a handler that names the parts it takes. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { z } from 'zod'
 import type { Images } from '../../images/images.js'
@@ -6,7 +6,7 @@ import type { Exporter } from '../../library/export.js'
 import type { Settings } from '../../options/settings.js'
 import type { Store } from '../../store/ports.js'
 import type { Downloads } from '../downloads.js'
-import type { Handler, JobQueries, JobQueue } from '../ports.js'
+import type { Job, JobContext, JobQueries, JobQueue, Outcome } from '../ports.js'
 
 /** Everything that handlers work with; each names what it takes. */
 export interface JobParts {
@@ -18,7 +18,7 @@ export interface JobParts {
   readonly downloads: Pick<Downloads, 'prepare' | 'isResting'>
 }
 
-/** A job kind. Its handler stops at the signal, and is harmless to repeat. */
+/** A job kind. */
 export interface JobDefinition {
   /** One line of the OpenAPI document. */
   readonly summary: string
@@ -28,7 +28,8 @@ export interface JobDefinition {
   readonly options: z.ZodObject
   /** Options over HTTP, which name no directory of this machine; left out: it cannot be started over HTTP. */
   readonly body?: z.ZodObject
-  handler(parts: JobParts): Handler
+  /** Stops at the signal, and is harmless to repeat. */
+  run(parts: JobParts, job: Job, context: JobContext): Promise<Outcome>
 }
 
 /** The fields of a payload, which was JSON. */
