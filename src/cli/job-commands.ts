@@ -21,7 +21,7 @@ const kinds = (given: readonly string[]): object => (given.length > 0 ? { kinds:
 const directory = ([given = '']: readonly string[]): object => ({ directory: resolve(given) })
 
 /** By the kind of job. */
-export const JOB_COMMANDS = {
+export const JOB_COMMANDS: Readonly<Record<JobKind, JobCommand>> = {
   sync: {
     argument: '[kinds...]',
     description:
@@ -79,7 +79,7 @@ export const JOB_COMMANDS = {
     options: [new Option('--overwrite', 'also where another picture of the entity is stored')],
     payload: directory,
   },
-} satisfies Record<JobKind, JobCommand>
+}
 
 /** Names of options at the command line that are other ones in the job. */
 const JOB_OPTION: Readonly<Record<string, string>> = { variant: 'variants' }

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { JOB_KINDS } from '../index.js'
 import { explain, failures, jobs, purge, setPaused, stats } from './commands.js'
-import { JOB_COMMANDS, type JobCommand, jobPayload } from './job-commands.js'
+import { JOB_COMMANDS, jobPayload } from './job-commands.js'
 import { runJob } from './run-job.js'
 import { serve } from './serve.js'
 import type { Common } from './with-artwork.js'
@@ -57,7 +57,7 @@ command('stats', 'Print the numbers of the store and the queue', ['stats', 'stat
   (options: Common) => ends(stats(options)),
 )
 for (const kind of JOB_KINDS) {
-  const job: JobCommand = JOB_COMMANDS[kind]
+  const job = JOB_COMMANDS[kind]
   const usage = job.argument === undefined ? kind : `${kind} ${job.argument}`
   const jobCommand = command(usage, job.description, job.examples)
   for (const option of job.options ?? []) jobCommand.addOption(option)

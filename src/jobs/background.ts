@@ -12,7 +12,7 @@ const REQUESTED_FOR_MS = 30_000
 const MAX_REQUESTED = 20_000
 
 /** What is done in the background, and how much of it at once. */
-export interface BackgroundParts {
+interface BackgroundParts {
   readonly concurrency: number
   refresh(address: string): Promise<unknown>
   heal(path: string): Promise<unknown>

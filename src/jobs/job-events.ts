@@ -50,7 +50,7 @@ export async function* watchJob(
 }
 
 /** Where events come from. */
-export interface EventParts {
+interface EventParts {
   readonly jobs: Pick<JobQueries, 'list'>
   readonly processor: Pick<JobProcessor, 'changed'>
   status(): RefresherStatus

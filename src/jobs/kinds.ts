@@ -47,12 +47,13 @@ export const httpJob = (kind: HttpJobKind): Pick<(typeof definitions)[HttpJobKin
 export const needsRepository = (kind: JobKind): boolean => JOBS[kind].needsRepository === true
 
 /** The handlers of this process. Kinds that need a repository are left to processes that have one. */
-export const jobHandlers = (parts: JobParts): Readonly<Record<string, Handler>> =>
-  Object.fromEntries(
-    JOB_KINDS.filter((kind) => !needsRepository(kind) || parts.settings.repository?.list !== undefined).map(
-      (kind) => [kind, JOBS[kind].handler(parts)],
-    ),
+export function jobHandlers(parts: JobParts): Readonly<Record<string, Handler>> {
+  const isListed = parts.settings.repository?.list !== undefined
+  const kinds = JOB_KINDS.filter((kind) => isListed || !needsRepository(kind))
+  return Object.fromEntries(
+    kinds.map((kind): [string, Handler] => [kind, (job, context) => JOBS[kind].run(parts, job, context)]),
   )
+}
 
 /** A job of a kind as it is queued: the same options are queued once. */
 export function newJob(kind: JobKind, payload: object): NewJob {

@@ -17,9 +17,8 @@ export interface Job {
   readonly state: JobState
   /** Higher first; first in, first out within a priority. */
   readonly priority: number
-  /** What is to be done; null where it is long, except for its handler. */
+  /** Null where it is long, except for its handler. */
   readonly payload: unknown
-  /** See `Lane`. */
   readonly lane: Lane
   /** The host that it requests, for the limit per host. */
   readonly host: string | undefined
@@ -49,12 +48,7 @@ export interface Job {
 }
 
 /** A job to add. */
-export interface NewJob {
-  readonly key: string
-  readonly kind: string
-  readonly priority: number
-  readonly payload: unknown
-  readonly lane: Lane
+export interface NewJob extends Pick<Job, 'key' | 'kind' | 'priority' | 'payload' | 'lane'> {
   readonly host?: string | undefined
   readonly parent?: number | undefined
   /**
@@ -64,7 +58,7 @@ export interface NewJob {
   readonly replace?: ((before: unknown) => unknown) | undefined
 }
 
-/** What became of adding a job. */
+/** The answer to adding a job. */
 export type Added =
   | { readonly accepted: true; readonly id: number }
   | { readonly accepted: false; readonly reason: 'duplicate'; readonly id: number }
@@ -79,10 +73,7 @@ export interface Result {
 }
 
 /** Why a job cannot be done by this process. */
-export interface Unsupported {
-  readonly reason: Reason
-  readonly error: string
-}
+export type Unsupported = Readonly<{ reason: Reason; error: string }>
 
 /** Which jobs to list, newest first. */
 export interface JobSelection {
@@ -166,7 +157,6 @@ export interface JobProcessor {
   isDue(): boolean
   /** The same, at any time to come. */
   isPending(): boolean
-  /** How many run here. */
   running(): number
   /** Something was queued: free capacity takes it at once. */
   notify(): void
@@ -225,6 +215,5 @@ export interface JobBackend extends JobQueue, JobQueries {
   readonly backOffs: BackOffs
   readonly schedules: ScheduleTable
   createProcessor(handlers: Readonly<Record<string, Handler>>, options: JobProcessorOptions): JobProcessor
-  /** Queues again what this process was running. */
   close(): void
 }

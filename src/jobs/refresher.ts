@@ -2,41 +2,21 @@
  * Work that no request waits for: revalidating, repairing, downloads of entities' pictures, and long jobs. Jobs survive
  * the process, are done once by one of the processes that share the directory, and are retried as `retry.ts` says.
  */
-import type { DownloadRequest, SaveImageResult } from '../images/download.js'
-import { JOB_KINDS } from '../model/job-kinds.js'
 import { createBackground } from './background.js'
-import { createDownloads, type DownloadParts, type Downloads, type Priority } from './downloads.js'
+import { createDownloads, type DownloadParts, type Downloads } from './downloads.js'
+import { createIntake } from './intake.js'
 import { queueEvents, type RefresherEvent, type RefresherStatus, watchJob } from './job-events.js'
-import { isJobKind, newJob } from './kinds.js'
-import type {
-  Added,
-  Handler,
-  Job,
-  JobBackend,
-  JobProcessorOptions,
-  JobQueries,
-  Unsupported,
-} from './ports.js'
+import type { Handler, Job, JobBackend, JobProcessorOptions, Result } from './ports.js'
 import { createSchedules, type ScheduleRules } from './schedules.js'
 
 export type { Priority } from './downloads.js'
+export type { Enqueued } from './intake.js'
 export type { RefresherEvent, RefresherStatus } from './job-events.js'
 
-/** What became of a request for a job. */
-export type Enqueued =
-  | { readonly accepted: true; readonly id: string }
-  | {
-      readonly accepted: false
-      readonly reason: 'duplicate' | 'full' | 'recently failed' | 'no_url' | 'draining' | 'closed'
-      /** The job that is queued already, of a duplicate. */
-      readonly id?: string
-    }
-
 /** Verbs of the pipeline that jobs call. */
-export interface RefresherWork {
+export interface RefresherWork extends Pick<DownloadParts, 'download'> {
   refresh(address: string): Promise<unknown>
   heal(path: string): Promise<void>
-  download(request: DownloadRequest, signal?: AbortSignal): Promise<SaveImageResult>
 }
 
 /** How the refresher behaves. Times in ms. */
@@ -52,81 +32,48 @@ export interface RefresherOptions
   readonly schedules?: ScheduleRules
 }
 
-/** Why a job that goes through the app's entities fails where these cannot be listed. */
-const UNSUPPORTED: Unsupported = { reason: 'unavailable', error: 'the repository cannot list entities' }
-
-const toEnqueued = (added: Added): Enqueued =>
-  'id' in added ? { ...added, id: String(added.id) } : { accepted: false, reason: added.reason }
-
-const openJobs = (jobs: Pick<JobQueries, 'counts'>): number => {
-  const { queued, running } = jobs.counts()
-  return queued + running
-}
-
 /** See the top of the file. */
 export type Refresher = ReturnType<typeof createRefresher>
 
 /** Makes a refresher. Revalidating and repairing run at once; jobs wait for `start`. */
 export function createRefresher(work: RefresherWork, options: RefresherOptions) {
   const { now, logger, jobs, concurrency, isSame = (url, other) => url === other } = options
-  const counts = { done: 0, failed: 0 }
-  let closed = false
-  let draining = false
-
-  const downloads = createDownloads({
-    download: work.download,
-    backOffs: jobs.backOffs,
-    paramsOf: options.paramsOf,
-    retryDelays: options.retryDelays,
-    isSame,
-    now,
-  })
-  const schedules = createSchedules({ rules: options.schedules ?? {}, table: jobs.schedules, now })
+  const { paramsOf, retryDelays, handlers, schedules: rules = {} } = options
+  const { backOffs } = jobs
+  const counts = { done: 0, failed: 0, cancelled: 0 }
+  const count = (state: Result['state']): void => {
+    counts[state] += 1
+  }
+  const downloads = createDownloads({ ...work, backOffs, paramsOf, retryDelays, isSame, now })
+  const schedules = createSchedules({ rules, table: jobs.schedules, now })
   const processor = jobs.createProcessor(
-    { download: downloads.handler, ...options.handlers?.(downloads) },
+    { download: downloads.handler, ...handlers?.(downloads) },
     {
       concurrency,
       now,
       logger,
-      onPoll: () => void (draining || schedules.tick()),
-      onEnd: (state) => {
-        if (state !== 'cancelled') counts[state] += 1
-      },
+      onPoll: () => void (intake.state() === 'open' && schedules.tick()),
+      onEnd: count,
     },
   )
-  const refusal = (): Enqueued | undefined =>
-    closed || draining ? { accepted: false, reason: closed ? 'closed' : 'draining' } : undefined
-  const request = (wanted: DownloadRequest, priority: Priority = 'normal'): Enqueued => {
-    const url = wanted.sourceUrl ?? ''
-    const refused = refusal()
-    if (refused !== undefined) return refused
-    if (url === '') return { accepted: false, reason: 'no_url' }
-    const job = downloads.prepare(wanted, priority)
-    if (!wanted.force && downloads.isResting(job.key, url))
-      return { accepted: false, reason: 'recently failed' }
-    const added = jobs.add(job)
-    processor.notify()
-    return toEnqueued(added)
-  }
+  const intake = createIntake({ jobs, processor, downloads, onFailed: () => count('failed') })
   const background = createBackground({
     ...work,
-    request: (wanted) => request(wanted, 'low'),
+    request: (wanted) => intake.request(wanted, 'low'),
     concurrency,
     isSame,
     now,
     logger,
   })
-  /** A job that is added here and has no handler here fails at once: there may be no other process. */
-  const unsupported = (kind: string): Unsupported | undefined =>
-    processor.isSupported(kind) ? undefined : UNSUPPORTED
 
+  const isWorking = (): boolean => processor.isStarted() && !jobs.isPaused()
   const status = (): RefresherStatus => {
     const { queued, running } = jobs.counts()
     const other = background.status()
     return {
       started: processor.isStarted(),
       paused: jobs.isPaused(),
-      draining,
+      draining: intake.state() === 'draining',
       queued: queued + other.queued,
       running: running + other.running,
       done: counts.done + other.done,
@@ -137,35 +84,29 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
   const isBusy = (): boolean => {
     const { queued, running } = background.status()
     if (queued + running > 0) return true
-    return processor.isStarted() && !jobs.isPaused() && (processor.isDue() || processor.running() > 0)
+    return isWorking() && (processor.isDue() || processor.running() > 0)
   }
 
   return {
     originalStale: background.originalStale,
     imageMissing: background.imageMissing,
     entityRequested: background.entityRequested,
-    /** Queues the download of an entity's picture. The same entity is queued once; a higher priority moves it up. */
-    request,
-    /** Queues a long job. The same options of a kind are queued once. @throws TypeError for no kind of job */
-    run: (kind: string, payload: object): Enqueued => {
-      const refused = refusal()
-      if (refused !== undefined) return refused
-      if (!isJobKind(kind))
-        throw new TypeError(`kind must be one of ${JOB_KINDS.join(', ')}, got ${JSON.stringify(kind)}`)
-      const why = unsupported(kind)
-      const added = jobs.add(newJob(kind, payload), why)
-      if (added.accepted && why !== undefined) counts.failed += 1
+    request: intake.request,
+    run: intake.run,
+    retry: intake.retry,
+    cancel: (id: number): boolean => {
+      const isCancelled = jobs.cancel(id)
       processor.notify()
-      return toEnqueued(added)
+      return isCancelled
     },
     /** Forgets what failed, so that it may be requested again at once. */
     forgetFailures: (): void => {
-      jobs.backOffs.clearAll()
+      backOffs.clearAll()
       background.forgetRequested()
     },
     /** Begins jobs. @param only the one long job that this process works on; left out: any */
     start: (only?: number): void => {
-      if (closed) return
+      if (intake.state() === 'closed') return
       processor.start(only)
       schedules.tick()
     },
@@ -174,32 +115,20 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
     pause: (): void => jobs.setPaused(true),
     /** Takes and begins new work again. */
     resume: (): void => {
-      draining = false
+      intake.setState('open')
       jobs.setPaused(false)
       processor.notify()
     },
-    /** Takes nothing new in this process, until `resume`, and waits for what is queued and may run here. Returns how much is left. */
+    /**
+     * Takes nothing new in this process, until `resume`, and waits for what is queued and may run here.
+     * @returns how much is left
+     */
     drain: async (): Promise<number> => {
-      draining = true
-      while (!closed && draining && processor.isStarted() && !jobs.isPaused() && processor.isPending())
-        await processor.changed()
+      intake.setState('draining')
+      while (intake.state() === 'draining' && isWorking() && processor.isPending()) await processor.changed()
       await background.idle()
-      return openJobs(jobs)
-    },
-    cancel: (id: number): boolean => {
-      const isCancelled = jobs.cancel(id)
-      processor.notify()
-      return isCancelled
-    },
-    retry: (id: number): boolean => {
-      let why: Unsupported | undefined
-      const isQueued = jobs.retry(id, (kind) => {
-        why = unsupported(kind)
-        return why
-      })
-      if (isQueued && why !== undefined) counts.failed += 1
-      processor.notify()
-      return isQueued
+      const { queued, running } = jobs.counts()
+      return queued + running
     },
     get: jobs.get,
     list: jobs.list,
@@ -209,7 +138,7 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
     watch: (id: number, signal?: AbortSignal): AsyncGenerator<Job> => watchJob(jobs, processor, id, signal),
     /** What happens in the queue. */
     events: (signal?: AbortSignal): AsyncGenerator<RefresherEvent> =>
-      queueEvents({ jobs, processor, status, isClosed: () => closed }, signal),
+      queueEvents({ jobs, processor, status, isClosed: () => intake.state() === 'closed' }, signal),
     /** Resolves when nothing that may run now is queued or running. */
     idle: async (): Promise<void> => {
       while (isBusy()) {
@@ -219,7 +148,7 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
     },
     /** Waits for what runs; what is queued is there at the next start. */
     close: async (): Promise<void> => {
-      closed = true
+      intake.setState('closed')
       background.close()
       await processor.close()
       await background.idle()

@@ -78,7 +78,7 @@ function statusOf(plan: Plan, found: Schedule | undefined, now: number): Schedul
 }
 
 /** What schedules work with. */
-export interface SchedulesParts {
+interface SchedulesParts {
   readonly rules: ScheduleRules
   readonly table: ScheduleTable
   readonly now: () => number

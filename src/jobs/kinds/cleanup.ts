@@ -1,6 +1,5 @@
 /** Removes what was not used for long, orphans and damaged copies. */
 import { z } from 'zod'
-import type { Handler } from '../ports.js'
 import { fieldsOf, type JobDefinition, type JobParts } from './definition.js'
 
 const MAX_NAMES = 200
@@ -14,9 +13,11 @@ const options = z.strictObject({
     .describe('Also the pictures of a kind of which, by the repository, no entity is left.'),
 })
 
-const handler =
-  ({ maintenance }: Pick<JobParts, 'maintenance'>): Handler =>
-  async (job, { signal, progress: onProgress }) => {
+export const cleanup = {
+  summary: 'Remove what was not used for long, orphans and damaged copies',
+  options,
+  body: options,
+  async run({ maintenance }: Pick<JobParts, 'maintenance'>, job, { signal, progress: onProgress }) {
     const { dryRun, maxAgeDays, force } = fieldsOf(job.payload)
     const going: { readonly name: string; readonly why: string }[] = []
     const onGoing = (name: string, why: string): void => {
@@ -26,11 +27,5 @@ const handler =
     const chosen = { dryRun: dryRun === true, force: force === true, ...days }
     const result = await maintenance.optimizeCache(chosen, { signal, onProgress, onGoing })
     return signal.aborted ? { state: 'cancelled' } : { state: 'done', result: { ...result, going } }
-  }
-
-export const cleanup = {
-  summary: 'Remove what was not used for long, orphans and damaged copies',
-  options,
-  body: options,
-  handler,
+  },
 } satisfies JobDefinition

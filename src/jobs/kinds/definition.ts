@@ -1,4 +1,4 @@
-/** What a job kind is: options, a summary, and a handler made from the parts that it names. */
+/** What a job kind is: a summary, options, and a handler that names the parts it takes. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { z } from 'zod'
 import type { Images } from '../../images/images.js'
@@ -8,7 +8,7 @@ import type { Settings } from '../../options/settings.js'
 import type { Store, VerifyOptions, VerifyReport } from '../../store/ports.js'
 import type { OptimizeOptions, OptimizeResult, OptimizeWatch } from '../cleanup.js'
 import type { Downloads } from '../downloads.js'
-import type { Handler, JobQueries, JobQueue } from '../ports.js'
+import type { Job, JobContext, JobQueries, JobQueue, Outcome } from '../ports.js'
 
 /** Verbs over everything that is stored. */
 export interface Maintenance {
@@ -31,7 +31,7 @@ export interface JobParts {
   readonly downloads: Pick<Downloads, 'prepare' | 'isResting'>
 }
 
-/** A job kind. Its handler stops at the signal, and is harmless to repeat. */
+/** A job kind. */
 export interface JobDefinition {
   /** One line of the OpenAPI document. */
   readonly summary: string
@@ -41,7 +41,8 @@ export interface JobDefinition {
   readonly options: z.ZodObject
   /** Options over HTTP, which name no directory of this machine; left out: it cannot be started over HTTP. */
   readonly body?: z.ZodObject
-  handler(parts: JobParts): Handler
+  /** Stops at the signal, and is harmless to repeat. */
+  run(parts: JobParts, job: Job, context: JobContext): Promise<Outcome>
 }
 
 /** The fields of a payload, which was JSON. */

@@ -1,15 +1,16 @@
 /** Writes entities' pictures as named files for media servers, and removes those that are no longer stored. */
 import { z } from 'zod'
-import type { Handler } from '../ports.js'
 import { fieldsOf, type JobDefinition, type JobParts } from './definition.js'
 
 const body = z.strictObject({
   overwrite: z.boolean().optional().describe('Replace files of the same name that are not ours.'),
 })
 
-const handler =
-  ({ settings, exporter }: Pick<JobParts, 'settings' | 'exporter'>): Handler =>
-  async (job, { signal, progress }) => {
+export const exportFiles = {
+  summary: 'Put pictures where media servers find them',
+  options: z.strictObject({ directory: z.string().optional(), ...body.shape }),
+  body,
+  async run({ settings, exporter }: Pick<JobParts, 'settings' | 'exporter'>, job, { signal, progress }) {
     const { directory = settings.export.directory, overwrite } = fieldsOf(job.payload)
     if (typeof directory !== 'string' || directory === '')
       return {
@@ -28,11 +29,5 @@ const handler =
       settings.logger.error({ err: error }, 'artwork export: the directory cannot be used')
       return { state: 'failed', reason: 'disk_write', error: 'the export directory cannot be used' }
     }
-  }
-
-export const exportFiles = {
-  summary: 'Put pictures where media servers find them',
-  options: z.strictObject({ directory: z.string().optional(), ...body.shape }),
-  body,
-  handler,
+  },
 } satisfies JobDefinition

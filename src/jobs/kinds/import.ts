@@ -1,21 +1,16 @@
 /** Stores pictures that are files already. Not over HTTP: it names a directory of this machine. */
 import { z } from 'zod'
-import type { Handler } from '../ports.js'
 import { fieldsOf, type JobDefinition, type JobParts } from './definition.js'
 
-const handler =
-  ({ maintenance }: Pick<JobParts, 'maintenance'>): Handler =>
-  async (job, { signal, progress }) => {
+export const importFiles = {
+  summary: 'Take pictures in that are files already',
+  options: z.strictObject({ directory: z.string().optional(), overwrite: z.boolean().optional() }),
+  async run({ maintenance }: Pick<JobParts, 'maintenance'>, job, { signal, progress }) {
     const { directory, overwrite } = fieldsOf(job.payload)
     if (typeof directory !== 'string' || directory === '')
       return { state: 'failed', reason: 'invalid_url', error: 'no directory to import from' }
     const how = { overwrite: overwrite === true, signal, onProgress: progress }
     const result = await maintenance.importFolder(directory, how)
     return signal.aborted ? { state: 'cancelled' } : { state: 'done', result }
-  }
-
-export const importFiles = {
-  summary: 'Take pictures in that are files already',
-  options: z.strictObject({ directory: z.string().optional(), overwrite: z.boolean().optional() }),
-  handler,
+  },
 } satisfies JobDefinition

@@ -3,7 +3,6 @@ import { z } from 'zod'
 import { addressOfKey } from '../../model/entry.js'
 import { freshnessOf } from '../../model/freshness.js'
 import { entries } from '../../store/pager.js'
-import type { Handler } from '../ports.js'
 import { fieldsOf, type JobDefinition, type JobParts, pause } from './definition.js'
 
 const PER_MINUTE = 600
@@ -25,9 +24,11 @@ async function staleOriginals({ settings, store }: RefreshParts, signal: AbortSi
   return stale.sort((a, b) => b.usedAt - a.usedAt).map(({ key }) => key)
 }
 
-const handler =
-  (parts: RefreshParts): Handler =>
-  async (job, { signal, progress }) => {
+export const refresh = {
+  summary: 'Ask about originals that have aged',
+  options,
+  body: options,
+  async run(parts: RefreshParts, job, { signal, progress }) {
     const perMinute = Number(fieldsOf(job.payload).perMinute ?? PER_MINUTE)
     const stale = await staleOriginals(parts, signal)
     const count = { changed: 0, unchanged: 0, failed: 0 }
@@ -44,11 +45,5 @@ const handler =
       await pause(60_000 / Math.max(1, perMinute), signal)
     }
     return { state: 'done', result: count }
-  }
-
-export const refresh = {
-  summary: 'Ask about originals that have aged',
-  options,
-  body: options,
-  handler,
+  },
 } satisfies JobDefinition

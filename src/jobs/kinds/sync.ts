@@ -5,7 +5,7 @@ import type { EntityKind } from '../../model/entity.js'
 import { ArtworkError } from '../../model/failure.js'
 import { readSubject, type Subject } from '../../model/subject.js'
 import { downloadKey } from '../downloads.js'
-import type { Handler, Job, JobContext, JobQueries, NewJob } from '../ports.js'
+import type { Job, JobContext, JobQueries, NewJob } from '../ports.js'
 import { fieldsOf, type JobDefinition, type JobParts, pause } from './definition.js'
 import { entityBatches, entityKinds, kindsIn } from './entities.js'
 
@@ -39,9 +39,9 @@ async function planDownload(
   force: boolean,
   parent: Job,
 ): Promise<Planned | undefined> {
-  if (images.display.isOwn(sourceUrl)) return undefined
-  const { entityImages, downloads: stored } = images
+  const { entityImages, display, downloads: stored } = images
   const local = entityImages.findEntity(entityKind, id, params)
+  if (display.isOwn(sourceUrl)) return undefined
   const isCurrent = local !== undefined && stored.isOf(local.entry, sourceUrl)
   // The record could not be written when the picture was stored.
   if (!force && isCurrent && lacksPath) await stored.tellRecord(local)
@@ -100,9 +100,12 @@ async function childrenEnded(jobs: JobQueries, id: number, total: number, { sign
   }
 }
 
-const handler =
-  (parts: SyncParts): Handler =>
-  async (job, context) => {
+export const sync = {
+  summary: 'Fetch what is missing, changed, or failed and due',
+  needsRepository: true,
+  options,
+  body: options,
+  async run(parts: SyncParts, job, context) {
     const { settings, jobs } = parts
     const isForced = fieldsOf(job.payload).force === true
     // A process that died at this job has queued some already.
@@ -123,12 +126,5 @@ const handler =
     const errors = Object.fromEntries(failed.map(({ key, reason }) => [key, reason ?? 'unknown']))
     const problems = { ...(unreadable > 0 && { unreadable }), ...(outcome.failed > 0 && { errors }) }
     return { state: 'done', result: { ...counts, ...outcome, ...problems } }
-  }
-
-export const sync = {
-  summary: 'Fetch what is missing, changed, or failed and due',
-  needsRepository: true,
-  options,
-  body: options,
-  handler,
+  },
 } satisfies JobDefinition

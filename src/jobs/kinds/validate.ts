@@ -2,7 +2,6 @@
 import { z } from 'zod'
 import { readSubject, type Subject } from '../../model/subject.js'
 import type { Settings } from '../../options/settings.js'
-import type { Handler } from '../ports.js'
 import type { JobDefinition, JobParts } from './definition.js'
 import { entityBatches, entityKinds, kindsIn } from './entities.js'
 
@@ -19,9 +18,12 @@ function readable(entity: unknown, kind: string, { kinds }: Pick<Settings, 'kind
   }
 }
 
-const handler =
-  ({ settings, images }: Pick<JobParts, 'settings' | 'images'>): Handler =>
-  async (job, { signal, progress }) => {
+export const validate = {
+  summary: 'Ask whether source URLs still answer',
+  needsRepository: true,
+  options,
+  body: options,
+  async run({ settings, images }: Pick<JobParts, 'settings' | 'images'>, job, { signal, progress }) {
     const count = { valid: 0, invalid: 0 }
     const entities: string[] = []
     for (const kind of kindsIn(job.payload, settings))
@@ -36,12 +38,5 @@ const handler =
           progress(count.valid + count.invalid, count.valid + count.invalid)
         }
     return { state: 'done', result: { ...count, entities } }
-  }
-
-export const validate = {
-  summary: 'Ask whether source URLs still answer',
-  needsRepository: true,
-  options,
-  body: options,
-  handler,
+  },
 } satisfies JobDefinition

@@ -3,7 +3,6 @@ import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
 import { z } from 'zod'
 import { asArtworkError } from '../../model/failure.js'
 import { isWebUrl } from '../../model/web-url.js'
-import type { Handler } from '../ports.js'
 import { fieldsOf, type JobDefinition, type JobParts, textsOf } from './definition.js'
 
 const MAX_ERRORS = 100
@@ -45,9 +44,11 @@ function* targetsOf(
   }
 }
 
-const handler =
-  ({ images }: Pick<JobParts, 'images'>): Handler =>
-  async (job, { signal, progress }) => {
+export const warm = {
+  summary: 'Make variants before anybody asks',
+  options,
+  body: options,
+  async run({ images }: Pick<JobParts, 'images'>, job, { signal, progress }) {
     const payload = fieldsOf(job.payload)
     const addresses = textsOf(payload.addresses) ?? []
     const variants = textsOf(payload.variants) ?? []
@@ -71,11 +72,5 @@ const handler =
     return count.made === 0 && count.failed > 0
       ? { state: 'failed', error: 'nothing could be made', result }
       : { state: 'done', result }
-  }
-
-export const warm = {
-  summary: 'Make variants before anybody asks',
-  options,
-  body: options,
-  handler,
+  },
 } satisfies JobDefinition

@@ -8,10 +8,10 @@ import type { Statements } from './statements.js'
 import { toJob } from './tables.js'
 
 /** One run of a job: who has another ticket may not end it. */
-export type Run = Pick<Job, 'id' | 'ticket'>
+type Run = Pick<Job, 'id' | 'ticket'>
 
 /** Which jobs a process takes. */
-export interface TakeOptions {
+interface TakeOptions {
   /** Other kinds are left to other processes; left out: any. */
   readonly kinds?: readonly string[]
   /** This job and no other. */
@@ -48,6 +48,18 @@ function takeJobs(
   return taken
 }
 
+/** What follows the end of a job: its parent counts it, its children are cancelled with it, the next of its key is queued. */
+function afterEnd(
+  sql: Statements,
+  { id, parent, next }: Readonly<{ id: number; parent: number | null; next: string | null }>,
+  ended: Result['state'],
+  now: number,
+): void {
+  if (parent !== null) sql.countEnded[ended].run(parent)
+  if (ended === 'cancelled') cancelChildren(sql, id, now)
+  if (next !== null) insertJob(sql, JSON.parse(next), now)
+}
+
 /** Ends a run. Returns how it ended, which may be as cancelled; false where another run has taken its place. */
 function endRun(
   sql: Statements,
@@ -56,15 +68,13 @@ function endRun(
   { now, onEnded }: Pick<RunParts, 'now' | 'onEnded'>,
 ): Result['state'] | false {
   const row = sql.get.get(id)
-  // A long job that was to be cancelled is not done, even where it ended before it heard of that.
+  // A long job whose cancelling was requested is not done, even where its handler ended before it was aborted.
   const isCancelled = row?.wish === 'cancel' && row.lane === 'job' && state === 'done'
   const ended = isCancelled ? 'cancelled' : state
   const text = result === undefined ? null : JSON.stringify(result)
   const { changes } = sql.end.run(ended, error ?? null, reason ?? null, text, now(), id, ticket)
   if (changes === 0 || row === undefined) return false
-  if (row.parent !== null) sql.countEnded[ended].run(row.parent)
-  if (ended === 'cancelled') cancelChildren(sql, id, now())
-  if (row.next !== null) insertJob(sql, JSON.parse(row.next), now())
+  afterEnd(sql, row, ended, now())
   onEnded(sql)
   return ended
 }
@@ -73,12 +83,7 @@ function endRun(
 function release(sql: Statements, owner: string, crashed: 0 | 1, now: number): void {
   const abandoned = sql.abandoned.all({ owner, crashed })
   sql.release.run({ owner, at: now, crashed })
-  for (const { id, parent, wish, next } of abandoned) {
-    const ended = wish === 'cancel' ? 'cancelled' : 'failed'
-    if (parent !== null) sql.countEnded[ended].run(parent)
-    if (ended === 'cancelled') cancelChildren(sql, id, now)
-    if (next !== null) insertJob(sql, JSON.parse(next), now)
-  }
+  for (const row of abandoned) afterEnd(sql, row, row.wish === 'cancel' ? 'cancelled' : 'failed', now)
 }
 
 /** Releases what dead processes were running. Returns how many processes there were. */

@@ -24,7 +24,7 @@ export const SHAPE: Shape = {
       -- What became of the pieces of work that this one asked for.
       ok INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0, cancelled INTEGER NOT NULL DEFAULT 0,
       createdAt INTEGER NOT NULL, startedAt INTEGER, endedAt INTEGER,
-      -- The first step of this run that was told of, and the last: what its rate follows from.
+      -- First and last reported progress of this run, for its rate.
       paceAt INTEGER, paceDone INTEGER, toldAt INTEGER
     ) STRICT;
     CREATE UNIQUE INDEX jobs_open ON jobs (key) WHERE state IN ('queued', 'running');

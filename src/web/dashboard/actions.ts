@@ -26,7 +26,7 @@ const number = (form: Form, name: string): object => {
   return text === '' ? {} : { [name]: Number(text) }
 }
 /** The options of a job in its form; what is left out has its default. */
-const JOB_FORMS = {
+const JOB_FORMS: Readonly<Record<HttpJobKind, (form: Form) => object>> = {
   sync: (form) => ({ ...texts(form, 'kinds'), ...flag(form, 'force') }),
   refresh: () => ({}),
   validate: (form) => texts(form, 'kinds'),
@@ -34,7 +34,7 @@ const JOB_FORMS = {
   cleanup: (form) => ({ ...flag(form, 'dryRun'), ...number(form, 'maxAgeDays') }),
   verify: () => ({}),
   export: (form) => flag(form, 'overwrite'),
-} satisfies Record<HttpJobKind, (form: Form) => object>
+}
 
 /** What somebody typed: a URL, an address, or a tag. @throws ArtworkError `invalid` (400) for what can be none */
 function targetOf(text: string): PurgeTarget {

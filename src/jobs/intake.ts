@@ -1,0 +1,79 @@
+/** What takes requests for jobs, unless this process is closed or draining. */
+import type { DownloadRequest } from '../images/download.js'
+import { JOB_KINDS } from '../model/job-kinds.js'
+import type { Downloads, Priority } from './downloads.js'
+import { isJobKind, newJob } from './kinds.js'
+import type { Added, JobProcessor, JobQueue, NewJob, Unsupported } from './ports.js'
+
+/** What became of a request for a job. */
+export type Enqueued =
+  | { readonly accepted: true; readonly id: string }
+  | {
+      readonly accepted: false
+      readonly reason: 'duplicate' | 'full' | 'recently failed' | 'no_url' | 'draining' | 'closed'
+      /** The job that is queued already, of a duplicate. */
+      readonly id?: string
+    }
+
+/** Why a job that goes through the app's entities fails where these cannot be listed. */
+const UNSUPPORTED: Unsupported = { reason: 'unavailable', error: 'the repository cannot list entities' }
+
+const toEnqueued = (added: Added): Enqueued =>
+  'id' in added ? { ...added, id: String(added.id) } : { accepted: false, reason: added.reason }
+
+/** What the intake works with. */
+interface IntakeParts {
+  readonly jobs: Pick<JobQueue, 'add' | 'retry'>
+  readonly processor: Pick<JobProcessor, 'isSupported' | 'notify'>
+  readonly downloads: Pick<Downloads, 'prepare' | 'isResting'>
+  /** Called for a job that failed as it was added. */
+  onFailed(): void
+}
+
+/** See the top of the file. */
+export function createIntake({ jobs, processor, downloads, onFailed }: IntakeParts) {
+  let state: 'open' | 'draining' | 'closed' = 'open'
+  /** A job that is added here and has no handler here fails at once: there may be no other process. */
+  const unsupported = (kind: string): Unsupported | undefined =>
+    processor.isSupported(kind) ? undefined : UNSUPPORTED
+  const add = (job: NewJob, why?: Unsupported): Enqueued => {
+    const added = jobs.add(job, why)
+    if (added.accepted && why !== undefined) onFailed()
+    processor.notify()
+    return toEnqueued(added)
+  }
+  return {
+    state: () => state,
+    setState: (next: 'open' | 'draining' | 'closed'): void => {
+      if (state !== 'closed') state = next
+    },
+    /** Queues the download of an entity's picture. The same entity is queued once; a higher priority moves it up. */
+    request: (wanted: DownloadRequest, priority: Priority = 'normal'): Enqueued => {
+      const url = wanted.sourceUrl ?? ''
+      if (state !== 'open') return { accepted: false, reason: state }
+      if (url === '') return { accepted: false, reason: 'no_url' }
+      const job = downloads.prepare(wanted, priority)
+      const isResting = !wanted.force && downloads.isResting(job.key, url)
+      return isResting ? { accepted: false, reason: 'recently failed' } : add(job)
+    },
+    /** Queues a long job. The same options of a kind are queued once. @throws TypeError for no kind of job */
+    run: (kind: string, payload: object): Enqueued => {
+      if (state !== 'open') return { accepted: false, reason: state }
+      if (!isJobKind(kind))
+        throw new TypeError(`kind must be one of ${JOB_KINDS.join(', ')}, got ${JSON.stringify(kind)}`)
+      return add(newJob(kind, payload), unsupported(kind))
+    },
+    /** Queues a failed or cancelled job again. Returns whether it was one. */
+    retry: (id: number): boolean => {
+      let isFailed = false
+      const isQueued = jobs.retry(id, (kind) => {
+        const why = unsupported(kind)
+        isFailed = why !== undefined
+        return why
+      })
+      if (isQueued && isFailed) onFailed()
+      processor.notify()
+      return isQueued
+    },
+  }
+}
