@@ -3,7 +3,7 @@
 import type { Context } from '../images/context.js'
 import { versionOf } from '../model/digest.js'
 import { type Entry, type Freshness, freshnessOf, freshUntil } from '../model/entry.js'
-import type { HistoryItem } from '../store/disk/history.js'
+import type { HistoryItem } from '../store/ports.js'
 import { type Explained, type ExplainParts, explain } from './explain.js'
 
 /** A kept picture as who manages it sees it. Times in ms since the epoch. */
