@@ -1,7 +1,7 @@
 /**
- * Who is there: each process that has a store open holds a lock on a file of its own. The operating system
- * lets go of the lock however the process ends, so that what a dead process left undone is never taken for
- * work under way, and no clock is asked. The lock is SQLite's, the one portable lock that Node can take.
+ * Which processes are alive: each that has a store open holds a lock on a file of its own. The operating system releases
+ * the lock however the process ends, so that what a dead process left undone is never taken for work under way, and no
+ * clock is needed. The lock is SQLite's, the one portable lock that Node can take.
  */
 import { randomUUID } from 'node:crypto'
 import { existsSync, readdirSync, rmSync } from 'node:fs'
@@ -16,7 +16,7 @@ export type ProcessRegistry = ReturnType<typeof registerProcess>
 
 const isId = (text: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text)
 
-/** A process that was there is taken to be there for so long, ms. */
+/** A process that was alive is taken to be alive for so long, ms. */
 const ALIVE_FOR = 500
 
 const connect = (path: string, fileMustExist: boolean): Database =>
@@ -34,7 +34,7 @@ function tryLock(db: Database): boolean {
   }
 }
 
-/** Enters a folder of locks, which is made where it is missing. @throws what the file system throws */
+/** Registers in a folder of locks, which is made where it is missing. @throws what the file system throws */
 export function registerProcess(folder: string) {
   const pathOf = (id: string): string => join(folder, id)
   /** Whether we have the lock of a file, and the file is still there: who looks for the dead may have taken it away. */
@@ -86,11 +86,11 @@ export function registerProcess(folder: string) {
   return {
     /** Who we are. Changes only when our file was taken away. */
     id: (): string => self.id,
-    /** Whether a process is there. The file of one that is not is cleared away. */
+    /** Whether a process is alive. The file of a dead one is removed. */
     isAlive,
-    /** Clears away what dead processes left in the folder. Answers how many there were. */
-    bury: (): number => readdirSync(folder).filter((id) => isId(id) && id !== self.id && !isAlive(id)).length,
-    /** Enters again when our file is gone. Answers whether it was. */
+    /** Removes the files of dead processes. Answers how many there were. */
+    reap: (): number => readdirSync(folder).filter((id) => isId(id) && id !== self.id && !isAlive(id)).length,
+    /** Registers again when our file is gone. Answers whether it was. */
     return: (): boolean => {
       if (existsSync(pathOf(self.id))) return false
       self.db.close()

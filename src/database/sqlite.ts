@@ -27,6 +27,12 @@ export const keep = <T>(held: T): T => {
   return held
 }
 
+/** Makes functions that run in an immediate transaction: it has the write lock from its beginning. */
+export const immediate =
+  (db: Database) =>
+  <A extends unknown[], T>(work: (...args: A) => T): ((...args: A) => T) =>
+    db.transaction(work).immediate
+
 /** Whether the database file itself is bad. */
 export const isCorrupt = (error: unknown): boolean =>
   ['SQLITE_CORRUPT', 'SQLITE_NOTADB'].some((start) => codeOf(error).startsWith(start))

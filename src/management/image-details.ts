@@ -2,9 +2,7 @@
 import { addressOfKey, type Entry } from '../model/entry.js'
 import { type Freshness, freshnessOf, freshUntil } from '../model/freshness.js'
 import { entryUrl } from '../model/urls.js'
-import type { HistoryItem } from '../store/disk/history.js'
-import type { SearchQuery } from '../store/disk/search.js'
-import type { Content, Store } from '../store/ports.js'
+import type { Content, HistoryItem, SearchQuery, Store } from '../store/ports.js'
 import { type Explained, type ExplainParts, explain } from './explain.js'
 
 /** A stored image as an operator sees it. Times in ms since the epoch. */

@@ -4,8 +4,7 @@ import { digestOf } from '../model/digest.js'
 import type { Entry } from '../model/entry.js'
 import type { Failure } from '../model/failure.js'
 import { ArtworkError } from '../model/failure.js'
-import type { SearchPage, SearchQuery } from './disk/search.js'
-import { type Bounds, LARGEST_SHARE, type Store } from './ports.js'
+import { type Bounds, LARGEST_SHARE, type SearchPage, type SearchQuery, type Store } from './ports.js'
 
 interface Item {
   readonly entry: Entry

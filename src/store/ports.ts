@@ -1,11 +1,10 @@
 /**
- * The port of the store: names, facts and verified bytes. Everything kept goes through it, and one contract
- * test runs over every implementation (disk, memory, and the layer above them).
+ * The ports of the store, one for each group of callers: entries by key, queries, maintenance, coordination between
+ * processes, failures and small texts. One contract test runs over every implementation (disk, memory, and the cache
+ * above them).
  */
 import type { Entry, Role } from '../model/entry.js'
 import type { Failure } from '../model/failure.js'
-import type { HistoryItem } from './disk/history.js'
-import type { SearchPage, SearchQuery } from './disk/search.js'
 
 /** Bytes that were read, and where they came from. */
 export interface Content {
@@ -13,10 +12,10 @@ export interface Content {
   readonly from: 'memory' | 'disk'
 }
 
-/** What is to be kept of new bytes: an entry without what the store finds out itself. */
+/** A new entry, without what the store works out itself. */
 export type NewEntry = Omit<Entry, 'digest' | 'size' | 'isStored'>
 
-/** What may change about an image whose bytes stay the same: by a 304, or since more is known of it. */
+/** What may change of an entry whose bytes stay the same: by a 304, or since more is known of it. */
 export type EntryUpdate = Partial<
   Pick<
     Entry,
@@ -32,7 +31,7 @@ export type EntryUpdate = Partial<
   >
 >
 
-/** Which entries to list; in the order of their names. */
+/** Which entries to list, in the order of their keys. */
 export interface Selection {
   readonly role?: Role
   /** Only what was made from this original. */
@@ -41,6 +40,51 @@ export interface Selection {
   /** Only names after this one. */
   readonly after?: string
   readonly limit: number
+}
+
+/** What names can be sorted by; all but `name` begin with the largest, or latest. */
+export const SORTS = ['name', 'used', 'stored', 'size'] as const
+
+/** What entries may be. */
+export const ROLES = ['original', 'rendition', 'artwork'] as const satisfies readonly Role[]
+
+/** Which entries to search for. */
+export interface SearchQuery {
+  /** Part of a name, a source URL or an entity's id; case does not count. */
+  readonly text?: string | undefined
+  readonly role?: Role | undefined
+  /** The kind of an address, or of the entity whose image it is. */
+  readonly kind?: string | undefined
+  /** Whether the bytes are stored. */
+  readonly held?: boolean | undefined
+  readonly sort: (typeof SORTS)[number]
+  /** `next` of the page before. */
+  readonly after?: string | undefined
+  readonly limit: number
+}
+
+/** An entry that was found. */
+export interface FoundEntry extends Entry {
+  /** Ms since the epoch. */
+  readonly lastUsed: number
+}
+
+/** A page of what was found. */
+export interface SearchPage {
+  readonly entries: readonly FoundEntry[]
+  /** How many there are on all pages. */
+  readonly total: number
+  readonly next: string | undefined
+}
+
+/** Something that happened to an entry. */
+export interface HistoryItem {
+  /** Ms since the epoch. */
+  readonly at: number
+  /** `stored`: new bytes; `failed`: the image could not be obtained; `evicted`, `removed`: its bytes, or it, went. */
+  readonly what: 'stored' | 'failed' | 'evicted' | 'removed'
+  /** The digest of new bytes, or why it failed. */
+  readonly note: string
 }
 
 /** What the store holds. Bytes count each content once, however many names it has. */
@@ -54,7 +98,7 @@ export interface StoreStats {
   /** Catalogue and index by the name, bytes; 0 where there is no name. */
   readonly bytesPerName: number
   readonly evictions: number
-  /** Changes and files that were tidied up after a process that died, or found by a sweep, since start. */
+  /** Changes and files that a dead process left and were cleaned up, or that a sweep found, since start. */
   readonly leftovers: number
   /** Copies that failed their digest or had vanished, since start. */
   readonly badCopies: number
@@ -64,11 +108,11 @@ export interface StoreStats {
   /** Whether anything survives the process. */
   readonly durable: boolean
   readonly rebuilding: boolean
-  /** Why nothing new is kept at the moment, undefined where it is. */
+  /** Why nothing new is stored at the moment, undefined where it is. */
   readonly paused: string | undefined
 }
 
-/** Pictures of the entities of a kind. */
+/** Images of the entities of a kind. */
 export interface KindTotals {
   readonly kind: string
   readonly count: number
@@ -76,44 +120,44 @@ export interface KindTotals {
   readonly bytes: number
 }
 
-/** A turn at a piece of work that is done once for all processes. */
+/** The right to do a piece of work that is done once for all processes. */
 export interface Lease {
-  /** Whether another process had it before: what it was to bring may be there now. */
+  /** Whether another process had it before: its result may be there now. */
   readonly waited: boolean
   release(): void
 }
 
-/** How to check what is kept. */
+/** How to verify what is stored. */
 export interface VerifyOptions {
   /** How much is read a second, bytes. @default 32 MiB */
   readonly bytesPerSecond?: number
-  /** Begin anew instead of where the last run was interrupted. @default false */
+  /** Start again instead of where the last run was interrupted. @default false */
   readonly restart?: boolean
   readonly signal?: AbortSignal
-  /** Told every 64 contents. */
+  /** Called every 64 contents. */
   readonly onProgress?: (soFar: Omit<VerifyReport, 'names' | 'state'>) => void
 }
 
-/** What a check found, and mended. */
+/** What a verification found, and repaired. */
 export interface VerifyReport {
-  /** `done`; `stopped` by the signal or by closing, to be gone on with; `elsewhere`: another process is at it. */
+  /** `done`; `stopped` by the signal or by closing, to be resumed; `elsewhere`: another process is doing it. */
   readonly state: 'done' | 'stopped' | 'elsewhere'
   /** Contents that were read, and their bytes. */
   readonly checked: number
   readonly bytes: number
-  /** Contents that were damaged or gone: their names are a miss now, and are fetched again. */
+  /** Contents that were damaged or gone: their entries are misses now, and are fetched again. */
   readonly damaged: number
   /** Contents that could not be read for another reason; they are left alone. */
   readonly unreadable: number
   /** Index entries that were missing or wrong, and were written anew. */
   readonly relisted: number
-  /** Files that no name has, taken away. */
+  /** Files that belong to no entry, removed. */
   readonly leftovers: number
   /** The names of what was damaged, the first 1,000. */
   readonly names: readonly string[]
 }
 
-/** A remembered failure's place in the store. */
+/** Recent failures, so that a request that failed is not repeated at once (RFC 2308 in spirit). */
 export interface NegativeCache {
   get(name: string): Failure | undefined
   set(name: string, failure: Failure): void
@@ -122,34 +166,23 @@ export interface NegativeCache {
   list(after: string, limit: number): readonly (Failure & { readonly name: string })[]
 }
 
-/** Small texts by key, with when each was noted, ms since the epoch. */
+/** Small texts by key, with when each was set, ms since the epoch. */
 export interface KeyValue {
   get(key: string): { readonly value: string; readonly at: number } | undefined
   set(key: string, value: string): void
 }
 
-/** Names, facts and bytes. No verb but `write` and `clear` throws: what cannot be read is not there. */
-export interface Store {
-  /**
-   * The entry of a name.
-   * @param trust `memory`: a name that memory knows to be absent is not asked for again (templates)
-   */
-  find(name: string, trust?: 'memory'): Entry | undefined
-  /** The entry of a name, looked for in what a lost catalogue left behind too. */
-  lookup(name: string): Promise<Entry | undefined>
-  /**
-   * Takes the turn at work that one process does for all, after whoever has it now. Never throws.
-   * @param signal stops waiting
-   */
-  lease(key: string, signal?: AbortSignal): Promise<Lease>
-  /** Notes that a name was used, for least-recently-used. Costs no I/O. */
-  touch(name: string): void
+/** Entries by key, with their bytes: what the pipeline needs. Only `write` throws; what cannot be read is a miss. */
+export interface EntryStore {
+  /** @param trust `memory`: a key that the memory cache knows to be absent is not looked up again (templates) */
+  find(key: string, trust?: 'memory'): Entry | undefined
+  /** As `find`, also while a lost catalogue is being read back. */
+  lookup(key: string): Promise<Entry | undefined>
   /** The bytes of an entry, verified against its digest; undefined where they are gone or damaged. */
   read(entry: Entry): Promise<Content | undefined>
   /**
-   * Reads the bytes of an entry where they are kept for good, whatever memory has: `whole`; `damaged`, then the copy is
-   * given up, unless it is a dry run; `absent` where the name stands for other bytes by now, or has none; `unreadable`
-   * where it cannot be told now.
+   * Reads the bytes of an entry from disk, whatever memory has. `damaged`: the copy is discarded, unless it is a dry
+   * run. `absent`: the key has other bytes by now, or none. `unreadable`: the bytes could not be read now.
    */
   check(
     entry: Entry,
@@ -157,43 +190,65 @@ export interface Store {
   ): Promise<'whole' | 'damaged' | 'absent' | 'unreadable'>
   /** Whether the bytes of a content are in memory. */
   inMemory(digest: string): boolean
-  /** The file that holds the bytes of an entry, which nobody may change; undefined where there is none. */
+  /** The file with the bytes of an entry, which nobody may change; undefined where there is none. */
   fileOf(entry: Entry): string | undefined
   /**
-   * Keeps bytes under a name, replacing what the name had.
-   * @throws ArtworkError `disk_write` when they could not be kept; nothing is changed then
+   * Stores bytes under a key, replacing what the key had.
+   * @throws ArtworkError `disk_write` when they could not be stored; nothing is changed then
    */
   write(entry: NewEntry, bytes: Buffer): Promise<Entry>
-  /** Changes facts of a name, if it still has this digest. */
+  /** Changes facts of an entry, if its key still has this digest. */
   update(entry: Entry, changes: EntryUpdate): Entry
-  /** Forgets a name; bytes that no name has any more are gone when this resolves. */
-  delete(name: string): Promise<boolean>
+  /** Deletes an entry; bytes that no key has any more are gone when this resolves. */
+  delete(key: string): Promise<boolean>
+  /** Records a use, for least-recently-used. Costs no I/O. */
+  touch(key: string): void
+}
+
+/** What can be asked of all entries: management, cleanup, export. */
+export interface EntryQueries {
   select(selection: Selection): readonly Entry[]
-  /** Looks through all names. Takes a while, and lets others go on meanwhile. */
+  /** Searches all entries. Takes a while, and yields to the event loop meanwhile. */
   search(query: SearchQuery): Promise<SearchPage>
-  /** What happened to a name, latest first; what is remembered of it. */
-  history(name: string): readonly HistoryItem[]
-  /** What is kept of entities' pictures, by their kind. */
+  /** What happened to a key, latest first, as far back as is recorded. */
+  history(key: string): readonly HistoryItem[]
+  /** Last use of a key, ms since the epoch; undefined for a key that is not there. */
+  lastUsed(key: string): number | undefined
+  /** Stored images of entities, by their kind. */
   countByKind(): readonly KindTotals[]
-  /** Last use of a name, ms since the epoch; undefined for a name that is not there. */
-  lastUsed(name: string): number | undefined
-  readonly negativeCache: NegativeCache
-  /** What others want to remember, bounded: forgotten when the catalogue is lost. */
-  readonly keyValue: KeyValue
-  /** How many purges there were: what was begun before one and ends after it is not to be kept. */
-  generation(): number
-  /** Counts one. */
-  advanceGeneration(): void
-  /** Forgets every name. @throws ArtworkError `disk_write` when it could not */
-  clear(): Promise<void>
   stats(): StoreStats
-  /** Reads everything and checks it against its digest, slowly, beside readers and writers. Mends what it finds. */
+}
+
+/** Looking after the store as a whole. */
+export interface Maintenance {
+  /** Reads everything and checks it against its digest, slowly, beside readers and writers. Repairs what it finds. */
   verify(options?: VerifyOptions): Promise<VerifyReport>
-  /** Whether something could be kept now: a file is written to find out. Never throws. */
+  /** Deletes every entry. @throws ArtworkError `disk_write` when it could not */
+  clear(): Promise<void>
+  /** Whether something could be stored now: a file is written to find out. Never throws. */
   isWritable(): Promise<boolean>
-  /** Resolves when what an earlier process left undone has been tidied up, and lost names have been read back. */
+  /** Resolves when what an earlier process left undone is finished, and lost entries have been read back. */
   ready(): Promise<void>
   close(): Promise<void>
+}
+
+/** What several processes agree on. */
+export interface Coordination {
+  /**
+   * Takes the lease of work that one process does for all, after whoever has it now. Never throws.
+   * @param signal stops waiting
+   */
+  lease(key: string, signal?: AbortSignal): Promise<Lease>
+  /** How many purges there were: what was begun before one and ends after it is not to be stored. */
+  generation(): number
+  advanceGeneration(): void
+}
+
+/** Everything a store offers; consumers take the part they need. */
+export interface Store extends EntryStore, EntryQueries, Maintenance, Coordination {
+  readonly negativeCache: NegativeCache
+  /** Bounded; forgotten when the catalogue is lost. */
+  readonly keyValue: KeyValue
 }
 
 /** The bounds of a store. */
@@ -203,8 +258,8 @@ export interface Bounds {
   readonly maxNames: number
 }
 
-/** Least-recently-used entries go until the store is down to this share of its bound. */
+/** Least-recently-used entries are evicted until the store is down to this share of its bound. */
 export const EVICT_TO = 0.9
 
-/** A single object over this share of the bound is served but not kept. */
+/** A single object over this share of the bound is served but not stored. */
 export const LARGEST_SHARE = 0.1

@@ -20,8 +20,10 @@ import { describe, expect, test, vi } from 'vitest'
 import { registerProcess } from '#src/database/process-registry.js'
 import { keep } from '#src/database/sqlite.js'
 import type { Entry } from '#src/model/entry.js'
-import { type KeyLock, openCatalogue } from '#src/store/disk/catalogue.js'
-import { createContents, SLOTS } from '#src/store/disk/contents.js'
+import { openCatalogue } from '#src/store/disk/catalogue.js'
+import { createContents } from '#src/store/disk/contents.js'
+import type { KeyLock } from '#src/store/disk/lock-table.js'
+import { SLOTS } from '#src/store/disk/recovery-index.js'
 import { createDiskStore } from '#src/store/disk/store.js'
 import type { Store } from '#src/store/ports.js'
 import { differences, entriesBy } from '../support/entries.js'
@@ -564,7 +566,7 @@ describe('several processes on a directory', () => {
     expect([two.isAlive(was), one.return(), one.return()]).toEqual([false, true, false])
     expect(two.isAlive(one.id())).toBe(true)
     writeFileSync(join(folder, randomUUID()), '')
-    expect([two.bury(), two.bury()]).toEqual([1, 0])
+    expect([two.reap(), two.reap()]).toEqual([1, 0])
     one.leave()
     expect(two.isAlive(one.id())).toBe(false)
     two.leave()

@@ -1,6 +1,5 @@
 /** The tables of the catalogue. */
 import type { Shape } from '../../database/sqlite.js'
-import { HISTORY_SCHEMA } from './history.js'
 import { FACTS } from './names.js'
 
 /**
@@ -31,7 +30,7 @@ const SCHEMA = `
   CREATE INDEX names_by_age ON names (storedAt);
   CREATE INDEX names_by_owner ON names (ownerKind, name, held, size) WHERE ownerKind IS NOT NULL;
   CREATE TABLE totals (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-  -- Every change under way, one a name: a lock, a reservation of space, and what to tidy if its process dies.
+  -- Every change under way, one a name: a lock, a reservation of space, and what to clean up if its process dies.
   CREATE TABLE changing (
     name TEXT PRIMARY KEY, owner TEXT NOT NULL, ticket INTEGER NOT NULL, digest BLOB, size INTEGER NOT NULL,
     adds INTEGER NOT NULL
@@ -47,7 +46,10 @@ const SCHEMA = `
   -- What sources remember: the PDS of an account.
   CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   CREATE INDEX notes_by_age ON notes (at);
-  ${HISTORY_SCHEMA}
+  CREATE TABLE history (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, at INTEGER NOT NULL, what TEXT NOT NULL, note TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX history_by_name ON history (name, id);
   CREATE TABLE places (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
   PRAGMA user_version = ${SCHEMA_VERSION};
 `
@@ -59,7 +61,7 @@ export const CATALOGUE: Shape = {
   version: SCHEMA_VERSION,
   additions: {
     columns: [{ table: 'names', column: FACTS, type: 'TEXT' }],
-    // What a remembered failure is about, where its name does not say so.
+    // What a recorded failure is about, where its key does not say so.
     tables: `CREATE TABLE IF NOT EXISTS failure_subjects (
       name TEXT PRIMARY KEY, about TEXT NOT NULL, at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID`,

@@ -4,44 +4,10 @@
  * breathes in between.
  */
 import { setImmediate as breathe } from 'node:timers/promises'
-import type { Database, Statement } from '../../database/sqlite.js'
-import type { Entry, Role } from '../../model/entry.js'
+import { type Database, keep, type Statement } from '../../database/sqlite.js'
+import type { Role } from '../../model/entry.js'
+import type { SearchPage, SearchQuery } from '../ports.js'
 import { type Row, toNamed } from './rows.js'
-
-/** What names can be sorted by; all but `name` begin with the largest, or latest. */
-export const SORTS = ['name', 'used', 'stored', 'size'] as const
-
-/** What names may be. */
-export const ROLES = ['original', 'rendition', 'artwork'] as const satisfies readonly Role[]
-
-/** Which names to look for. */
-export interface SearchQuery {
-  /** Part of a name, a source URL or an entity's id; case does not count. */
-  readonly text?: string | undefined
-  readonly role?: Role | undefined
-  /** The kind of an address, or of the entity whose picture it is. */
-  readonly kind?: string | undefined
-  /** Whether the bytes are held. */
-  readonly held?: boolean | undefined
-  readonly sort: (typeof SORTS)[number]
-  /** What the page before answered as `next`. */
-  readonly after?: string | undefined
-  readonly limit: number
-}
-
-/** An entry that was found. */
-export interface FoundEntry extends Entry {
-  /** Ms since the epoch. */
-  readonly lastUsed: number
-}
-
-/** A page of what was found. */
-export interface SearchPage {
-  readonly entries: readonly FoundEntry[]
-  /** How many there are on all pages. */
-  readonly total: number
-  readonly next: string | undefined
-}
 
 /** Ids at a time: a few ms. */
 const PIECE = 20_000
@@ -85,11 +51,7 @@ function rulesOf({ text, role, kind, held }: SearchQuery): readonly string[] {
 }
 
 /** Makes the search of a catalogue. @param total how many names there are, of a role or of all */
-export function createSearch(
-  db: Database,
-  keep: <T>(held: T) => T,
-  total: (role: Role | undefined) => number,
-) {
+export function createSearch(db: Database, total: (role: Role | undefined) => number) {
   const sql = keep({
     after: db.prepare<[number], { id: number }>('SELECT id FROM names WHERE id > ? ORDER BY id LIMIT 1'),
     row: db.prepare<[number], Row>('SELECT * FROM names WHERE id = ?'),

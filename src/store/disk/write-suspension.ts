@@ -1,18 +1,17 @@
 /**
- * When the disk is full, or cannot be written, nothing new is kept for a minute: pictures are answered all the same,
- * what is held is read as before, and room is made. SQLite needs a little space to give anything up, so some is set
- * aside for then.
+ * When the disk is full, or cannot be written, nothing new is stored for a minute: images are served all the same, and
+ * room is made. SQLite needs a little space to delete anything, so some is reserved for then.
  */
 import { rmSync, statfsSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PRIVATE_FILE } from '../../database/files.js'
-import type { DiskParts, KeyLocks } from './key-locks.js'
+import type { DiskParts } from './parts.js'
 
 /** See the top of the file. */
 export type WriteSuspension = ReturnType<typeof createWriteSuspension>
 
-const PAUSE = 60_000
+const SUSPENDED_FOR = 60_000
 const RESERVE = 256 * 1024
 const LEAST_BYTES = 64 * 1024
 const LEAST_INODES = 16
@@ -29,7 +28,7 @@ const codesOf = (error: unknown): readonly string[] =>
 const isOneOf = (error: unknown, codes: readonly string[]): boolean =>
   codesOf(error).some((code) => codes.some((start) => code.startsWith(start)))
 
-/** Whether a file system has next to nothing left. Node tells a want of inodes as EEXIST or ENOENT of a folder. */
+/** Whether a file system has next to nothing left. Node reports a lack of inodes as EEXIST or ENOENT of a folder. */
 function isNearlyFull(directory: string): boolean {
   try {
     const { bavail, bsize, files, ffree } = statfsSync(directory)
@@ -41,54 +40,58 @@ function isNearlyFull(directory: string): boolean {
 
 const reserveOf = (directory: string): string => join(directory, 'ballast')
 
-/** Lets go of what was set aside, where the disk is full. */
+/** Frees the reserved space, where the disk is full. */
 export function removeReserve(directory: string, isFull = isNearlyFull(directory)): void {
   if (isFull) rmSync(reserveOf(directory), { force: true })
 }
 
-/** Makes the part of the store that rests when the disk cannot take more. */
-export function createWriteSuspension(directory: string, shelf: DiskParts, changes: KeyLocks) {
-  const ballast = reserveOf(directory)
+/** Makes the suspension of a store's writes. @param shrink evicts some of what there is */
+export function createWriteSuspension(
+  directory: string,
+  parts: Pick<DiskParts, 'isClosed' | 'logger' | 'onError'>,
+  shrink: () => Promise<void>,
+) {
+  const reserve = reserveOf(directory)
   let until = 0
   let why: string | undefined
-  const setAside = async (): Promise<void> => {
+  const reserveSpace = async (): Promise<void> => {
     try {
       // A new file each time: nothing that somebody put there is written through.
-      await rm(ballast, { force: true })
-      await writeFile(ballast, Buffer.alloc(RESERVE), { flag: 'wx', mode: PRIVATE_FILE })
+      await rm(reserve, { force: true })
+      await writeFile(reserve, Buffer.alloc(RESERVE), { flag: 'wx', mode: PRIVATE_FILE })
     } catch {
       // Without it, less can be done on a full disk.
     }
   }
   const makeRoom = async (): Promise<void> => {
     try {
-      await rm(ballast, { force: true })
-      await changes.shrink()
+      await rm(reserve, { force: true })
+      await shrink()
     } catch (error) {
-      shelf.trouble('making room', error)
+      parts.onError('making room', error)
     }
   }
-  let work = setAside()
+  let work = reserveSpace()
   return {
-    /** Why nothing is kept now, undefined where it is. */
+    /** Why nothing is stored now, undefined where it is. */
     reason: (): string | undefined => {
       if (why === undefined || performance.now() < until) return why
       why = undefined
-      work = work.then(setAside)
+      work = work.then(reserveSpace)
       return undefined
     },
-    /** Told of a write that failed. */
-    notice: (error: unknown): void => {
+    /** Called with the error of a failed write. */
+    onWriteError: (error: unknown): void => {
       const isFull = isOneOf(error, FULL) || isNearlyFull(directory)
-      if (shelf.isClosed() || !(isFull || isOneOf(error, UNWRITABLE))) return
-      const isNews = why === undefined
+      if (parts.isClosed() || !(isFull || isOneOf(error, UNWRITABLE))) return
+      const isNew = why === undefined
       why = isFull ? 'the disk is full' : 'the disk cannot be written'
-      until = performance.now() + PAUSE
-      if (!isNews) return
-      shelf.logger.warn({ err: error }, `artwork store: ${why}; nothing new is kept for a minute`)
+      until = performance.now() + SUSPENDED_FOR
+      if (!isNew) return
+      parts.logger.warn({ err: error }, `artwork store: ${why}; nothing new is kept for a minute`)
       if (isFull) work = work.then(makeRoom)
     },
-    /** Resolves when nothing of it is under way. */
+    /** Resolves when nothing is being reserved or evicted. */
     settled: (): Promise<void> => work,
   }
 }

@@ -1,0 +1,67 @@
+/** Files of cacache's directory. They are told from anything else before they are opened; only regular ones are read. */
+import { lstatSync, statfsSync } from 'node:fs'
+import { opendir, readdir, rmdir, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { clearOdd } from '../../database/files.js'
+import { codeOf } from '../../model/failure.js'
+
+/** Whether an error has one of these codes. */
+export const isCode = (error: unknown, ...codes: readonly string[]): boolean => codes.includes(codeOf(error))
+
+/** Size of a regular file, undefined for anything else, and for what cannot be looked at. */
+export function sizeOf(path: string): number | undefined {
+  try {
+    const stats = lstatSync(path, { throwIfNoEntry: false })
+    return stats?.isFile() ? stats.size : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Answers the block size of a directory's file system, which is asked once. */
+export function blockSizeOf(directory: string): () => number {
+  let block = 0
+  return () => {
+    block ||= statfsSync(directory).bsize || 4096
+    return block
+  }
+}
+
+/** Deletes what stands at a path, if anything. */
+export async function discardFile(path: string): Promise<void> {
+  try {
+    clearOdd(path)
+    await unlink(path)
+  } catch (error) {
+    if (!isCode(error, 'ENOENT', 'ENOTDIR')) throw error
+  }
+}
+
+/** The regular files in folders this deep, a directory at a time. @param onSkip called for what cannot be opened */
+export async function* filesBelow(
+  folder: string,
+  depth: number,
+  onSkip?: () => void,
+): AsyncGenerator<string> {
+  let entries: Awaited<ReturnType<typeof opendir>>
+  try {
+    entries = await opendir(folder)
+  } catch (error) {
+    if (!isCode(error, 'ENOENT')) onSkip?.()
+    return
+  }
+  for await (const entry of entries) {
+    const path = join(folder, entry.name)
+    if (depth === 0 && entry.isFile()) yield path
+    else if (depth > 0 && entry.isDirectory()) yield* filesBelow(path, depth - 1, onSkip)
+  }
+}
+
+/** Removes empty folders of two levels: each costs an inode. */
+export async function pruneFolders(root: string): Promise<void> {
+  for (const first of await readdir(root).catch(() => [])) {
+    for (const second of await readdir(join(root, first)).catch(() => []))
+      await rmdir(join(root, first, second)).catch(() => {})
+    await rmdir(join(root, first)).catch(() => {})
+  }
+}
