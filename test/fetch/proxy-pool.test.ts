@@ -260,7 +260,7 @@ describe('proxy pools (parity 35)', () => {
     mute.behave({ hang: true })
     const app = await withPicture({
       connectTimeout: 100,
-      firstByteTimeout: 150,
+      firstByteTimeout: 10_000,
       ports: [80, 443],
       proxies: { pools: { home: [mute.url] }, restAfter: 100 },
     })

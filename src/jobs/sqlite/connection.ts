@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { makeFolder } from '../../database/files.js'
 import { type ProcessRegistry, registerProcess } from '../../database/process-registry.js'
 import { inodeOf, isCorrupt, openDatabase, openInMemory } from '../../database/sqlite.js'
+import { codeOf } from '../../model/failure.js'
 import type { Logger } from '../../model/logger.js'
 import { prepareStatements, type Statements } from './statements.js'
 import { SHAPE } from './tables.js'
@@ -75,7 +76,9 @@ export function openConnection(directory: string | undefined, logger: Logger): C
       tryFile()
       return work(sql)
     } catch (error) {
-      logger.error({ err: error }, 'artwork jobs: the database failed')
+      // Another process is writing: the next poll tries again.
+      const level = codeOf(error).startsWith('SQLITE_BUSY') ? 'debug' : 'error'
+      logger[level]({ err: error }, 'artwork jobs: the database failed')
       if (isCorrupt(error)) reopen(inode)
       return otherwise
     }
