@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import express, { type Request, type Router } from 'express'
 import multer from 'multer'
+import { createLimiter } from '../../concurrency.js'
 import { type HttpResponse, jsonResponse, methodResponse } from '../../http/response.js'
 import { pathSegments } from '../../model/address.js'
 import { ArtworkError, asArtworkError } from '../../model/failure.js'
@@ -10,7 +11,7 @@ import type { Settings } from '../../options/settings.js'
 import type { Namespace, UploadAction, UploadSource } from '../../sources/uploads.js'
 import type { Uploads } from '../../uploads/uploads.js'
 import { fetchBody, proxyBody, uploadBody } from '../management/schemas.js'
-import { announcedLength, createBudget, readBody } from '../shared/body.js'
+import { announcedLength, readBody } from '../shared/body.js'
 import { createCors } from '../shared/cors.js'
 import {
   answerJson,
@@ -25,9 +26,9 @@ import { decodeBase64, unescapeBytes } from '../shared/large-json.js'
 import { readUrl } from '../shared/respond.js'
 import { disconnectSignal, send } from '../shared/send.js'
 
-/** Bytes of bodies that are held at once, in all, and how many requests wait for room. */
-const BODIES = 256 * 1024 ** 2
-const WAITING = 2000
+/** Bytes of all bodies in memory at once, and how many requests wait for room. */
+const BODY_BYTES = 256 * 1024 ** 2
+const MAX_WAITING = 2000
 /** What a form adds to its file, bytes. */
 const FORM_ALLOWANCE = 64 * 1024
 /** Parts of a form: its file, inputs that were left empty, and fields that say nothing to us. */
@@ -46,7 +47,11 @@ interface Route {
 /** Makes the router; paths and verbs that are not its go on. */
 export function createUploadRouter(hosting: Uploads, source: UploadSource, settings: Settings): Router {
   const { authorize, bodyTimeout: timeout } = source.uploads
-  const budget = createBudget(BODIES, WAITING)
+  const bodies = createLimiter({
+    capacity: BODY_BYTES,
+    maxWaiting: MAX_WAITING,
+    overloaded: 'too many images are being uploaded',
+  })
   const cors = createCors(source.uploads.cors)
 
   const allow = async (req: IncomingMessage, action: UploadAction): Promise<void> => {
@@ -76,7 +81,8 @@ export function createUploadRouter(hosting: Uploads, source: UploadSource, setti
       if (bytes.length > namespace.maxBytes) throw tooLarge()
       return hosting.save(namespace.name, bytes)
     }
-    const stored = await budget.run(announcedLength(req) ?? bound, take, disconnectSignal(res))
+    const weight = announcedLength(req) ?? bound
+    const stored = await bodies.run(take, { weight, signal: disconnectSignal(res) })
     return jsonResponse(200, { image_id: stored.imageId, url: stored.url })
   }
   const fetchOne = async (req: Request, res: ServerResponse): Promise<HttpResponse> => {
