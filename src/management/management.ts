@@ -1,5 +1,4 @@
 /** What who manages the pictures can ask and do; the JSON API and the dashboard are two ways to say it. */
-import type { IncomingMessage } from 'node:http'
 import { z } from 'zod'
 import type { Images } from '../images/images.js'
 import type { Purged, PurgeTarget } from '../images/purge.js'
@@ -17,8 +16,6 @@ import { readSubject } from '../model/subject.js'
 import { entityImageUrl } from '../model/urls.js'
 import type { Settings } from '../options/settings.js'
 import { ROLES, SORTS, type Store } from '../store/ports.js'
-import { createCors } from '../web/shared/cors.js'
-import { crossSiteError, isCrossSite, judgeGuard } from '../web/shared/json.js'
 import type { createImageDetails, ImageDetails, StoredImage } from './image-details.js'
 
 /** What is managed. */
@@ -31,9 +28,6 @@ export interface ManagementParts {
   readonly store: Pick<Store, 'countByKind' | 'negativeCache'>
   readonly meters: TimeSeries
 }
-
-const HOW_TO_OPEN =
-  'the management API is closed: give createArtwork({ manage: { authorize } }) a function that says who may use it, or set ARTWORK_MANAGE_TOKEN for the service'
 
 /** Which pictures to list. */
 export const searchQuery = z.object({
@@ -89,8 +83,7 @@ export type Management = ReturnType<typeof createManagement>
 /** Puts the verbs together. Each throws ArtworkError for what it cannot do. */
 export function createManagement(settings: Settings, managed: ManagementParts) {
   const { images, details, stats, refresher, jobs, store, meters } = managed
-  const { kinds, repository, logger, manage } = settings
-  const cors = createCors(manage.cors)
+  const { kinds, repository, logger } = settings
 
   const missing = (what: string): never => {
     throw new ArtworkError('unknown_image', `there is no such ${what}`)
@@ -146,22 +139,6 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
   }
 
   return {
-    /** What pages of other origins may. */
-    cors,
-    /** Lets who may manage pass. @throws ArtworkError `refused` (403) */
-    allow: async (req: IncomingMessage): Promise<void> => {
-      if (manage.authorize === undefined) throw new ArtworkError('refused', HOW_TO_OPEN)
-      let answer: unknown = false
-      try {
-        answer = await manage.authorize(req)
-      } catch (error) {
-        logger.error({ err: error }, 'artwork: manage.authorize failed')
-      }
-      judgeGuard(answer)
-      const isChange = req.method !== 'GET' && req.method !== 'HEAD'
-      if (isChange && isCrossSite(req, true, settings.urls.base) && !cors.isAllowed(req))
-        throw crossSiteError(req)
-    },
     missing,
     kindNamed,
     entity: async (kind: EntityKind, id: string): Promise<EntityPicture> => {

@@ -4,7 +4,6 @@ import type { z } from 'zod'
 import { type HttpResponse, jsonResponse } from '../../http/response.js'
 import { ArtworkError, asArtworkError } from '../../model/failure.js'
 import { requestId } from '../../model/request-id.js'
-import { isWebUrl } from '../../model/web-url.js'
 import type { Settings } from '../../options/settings.js'
 import { type Problem, problemsOf } from '../management/schemas.js'
 import { readBody, sendAndClose } from './body.js'
@@ -23,23 +22,6 @@ export class BadBody extends Error {
 
 /** How one says who one is (RFC 6750 §3). */
 const CHALLENGE = 'Bearer realm="express-artwork"'
-
-/** What a guard of the app's says of a request. @throws ArtworkError `unauthenticated` (401), `refused` (403) */
-export function judgeGuard(answer: unknown): void {
-  if (answer === true) return
-  if (answer === 'unauthenticated') throw new ArtworkError('unauthenticated', 'say who you are')
-  throw new ArtworkError('refused', 'not authorised')
-}
-
-/** The refusal of another site's request, which names both hosts: one of them is not called as the app thinks. */
-export function crossSiteError(req: IncomingMessage): ArtworkError {
-  const { origin = 'another site', host = 'this host' } = req.headers
-  const shown = (text: string): string => text.replace(/[^\x20-\x7e]/g, '').slice(0, 200)
-  return new ArtworkError(
-    'refused',
-    `requests of other sites are not taken: this one is from ${shown(origin)}, and went to ${shown(host)}`,
-  )
-}
 
 const JSON_ALLOWANCE = 64 * 1024
 
@@ -84,22 +66,6 @@ export function jsonFailure(thrown: unknown, statusOf?: (error: ArtworkError) =>
   return waits
     ? { ...reply, headers: { ...reply.headers, 'Retry-After': String(error.retryAfter ?? 1) } }
     : reply
-}
-
-/**
- * Whether a browser says that another site sends a request. One that bears a token of its own is not sent by a
- * browser's habit, and may come from anywhere, unless that is not asked.
- * @param base what we are called from outside
- */
-export function isCrossSite(req: IncomingMessage, isStrict = false, base = ''): boolean {
-  const { origin, host, authorization } = req.headers
-  const site = req.headers['sec-fetch-site']
-  if (!isStrict && authorization !== undefined && /^Bearer /i.test(authorization)) return false
-  if (site !== undefined) return site !== 'same-origin' && site !== 'none'
-  if (origin === undefined) return false
-  if (!URL.canParse(origin)) return true
-  // A proxy may have changed the host; what the app says that it is called counts too.
-  return new URL(origin).host !== host && !(isWebUrl(base) && new URL(base).origin === origin)
 }
 
 /** Runs the work of a JSON route and sends what it comes to. Never throws. */

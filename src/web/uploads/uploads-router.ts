@@ -11,17 +11,10 @@ import type { Settings } from '../../options/settings.js'
 import type { Namespace, UploadAction, UploadSource } from '../../sources/uploads.js'
 import type { Uploads } from '../../uploads/uploads.js'
 import { fetchBody, proxyBody, uploadBody } from '../management/schemas.js'
+import { authorizeUpload } from '../shared/authorize.js'
 import { announcedLength, readBody } from '../shared/body.js'
 import { createCors } from '../shared/cors.js'
-import {
-  answerJson,
-  BadBody,
-  crossSiteError,
-  isCrossSite,
-  jsonFailure,
-  judgeGuard,
-  readJson,
-} from '../shared/json.js'
+import { answerJson, BadBody, jsonFailure, readJson } from '../shared/json.js'
 import { decodeBase64, unescapeBytes } from '../shared/large-json.js'
 import { readUrl } from '../shared/respond.js'
 import { disconnectSignal, send } from '../shared/send.js'
@@ -34,9 +27,6 @@ const FORM_ALLOWANCE = 64 * 1024
 /** Parts of a form: its file, inputs that were left empty, and fields that say nothing to us. */
 const MOST_PARTS = 25
 
-const HOW_TO_OPEN =
-  'uploads are closed: give uploads({ authorize }) a function that says who may do this, or set ARTWORK_UPLOAD_TOKEN for the service'
-
 /** What a path stands for, and the verbs it has. */
 interface Route {
   readonly namespace: string | undefined
@@ -46,7 +36,7 @@ interface Route {
 
 /** Makes the router; paths and verbs that are not its go on. */
 export function createUploadRouter(hosting: Uploads, source: UploadSource, settings: Settings): Router {
-  const { authorize, bodyTimeout: timeout } = source.uploads
+  const { bodyTimeout: timeout } = source.uploads
   const bodies = createLimiter({
     capacity: BODY_BYTES,
     maxWaiting: MAX_WAITING,
@@ -54,17 +44,8 @@ export function createUploadRouter(hosting: Uploads, source: UploadSource, setti
   })
   const cors = createCors(source.uploads.cors)
 
-  const allow = async (req: IncomingMessage, action: UploadAction): Promise<void> => {
-    if (action !== 'list' && isCrossSite(req) && !cors.isAllowed(req)) throw crossSiteError(req)
-    if (authorize === undefined) throw new ArtworkError('refused', HOW_TO_OPEN)
-    let answer: unknown = false
-    try {
-      answer = await authorize(req, action)
-    } catch (error) {
-      settings.logger.error({ err: error }, 'artwork: uploads.authorize failed')
-    }
-    judgeGuard(answer)
-  }
+  const allow = (req: IncomingMessage, action: UploadAction): Promise<void> =>
+    authorizeUpload(req, action, source.uploads, settings.logger)
   /** Origins that are ours, as this client sees us. */
   const ownOrigins = (req: Request): readonly string[] => {
     const host = req.headers.host
