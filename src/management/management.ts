@@ -7,15 +7,14 @@ import type { BackOffs, Job, JobSelection } from '../jobs/ports.js'
 import type { Refresher, RefresherStatus } from '../jobs/refresher.js'
 import type { ImagesStats } from '../metrics/stats.js'
 import type { TimeSeries } from '../metrics/time-series.js'
-import { artworkPaths } from '../model/artwork-path.js'
 import type { EntityKind } from '../model/entity.js'
-import { entityImageKey, imageKey } from '../model/entry.js'
-import { ArtworkError, isErrorCode } from '../model/failure.js'
+import { ArtworkError } from '../model/failure.js'
 import type { EntityLike } from '../model/repository.js'
 import { readSubject } from '../model/subject.js'
 import { entityImageUrl } from '../model/urls.js'
 import type { Settings } from '../options/settings.js'
 import { ROLES, SORTS, type Store } from '../store/ports.js'
+import { createFailureList } from './failures.js'
 import type { createImageDetails, ImageDetails, StoredImage } from './image-details.js'
 
 /** What is managed. */
@@ -42,19 +41,6 @@ export const searchQuery = z.object({
 /** See `searchQuery`. */
 export type ImageSearch = z.output<typeof searchQuery>
 
-/** A failure that is remembered, of a picture or of an entity. Times in ms since the epoch. */
-export interface KnownFailure {
-  readonly of: 'image' | 'entity'
-  /** Name of the picture, or `kind:id` of the entity. */
-  readonly name: string
-  readonly reason: string
-  readonly message: string | undefined
-  readonly at: number | undefined
-  readonly nextTry: number
-  readonly times: number
-  readonly url: string | undefined
-}
-
 /** Numbers of a kind of entity. */
 export interface KindStats {
   readonly kind: string
@@ -73,9 +59,6 @@ export interface EntityPicture {
   readonly sourceUrl: string | null
   readonly isCached: boolean
 }
-
-/** So many failing entities are held against the failing pictures of a page. */
-const MOST_COMPARED = 2000
 
 /** See the top of the file. */
 export type Management = ReturnType<typeof createManagement>
@@ -119,24 +102,6 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
     throw new ArtworkError('unavailable', `nothing can be queued: ${why}`, { retryAfter: 5 })
   }
   const jobOf = (id: string): Job => refresher.get(/^\d{1,15}$/.test(id) ? Number(id) : -1) ?? missing('job')
-
-  /** Names of the pictures of entities that could not be had: what is told of those is not told twice. */
-  const picturesOfEntities = (): ReadonlySet<string> => {
-    const names = new Set<string>()
-    const add = (name: () => string | readonly string[]): void => {
-      try {
-        for (const one of [name()].flat()) names.add(one)
-      } catch {
-        // A URL that no source takes any more, or an id that needs more for its path.
-      }
-    }
-    for (const { key, url } of jobs.backOffs.list('', '', MOST_COMPARED)) {
-      const [kind = '', ...id] = key.split(':')
-      add(() => imageKey(images.resolver.resolveUrl(url).text))
-      add(() => artworkPaths(kindNamed(kind), id.join(':')).map(entityImageKey))
-    }
-    return names
-  }
 
   return {
     missing,
@@ -216,61 +181,9 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
     image: (name: string): ImageDetails => details.details(name) ?? missing('image'),
     /** The bytes of a kept picture: the smallest of those made from it that is at least so wide, itself else. */
     bytes: (name: string, atLeast: number) => details.storedBytes(name, atLeast),
-    /**
-     * Remembered failures, some of pictures and some of entities.
-     * @param after `next` of the page before
-     * @param isMerged whether the picture of an entity that is told of is left out
-     */
-    failures: (
-      after: string,
-      limit: number,
-      isMerged = false,
-    ): { failures: readonly KnownFailure[]; next: string | undefined } => {
-      const [part = 'image', ...rest] = after.split(' ')
-      const from = rest.join(' ')
-      const listed = part === 'entity' ? [] : store.negativeCache.list(from, limit)
-      const known = listed.length === 0 || !isMerged ? new Set<string>() : picturesOfEntities()
-      const ofImages = listed
-        .filter(({ name }) => !known.has(name))
-        .map(
-          ({ name, code, message, at, until, count }): KnownFailure => ({
-            of: 'image',
-            name,
-            reason: reasonOf(code),
-            message,
-            at,
-            nextTry: until,
-            times: count,
-            url: undefined,
-          }),
-        )
-      const lastListed = listed.at(-1)
-      if (lastListed !== undefined && listed.length === limit)
-        return { failures: ofImages, next: `image ${lastListed.name}` }
-      const left = limit - ofImages.length
-      const ofEntities = jobs.backOffs.list('', part === 'entity' ? from : '', left).map(
-        ({ key, url, until, times, reason }): KnownFailure => ({
-          of: 'entity',
-          name: key,
-          reason,
-          message: undefined,
-          at: undefined,
-          nextTry: until,
-          times,
-          url,
-        }),
-      )
-      const last = ofEntities.at(-1)
-      return {
-        failures: [...ofImages, ...ofEntities],
-        next: ofEntities.length < left || last === undefined ? undefined : `entity ${last.name}`,
-      }
-    },
+    failures: createFailureList({ images, backOffs: jobs.backOffs, store, kindNamed }),
   }
 }
-
-/** The reason of a remembered failure, in the words of the table of errors. */
-const reasonOf = (code: string): string => (isErrorCode(code) ? new ArtworkError(code, '').reason : 'unknown')
 
 const isRecord = (value: unknown): value is EntityLike =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
