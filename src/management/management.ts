@@ -1,4 +1,4 @@
-/** What who manages the pictures can ask and do; the JSON API and the dashboard are two ways to say it. */
+/** What an operator can read and do; the JSON API and the dashboard are two ways to it. */
 import { z } from 'zod'
 import type { Images } from '../images/images.js'
 import type { Purged, PurgeTarget } from '../images/purge.js'
@@ -7,13 +7,10 @@ import type { BackOffs, Job, JobSelection } from '../jobs/ports.js'
 import type { Refresher, RefresherStatus } from '../jobs/refresher.js'
 import type { ImagesStats } from '../metrics/stats.js'
 import type { TimeSeries } from '../metrics/time-series.js'
-import type { EntityKind } from '../model/entity.js'
 import { ArtworkError } from '../model/failure.js'
-import type { EntityLike } from '../model/repository.js'
-import { readSubject } from '../model/subject.js'
-import { entityImageUrl } from '../model/urls.js'
 import type { Settings } from '../options/settings.js'
 import { ROLES, SORTS, type Store } from '../store/ports.js'
+import { createEntities, missing } from './entities.js'
 import { createFailureList } from './failures.js'
 import type { createImageDetails, ImageDetails, StoredImage } from './image-details.js'
 
@@ -49,53 +46,16 @@ export interface KindStats {
   readonly bytes: number
 }
 
-/** An entity's picture as it stands. */
-export interface EntityPicture {
-  readonly kind: EntityKind
-  readonly id: string
-  readonly name: string | null
-  /** The local URL, else the source's, else null (PARITY 41). */
-  readonly url: string | null
-  readonly sourceUrl: string | null
-  readonly isCached: boolean
-}
-
 /** See the top of the file. */
 export type Management = ReturnType<typeof createManagement>
 
 /** Puts the verbs together. Each throws ArtworkError for what it cannot do. */
 export function createManagement(settings: Settings, managed: ManagementParts) {
   const { images, details, stats, refresher, jobs, store, meters } = managed
-  const { kinds, repository, logger } = settings
+  const { kinds } = settings
 
-  const missing = (what: string): never => {
-    throw new ArtworkError('unknown_image', `there is no such ${what}`)
-  }
-  const kindNamed = (name: string): EntityKind => {
-    const found = [...kinds.values()].find(({ kind, alias }) => kind === name || alias === name)
-    return found ?? missing('kind of entity')
-  }
-  /** The app's record of an entity, and what is held of its picture. */
-  const look = async (kind: EntityKind, id: string) => {
-    let record: EntityLike | undefined
-    let subject = readSubject({ id }, kind.kind, kinds)
-    try {
-      // What an app answers for "there is none" may be anything that is no record.
-      const found: unknown = await repository?.find?.(kind.kind, id)
-      if (isRecord(found)) {
-        record = found
-        subject = readSubject(found, kind.kind, kinds)
-      }
-    } catch (error) {
-      logger.warn({ err: error }, 'artwork: the repository could not be asked')
-    }
-    const { sourceUrl, params } = subject
-    const local = images.entityImages.findEntity(kind, id, params)
-    if (record === undefined && local === undefined) return missing(kind.alias ?? kind.kind)
-    return { record, sourceUrl, params, local }
-  }
   const accepted = (queued: ReturnType<Refresher['run']>): Job => {
-    const id = queued.accepted ? queued.id : queued.id
+    const id = queued.id
     const job = id === undefined ? undefined : refresher.get(Number(id))
     if (job !== undefined) return job
     const why = queued.accepted ? 'the queue cannot be read' : queued.reason
@@ -103,32 +63,11 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
   }
   const jobOf = (id: string): Job => refresher.get(/^\d{1,15}$/.test(id) ? Number(id) : -1) ?? missing('job')
 
+  const entities = createEntities(settings, images, (entity) => accepted(refresher.request(entity, 'high')))
+
   return {
     missing,
-    kindNamed,
-    entity: async (kind: EntityKind, id: string): Promise<EntityPicture> => {
-      const { record, sourceUrl, local } = await look(kind, id)
-      return {
-        kind,
-        id,
-        name: nameIn(record),
-        url:
-          local === undefined
-            ? (sourceUrl ?? null)
-            : entityImageUrl(settings.urls, local.path, local.entry.digest),
-        sourceUrl: sourceUrl ?? local?.entry.sourceUrl ?? null,
-        isCached: local !== undefined,
-      }
-    },
-    /** Fetches an entity's picture anew, before everything else. */
-    download: async (kind: EntityKind, id: string): Promise<Job> => {
-      const { sourceUrl, params, local } = await look(kind, id)
-      const url = sourceUrl ?? local?.entry.sourceUrl
-      if (url === undefined)
-        throw new ArtworkError('invalid', `the ${kind.alias ?? kind.kind} has no image URL`)
-      const wanted = { sourceUrl: url, entityType: kind.kind, entityId: id, params, force: true }
-      return accepted(refresher.request(wanted, 'high'))
-    },
+    ...entities,
     byKind: (): readonly KindStats[] => {
       const owned = new Map(store.countByKind().map((one) => [one.kind, one]))
       const failed = jobs.backOffs.byKind()
@@ -181,44 +120,33 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
     image: (name: string): ImageDetails => details.details(name) ?? missing('image'),
     /** The bytes of a kept picture: the smallest of those made from it that is at least so wide, itself else. */
     bytes: (name: string, atLeast: number) => details.storedBytes(name, atLeast),
-    failures: createFailureList({ images, backOffs: jobs.backOffs, store, kindNamed }),
+    failures: createFailureList({ images, backOffs: jobs.backOffs, store, kindNamed: entities.kindNamed }),
   }
 }
 
-const isRecord = (value: unknown): value is EntityLike =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
-function nameIn(record: EntityLike | undefined): string | null {
-  for (const field of ['username', 'name', 'title', 'display_name']) {
-    const value = record?.[field]
-    if (typeof value === 'string') return value
-  }
-  return null
-}
-
-/** What is told of a kept picture. Times in ISO 8601. */
-export function serializeImage(kept: StoredImage): Record<string, unknown> {
+/** A stored image as the API shows it. Times in ISO 8601. */
+export function serializeImage(image: StoredImage): Record<string, unknown> {
   const time = (at: number | undefined) =>
     at === undefined || at > 8.64e15 ? undefined : new Date(at).toISOString()
   return {
-    name: kept.key,
-    role: kept.role,
-    url: kept.url,
-    state: kept.state,
-    held: kept.isStored,
-    type: kept.type,
-    width: kept.width,
-    height: kept.height,
-    bytes: kept.size,
-    digest: kept.digest,
-    ...(kept.ownerKind !== undefined && { entity: { kind: kept.ownerKind, id: kept.ownerId } }),
-    ...(kept.sourceUrl !== undefined && { source_url: kept.sourceUrl }),
-    ...(kept.original !== undefined && { original: kept.original }),
-    stored_at: time(kept.storedAt),
-    last_used: time(kept.lastUsed),
-    ...(kept.role === 'original' && {
-      checked_at: time(kept.validatedAt),
-      fresh_until: time(kept.freshUntil),
+    name: image.key,
+    role: image.role,
+    url: image.url,
+    state: image.state,
+    held: image.isStored,
+    type: image.type,
+    width: image.width,
+    height: image.height,
+    bytes: image.size,
+    digest: image.digest,
+    ...(image.ownerKind !== undefined && { entity: { kind: image.ownerKind, id: image.ownerId } }),
+    ...(image.sourceUrl !== undefined && { source_url: image.sourceUrl }),
+    ...(image.original !== undefined && { original: image.original }),
+    stored_at: time(image.storedAt),
+    last_used: time(image.lastUsed),
+    ...(image.role === 'original' && {
+      checked_at: time(image.validatedAt),
+      fresh_until: time(image.freshUntil),
     }),
   }
 }

@@ -182,8 +182,10 @@ export function createManageRouter(
     const given = Object.fromEntries(readUrl(req.url).query)
     const parsed = searchQuery.safeParse(given)
     if (!parsed.success) {
-      const told = problemsOf(parsed.error, given).map(({ loc, msg }) => `${loc.slice(1).join('.')}: ${msg}`)
-      throw new ArtworkError('invalid', told.join('; '))
+      const messages = problemsOf(parsed.error, given).map(
+        ({ loc, msg }) => `${loc.slice(1).join('.')}: ${msg}`,
+      )
+      throw new ArtworkError('invalid', messages.join('; '))
     }
     const { images, total, next } = await management.search(parsed.data)
     return jsonResponse(200, { images: images.map(serializeImage), total, next: next ?? null })

@@ -76,9 +76,9 @@ export async function answerJson(
   work: () => Promise<HttpResponse | undefined>,
   cors?: Cors,
 ): Promise<void> {
-  // Also for what is answered piece by piece.
-  const told = cors?.fields(req) ?? {}
-  for (const [name, value] of Object.entries(told)) res.setHeader(name, value)
+  // Set here also for answers that are streamed.
+  const corsFields = cors?.fields(req) ?? {}
+  for (const [name, value] of Object.entries(corsFields)) res.setHeader(name, value)
   const id = requestId(req.headers['x-request-id'])
   let reply: HttpResponse | undefined
   try {
@@ -88,9 +88,9 @@ export async function answerJson(
       settings.logger.error({ err: error, requestId: id }, 'artwork: a request failed')
     reply = jsonFailure(error)
   }
-  // It has been answered already, piece by piece.
+  // It has been streamed already.
   if (reply === undefined) return
-  const named = { ...reply, headers: { ...reply.headers, ...told, 'X-Request-Id': id } }
+  const named = { ...reply, headers: { ...reply.headers, ...corsFields, 'X-Request-Id': id } }
   // An answer that came before the whole body: what is still coming is not read.
   const isUnread = !req.complete && reply.status >= 400
   if (isUnread) sendAndClose(req, res, named)
