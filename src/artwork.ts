@@ -10,7 +10,7 @@ import type { Enqueued, Priority, RefresherEvent, RefresherStatus } from './jobs
 import type { ImportOptions, ImportReport } from './library/import.js'
 import type { NfoOptions } from './library/nfo.js'
 import type { Explained } from './management/explain.js'
-import type { KnownFailure } from './management/management.js'
+import type { KnownFailure } from './management/failures.js'
 import type { ImagesStats } from './metrics/stats.js'
 import type { Address } from './model/address.js'
 import type { JobKind } from './model/job-kinds.js'

@@ -1,5 +1,4 @@
-/** What who manages the pictures can ask and do; the JSON API and the dashboard are two ways to say it. */
-import type { IncomingMessage } from 'node:http'
+/** What an operator can read and do; the JSON API and the dashboard are two ways to it. */
 import { z } from 'zod'
 import type { Images } from '../images/images.js'
 import type { Purged, PurgeTarget } from '../images/purge.js'
@@ -8,17 +7,11 @@ import type { BackOffs, Job, JobSelection } from '../jobs/ports.js'
 import type { Refresher, RefresherStatus } from '../jobs/refresher.js'
 import type { ImagesStats } from '../metrics/stats.js'
 import type { TimeSeries } from '../metrics/time-series.js'
-import { artworkPaths } from '../model/artwork-path.js'
-import type { EntityKind } from '../model/entity.js'
-import { entityImageKey, imageKey } from '../model/entry.js'
-import { ArtworkError, isErrorCode } from '../model/failure.js'
-import type { EntityLike } from '../model/repository.js'
-import { readSubject } from '../model/subject.js'
-import { entityImageUrl } from '../model/urls.js'
+import { ArtworkError } from '../model/failure.js'
 import type { Settings } from '../options/settings.js'
 import { ROLES, SORTS, type Store } from '../store/ports.js'
-import { createCors } from '../web/shared/cors.js'
-import { crossSiteError, isCrossSite, judgeGuard } from '../web/shared/json.js'
+import { createEntities, missing } from './entities.js'
+import { createFailureList } from './failures.js'
 import type { createImageDetails, ImageDetails, StoredImage } from './image-details.js'
 
 /** What is managed. */
@@ -31,9 +24,6 @@ export interface ManagementParts {
   readonly store: Pick<Store, 'countByKind' | 'negativeCache'>
   readonly meters: TimeSeries
 }
-
-const HOW_TO_OPEN =
-  'the management API is closed: give createArtwork({ manage: { authorize } }) a function that says who may use it, or set ARTWORK_MANAGE_TOKEN for the service'
 
 /** Which pictures to list. */
 export const searchQuery = z.object({
@@ -48,19 +38,6 @@ export const searchQuery = z.object({
 /** See `searchQuery`. */
 export type ImageSearch = z.output<typeof searchQuery>
 
-/** A failure that is remembered, of a picture or of an entity. Times in ms since the epoch. */
-export interface KnownFailure {
-  readonly of: 'image' | 'entity'
-  /** Name of the picture, or `kind:id` of the entity. */
-  readonly name: string
-  readonly reason: string
-  readonly message: string | undefined
-  readonly at: number | undefined
-  readonly nextTry: number
-  readonly times: number
-  readonly url: string | undefined
-}
-
 /** Numbers of a kind of entity. */
 export interface KindStats {
   readonly kind: string
@@ -69,57 +46,16 @@ export interface KindStats {
   readonly bytes: number
 }
 
-/** An entity's picture as it stands. */
-export interface EntityPicture {
-  readonly kind: EntityKind
-  readonly id: string
-  readonly name: string | null
-  /** The local URL, else the source's, else null (PARITY 41). */
-  readonly url: string | null
-  readonly sourceUrl: string | null
-  readonly isCached: boolean
-}
-
-/** So many failing entities are held against the failing pictures of a page. */
-const MOST_COMPARED = 2000
-
 /** See the top of the file. */
 export type Management = ReturnType<typeof createManagement>
 
 /** Puts the verbs together. Each throws ArtworkError for what it cannot do. */
 export function createManagement(settings: Settings, managed: ManagementParts) {
   const { images, details, stats, refresher, jobs, store, meters } = managed
-  const { kinds, repository, logger, manage } = settings
-  const cors = createCors(manage.cors)
+  const { kinds } = settings
 
-  const missing = (what: string): never => {
-    throw new ArtworkError('unknown_image', `there is no such ${what}`)
-  }
-  const kindNamed = (name: string): EntityKind => {
-    const found = [...kinds.values()].find(({ kind, alias }) => kind === name || alias === name)
-    return found ?? missing('kind of entity')
-  }
-  /** The app's record of an entity, and what is held of its picture. */
-  const look = async (kind: EntityKind, id: string) => {
-    let record: EntityLike | undefined
-    let subject = readSubject({ id }, kind.kind, kinds)
-    try {
-      // What an app answers for "there is none" may be anything that is no record.
-      const found: unknown = await repository?.find?.(kind.kind, id)
-      if (isRecord(found)) {
-        record = found
-        subject = readSubject(found, kind.kind, kinds)
-      }
-    } catch (error) {
-      logger.warn({ err: error }, 'artwork: the repository could not be asked')
-    }
-    const { sourceUrl, params } = subject
-    const local = images.entityImages.findEntity(kind, id, params)
-    if (record === undefined && local === undefined) return missing(kind.alias ?? kind.kind)
-    return { record, sourceUrl, params, local }
-  }
   const accepted = (queued: ReturnType<Refresher['run']>): Job => {
-    const id = queued.accepted ? queued.id : queued.id
+    const id = queued.id
     const job = id === undefined ? undefined : refresher.get(Number(id))
     if (job !== undefined) return job
     const why = queued.accepted ? 'the queue cannot be read' : queued.reason
@@ -127,66 +63,11 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
   }
   const jobOf = (id: string): Job => refresher.get(/^\d{1,15}$/.test(id) ? Number(id) : -1) ?? missing('job')
 
-  /** Names of the pictures of entities that could not be had: what is told of those is not told twice. */
-  const picturesOfEntities = (): ReadonlySet<string> => {
-    const names = new Set<string>()
-    const add = (name: () => string | readonly string[]): void => {
-      try {
-        for (const one of [name()].flat()) names.add(one)
-      } catch {
-        // A URL that no source takes any more, or an id that needs more for its path.
-      }
-    }
-    for (const { key, url } of jobs.backOffs.list('', '', MOST_COMPARED)) {
-      const [kind = '', ...id] = key.split(':')
-      add(() => imageKey(images.resolver.resolveUrl(url).text))
-      add(() => artworkPaths(kindNamed(kind), id.join(':')).map(entityImageKey))
-    }
-    return names
-  }
+  const entities = createEntities(settings, images, (entity) => accepted(refresher.request(entity, 'high')))
 
   return {
-    /** What pages of other origins may. */
-    cors,
-    /** Lets who may manage pass. @throws ArtworkError `refused` (403) */
-    allow: async (req: IncomingMessage): Promise<void> => {
-      if (manage.authorize === undefined) throw new ArtworkError('refused', HOW_TO_OPEN)
-      let answer: unknown = false
-      try {
-        answer = await manage.authorize(req)
-      } catch (error) {
-        logger.error({ err: error }, 'artwork: manage.authorize failed')
-      }
-      judgeGuard(answer)
-      const isChange = req.method !== 'GET' && req.method !== 'HEAD'
-      if (isChange && isCrossSite(req, true, settings.urls.base) && !cors.isAllowed(req))
-        throw crossSiteError(req)
-    },
     missing,
-    kindNamed,
-    entity: async (kind: EntityKind, id: string): Promise<EntityPicture> => {
-      const { record, sourceUrl, local } = await look(kind, id)
-      return {
-        kind,
-        id,
-        name: nameIn(record),
-        url:
-          local === undefined
-            ? (sourceUrl ?? null)
-            : entityImageUrl(settings.urls, local.path, local.entry.digest),
-        sourceUrl: sourceUrl ?? local?.entry.sourceUrl ?? null,
-        isCached: local !== undefined,
-      }
-    },
-    /** Fetches an entity's picture anew, before everything else. */
-    download: async (kind: EntityKind, id: string): Promise<Job> => {
-      const { sourceUrl, params, local } = await look(kind, id)
-      const url = sourceUrl ?? local?.entry.sourceUrl
-      if (url === undefined)
-        throw new ArtworkError('invalid', `the ${kind.alias ?? kind.kind} has no image URL`)
-      const wanted = { sourceUrl: url, entityType: kind.kind, entityId: id, params, force: true }
-      return accepted(refresher.request(wanted, 'high'))
-    },
+    ...entities,
     byKind: (): readonly KindStats[] => {
       const owned = new Map(store.countByKind().map((one) => [one.kind, one]))
       const failed = jobs.backOffs.byKind()
@@ -239,96 +120,33 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
     image: (name: string): ImageDetails => details.details(name) ?? missing('image'),
     /** The bytes of a kept picture: the smallest of those made from it that is at least so wide, itself else. */
     bytes: (name: string, atLeast: number) => details.storedBytes(name, atLeast),
-    /**
-     * Remembered failures, some of pictures and some of entities.
-     * @param after `next` of the page before
-     * @param isMerged whether the picture of an entity that is told of is left out
-     */
-    failures: (
-      after: string,
-      limit: number,
-      isMerged = false,
-    ): { failures: readonly KnownFailure[]; next: string | undefined } => {
-      const [part = 'image', ...rest] = after.split(' ')
-      const from = rest.join(' ')
-      const listed = part === 'entity' ? [] : store.negativeCache.list(from, limit)
-      const known = listed.length === 0 || !isMerged ? new Set<string>() : picturesOfEntities()
-      const ofImages = listed
-        .filter(({ name }) => !known.has(name))
-        .map(
-          ({ name, code, message, at, until, count }): KnownFailure => ({
-            of: 'image',
-            name,
-            reason: reasonOf(code),
-            message,
-            at,
-            nextTry: until,
-            times: count,
-            url: undefined,
-          }),
-        )
-      const lastListed = listed.at(-1)
-      if (lastListed !== undefined && listed.length === limit)
-        return { failures: ofImages, next: `image ${lastListed.name}` }
-      const left = limit - ofImages.length
-      const ofEntities = jobs.backOffs.list('', part === 'entity' ? from : '', left).map(
-        ({ key, url, until, times, reason }): KnownFailure => ({
-          of: 'entity',
-          name: key,
-          reason,
-          message: undefined,
-          at: undefined,
-          nextTry: until,
-          times,
-          url,
-        }),
-      )
-      const last = ofEntities.at(-1)
-      return {
-        failures: [...ofImages, ...ofEntities],
-        next: ofEntities.length < left || last === undefined ? undefined : `entity ${last.name}`,
-      }
-    },
+    failures: createFailureList({ images, backOffs: jobs.backOffs, store, kindNamed: entities.kindNamed }),
   }
 }
 
-/** The reason of a remembered failure, in the words of the table of errors. */
-const reasonOf = (code: string): string => (isErrorCode(code) ? new ArtworkError(code, '').reason : 'unknown')
-
-const isRecord = (value: unknown): value is EntityLike =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
-function nameIn(record: EntityLike | undefined): string | null {
-  for (const field of ['username', 'name', 'title', 'display_name']) {
-    const value = record?.[field]
-    if (typeof value === 'string') return value
-  }
-  return null
-}
-
-/** What is told of a kept picture. Times in ISO 8601. */
-export function serializeImage(kept: StoredImage): Record<string, unknown> {
+/** A stored image as the API shows it. Times in ISO 8601. */
+export function serializeImage(image: StoredImage): Record<string, unknown> {
   const time = (at: number | undefined) =>
     at === undefined || at > 8.64e15 ? undefined : new Date(at).toISOString()
   return {
-    name: kept.key,
-    role: kept.role,
-    url: kept.url,
-    state: kept.state,
-    held: kept.isStored,
-    type: kept.type,
-    width: kept.width,
-    height: kept.height,
-    bytes: kept.size,
-    digest: kept.digest,
-    ...(kept.ownerKind !== undefined && { entity: { kind: kept.ownerKind, id: kept.ownerId } }),
-    ...(kept.sourceUrl !== undefined && { source_url: kept.sourceUrl }),
-    ...(kept.original !== undefined && { original: kept.original }),
-    stored_at: time(kept.storedAt),
-    last_used: time(kept.lastUsed),
-    ...(kept.role === 'original' && {
-      checked_at: time(kept.validatedAt),
-      fresh_until: time(kept.freshUntil),
+    name: image.key,
+    role: image.role,
+    url: image.url,
+    state: image.state,
+    held: image.isStored,
+    type: image.type,
+    width: image.width,
+    height: image.height,
+    bytes: image.size,
+    digest: image.digest,
+    ...(image.ownerKind !== undefined && { entity: { kind: image.ownerKind, id: image.ownerId } }),
+    ...(image.sourceUrl !== undefined && { source_url: image.sourceUrl }),
+    ...(image.original !== undefined && { original: image.original }),
+    stored_at: time(image.storedAt),
+    last_used: time(image.lastUsed),
+    ...(image.role === 'original' && {
+      checked_at: time(image.validatedAt),
+      fresh_until: time(image.freshUntil),
     }),
   }
 }

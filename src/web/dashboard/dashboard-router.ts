@@ -16,6 +16,7 @@ import { isWebUrl } from '../../model/web-url.js'
 import type { Settings } from '../../options/settings.js'
 import { ROLES, SORTS } from '../../store/ports.js'
 import { serializeJob, tellAll } from '../management/management-router.js'
+import { authorizeManagement } from '../shared/authorize.js'
 import { readBody } from '../shared/body.js'
 import { readUrl } from '../shared/respond.js'
 import { disconnectSignal, requestFields, send } from '../shared/send.js'
@@ -358,7 +359,7 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
     return undefined
   }
   const answer = async (req: Request, res: Response): Promise<HttpResponse | undefined> => {
-    await management.allow(req)
+    await authorizeManagement(req, settings)
     const path = readUrl(req.url).path.replace(/\/$/, '')
     const segments = path === '' ? [] : pathSegments(path)
     const route = segments && routeOf(req, segments)

@@ -13,6 +13,8 @@ import { type Management, searchQuery, serializeImage } from '../../management/m
 import { pathSegments } from '../../model/address.js'
 import { ArtworkError } from '../../model/failure.js'
 import type { Settings } from '../../options/settings.js'
+import { authorizeManagement } from '../shared/authorize.js'
+import { createCors } from '../shared/cors.js'
 import { answerJson, BadBody, readJson } from '../shared/json.js'
 import { readUrl } from '../shared/respond.js'
 import { disconnectSignal, send } from '../shared/send.js'
@@ -75,6 +77,7 @@ export function createManageRouter(
 ): Router {
   const { kinds } = settings
   const { missing, kindNamed } = management
+  const cors = createCors(settings.manage.cors)
 
   const accepted = (req: Request, job: Job): HttpResponse => {
     const reply = jsonResponse(202, { job: serializeJob(job) })
@@ -179,8 +182,10 @@ export function createManageRouter(
     const given = Object.fromEntries(readUrl(req.url).query)
     const parsed = searchQuery.safeParse(given)
     if (!parsed.success) {
-      const told = problemsOf(parsed.error, given).map(({ loc, msg }) => `${loc.slice(1).join('.')}: ${msg}`)
-      throw new ArtworkError('invalid', told.join('; '))
+      const messages = problemsOf(parsed.error, given).map(
+        ({ loc, msg }) => `${loc.slice(1).join('.')}: ${msg}`,
+      )
+      throw new ArtworkError('invalid', messages.join('; '))
     }
     const { images, total, next } = await management.search(parsed.data)
     return jsonResponse(200, { images: images.map(serializeImage), total, next: next ?? null })
@@ -276,13 +281,13 @@ export function createManageRouter(
       send(req, res, reply ?? methodResponse(method, ''))
       return
     }
-    const preflight = management.cors.preflight(req, 'GET, HEAD, POST, OPTIONS')
+    const preflight = cors.preflight(req, 'GET, HEAD, POST, OPTIONS')
     if (preflight !== undefined) {
       send(req, res, preflight)
       return
     }
     const work = async (): Promise<HttpResponse | undefined> => {
-      await management.allow(req)
+      await authorizeManagement(req, settings)
       // A name is only looked up: its slashes may be encoded, as no other path's may.
       const name = /^\/images\/(.+)$/.exec(readUrl(req.url).path)?.[1]
       const route =
@@ -295,7 +300,7 @@ export function createManageRouter(
       const reply = methodResponse(req.method, '')
       return { ...reply, headers: { ...reply.headers, Allow: [...verbs, 'OPTIONS'].join(', ') } }
     }
-    answerJson(req, res, settings, work, management.cors).catch(next)
+    answerJson(req, res, settings, work, cors).catch(next)
   })
   return router
 }

@@ -17,7 +17,7 @@ import * as schemas from './schemas.js'
 /** The operations of the management API, below its mount path. */
 export function managementPaths(mount: string): Json {
   const text = { schema: { type: 'object' } }
-  const told = (description: string): Json => ({ description, content: { 'application/json': text } })
+  const anyObject = (description: string): Json => ({ description, content: { 'application/json': text } })
   const isSecured = { security: secured }
   const id = parameter('id', 'Id of the job.', '^[0-9]{1,15}$')
   const entity = [
@@ -65,7 +65,7 @@ export function managementPaths(mount: string): Json {
   }
   return {
     [`${mount}/stats`]: get('stats', 'What is kept, by kind and in all, and how the queue stands', [], {
-      '200': told('Numbers.'),
+      '200': anyObject('Numbers.'),
     }),
     [`${mount}/images`]: get('searchImages', 'Look through everything that is kept', searchParameters, {
       '200': answer('A page.', schemas.keptPage),
@@ -80,13 +80,13 @@ export function managementPaths(mount: string): Json {
           '^[^/]+$',
         ),
       ],
-      { '200': told('All that is known.'), ...gone },
+      { '200': anyObject('All that is known.'), ...gone },
     ),
     [`${mount}/failures`]: get(
       'failures',
       'What could not be had, why, and when it is tried again',
       [query('after', '`next` of the page before.', { type: 'string' }), limit],
-      { '200': told('A page.') },
+      { '200': anyObject('A page.') },
     ),
     [`${mount}/explain`]: get(
       'explain',
@@ -95,7 +95,7 @@ export function managementPaths(mount: string): Json {
         query('address', 'Its address.', { type: 'string' }),
         query('url', 'Or its source URL.', { type: 'string' }),
       ],
-      { '200': told('What is held, until when it is fresh, and what failed last.') },
+      { '200': anyObject('What is held, until when it is fresh, and what failed last.') },
     ),
     [`${mount}/events`]: get('events', 'What happens in the queue', [], events),
     [`${mount}/jobs`]: get(
@@ -161,13 +161,13 @@ export function managementPaths(mount: string): Json {
             operationId: `${verb}Queue`,
             summary: verb === 'pause' ? 'Begin nothing new, in no process' : 'Begin new work again',
             ...isSecured,
-            responses: { '200': told('How the queue stands.'), ...errors('400', '403') },
+            responses: { '200': anyObject('How the queue stands.'), ...errors('400', '403') },
           },
         },
       ]),
     ),
     [`${mount}/{kind}/{id}`]: get('entity', 'An entity’s picture', entity, {
-      '200': told('What is printed.'),
+      '200': anyObject('What is printed.'),
       ...gone,
     }),
     [`${mount}/{kind}/{id}/download`]: {

@@ -50,8 +50,8 @@ export const listed = z.object({
   images: z.array(listedImage),
   next: z.string().nullable().describe('What to ask the next page with, as `after`.'),
 })
-/** A job as it is told of. */
-export const told = z.looseObject({
+/** A job. */
+export const job = z.looseObject({
   id: z.string(),
   kind: z.string(),
   state: z.enum(['queued', 'running', 'done', 'failed', 'cancelled']),
@@ -63,11 +63,11 @@ export const told = z.looseObject({
   attempts: z.number().int(),
 })
 /** What is queued. */
-export const accepted = z.object({ job: told })
+export const accepted = z.object({ job: job })
 /** One job, and what became of what it asked for. */
-export const oneJob = z.object({ job: told, children: z.record(z.string(), z.number()) })
+export const oneJob = z.object({ job: job, children: z.record(z.string(), z.number()) })
 /** A page of jobs. */
-export const jobPage = z.object({ jobs: z.array(told), next: z.string().nullable() })
+export const jobPage = z.object({ jobs: z.array(job), next: z.string().nullable() })
 /** A page of what is kept. */
 export const keptPage = z.object({
   images: z.array(

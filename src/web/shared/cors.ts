@@ -24,7 +24,7 @@ export function createCors(origins: readonly string[]): Cors {
     origin !== undefined && allowed.has(origin)
   const fields = (req: IncomingMessage): Record<string, string> => {
     if (allowed.size === 0) return {}
-    // What is told to one origin is not what is told to another.
+    // The answer differs by origin, so a cache must too.
     if (!isAllowed(req)) return { Vary: 'Origin' }
     return {
       Vary: 'Origin',
@@ -41,11 +41,11 @@ export function createCors(origins: readonly string[]): Cors {
       const isPreflight =
         req.method === 'OPTIONS' && req.headers['access-control-request-method'] !== undefined
       if (!isPreflight || !isAllowed(req)) return undefined
-      const { 'Access-Control-Expose-Headers': _exposed, ...told } = fields(req)
+      const { 'Access-Control-Expose-Headers': _exposed, ...shared } = fields(req)
       return {
         status: 204,
         headers: {
-          ...told,
+          ...shared,
           'Access-Control-Allow-Methods': methods,
           'Access-Control-Allow-Headers': SENT,
           'Access-Control-Max-Age': MAX_AGE,

@@ -4,7 +4,6 @@ import type { z } from 'zod'
 import { type HttpResponse, jsonResponse } from '../../http/response.js'
 import { ArtworkError, asArtworkError } from '../../model/failure.js'
 import { requestId } from '../../model/request-id.js'
-import { isWebUrl } from '../../model/web-url.js'
 import type { Settings } from '../../options/settings.js'
 import { type Problem, problemsOf } from '../management/schemas.js'
 import { readBody, sendAndClose } from './body.js'
@@ -23,23 +22,6 @@ export class BadBody extends Error {
 
 /** How one says who one is (RFC 6750 §3). */
 const CHALLENGE = 'Bearer realm="express-artwork"'
-
-/** What a guard of the app's says of a request. @throws ArtworkError `unauthenticated` (401), `refused` (403) */
-export function judgeGuard(answer: unknown): void {
-  if (answer === true) return
-  if (answer === 'unauthenticated') throw new ArtworkError('unauthenticated', 'say who you are')
-  throw new ArtworkError('refused', 'not authorised')
-}
-
-/** The refusal of another site's request, which names both hosts: one of them is not called as the app thinks. */
-export function crossSiteError(req: IncomingMessage): ArtworkError {
-  const { origin = 'another site', host = 'this host' } = req.headers
-  const shown = (text: string): string => text.replace(/[^\x20-\x7e]/g, '').slice(0, 200)
-  return new ArtworkError(
-    'refused',
-    `requests of other sites are not taken: this one is from ${shown(origin)}, and went to ${shown(host)}`,
-  )
-}
 
 const JSON_ALLOWANCE = 64 * 1024
 
@@ -86,22 +68,6 @@ export function jsonFailure(thrown: unknown, statusOf?: (error: ArtworkError) =>
     : reply
 }
 
-/**
- * Whether a browser says that another site sends a request. One that bears a token of its own is not sent by a
- * browser's habit, and may come from anywhere, unless that is not asked.
- * @param base what we are called from outside
- */
-export function isCrossSite(req: IncomingMessage, isStrict = false, base = ''): boolean {
-  const { origin, host, authorization } = req.headers
-  const site = req.headers['sec-fetch-site']
-  if (!isStrict && authorization !== undefined && /^Bearer /i.test(authorization)) return false
-  if (site !== undefined) return site !== 'same-origin' && site !== 'none'
-  if (origin === undefined) return false
-  if (!URL.canParse(origin)) return true
-  // A proxy may have changed the host; what the app says that it is called counts too.
-  return new URL(origin).host !== host && !(isWebUrl(base) && new URL(base).origin === origin)
-}
-
 /** Runs the work of a JSON route and sends what it comes to. Never throws. */
 export async function answerJson(
   req: IncomingMessage,
@@ -110,9 +76,9 @@ export async function answerJson(
   work: () => Promise<HttpResponse | undefined>,
   cors?: Cors,
 ): Promise<void> {
-  // Also for what is answered piece by piece.
-  const told = cors?.fields(req) ?? {}
-  for (const [name, value] of Object.entries(told)) res.setHeader(name, value)
+  // Set here also for answers that are streamed.
+  const corsFields = cors?.fields(req) ?? {}
+  for (const [name, value] of Object.entries(corsFields)) res.setHeader(name, value)
   const id = requestId(req.headers['x-request-id'])
   let reply: HttpResponse | undefined
   try {
@@ -122,9 +88,9 @@ export async function answerJson(
       settings.logger.error({ err: error, requestId: id }, 'artwork: a request failed')
     reply = jsonFailure(error)
   }
-  // It has been answered already, piece by piece.
+  // It has been streamed already.
   if (reply === undefined) return
-  const named = { ...reply, headers: { ...reply.headers, ...told, 'X-Request-Id': id } }
+  const named = { ...reply, headers: { ...reply.headers, ...corsFields, 'X-Request-Id': id } }
   // An answer that came before the whole body: what is still coming is not read.
   const isUnread = !req.complete && reply.status >= 400
   if (isUnread) sendAndClose(req, res, named)

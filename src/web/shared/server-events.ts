@@ -1,4 +1,4 @@
-/** Server-sent events: what comes on is told, line by line, until it ends or nobody listens. */
+/** Server-sent events, written until the source ends or the client has gone. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 /** One event. */
@@ -32,7 +32,7 @@ export async function sendEvents(
   try {
     for await (const { event, id, data } of events) {
       const text = `${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`
-      // Who does not read is not told more.
+      // Back-pressure: nothing is written to a client that does not read.
       if (!res.write(text) && !res.destroyed)
         await new Promise<void>((resolve) => {
           const go = (): void => {

@@ -1,41 +1,25 @@
 /** `/images/{namespace}`: the door for uploads, and for images that are fetched for somebody (PARITY, seed 3). */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { Readable } from 'node:stream'
 import express, { type Request, type Router } from 'express'
-import multer from 'multer'
+import { createLimiter } from '../../concurrency.js'
 import { type HttpResponse, jsonResponse, methodResponse } from '../../http/response.js'
 import { pathSegments } from '../../model/address.js'
 import { ArtworkError, asArtworkError } from '../../model/failure.js'
 import type { Settings } from '../../options/settings.js'
 import type { Namespace, UploadAction, UploadSource } from '../../sources/uploads.js'
 import type { Uploads } from '../../uploads/uploads.js'
-import { fetchBody, proxyBody, uploadBody } from '../management/schemas.js'
-import { announcedLength, createBudget, readBody } from '../shared/body.js'
+import { fetchBody, proxyBody } from '../management/schemas.js'
+import { authorizeUpload } from '../shared/authorize.js'
+import { announcedLength } from '../shared/body.js'
 import { createCors } from '../shared/cors.js'
-import {
-  answerJson,
-  BadBody,
-  crossSiteError,
-  isCrossSite,
-  jsonFailure,
-  judgeGuard,
-  readJson,
-} from '../shared/json.js'
-import { decodeBase64, unescapeBytes } from '../shared/large-json.js'
+import { answerJson, BadBody, jsonFailure, readJson } from '../shared/json.js'
 import { readUrl } from '../shared/respond.js'
 import { disconnectSignal, send } from '../shared/send.js'
+import { bodyKind, imageOf, largestBody, tooLarge } from './upload-body.js'
 
-/** Bytes of bodies that are held at once, in all, and how many requests wait for room. */
-const BODIES = 256 * 1024 ** 2
-const WAITING = 2000
-/** What a form adds to its file, bytes. */
-const FORM_ALLOWANCE = 64 * 1024
-/** Parts of a form: its file, inputs that were left empty, and fields that say nothing to us. */
-const MOST_PARTS = 25
-
-const HOW_TO_OPEN =
-  'uploads are closed: give uploads({ authorize }) a function that says who may do this, or set ARTWORK_UPLOAD_TOKEN for the service'
-
+/** Bytes of all bodies in memory at once, and how many requests wait for room. */
+const BODY_BYTES = 256 * 1024 ** 2
+const MAX_WAITING = 2000
 /** What a path stands for, and the verbs it has. */
 interface Route {
   readonly namespace: string | undefined
@@ -45,21 +29,16 @@ interface Route {
 
 /** Makes the router; paths and verbs that are not its go on. */
 export function createUploadRouter(hosting: Uploads, source: UploadSource, settings: Settings): Router {
-  const { authorize, bodyTimeout: timeout } = source.uploads
-  const budget = createBudget(BODIES, WAITING)
+  const { bodyTimeout: timeout } = source.uploads
+  const bodies = createLimiter({
+    capacity: BODY_BYTES,
+    maxWaiting: MAX_WAITING,
+    overloaded: 'too many images are being uploaded',
+  })
   const cors = createCors(source.uploads.cors)
 
-  const allow = async (req: IncomingMessage, action: UploadAction): Promise<void> => {
-    if (action !== 'list' && isCrossSite(req) && !cors.isAllowed(req)) throw crossSiteError(req)
-    if (authorize === undefined) throw new ArtworkError('refused', HOW_TO_OPEN)
-    let answer: unknown = false
-    try {
-      answer = await authorize(req, action)
-    } catch (error) {
-      settings.logger.error({ err: error }, 'artwork: uploads.authorize failed')
-    }
-    judgeGuard(answer)
-  }
+  const allow = (req: IncomingMessage, action: UploadAction): Promise<void> =>
+    authorizeUpload(req, action, source.uploads, settings.logger)
   /** Origins that are ours, as this client sees us. */
   const ownOrigins = (req: Request): readonly string[] => {
     const host = req.headers.host
@@ -76,7 +55,8 @@ export function createUploadRouter(hosting: Uploads, source: UploadSource, setti
       if (bytes.length > namespace.maxBytes) throw tooLarge()
       return hosting.save(namespace.name, bytes)
     }
-    const stored = await budget.run(announcedLength(req) ?? bound, take, disconnectSignal(res))
+    const weight = announcedLength(req) ?? bound
+    const stored = await bodies.run(take, { weight, signal: disconnectSignal(res) })
     return jsonResponse(200, { image_id: stored.imageId, url: stored.url })
   }
   const fetchOne = async (req: Request, res: ServerResponse): Promise<HttpResponse> => {
@@ -223,90 +203,3 @@ export function createUploadRouter(hosting: Uploads, source: UploadSource, setti
 /** Names of files that sites have beside pictures: nobody asks for a list of such a namespace, unless it is declared. */
 const FILE =
   /\.(?:jpe?g|png|gif|webp|avif|svg|ico|bmp|tiff?|css|m?js|map|txt|json|xml|webmanifest|html?|pdf|mp4|webm|woff2?)$/i
-
-type BodyKind = 'json' | 'form' | 'raw'
-
-/** How the image comes. @throws ArtworkError `unsupported` (415) */
-function bodyKind(req: IncomingMessage): BodyKind {
-  const type = (req.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
-  if (type === 'application/json' || type.endsWith('+json')) return 'json'
-  if (type === 'multipart/form-data') return 'form'
-  if (type === '' || type.startsWith('image/') || type === 'application/octet-stream') return 'raw'
-  throw new ArtworkError('unsupported', 'send application/json, multipart/form-data or image/*')
-}
-
-const tooLarge = (): ArtworkError => new ArtworkError('too_large', 'the image has too many bytes')
-
-/** How large a body may be whose image has so many bytes. */
-function largestBody(kind: BodyKind, maxBytes: number): number {
-  if (kind === 'raw') return maxBytes
-  return kind === 'json' ? Math.ceil(maxBytes / 3) * 4 + FORM_ALLOWANCE : maxBytes + FORM_ALLOWANCE
-}
-
-/** The image in a body. @throws BadBody, ArtworkError */
-async function imageOf(
-  req: IncomingMessage,
-  kind: BodyKind,
-  limits: { readonly maxBytes: number; readonly timeout: number },
-): Promise<Buffer> {
-  if (kind === 'json') return decode((await readJson(req, uploadBody, limits)).data)
-  const isRead = req.readableEnded && 'body' in req && Buffer.isBuffer(req.body)
-  const bytes = isRead ? (req.body as Buffer) : await readBody(req, limits)
-  if (bytes.length === 0) throw new ArtworkError('invalid', 'the body is empty')
-  return kind === 'raw' ? bytes : fileIn(req, bytes, limits.maxBytes)
-}
-
-/** An image from base64 or a data: URL (RFC 2397). @throws BadBody */
-async function decode(text: string): Promise<Buffer> {
-  const refuse = (msg: string): never => {
-    throw new BadBody([{ loc: ['body', 'data'], msg, type: 'value_error' }])
-  }
-  const isUrl = /^data:/i.test(text)
-  const comma = text.indexOf(',')
-  if (isUrl && comma < 0) return refuse('the data: URL has no data')
-  const data = isUrl ? text.slice(comma + 1) : text
-  if (isUrl && !/;\s*base64$/i.test(text.slice(0, comma))) return unescapeBytes(data)
-  return (await decodeBase64(data)) ?? refuse('the data is not base64')
-}
-
-/** The one file of a form (RFC 7578), whatever its field is called. @throws BadBody, ArtworkError */
-async function fileIn(req: IncomingMessage, bytes: Buffer, maxBytes: number): Promise<Buffer> {
-  const form = multer({
-    storage: multer.memoryStorage(),
-    limits: {
-      fileSize: maxBytes,
-      files: MOST_PARTS,
-      fields: MOST_PARTS,
-      fieldSize: FORM_ALLOWANCE,
-      parts: MOST_PARTS,
-    },
-  }).any()
-  // The body was read already, within its bounds: multer is given what a request has for it to look at.
-  const read = Object.assign(Readable.from([bytes]), {
-    headers: { ...req.headers, 'content-length': String(bytes.length) },
-    method: req.method,
-  }) as unknown as Request
-  await new Promise<void>((resolve, reject) => {
-    form(read, {} as never, (error?: unknown) => {
-      if (error === undefined || error === null) resolve()
-      else if (error instanceof multer.MulterError && error.code === 'LIMIT_FILE_SIZE') reject(tooLarge())
-      else
-        reject(
-          new BadBody([
-            {
-              loc: ['body'],
-              msg: error instanceof multer.MulterError ? error.message : 'the form cannot be read',
-              type: 'form_invalid',
-            },
-          ]),
-        )
-    })
-  })
-  // An input that was left empty is a file of no bytes.
-  const [file, another] = (Array.isArray(read.files) ? read.files : []).filter(({ size }) => size > 0)
-  if (file === undefined)
-    throw new BadBody([{ loc: ['body', 'file'], msg: 'Field required', type: 'missing' }])
-  if (another !== undefined)
-    throw new BadBody([{ loc: ['body', another.fieldname], msg: 'One file only', type: 'too_many' }])
-  return file.buffer
-}

@@ -1,0 +1,102 @@
+/** The image in the body of an upload: base64 in JSON, the file of a form, or the body itself. */
+import type { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
+import type { Request } from 'express'
+import multer from 'multer'
+import { ArtworkError } from '../../model/failure.js'
+import { uploadBody } from '../management/schemas.js'
+import { readBody } from '../shared/body.js'
+import { BadBody, readJson } from '../shared/json.js'
+import { decodeBase64, unescapeBytes } from '../shared/large-json.js'
+
+/** What a form adds to its file, bytes. */
+const FORM_ALLOWANCE = 64 * 1024
+/** Parts of a form: its file, inputs that were left empty, and fields that say nothing to us. */
+const MOST_PARTS = 25
+
+type BodyKind = 'json' | 'form' | 'raw'
+
+/** How the image comes. @throws ArtworkError `unsupported` (415) */
+export function bodyKind(req: IncomingMessage): BodyKind {
+  const type = (req.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  if (type === 'application/json' || type.endsWith('+json')) return 'json'
+  if (type === 'multipart/form-data') return 'form'
+  if (type === '' || type.startsWith('image/') || type === 'application/octet-stream') return 'raw'
+  throw new ArtworkError('unsupported', 'send application/json, multipart/form-data or image/*')
+}
+
+export const tooLarge = (): ArtworkError => new ArtworkError('too_large', 'the image has too many bytes')
+
+/** How large a body may be whose image has so many bytes. */
+export function largestBody(kind: BodyKind, maxBytes: number): number {
+  if (kind === 'raw') return maxBytes
+  return kind === 'json' ? Math.ceil(maxBytes / 3) * 4 + FORM_ALLOWANCE : maxBytes + FORM_ALLOWANCE
+}
+
+/** The image in a body. @throws BadBody, ArtworkError */
+export async function imageOf(
+  req: IncomingMessage,
+  kind: BodyKind,
+  limits: { readonly maxBytes: number; readonly timeout: number },
+): Promise<Buffer> {
+  if (kind === 'json') return decode((await readJson(req, uploadBody, limits)).data)
+  const isRead = req.readableEnded && 'body' in req && Buffer.isBuffer(req.body)
+  const bytes = isRead ? (req.body as Buffer) : await readBody(req, limits)
+  if (bytes.length === 0) throw new ArtworkError('invalid', 'the body is empty')
+  return kind === 'raw' ? bytes : fileIn(req, bytes, limits.maxBytes)
+}
+
+/** An image from base64 or a data: URL (RFC 2397). @throws BadBody */
+async function decode(text: string): Promise<Buffer> {
+  const refuse = (msg: string): never => {
+    throw new BadBody([{ loc: ['body', 'data'], msg, type: 'value_error' }])
+  }
+  const isUrl = /^data:/i.test(text)
+  const comma = text.indexOf(',')
+  if (isUrl && comma < 0) return refuse('the data: URL has no data')
+  const data = isUrl ? text.slice(comma + 1) : text
+  if (isUrl && !/;\s*base64$/i.test(text.slice(0, comma))) return unescapeBytes(data)
+  return (await decodeBase64(data)) ?? refuse('the data is not base64')
+}
+
+/** The one file of a form (RFC 7578), whatever its field is called. @throws BadBody, ArtworkError */
+async function fileIn(req: IncomingMessage, bytes: Buffer, maxBytes: number): Promise<Buffer> {
+  const form = multer({
+    storage: multer.memoryStorage(),
+    limits: {
+      fileSize: maxBytes,
+      files: MOST_PARTS,
+      fields: MOST_PARTS,
+      fieldSize: FORM_ALLOWANCE,
+      parts: MOST_PARTS,
+    },
+  }).any()
+  // The body was read already, within its bounds: multer is given what a request has for it to look at.
+  const read = Object.assign(Readable.from([bytes]), {
+    headers: { ...req.headers, 'content-length': String(bytes.length) },
+    method: req.method,
+  }) as unknown as Request
+  await new Promise<void>((resolve, reject) => {
+    form(read, {} as never, (error?: unknown) => {
+      if (error === undefined || error === null) resolve()
+      else if (error instanceof multer.MulterError && error.code === 'LIMIT_FILE_SIZE') reject(tooLarge())
+      else
+        reject(
+          new BadBody([
+            {
+              loc: ['body'],
+              msg: error instanceof multer.MulterError ? error.message : 'the form cannot be read',
+              type: 'form_invalid',
+            },
+          ]),
+        )
+    })
+  })
+  // An input that was left empty is a file of no bytes.
+  const [file, another] = (Array.isArray(read.files) ? read.files : []).filter(({ size }) => size > 0)
+  if (file === undefined)
+    throw new BadBody([{ loc: ['body', 'file'], msg: 'Field required', type: 'missing' }])
+  if (another !== undefined)
+    throw new BadBody([{ loc: ['body', another.fieldname], msg: 'One file only', type: 'too_many' }])
+  return file.buffer
+}
