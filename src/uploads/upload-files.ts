@@ -1,6 +1,6 @@
 /**
- * Files of uploads. A file's name tells all that is known of it, so that a lost index can be read back from the
- * names alone: `{namespace}/{shard}/{id}.{digest}.{width}x{height}.{extension}`. A file is there whole or not at all.
+ * Files of uploads, named as {@link fileName} says. A file is there whole or not at all. While it is written it has a first
+ * name in the folder `coming`, which is removed when the index has it: what is left there was never acknowledged.
  */
 import { randomBytes } from 'node:crypto'
 import { constants, existsSync, unlinkSync } from 'node:fs'
@@ -20,61 +20,21 @@ import { dirname, join } from 'node:path'
 import { clearOdd, makeFolder } from '../database/files.js'
 import { digestOf } from '../model/digest.js'
 import { codeOf } from '../model/failure.js'
-import { extensionOf, formatOfExtension, kindOfType, typeOf } from '../model/media-type.js'
+import {
+  fileName,
+  folderOf,
+  namespaceOf,
+  readFileName,
+  shortNamespace,
+  type UploadFacts,
+} from './upload-names.js'
 
-/** What a file's name tells. Sides in pixels. */
-export interface UploadFacts {
-  readonly namespace: string
-  readonly id: string
-  /** SHA-256 of the bytes, hex. */
-  readonly digest: string
-  readonly type: string
-  readonly width: number
-  readonly height: number
-}
+/** An unfinished file of this age was left by a process that died, ms. */
+const ABANDONED_AFTER = 3_600_000
+const KEY_BYTES = 32
 
-const FILE = /^([0-9a-f]{32})\.([0-9a-f]{64})\.(\d{1,9})x(\d{1,9})\.([a-z]{3,5})$/
-/** Namespaces that are their own folder's name: of these no two meet where case does not count. */
-const PLAIN = /^[a-z][a-z0-9_-]{0,63}$/
-/** Names that Windows keeps for devices. */
-const DEVICE = /^(?:con|prn|aux|nul|com\d|lpt\d)$/
-/** What begins the name of a folder that is written otherwise than its namespace, and each sign that is. */
-const MARK = '='
-
-/** The folder of a namespace: on no system do two namespaces have the same, or one that cannot be made. */
-export function folderOf(namespace: string): string {
-  if (PLAIN.test(namespace) && !(process.platform === 'win32' && DEVICE.test(namespace))) return namespace
-  const written = namespace.replace(/[A-Z.]/g, (sign) => MARK + (sign === '.' ? '0' : sign.toLowerCase()))
-  return MARK + written
-}
-/** The namespace of a folder; undefined for one that is none's. */
-export function namespaceOf(folder: string): string | undefined {
-  const namespace = folder.startsWith(MARK)
-    ? folder.slice(1).replace(/=([a-z0])/g, (_all, sign: string) => (sign === '0' ? '.' : sign.toUpperCase()))
-    : folder
-  return folderOf(namespace) === folder ? namespace : undefined
-}
-/** A namespace in the name of a file that is coming, which has no room for a long one. */
-const noteOf = (namespace: string): string =>
-  PLAIN.test(namespace) ? namespace : MARK + digestOf(Buffer.from(namespace)).slice(0, 16)
-/** A file that is still coming after this time was left by a process that died, ms. */
-const LEFT_AFTER = 3_600_000
-
-/** Whether an error says that something is not there. */
-export const isMissing = (error: unknown): boolean => codeOf(error) === 'ENOENT'
-
-const fileName = (facts: UploadFacts): string => {
-  const kind = kindOfType(facts.type)
-  const extension = kind === undefined ? 'bin' : extensionOf(kind)
-  return `${facts.id}.${facts.digest}.${facts.width}x${facts.height}.${extension}`
-}
-
-function readFileName(namespace: string, name: string): UploadFacts | undefined {
-  const [, id, digest, width, height, extension] = FILE.exec(name) ?? []
-  const format = formatOfExtension(extension ?? '')
-  if (id === undefined || digest === undefined || format === undefined) return undefined
-  return { namespace, id, digest, type: typeOf(format), width: Number(width), height: Number(height) }
-}
+const isMissing = (error: unknown): boolean => codeOf(error) === 'ENOENT'
+const randomName = (): string => randomBytes(8).toString('hex')
 
 /** Waits until a folder's own list of files is on disk. Where folders cannot be opened, the system does not need it. */
 async function syncFolder(folder: string): Promise<void> {
@@ -83,6 +43,25 @@ async function syncFolder(folder: string): Promise<void> {
     await handle?.sync().catch(() => {})
   } finally {
     await handle?.close()
+  }
+}
+
+/** Makes a folder that is still there after a power failure. */
+async function makeDurableFolder(folder: string): Promise<void> {
+  const made: string[] = []
+  for (let at = folder; !existsSync(at) && dirname(at) !== at; at = dirname(at)) made.push(at)
+  if (!makeFolder(folder)) return
+  for (const at of made) await syncFolder(dirname(at))
+}
+
+/** Writes a new file and waits until its bytes are on disk. @throws what the file system throws */
+async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
+  const handle = await open(path, 'wx', 0o600)
+  try {
+    await handle.writeFile(bytes)
+    await handle.sync()
+  } finally {
+    await handle.close()
   }
 }
 
@@ -97,85 +76,65 @@ async function readRegular(path: string): Promise<Buffer> {
   }
 }
 
+/** Reads the key of a directory, or makes it: the first process that does wins. */
+async function readOrMakeKey(directory: string): Promise<Buffer> {
+  const file = join(directory, 'key')
+  await makeDurableFolder(directory)
+  for (let attempt = 0; attempt < 2; attempt += 1) {
+    const found = await readRegular(file).catch((error) => {
+      if (isMissing(error)) return undefined
+      throw error
+    })
+    if (found?.length === KEY_BYTES) return found
+    if (found !== undefined) throw new Error('the key of uploads is damaged')
+    const fresh = `${file}.${randomName()}`
+    await writeDurably(fresh, randomBytes(KEY_BYTES))
+    await link(fresh, file).catch((error) => {
+      if (codeOf(error) !== 'EEXIST') throw error
+    })
+    await unlink(fresh)
+    await syncFolder(directory)
+  }
+  return readRegular(file)
+}
+
 /** See the top of the file. */
 export type UploadFiles = ReturnType<typeof createUploadFiles>
 
 /** Makes the verbs for a directory; nothing is read or made before the first. */
 export function createUploadFiles(directory: string) {
   const root = join(directory, 'files')
-  const coming = join(directory, 'coming')
+  const unfinished = join(directory, 'coming')
   const shardOf = (namespace: string, id: string): string => join(root, folderOf(namespace), id.slice(0, 2))
   const pathOf = (facts: UploadFacts): string => join(shardOf(facts.namespace, facts.id), fileName(facts))
-  /** Makes a folder, and sees to it that it is still there after the power failed. */
-  const make = async (folder: string): Promise<void> => {
-    const made: string[] = []
-    for (let at = folder; !existsSync(at) && dirname(at) !== at; at = dirname(at)) made.push(at)
-    if (!makeFolder(folder)) return
-    for (const at of made) await syncFolder(dirname(at))
-  }
-
   /** The namespaces that there are files of. */
   const namespaces = async (): Promise<readonly string[]> =>
     (await readdir(root).catch(() => [])).flatMap((folder) => namespaceOf(folder) ?? [])
 
   return {
     /** The key that ids are made with: 32 bytes, made at the first start, the same for all processes. */
-    key: async (): Promise<Buffer> => {
-      const file = join(directory, 'key')
-      await make(directory)
-      for (let attempt = 0; attempt < 2; attempt += 1) {
-        const held = await readRegular(file).catch((error) => {
-          if (isMissing(error)) return undefined
-          throw error
-        })
-        if (held?.length === 32) return held
-        if (held !== undefined) throw new Error('the key of uploads is damaged')
-        const fresh = `${file}.${randomBytes(8).toString('hex')}`
-        const handle = await open(fresh, 'wx', 0o600)
-        await handle.writeFile(randomBytes(32))
-        await handle.sync()
-        await handle.close()
-        // Whoever is first has made it.
-        await link(fresh, file).catch((error) => {
-          if (codeOf(error) !== 'EEXIST') throw error
-        })
-        await unlink(fresh)
-        await syncFolder(directory)
-      }
-      return readRegular(file)
-    },
+    key: (): Promise<Buffer> => readOrMakeKey(directory),
     /**
      * Writes a file and waits until it is on disk.
-     * @returns to be called once the index names it; until then a start takes the file for left over
+     * @returns to be called once the index names it; until then a start takes the file for abandoned
      */
     write: async (facts: UploadFacts, bytes: Buffer): Promise<() => Promise<void>> => {
       const target = pathOf(facts)
-      await make(coming)
-      await make(dirname(target))
-      const note = join(
-        coming,
-        `${noteOf(facts.namespace)}~${fileName(facts)}~${randomBytes(8).toString('hex')}`,
-      )
+      await makeDurableFolder(unfinished)
+      await makeDurableFolder(dirname(target))
+      const first = join(unfinished, `${shortNamespace(facts.namespace)}~${fileName(facts)}~${randomName()}`)
+      const second = `${first}.link`
       try {
-        const handle = await open(note, 'wx', 0o600)
-        try {
-          await handle.writeFile(bytes)
-          await handle.sync()
-        } finally {
-          await handle.close()
-        }
-        // The second name is the true one; the first tells, until the index has it, that nobody was promised anything.
-        const second = `${note}.link`
-        await link(note, second)
+        await writeDurably(first, bytes)
+        await link(first, second)
         clearOdd(target)
         await rename(second, target)
         await syncFolder(dirname(target))
       } catch (error) {
-        await rm(note, { force: true }).catch(() => {})
-        await rm(`${note}.link`, { force: true }).catch(() => {})
+        for (const path of [first, second]) await rm(path, { force: true }).catch(() => {})
         throw error
       }
-      return () => unlink(note).catch(() => {})
+      return () => unlink(first).catch(() => {})
     },
     /** The bytes of a file, or undefined where they are gone or are not those. @throws what reading throws */
     read: async (facts: UploadFacts): Promise<Buffer | undefined> => {
@@ -189,9 +148,9 @@ export function createUploadFiles(directory: string) {
         throw error
       }
     },
-    /** Whether the file is there. Synchronous, as taking it away is: both happen inside a transaction of the index. */
+    /** Whether the file is there. Synchronous, as deleting it is: both happen inside a transaction of the index. */
     exists: (facts: UploadFacts): boolean => existsSync(pathOf(facts)),
-    /** Takes a file away. @throws what unlinking throws */
+    /** Deletes a file. @throws what unlinking throws */
     unlink: (facts: UploadFacts): void => {
       try {
         unlinkSync(pathOf(facts))
@@ -200,7 +159,7 @@ export function createUploadFiles(directory: string) {
       }
     },
     /** What is there of an id, by the names of files alone. */
-    look: async (namespace: string, id: string): Promise<UploadFacts | undefined> => {
+    find: async (namespace: string, id: string): Promise<UploadFacts | undefined> => {
       const names = await readdir(shardOf(namespace, id)).catch(() => [])
       return names.map((name) => readFileName(namespace, name)).find((facts) => facts?.id === id)
     },
@@ -213,35 +172,35 @@ export function createUploadFiles(directory: string) {
         for (const shard of await readdir(folder).catch(() => []))
           for (const name of await readdir(join(folder, shard)).catch(() => [])) {
             const facts = readFileName(namespace, name)
-            const about = facts && (await lstat(pathOf(facts)).catch(() => undefined))
-            if (facts && about?.isFile())
-              yield { ...facts, size: about.size, storedAt: Math.round(about.mtimeMs) }
+            const stats = facts && (await lstat(pathOf(facts)).catch(() => undefined))
+            if (facts && stats?.isFile())
+              yield { ...facts, size: stats.size, storedAt: Math.round(stats.mtimeMs) }
           }
       }
     },
     /**
-     * Takes away what processes left that died while a file was coming.
-     * @param forget takes a file away, unless the index names it
+     * Removes what processes left that died while they wrote.
+     * @param unname deletes a file, unless the index names it
      */
-    tidy: async (forget: (facts: UploadFacts) => void): Promise<void> => {
-      const folder = await opendir(coming).catch(() => undefined)
+    removeUnfinished: async (unname: (facts: UploadFacts) => void): Promise<void> => {
+      const folder = await opendir(unfinished).catch(() => undefined)
       let known: readonly string[] | undefined
       for await (const { name } of folder ?? []) {
-        const path = join(coming, name)
-        const about = await lstat(path).catch(() => undefined)
-        if (about === undefined || Date.now() - about.mtimeMs < LEFT_AFTER) continue
-        const [note = '', file = ''] = name.split('~')
+        const path = join(unfinished, name)
+        const stats = await lstat(path).catch(() => undefined)
+        if (stats === undefined || Date.now() - stats.mtimeMs < ABANDONED_AFTER) continue
+        const [short = '', file = ''] = name.split('~')
         known ??= await namespaces()
-        const namespace = known.find((one) => noteOf(one) === note)
+        const namespace = known.find((one) => shortNamespace(one) === short)
         const facts = namespace === undefined ? undefined : readFileName(namespace, file)
-        if (facts !== undefined) forget(facts)
+        if (facts !== undefined) unname(facts)
         await unlink(path).catch(() => {})
       }
     },
-    /** Writes a file where uploads are written, and takes it away. @throws what writing throws */
+    /** Writes a file where uploads are written, and deletes it. @throws what writing throws */
     probe: async (): Promise<void> => {
-      await make(coming)
-      const file = join(coming, `.probe-${randomBytes(8).toString('hex')}`)
+      await makeDurableFolder(unfinished)
+      const file = join(unfinished, `.probe-${randomName()}`)
       try {
         await writeFile(file, 'x', { flag: 'wx' })
       } finally {

@@ -1,36 +1,36 @@
-/** A store over a store: originals that are uploads live on their own shelf, everything else below. */
+/** A store over a store: originals that are uploads are in the upload store, everything else in the cache below. */
 import type { Store } from '../store/ports.js'
 import type { UploadStore } from './upload-store.js'
 
-/** Wraps `below`. Listing, clearing and bounds are the cache's: uploads have no part in them. */
-export function withUploads(below: Store, shelf: UploadStore): Store {
+/** Wraps `cache`. Listing, clearing and bounds are the cache's: uploads have no part in them. */
+export function withUploads(cache: Store, uploads: UploadStore): Store {
+  const { isUpload } = uploads
   return {
-    ...below,
-    find: (name, trust) => (shelf.isUpload(name) ? shelf.find(name) : below.find(name, trust)),
-    lookup: async (name) => (shelf.isUpload(name) ? shelf.recall(name) : below.lookup(name)),
-    touch: (name) => {
-      if (!shelf.isUpload(name)) below.touch(name)
+    ...cache,
+    find: (key, trust) => (isUpload(key) ? uploads.find(key) : cache.find(key, trust)),
+    lookup: (key) => (isUpload(key) ? uploads : cache).lookup(key),
+    touch: (key) => {
+      if (!isUpload(key)) cache.touch(key)
     },
-    read: (entry) => (shelf.isUpload(entry.key) ? shelf.read(entry) : below.read(entry)),
+    read: (entry) => (isUpload(entry.key) ? uploads : cache).read(entry),
     check: async (entry, options) => {
-      if (!shelf.isUpload(entry.key)) return below.check(entry, options)
-      // The shelf does not tell a lost file from a damaged one.
-      return (await shelf.read(entry)) === undefined ? 'unreadable' : 'whole'
+      if (!isUpload(entry.key)) return cache.check(entry, options)
+      // A lost file and a damaged one look the same here.
+      return (await uploads.read(entry)) === undefined ? 'unreadable' : 'whole'
     },
-    fileOf: (entry) => (shelf.isUpload(entry.key) ? undefined : below.fileOf(entry)),
-    write: (entry, bytes) =>
-      shelf.isUpload(entry.key) ? shelf.save(entry, bytes) : below.write(entry, bytes),
+    fileOf: (entry) => (isUpload(entry.key) ? undefined : cache.fileOf(entry)),
+    write: (entry, bytes) => (isUpload(entry.key) ? uploads : cache).write(entry, bytes),
     update: (entry, changes) => {
-      if (!shelf.isUpload(entry.key)) return below.update(entry, changes)
-      // An upload does not age: what becomes known of it is all that changes.
-      const amended = Object.freeze({ ...entry, traits: changes.traits ?? entry.traits })
-      shelf.amend(amended)
-      return amended
+      if (!isUpload(entry.key)) return cache.update(entry, changes)
+      // An upload never becomes stale: its traits are all that changes.
+      const updated = Object.freeze({ ...entry, traits: changes.traits ?? entry.traits })
+      uploads.update(updated)
+      return updated
     },
-    delete: (name) => (shelf.isUpload(name) ? shelf.remove(name) : below.delete(name)),
+    delete: (key) => (isUpload(key) ? uploads : cache).delete(key),
     close: async () => {
-      await shelf.close()
-      await below.close()
+      await uploads.close()
+      await cache.close()
     },
   }
 }
