@@ -125,7 +125,7 @@ export interface ArtworkRefresher {
   idle(): Promise<void>
 }
 
-/** The verbs of uploads for the app's own code; each is described where it is made, in `images/hosting.ts`. */
+/** The verbs of uploads for the app's own code; each is described where it is made, in `uploads/uploads.ts`. */
 export interface ArtworkUploads extends Pick<Uploads, 'save' | 'remove' | 'removeAll' | 'list'> {
   /** Fetches an image from any public host, fitted into the box of fetched images. @throws ArtworkError */
   fetch(url: string, options?: FetchOptions): Promise<FetchedImage>

@@ -7,7 +7,7 @@ export interface LimiterOptions {
   readonly capacity: number
   /** Most calls that wait. @default no bound */
   readonly maxWaiting?: number
-  /** What is refused is told this (503, `Retry-After: 2`). */
+  /** The message of a refusal (503, `Retry-After: 2`). */
   readonly overloaded?: string
 }
 

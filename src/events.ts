@@ -1,6 +1,6 @@
 /**
  * Events: news that may be lost without a wrong answer. Whoever needs an answer calls a function instead; what has to
- * be invalidated is told through `Coordination`.
+ * be invalidated goes through `Coordination`.
  */
 import { EventEmitter } from 'node:events'
 import type { EntityId } from './model/artwork-path.js'

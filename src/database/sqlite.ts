@@ -63,8 +63,8 @@ export interface Shape {
   readonly timeout?: number
 }
 
-/** How long another process is waited for before that is told, and after it, ms. */
-const TOLD_AFTER = 2000
+/** How long another process is waited for before that is logged, and after it, ms. */
+const LOGGED_AFTER_MS = 2000
 const WAITED_FOR = 8000
 
 /** Sees to it that a database file is one, and ours alone: a link or a pipe in its place is not opened. */
@@ -101,7 +101,7 @@ export const inodeOf = (file: string): number | undefined => statSync(file, { th
 function alone<T>(file: string, work: () => T, tell: (message: string) => void): T {
   const path = `${file}.lock`
   secure(path)
-  const lock = keep(new Sqlite(path, { timeout: TOLD_AFTER }))
+  const lock = keep(new Sqlite(path, { timeout: LOGGED_AFTER_MS }))
   setMode(path, PRIVATE_FILE)
   try {
     try {
@@ -174,7 +174,7 @@ function putAside(file: string, found: number): string {
  * Opens the database file. One of an earlier schema is brought on; one that is damaged is replaced; one of an unknown
  * earlier schema is put aside.
  * @param damaged the inode of a file that was found damaged: it is replaced, if it is still there
- * @param tell told of what was put aside
+ * @param tell is called with what was put aside
  * @throws NewerSchema for a file of a later version, which is left alone; else what SQLite throws when the file cannot
  * be used, though it may be sound
  */

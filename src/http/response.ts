@@ -33,7 +33,7 @@ export type CachePolicy =
   | {
       readonly kind: 'passed-on'
       readonly maxAge: number
-      /** What shared caches were told, where that is something else. */
+      /** For shared caches, where that is something else. */
       readonly sharedMaxAge?: number | undefined
       readonly swr: number
       readonly sie: number
@@ -122,7 +122,7 @@ export interface ResponseRules {
   /** Seconds since upstream was asked about it; undefined where it has just come. */
   readonly age?: number | undefined
   /**
-   * Whether CDNs are told apart how long they may keep it (RFC 9213): true, as shared caches are; or so many seconds for
+   * Whether CDNs have a field of their own that says how long they may store it (RFC 9213): true, as shared caches are; or so many seconds for
    * what may change.
    */
   readonly cdn?: boolean | number | undefined
@@ -152,7 +152,7 @@ export function expireBy(policy: CachePolicy, left: number, age: number): CacheP
 
 /** What became of a request in our cache (RFC 9211). `ttl` is the freshness that is left, seconds. */
 export function cacheStatus(
-  asking:
+  forward:
     | {
         readonly why: 'miss' | 'stale'
         readonly status?: number | undefined
@@ -163,11 +163,11 @@ export function cacheStatus(
   ttl: number | undefined,
 ): string {
   const left = ttl === undefined ? '' : `; ttl=${ttl}`
-  if (asking === undefined) return `express-artwork; hit${left}`
-  const { why, status, collapsed } = asking
+  if (forward === undefined) return `express-artwork; hit${left}`
+  const { why, status, collapsed } = forward
   if (collapsed) return `express-artwork; fwd=${why}; collapsed`
-  const told = status === undefined ? '' : `; fwd-status=${status}`
-  return `express-artwork; fwd=${why}${told}${isStored && status === 200 ? '; stored' : ''}${left}`
+  const fwdStatus = status === undefined ? '' : `; fwd-status=${status}`
+  return `express-artwork; fwd=${why}${fwdStatus}${isStored && status === 200 ? '; stored' : ''}${left}`
 }
 
 const escaped = (text: string): string =>

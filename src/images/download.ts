@@ -23,7 +23,7 @@ export interface DownloadRequest {
   readonly force?: boolean
   /**
    * An earlier attempt was cut short, perhaps between storing the picture and telling the repository: what is stored is
-   * told once more. @default false
+   * reported once more. @default false
    */
   readonly again?: boolean
   /** Values for the other names in the kind's path template. */

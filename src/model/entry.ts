@@ -23,7 +23,7 @@ export interface Entry {
   /** SHA-256 of the bytes, hex. */
   readonly digest: string
   readonly size: number
-  /** Media type, told by the bytes. */
+  /** Media type, by the bytes. */
   readonly type: string
   /** 0 where unknown (SVG). */
   readonly width: number
@@ -40,7 +40,7 @@ export interface Entry {
    */
   readonly staleWhileRevalidate?: number | undefined
   readonly staleIfError?: number | undefined
-  /** Where upstream told private caches something else than shared ones: how long those may keep it, ms. */
+  /** Where upstream gives private caches another lifetime than shared ones: how long those may keep it, ms. */
   readonly clientFreshnessLifetime?: number | undefined
   /** Whether the bytes are held; a row may outlive them. */
   readonly isStored: boolean

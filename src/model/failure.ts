@@ -72,7 +72,7 @@ export type ErrorCode = keyof typeof table
 /** Whether a text names a row. */
 export const isErrorCode = (text: string): text is ErrorCode => Object.hasOwn(table, text)
 
-/** The reason that a row of the table is told with. */
+/** The reason that a row of the table is reported with. */
 export const reasonOf = (code: ErrorCode): Reason => table[code].reason
 
 /** Reasons that settings decide: another host, bound or format in the options, and there is none. */
@@ -119,7 +119,7 @@ export class ArtworkError extends Error {
   readonly retryAfter: number | undefined
   /** The status that an upstream answered with, where it answered. */
   readonly upstreamStatus: number | undefined
-  /** Whether it is told from memory: nobody was asked this time. */
+  /** Whether it comes from the negative cache: upstream was not asked. */
   readonly isRecalled: boolean
 
   constructor(
@@ -176,9 +176,9 @@ export function recordFailure(
   if (first === 0) return undefined
   const isSame = before?.code === error.code && before.about === about
   const count = (isSame ? before.count : 0) + 1
-  const told =
+  const retryAfterMs =
     error.retryAfter === undefined ? undefined : Math.min(Math.max(error.retryAfter, 1), 300) * SECOND
-  const lasts = told ?? Math.min(first * 2 ** Math.min(count - 1, 16), ceiling)
+  const lasts = retryAfterMs ?? Math.min(first * 2 ** Math.min(count - 1, 16), ceiling)
   const failure = { code: error.code, message: error.message, at: now, until: now + lasts, count }
   return about === undefined ? failure : { ...failure, about }
 }

@@ -51,7 +51,7 @@ export function readSubject(
   const field = (name: string): unknown => fieldOf(entity, name)
   const kind = kindName
     ? named
-    : ((kindOf === undefined ? undefined : lookUp(kinds, told(kindOf, entity))) ??
+    : ((kindOf === undefined ? undefined : lookUp(kinds, kindByApp(kindOf, entity))) ??
       lookUp(kinds, field('entity_type')) ??
       lookUp(kinds, field('type')))
   const first = (names: readonly string[]) =>
@@ -81,7 +81,7 @@ function paramsOf(entity: object, kind: EntityKind | undefined): Record<string, 
 }
 
 /** The kind that the app tells; its own mistakes are nothing to a page. */
-function told(kindOf: (entity: object) => unknown, entity: object): unknown {
+function kindByApp(kindOf: (entity: object) => unknown, entity: object): unknown {
   try {
     const found = kindOf(entity)
     // Templates do not wait: what comes later is nothing, and hurts nobody.

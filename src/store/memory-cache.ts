@@ -16,7 +16,7 @@ export interface MemoryOptions {
   readonly maxNames?: number
 }
 
-/** Told what memory no longer holds as it was. */
+/** Hears what is no longer in memory as it was. */
 export interface Watcher {
   /** Names whose facts or bytes changed. */
   changed(names: readonly string[] | 'all'): void

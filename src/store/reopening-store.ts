@@ -12,7 +12,7 @@ export interface ReopeningOptions {
   /** Opens the directory. @throws what the file system throws */
   open(): Promise<Store>
   readonly logger: Logger
-  /** Told once the directory is in use: what memory knows is not true any more. */
+  /** Called once the directory is in use: what memory knows is not true any more. */
   onOpen(): void
   /** Ms between two tries. @default 10 s */
   readonly every?: number
@@ -39,7 +39,7 @@ export function createReopeningStore({
       onOpen()
       await meanwhile.close()
     } catch {
-      // It was told at the start, and is on /ready.
+      // It was logged at the start, and is on /ready.
     }
   }
   const timer = setInterval(() => {

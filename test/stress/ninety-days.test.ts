@@ -2,7 +2,7 @@
  * Ninety days of an app with 5,000 entities, in the tests' own time: pictures change, move and break, hosts come and
  * go, entities are deleted and added, room is short, and the process is closed, or killed by SIGKILL in the middle of
  * its work. Every day, and at the end, what should be there is there, and what should not is not.
- * `SOAK_SEED` plays another ninety days, `SOAK_TOLD` prints each of them.
+ * `SOAK_SEED` plays another ninety days, `SOAK_VERBOSE` prints each of them.
  */
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -356,7 +356,7 @@ test(`${DAYS} days of ${ENTITIES} entities, seed ${SEED}: nothing alive is lost,
     expect(bytesOnDisk(directory), `day ${day}: bytes on disk`).toBeLessThanOrEqual(maxBytes)
     expect(passed, `day ${day}: bytes on disk, in the middle of work`).toEqual([])
     spent.check = Math.round((spent.check ?? 0) + performance.now() - from)
-    if (process.env.SOAK_TOLD)
+    if (process.env.SOAK_VERBOSE)
       console.log(
         `day ${day}: ${Math.round(performance.now() / 1000)} s, ${rows.length} rows, ${bytesOnDisk(directory)} bytes, ${requests} requests, ${JSON.stringify({ count, spent })}`,
       )

@@ -3,7 +3,7 @@
  * comes in the order of an index. For any other rule the table is gone through a piece at a time, and the process
  * breathes in between.
  */
-import { setImmediate as breathe } from 'node:timers/promises'
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
 import { type Database, keep, type Statement } from '../../database/sqlite.js'
 import type { Role } from '../../model/entry.js'
 import type { SearchPage, SearchQuery } from '../ports.js'
@@ -116,7 +116,7 @@ export function createSearch(db: Database, total: (role: Role | undefined) => nu
       const counts = prepared(sql.counts, `SELECT count(*) AS count FROM names WHERE ${where.join(' AND ')}`)
       let best: Hit[] = []
       let count = 0
-      for (let from = sql.after.get(0)?.id; from !== undefined && isCurrent(); await breathe()) {
+      for (let from = sql.after.get(0)?.id; from !== undefined && isCurrent(); await yieldToEventLoop()) {
         const to = from + PIECE
         const piece = { ...asked, from: from - 1, to }
         const few = some.all(piece)

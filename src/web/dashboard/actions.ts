@@ -80,7 +80,7 @@ export async function startAction(
     const target = textIn(form, 'target')
     if (target === '') throw new ArtworkError('invalid', 'say what to purge')
     const { removed } = await management.purge(targetOf(target))
-    return `/images?told=purged&n=${removed}`
+    return `/images?notice=purged&n=${removed}`
   }
   if (action === 'download') {
     const job = await management.download(management.kindNamed(textIn(form, 'kind')), textIn(form, 'id'))
@@ -96,11 +96,11 @@ export async function startAction(
       await management.revalidateNow(name)
     } catch (error) {
       const { code, reason } = asArtworkError(error)
-      // What is no picture of ours is told as that; a source that fails is what was asked about.
+      // What is no picture of ours is reported as that; a source that fails is what was asked about.
       if (code === 'unknown_image' || code === 'invalid') throw error
-      return `/failures?told=failed&why=${reason}`
+      return `/failures?notice=failed&why=${reason}`
     }
-    return `/image?name=${encodeURIComponent(name)}&told=asked`
+    return `/image?name=${encodeURIComponent(name)}&notice=asked`
   }
   return management.missing('action')
 }

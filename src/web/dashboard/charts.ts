@@ -37,10 +37,10 @@ function pointsOf(values: readonly number[], highest: number): string {
     .join(' ')
 }
 
-type Wording = ReturnType<typeof formatterAt>
+type Formatter = ReturnType<typeof formatterAt>
 
 /** A chart as its template takes it. */
-function figureOf({ id, title, note, axis, unit, lines, at }: Chart, fmt: Wording) {
+function figureOf({ id, title, note, axis, unit, lines, at }: Chart, fmt: Formatter) {
   const word = unit === 'bytes' ? fmt.bytes : fmt.count
   const highest = Math.max(1, ...lines.flatMap(({ values }) => values))
   const rows = at
@@ -136,7 +136,7 @@ function chartsOf(
 export function drawCharts(
   meters: Pick<TimeSeries, 'series' | 'latencies'>,
   span: 'hour' | 'day',
-  fmt: Wording,
+  fmt: Formatter,
 ) {
   const charts = chartsOf(meters.series(span), meters.latencies(), span)
   return {

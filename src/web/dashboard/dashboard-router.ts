@@ -35,7 +35,7 @@ export interface DashboardParts {
   render(template: string, context: object): Promise<string>
   /** Folder of the templates, and of what pages load. */
   readonly views: string
-  /** What is amiss, in words. */
+  /** What does not work, in words. */
   reasons(): readonly string[]
 }
 
@@ -73,11 +73,11 @@ const HEADINGS: Readonly<Record<number, string>> = {
   503: 'Not now',
 }
 
-/** What a button came to, told on the page that it leads to. */
+/** What an action came to, for the page that it leads to. */
 function noticeOf(query: { get(name: string): string | null }): string | undefined {
   const count = /^\d{1,9}$/.test(query.get('n') ?? '') ? Number(query.get('n')) : 0
   const why = /^[a-z0-9_]{1,40}$/.test(query.get('why') ?? '') ? query.get('why') : 'unknown'
-  const told: Readonly<Record<string, string>> = {
+  const notices: Readonly<Record<string, string>> = {
     purged:
       count === 0
         ? 'Nothing was there to purge.'
@@ -85,7 +85,7 @@ function noticeOf(query: { get(name: string): string | null }): string | undefin
     asked: 'Asked about it just now.',
     failed: `Asked again just now: it failed (${why}).`,
   }
-  return told[query.get('told') ?? '']
+  return notices[query.get('notice') ?? '']
 }
 
 /** Files that pages load, by their name. */
@@ -159,8 +159,8 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
   }
   /** This path with other parameters. */
   const linkTo = (path: string, query: Readonly<Record<string, unknown>>): string => {
-    const told = Object.entries(query).filter(([, value]) => value !== undefined && value !== '')
-    return `${path}?${new URLSearchParams(Object.fromEntries(told.map(([name, value]) => [name, String(value)])))}`
+    const chosen = Object.entries(query).filter(([, value]) => value !== undefined && value !== '')
+    return `${path}?${new URLSearchParams(Object.fromEntries(chosen.map(([name, value]) => [name, String(value)])))}`
   }
 
   const overview = async (req: Request): Promise<HttpResponse> => {
@@ -225,12 +225,12 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
     })
   }
   const image = async (req: Request): Promise<HttpResponse> => {
-    const dossier = management.image(readUrl(req.url).query.get('name') ?? '')
-    const root = dossier.original?.key ?? dossier.image.key
+    const details = management.image(readUrl(req.url).query.get('name') ?? '')
+    const root = details.original?.key ?? details.image.key
     const address = root.startsWith('images/') ? root.slice('images/'.length) : undefined
     const [kind, , ...id] = address?.split('/') ?? []
     return page(req, 'image', {
-      ...dossier,
+      ...details,
       address,
       warmable: kind === undefined ? undefined : `${kind}/${id.join('/')}`,
       answers: ANSWERS,
@@ -274,16 +274,16 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
   }
   const job = async (req: Request, id: string): Promise<HttpResponse> => {
     const { job: found } = management.job(id)
-    const { going = [], ...told } = recordOf(found.result)
+    const { going = [], ...counts } = recordOf(found.result)
     const words = formatterAt(now())
     const isDry = found.kind === 'cleanup' && recordOf(found.payload).dryRun === true
     const shown = Array.isArray(going) ? going : []
-    const removed = Number(told.removed ?? 0)
+    const removed = Number(counts.removed ?? 0)
     return page(req, 'job', {
       job: found,
       title: isDry ? `Clean-up ${found.id}, a dry run` : `${found.kind} ${found.id}`,
       isOpen: found.endedAt === undefined,
-      result: Object.entries(told).map(([name, value]) => ({
+      result: Object.entries(counts).map(([name, value]) => ({
         name: wordsOf(name),
         value: /bytes$/i.test(name) && typeof value === 'number' ? words.bytes(value) : valueText(value),
       })),
@@ -374,7 +374,7 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
   const problem = async (req: Request, thrown: unknown): Promise<HttpResponse> => {
     const error: ArtworkError = asArtworkError(thrown)
     if (error.code === 'unknown') settings.logger.error({ err: thrown }, 'artwork dashboard: a page failed')
-    // Who may not come in is told so without our pages.
+    // A refusal is answered without our pages.
     if (error.code === 'refused' || error.code === 'unauthenticated')
       return textResponse(error.status, `${error.message}\n`, '')
     const heading = HEADINGS[error.status] ?? 'That went wrong'

@@ -32,7 +32,7 @@ export interface ImageResponse {
   readonly signedUntil?: number
   /** Of a negotiated picture: what its format was chosen by, and the type that was chosen. */
   readonly negotiated?: { readonly negotiation: Negotiation; readonly type: string }
-  /** Whether it came from memory, and is the answer that the next asker should have too. */
+  /** Whether it came from memory, and is the answer that the next request should have too. */
   readonly isHot: boolean
 }
 
@@ -43,13 +43,14 @@ function cacheAt(shown: ImageResponse, now: number, age: number): CachePolicy {
   const { rules, entries, signedUntil, isTransient = false } = shown
   const strict = entries.find((entry) => entry.staleIfError !== undefined)
   if (isTransient) return { kind: 'none' }
-  const told = strict === undefined ? 0 : seconds(strict.clientFreshnessLifetime ?? strict.freshnessLifetime)
+  const lifetime =
+    strict === undefined ? 0 : seconds(strict.clientFreshnessLifetime ?? strict.freshnessLifetime)
   const policy: CachePolicy =
     strict === undefined
       ? rules.cache
       : rules.cache.kind === 'brief'
         ? // No longer than upstream lets anybody.
-          { kind: 'passed-on', maxAge: Math.min(rules.cache.maxAge, told), swr: 0, sie: 0 }
+          { kind: 'passed-on', maxAge: Math.min(rules.cache.maxAge, lifetime), swr: 0, sie: 0 }
         : {
             kind: 'passed-on',
             maxAge: seconds(strict.clientFreshnessLifetime ?? strict.freshnessLifetime),
@@ -61,9 +62,9 @@ function cacheAt(shown: ImageResponse, now: number, age: number): CachePolicy {
   return signedUntil === undefined ? policy : expireBy(policy, seconds(signedUntil - now), age)
 }
 
-/** What CDNs are told apart: nothing, the same as shared caches, or so many seconds. */
-export const cdnOf = ({ cdnCacheControl: told }: Settings): boolean | number =>
-  typeof told === 'number' ? seconds(told) : told
+/** What CDNs are answered in a field of their own: nothing, the same as shared caches, or so many seconds. */
+export const cdnOf = ({ cdnCacheControl }: Settings): boolean | number =>
+  typeof cdnCacheControl === 'number' ? seconds(cdnCacheControl) : cdnCacheControl
 
 /** What of a picture's rules changes from moment to moment. */
 export function passingRules(
@@ -71,8 +72,8 @@ export function passingRules(
   settings: Settings,
   now: number,
 ): Pick<ResponseRules, 'age' | 'cacheStatus' | 'cache' | 'isPrivate' | 'cdn'> {
-  const { forward: asking, checkedAt, freshUntil, entries, rules, isTransient = false } = shown
-  const isNew = asking?.status === 200 || asking?.collapsed === true
+  const { forward, checkedAt, freshUntil, entries, rules, isTransient = false } = shown
+  const isNew = forward?.status === 200 || forward?.collapsed === true
   const ttl = freshUntil === undefined ? undefined : seconds(freshUntil - now)
   const age = checkedAt === undefined ? 0 : Math.max(0, seconds(now - checkedAt))
   return {
@@ -80,7 +81,7 @@ export function passingRules(
     isPrivate: rules.isPrivate,
     cdn: cdnOf(settings),
     age: checkedAt === undefined || isTransient || (isNew && age === 0) ? undefined : age,
-    cacheStatus: settings.cacheStatus ? cacheStatus(asking, entries[0]?.isStored === true, ttl) : undefined,
+    cacheStatus: settings.cacheStatus ? cacheStatus(forward, entries[0]?.isStored === true, ttl) : undefined,
   }
 }
 

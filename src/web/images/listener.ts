@@ -17,20 +17,20 @@ const isExpressApp = (handler: RequestListener): boolean =>
   ['handle', 'set', 'render'].every((name) => typeof Reflect.get(handler, name) === 'function')
 
 /**
- * Makes `artwork.listener`. Under `node:http2` an Express app cannot answer: every request of HTTP/2 is told so (505), hot
+ * Makes `artwork.listener`. Under `node:http2` an Express app cannot answer: every request of HTTP/2 is answered so (505), hot
  * ones too, so that it is seen with the first one and not with the first miss.
  */
 export function createListener({ hot, logger, isClosing }: Parts): (app: RequestListener) => RequestListener {
   return (app) => {
     const isHttp1Only = isExpressApp(app)
-    let isTold = false
+    let isLogged = false
     const refuse = (req: IncomingMessage, res: ServerResponse): void => {
-      if (!isTold)
+      if (!isLogged)
         logger.error(
           {},
           'artwork: an Express app does not know HTTP/2: give artwork.listener a handler around artwork.router, or let a proxy speak HTTP/2',
         )
-      isTold = true
+      isLogged = true
       send(req, res, textResponse(505, 'HTTP version not supported', ''))
     }
     return (req, res) => {

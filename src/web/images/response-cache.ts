@@ -177,7 +177,7 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
         resting.set(ground, keys.add(key))
       }
     },
-    /** Told what memory no longer holds as it was. */
+    /** Hears what is no longer in memory as it was. */
     watcher: {
       changed: (names: readonly string[] | 'all'): void => {
         if (names === 'all') dropAll()

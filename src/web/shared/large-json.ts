@@ -2,7 +2,7 @@
  * Images that came as text, in JSON and in data: URLs: read a piece at a time, so that others have their turn. JSON is looked
  * through before it is parsed: a parser does not let go before it has read all, and takes seconds for nothing but brackets.
  */
-import { setImmediate as breathe } from 'node:timers/promises'
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
 import { TextDecoder } from 'node:util'
 
 /** Bytes that are looked at before others have their turn. */
@@ -19,7 +19,7 @@ export async function parseLargeJson(bytes: Buffer): Promise<unknown> {
   let isText = false
   for (let at = 0, rest = PIECE; at < bytes.length; at += 1, rest -= 1) {
     if (rest <= 0) {
-      await breathe()
+      await yieldToEventLoop()
       rest = PIECE
     }
     const byte = bytes[at] ?? 0
@@ -49,7 +49,7 @@ async function rewrite(
   }
   for (let at = 0, next = PIECE; at < source.length; ) {
     if (at >= next) {
-      await breathe()
+      await yieldToEventLoop()
       next = at + PIECE
     }
     at = copy(source, at, write)

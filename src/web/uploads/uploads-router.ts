@@ -28,7 +28,7 @@ interface Route {
 }
 
 /** Makes the router; paths and verbs that are not its go on. */
-export function createUploadRouter(hosting: Uploads, source: UploadSource, settings: Settings): Router {
+export function createUploadRouter(verbs: Uploads, source: UploadSource, settings: Settings): Router {
   const { bodyTimeout: timeout } = source.uploads
   const bodies = createLimiter({
     capacity: BODY_BYTES,
@@ -53,7 +53,7 @@ export function createUploadRouter(hosting: Uploads, source: UploadSource, setti
     const take = async () => {
       const bytes = await imageOf(req, kind, { maxBytes: bound, timeout })
       if (bytes.length > namespace.maxBytes) throw tooLarge()
-      return hosting.save(namespace.name, bytes)
+      return verbs.save(namespace.name, bytes)
     }
     const weight = announcedLength(req) ?? bound
     const stored = await bodies.run(take, { weight, signal: disconnectSignal(res) })
@@ -64,7 +64,7 @@ export function createUploadRouter(hosting: Uploads, source: UploadSource, setti
     const { url, pool } = await readJson(req, fetchBody, { timeout })
     const options = { ...(typeof pool === 'string' && { pool }), signal: disconnectSignal(res) }
     try {
-      const { bytes, contentType } = await hosting.fetch(url, options, ownOrigins(req))
+      const { bytes, contentType } = await verbs.fetch(url, options, ownOrigins(req))
       return jsonResponse(200, { data: bytes.toString('base64'), mime_type: contentType })
     } catch (error) {
       const failure = asArtworkError(error)
@@ -87,7 +87,7 @@ export function createUploadRouter(hosting: Uploads, source: UploadSource, setti
     const { urls, pool } = await readJson(req, proxyBody, { timeout, maxBytes: 1024 ** 2 })
     const options = { ...(typeof pool === 'string' && { pool }), signal: disconnectSignal(res) }
     try {
-      const found = await hosting.proxy(namespace.name, urls, options, ownOrigins(req))
+      const found = await verbs.proxy(namespace.name, urls, options, ownOrigins(req))
       const failed = Object.keys(found.errors).length > 0
       return jsonResponse(200, { urls: found.urls, ...(failed && { errors: found.errors }) })
     } catch (error) {
@@ -103,7 +103,7 @@ export function createUploadRouter(hosting: Uploads, source: UploadSource, setti
     const after = query.get('after') ?? ''
     if (!Number.isInteger(limit) || limit < 1 || limit > 1000)
       throw new ArtworkError('invalid', 'limit must be a whole number from 1 to 1000')
-    const page = await hosting.list(namespace.name, { after, limit })
+    const page = await verbs.list(namespace.name, { after, limit })
     const images = page.images.map((image) => ({
       image_id: image.imageId,
       url: image.url,
@@ -117,11 +117,11 @@ export function createUploadRouter(hosting: Uploads, source: UploadSource, setti
   }
   const removeAll = async (req: Request, namespace: Namespace): Promise<HttpResponse> => {
     await allow(req, 'delete')
-    return jsonResponse(200, { deleted_count: await hosting.removeAll(namespace.name) })
+    return jsonResponse(200, { deleted_count: await verbs.removeAll(namespace.name) })
   }
   const removeOne = async (req: Request, namespace: Namespace, id: string): Promise<HttpResponse> => {
     await allow(req, 'delete')
-    if (!(await hosting.remove(namespace.name, id)))
+    if (!(await verbs.remove(namespace.name, id)))
       throw new ArtworkError('unknown_image', 'there is no such image')
     return jsonResponse(200, { deleted_count: 1 })
   }
@@ -135,7 +135,7 @@ export function createUploadRouter(hosting: Uploads, source: UploadSource, setti
     if (first === 'fetch' && second === undefined)
       return { namespace: undefined, allow: 'POST, OPTIONS', verbs: { POST: fetchOne } }
     if (!isOurs(first) && isTaken(first)) return undefined
-    const rules = () => hosting.namespace(first)
+    const rules = () => verbs.namespace(first)
     if (second === undefined)
       return {
         namespace: first,
@@ -191,8 +191,8 @@ export function createUploadRouter(hosting: Uploads, source: UploadSource, setti
       res,
       settings,
       async () => {
-        if (route.namespace !== undefined) hosting.namespace(route.namespace)
-        return hosting.during(() => verb(req, res))
+        if (route.namespace !== undefined) verbs.namespace(route.namespace)
+        return verbs.during(() => verb(req, res))
       },
       cors,
     ).catch(next)
