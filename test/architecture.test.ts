@@ -91,7 +91,6 @@ const OWNERS: Readonly<Record<string, string>> = {
   cockatiel: 'fetch',
   sharp: 'transform',
   'mime-types': 'model',
-  'p-queue': 'jobs',
   croner: 'jobs',
   uplot: 'web',
   'https-proxy-agent': 'fetch',
