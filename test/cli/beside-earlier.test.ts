@@ -1,14 +1,16 @@
 /** A process of an earlier version and one of this, side by side on one directory: neither loses what the other keeps. */
+
 import { execFileSync } from 'node:child_process'
 import { existsSync, lstatSync, mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import type { Orders } from '../fixtures/server-of-version.js'
-import { answeredPictures, eventually, expectAnswers, known, unpacked } from '../store/earlier/app.js'
+import { answeredPictures, expectAnswers, known, unpacked } from '../store/earlier/app.js'
 import { ask, DATABASES, rowsIn, schemaOf } from '../store/earlier/directory.js'
 import { EARLIER } from '../store/earlier/options.js'
 import { createFleet, type OrderedProcess } from '../support/child-process.js'
+import { eventually } from '../support/eventually.js'
 import { jpeg } from '../support/images.js'
 import { image, type Origin } from '../support/origin.js'
 import { anOrigin, atEnd, remoteAddress, temporaryFolder } from '../support/toolkit.js'

@@ -3,6 +3,7 @@
  * systems, upstreams on raw sockets that stall, drip, lie and cut. What a machine cannot do is shown by a test that
  * says why, and counts for nothing.
  */
+
 import { execFileSync, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
@@ -23,10 +24,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import express from 'express'
 import { type ArtworkOptions, createArtwork, remote, uploads } from 'express-artwork'
-import { afterAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { createContents } from '#src/store/disk/contents.js'
 import { createFleet, freePort, startExample } from '../support/child-process.js'
 import { differences } from '../support/entries.js'
+import { eventually } from '../support/eventually.js'
 import { jpeg, png } from '../support/images.js'
 import { image } from '../support/origin.js'
 import { ask } from '../support/raw-http.js'
@@ -142,7 +144,7 @@ async function comesTo(
   const { ask, path, artwork, sockets } = await wire(serve, options)
   expect((await ask(path)).status).toBe(status)
   expect(artwork.images.stats().names).toBe(0)
-  await vi.waitFor(() => expect(sockets.size).toBe(0), { timeout: 5000 })
+  await eventually(() => expect(sockets.size).toBe(0))
 }
 /** A toolkit that fetches pictures of a remote host, in whatever directory. */
 async function remoteApp(directory: string, options: ArtworkOptions = {}) {
@@ -165,7 +167,7 @@ const fullDisk = async (mountOptions: string): Promise<void> => {
   const ready = await fetch(`${url}/ready`)
   expect([ready.status, (await ready.json()).status]).toEqual([200, 'degraded'])
   expect(readdirSync(join(folder, 'data', 'store-v2', 'tmp'))).toEqual([])
-  await vi.waitFor(() => expect(artwork.images.stats().evictions).toBeGreaterThan(0))
+  await eventually(() => expect(artwork.images.stats().evictions).toBeGreaterThan(0))
   for (const path of paths) expect((await ask(path)).status).toBe(200)
   const held = artwork.images.stats()
   expect(held.names).toBeGreaterThan(0)
@@ -287,14 +289,11 @@ const tests: Readonly<Record<string, () => Promise<void>>> = {
       rmSync(folder, { recursive: true, force: true }),
     )
     expect((await ask(POSTER)).status).toBe(200)
-    await vi.waitFor(
-      async () => {
-        expect((await ask(POSTER)).status).toBe(200)
-        expect(existsSync(join(directory, 'catalogue-v2.sqlite'))).toBe(true)
-        expect(artwork.images.stats().names).toBe(1)
-      },
-      { timeout: 5000, interval: 100 },
-    )
+    await eventually(async () => {
+      expect((await ask(POSTER)).status).toBe(200)
+      expect(existsSync(join(directory, 'catalogue-v2.sqlite'))).toBe(true)
+      expect(artwork.images.stats().names).toBe(1)
+    })
     const asked = origin.hits()
     expect((await ask(POSTER)).status).toBe(200)
     expect(origin.hits()).toBe(asked)
@@ -371,7 +370,7 @@ const tests: Readonly<Record<string, () => Promise<void>>> = {
     // What is dated in the future is used, and asked about again.
     const answer = await ask(POSTER)
     expect([answer.status, answer.headers.age]).toEqual([200, '0'])
-    await vi.waitFor(() => expect(origin.hits()).toBe(2))
+    await eventually(() => expect(origin.hits()).toBe(2))
     await artwork.refresher.idle()
     clock.now += 365 * 86_400_000
     expect((await ask(POSTER)).status).toBe(200)
@@ -401,7 +400,7 @@ const tests: Readonly<Record<string, () => Promise<void>>> = {
       fetch: { connectTimeout: 200, firstByteTimeout: 5000 },
     })
     expect((await ask(`/images/${remoteAddress(`https://${host}/a.jpg`)}`)).status).toBe(504)
-    await vi.waitFor(() => expect(sockets.size).toBe(0))
+    await eventually(() => expect(sockets.size).toBe(0))
     // Ten in a row rest the host: the next is refused at once, and nobody is asked.
     const silent = await wire(() => {}, { fetch: { firstByteTimeout: 20 } })
     for (let index = 0; index < 10; index += 1)
@@ -476,7 +475,7 @@ const tests: Readonly<Record<string, () => Promise<void>>> = {
     )
     expect((await ask(path)).status).toBe(413)
     expect(artwork.images.stats().names).toBe(0)
-    await vi.waitFor(() => expect(sockets.size).toBe(0))
+    await eventually(() => expect(sockets.size).toBe(0))
   },
   F26: async () => {
     const picture = await png(40, 40)
@@ -664,7 +663,7 @@ const tests: Readonly<Record<string, () => Promise<void>>> = {
         socket.once('close', () => resolve())
         socket.on('error', () => {})
       })
-    await vi.waitFor(() => expect(open()).toBeLessThanOrEqual(before + 3), { timeout: 5000 })
+    await eventually(() => expect(open()).toBeLessThanOrEqual(before + 3))
     // One goes, another waits: the fetch goes on.
     origin.serve('/t/p/w500/y.jpg', (_req, res) => {
       setTimeout(() => res.writeHead(200, { 'Content-Type': 'image/jpeg' }).end(bytes), 300)
@@ -673,7 +672,7 @@ const tests: Readonly<Record<string, () => Promise<void>>> = {
     const leaves = connect(Number(port), '127.0.0.1', () =>
       leaves.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`),
     )
-    await vi.waitFor(() => expect(origin.hits('/t/p/w500/y.jpg')).toBe(1))
+    await eventually(() => expect(origin.hits('/t/p/w500/y.jpg')).toBe(1))
     const stays = ask(path)
     await sleep(50)
     leaves.destroy()
@@ -690,11 +689,11 @@ const tests: Readonly<Record<string, () => Promise<void>>> = {
     const { port } = new URL(set.url)
     process.kill(decoder(), 'SIGSTOP')
     const slow = set.ask('/images/poster/w500-png/x.jpg')
-    await vi.waitFor(() => expect(set.artwork.images.stats().requests.encodes).toBe(1))
+    await eventually(() => expect(set.artwork.images.stats().requests.encodes).toBe(1))
     const goes = connect(Number(port), '127.0.0.1', () =>
       goes.write('GET /images/poster/w500-gif/x.jpg HTTP/1.1\r\nHost: x\r\n\r\n'),
     )
-    await vi.waitFor(() => expect(set.artwork.images.stats().requests.encodes).toBe(2))
+    await eventually(() => expect(set.artwork.images.stats().requests.encodes).toBe(2))
     goes.destroy()
     await sleep(200)
     process.kill(decoder(), 'SIGCONT')
@@ -826,7 +825,7 @@ const tests: Readonly<Record<string, () => Promise<void>>> = {
       )
     const statuses = await Promise.all(Array.from({ length: 120 }, (_, index) => status(index)))
     expect(statuses.filter((one) => one === 500)).toEqual([])
-    await vi.waitFor(async () => expect(await status(1000)).toBe(200), { timeout: 20_000, interval: 500 })
+    await eventually(async () => expect(await status(1000)).toBe(200))
     expect(child.exitCode).toBeNull()
   },
   F42: async () => {

@@ -2,7 +2,9 @@
  * Strict freshness by the letter (RFC 9111, 9211, 9213, 5861), through router and listener: what an upstream says of time, and
  * what others hear of it.
  */
-import { describe, expect, test, vi } from 'vitest'
+
+import { describe, expect, test } from 'vitest'
+import { eventually } from '../support/eventually.js'
 import { jpeg } from '../support/images.js'
 import { type Answer, image } from '../support/origin.js'
 import { anOrigin, remoteAddress, stage, startApp, temporaryFolder, type Via } from '../support/toolkit.js'
@@ -209,7 +211,7 @@ test('the two lifetimes outlive the process (mended 25)', async () => {
   await answer.arrayBuffer()
   expect(answer.headers.get('cache-control')).toBe('public, max-age=60, s-maxage=86400, must-revalidate')
   expect(origin.hits('/p.jpg')).toBe(1)
-  await vi.waitFor(() => expect(second.artwork.images.stats().names).toBe(1))
+  await eventually(() => expect(second.artwork.images.stats().names).toBe(1))
 })
 
 describe('what a 304 says counts as much as what a 200 says (mended 25)', () => {

@@ -2,12 +2,14 @@
  * Every item of `test/data/http-checklist.json` under its id, against real listening servers: through Express, and
  * through the listener, where the same must come out. Requests go over bare sockets, since clients normalise.
  */
+
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import express from 'express'
 import { uploads } from 'express-artwork'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { sniff } from '#src/model/media-type.js'
+import { eventually } from '../support/eventually.js'
 import { jpeg, png, SVG } from '../support/images.js'
 import { type Answer, image } from '../support/origin.js'
 import { ask, type RawAnswer, type RawRequest } from '../support/raw-http.js'
@@ -517,10 +519,8 @@ function negotiation(): Record<string, (via: Via) => Promise<void>> {
       const first = await avif.ask(AUTO, { headers })
       expect(typeAndVary(first)).toEqual([200, 'image/webp', 'Accept'])
       expect(first.headers['cache-control']).toBe('public, max-age=30')
-      await vi.waitFor(
-        async () =>
-          expect(typeAndVary(await avif.ask(AUTO, { headers }))).toEqual([200, 'image/avif', 'Accept']),
-        { timeout: 20_000, interval: 100 },
+      await eventually(async () =>
+        expect(typeAndVary(await avif.ask(AUTO, { headers }))).toEqual([200, 'image/avif', 'Accept']),
       )
       const later = await avif.askHot(AUTO, { headers })
       expect(later.headers['cache-control']).toBe('public, max-age=604800, immutable')
@@ -776,7 +776,7 @@ function asCache(): Record<string, (via: Via) => Promise<void>> {
       })
       await after(0)
       expect((await after(70))[0]).toBe(200)
-      await vi.waitFor(() => expect(origin.hits('/a.jpg')).toBe(2))
+      await eventually(() => expect(origin.hits('/a.jpg')).toBe(2))
       await artwork.refresher.idle()
       // The upstream's Date has whole seconds.
       expect((await ask(path)).headers['cache-status']).toMatch(/^express-artwork; hit; ttl=(?:60|59)$/)

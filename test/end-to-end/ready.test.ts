@@ -1,8 +1,10 @@
 /** `/ready` tells of what is used: the store's own folders and its catalogue, and of writes that failed. */
+
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import express from 'express'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
+import { eventually } from '../support/eventually.js'
 import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
 import { listen, startApp, type TestApp } from '../support/toolkit.js'
@@ -19,15 +21,9 @@ test('a store whose folder of contents is gone bad is degraded, and well again a
   rmSync(contents, { recursive: true, force: true })
   // Everything beside it can be written.
   writeFileSync(contents, 'in the way')
-  await vi.waitFor(async () => expect((await ready()).status).toBe('degraded'), {
-    timeout: 10_000,
-    interval: 500,
-  })
+  await eventually(async () => expect((await ready()).status).toBe('degraded'))
   rmSync(contents)
-  await vi.waitFor(async () => expect((await ready()).status).toBe('ready'), {
-    timeout: 10_000,
-    interval: 500,
-  })
+  await eventually(async () => expect((await ready()).status).toBe('ready'))
 })
 
 test('a failed write shows until one succeeds (mended 5)', async () => {
@@ -39,18 +35,12 @@ test('a failed write shows until one succeeds (mended 5)', async () => {
   app.origin.serve('/t/p/w342/a.jpg', image(await jpeg(30, 20)))
   app.origin.serve('/t/p/w342/b.jpg', image(await jpeg(30, 20, 1)))
   expect((await app.get('/images/poster/w342/a.jpg')).status).toBe(200)
-  await vi.waitFor(async () => expect((await ready()).status).toBe('degraded'), {
-    timeout: 10_000,
-    interval: 500,
-  })
+  await eventually(async () => expect((await ready()).status).toBe('degraded'))
   rmSync(folder)
   mkdirSync(folder)
   expect((await ready()).status).toBe('degraded')
   expect((await app.get('/images/poster/w342/b.jpg')).status).toBe(200)
-  await vi.waitFor(async () => expect((await ready()).status).toBe('ready'), {
-    timeout: 10_000,
-    interval: 500,
-  })
+  await eventually(async () => expect((await ready()).status).toBe('ready'))
 })
 
 test('two instances of one process number on one directory are both ready, whatever lies there (mended 5)', async () => {

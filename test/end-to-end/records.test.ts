@@ -1,8 +1,10 @@
 /** What an app's records answer is read in every shape that is meant, and nothing is taken away by one that is not. */
+
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { EntityLike, Repository } from 'express-artwork'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { eventually } from '../support/eventually.js'
 import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
 import { quietLogger, startApp, type TestApp, temporaryFolder } from '../support/toolkit.js'
@@ -107,10 +109,10 @@ describe('repository.list (mended 1)', () => {
   }
   const outcome = async (app: TestApp) => {
     let found: { state: string; result?: { seen: number }; error?: string } | undefined
-    await vi.waitFor(() => {
+    await eventually(() => {
       found = app.artwork.refresher.jobs({ kind: 'sync' }).at(0) as typeof found
       expect(found?.state).toMatch(/done|failed/)
-    }, 15_000)
+    })
     return found
   }
   test.each<[string, (origin: { url: string }) => Repository['list']]>([

@@ -1,7 +1,9 @@
 /** Hosts with several addresses, some of which do not answer (mended 12, RFC 8305 §5). */
+
 import { Agent } from 'node:http'
 import { Socket } from 'node:net'
 import { expect, test, vi } from 'vitest'
+import { eventually } from '../support/eventually.js'
 import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
 import { anOrigin, remoteAddress, startApp } from '../support/toolkit.js'
@@ -65,7 +67,7 @@ test.each<[string, Readonly<Record<string, Behaviour>>]>([
   expect(contentType).toBe('image/jpeg')
   // What was tried beside it is let go of.
   const others = Object.keys(table).filter((address) => typeof table[address] !== 'number')
-  await vi.waitFor(() =>
+  await eventually(() =>
     expect(others.every((address) => closed.includes(address) || table[address] !== 'refused')).toBe(true),
   )
 })
@@ -105,7 +107,7 @@ test('a name that is resolved too late is not dialled, and an attempt that ends 
   })
   const get = () => app.artwork.images.getImage(remoteAddress(`http://${host}/p.jpg`))
   await expect(get()).rejects.toMatchObject({ status: 504 })
-  await vi.waitFor(() => expect(isAnswered).toBe(true))
+  await eventually(() => expect(isAnswered).toBe(true))
   expect(sockets).toEqual([])
   // Nobody listens for what befalls an attempt that was let go of: it is no error of the process.
   const late = await startApp({

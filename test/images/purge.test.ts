@@ -1,6 +1,8 @@
 /** Purging by address, URL, entity and tag; what a CDN hears of it; tags on answers; and what is preloaded. */
+
 import express from 'express'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
+import { eventually } from '../support/eventually.js'
 import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
 import { listen, remoteAddress, startApp } from '../support/toolkit.js'
@@ -172,7 +174,7 @@ test('what is under way while it is purged is answered, and not kept', async () 
   const names = artwork.images.stats().names
   const path = `/images/${remoteAddress(`${origin.url}/slow.jpg`, 'w160-webp')}`
   const answer = get(path)
-  await vi.waitFor(() => expect(origin.hits('/slow.jpg')).toBe(1))
+  await eventually(() => expect(origin.hits('/slow.jpg')).toBe(1))
   expect((await artwork.images.purge({ url: `${origin.url}/slow.jpg` })).removed).toBe(0)
   release()
   expect((await answer).status).toBe(200)

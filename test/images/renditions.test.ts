@@ -4,7 +4,8 @@ import express from 'express'
 import { type ArtworkOptions, remote, tmdb, uploads } from 'express-artwork'
 import nunjucks from 'nunjucks'
 import sharp from 'sharp'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { eventually } from '../support/eventually.js'
 import {
   avifCollection,
   box,
@@ -243,11 +244,11 @@ describe('AVIF where it is smaller, and for nobody who would wait (pictures 10)'
       'image/webp',
       true,
     ])
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const answer = await ask(app, path, MODERN)
       expect(typeOf(answer)).toBe('image/webp')
       expect(answer.headers.get('cache-control')).not.toMatch(/max-age=30\b/)
-    }, 15_000)
+    })
     const encodes = app.artwork.images.stats().requests.encodes
     for (let answers = 0; answers < 3; answers += 1) await bodyOf(await ask(app, path, MODERN))
     expect(app.artwork.images.stats().requests.encodes).toBe(encodes)
@@ -261,7 +262,7 @@ describe('AVIF where it is smaller, and for nobody who would wait (pictures 10)'
     const app = await start()
     // Large enough for AVIF to be the smaller one.
     const path = serve(app, '/photo.jpg', await jpeg(600, 400), 'image/jpeg', 'original-auto')
-    await vi.waitFor(async () => expect(typeOf(await ask(app, path, MODERN))).toBe('image/avif'), 15_000)
+    await eventually(async () => expect(typeOf(await ask(app, path, MODERN))).toBe('image/avif'))
     await app.stop()
     const quality = { avif: 20 }
     const again = await startApp({ transform: { ...transform, quality } }, app)
@@ -270,7 +271,7 @@ describe('AVIF where it is smaller, and for nobody who would wait (pictures 10)'
       'image/webp',
       true,
     ])
-    await vi.waitFor(async () => expect(typeOf(await ask(again, path, MODERN))).toBe('image/avif'), 15_000)
+    await eventually(async () => expect(typeOf(await ask(again, path, MODERN))).toBe('image/avif'))
     expect(app.origin.hits('/photo.jpg')).toBe(1)
   })
 })

@@ -1,17 +1,19 @@
 /** What our own rules refused is judged anew when they are other ones. */
+
 import { remote } from 'express-artwork'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
+import { eventually } from '../support/eventually.js'
 import { jpeg, quarters } from '../support/images.js'
 import { image } from '../support/origin.js'
 import { startApp, type TestApp } from '../support/toolkit.js'
 
 const artist = (app: TestApp) => ({ id: 'a1', image_url: `${app.origin.url}/p.jpg` })
 const ended = (app: TestApp) =>
-  vi.waitFor(() => {
+  eventually(() => {
     const [job] = app.artwork.refresher.jobs({ kind: 'download' })
     expect(job?.state).toMatch(/done|failed/)
     return job
-  }, 15_000)
+  })
 
 test('a host that was not listed, and is after a restart, is fetched at once (mended 4)', async () => {
   const wrong = await startApp({ sources: [remote({ hosts: ['images.example'] })] })
@@ -27,9 +29,8 @@ test('a host that was not listed, and is after a restart, is fetched at once (me
   const right = await startApp({}, wrong)
   expect(right.artwork.refresher.enqueue('artist', artist(right)).accepted).toBe(true)
   right.artwork.start()
-  await vi.waitFor(
-    () => expect(right.artwork.images.getDisplayUrl(null, 'artists/a1/a1.webp', 'artist')).toContain('?v='),
-    15_000,
+  await eventually(() =>
+    expect(right.artwork.images.getDisplayUrl(null, 'artists/a1/a1.webp', 'artist')).toContain('?v='),
   )
 })
 

@@ -1,9 +1,11 @@
 /** URLs that are signed anew at each render, long ones, and hosts as people write them (mended 14). */
+
 import { remote } from 'express-artwork'
 import nunjucks from 'nunjucks'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { withoutSignature } from '#src/model/signed-url.js'
 import { hostRule } from '#src/sources/host-rules.js'
+import { eventually } from '../support/eventually.js'
 import { jpeg } from '../support/images.js'
 import { type Answer, image } from '../support/origin.js'
 import { startApp } from '../support/toolkit.js'
@@ -108,7 +110,7 @@ describe('a URL whose signature changes (mended 14)', () => {
     expect(origin.hits(`/private/r.jpg?${aws(2)}`)).toBe(1)
     const other = allow(`/private/s.jpg?${aws(2)}`)
     render('{{ e | image_display_url("artist") }}', { e: { id: 'abc', image_url: other } })
-    await vi.waitFor(() => expect(origin.hits(`/private/s.jpg?${aws(2)}`)).toBe(1))
+    await eventually(() => expect(origin.hits(`/private/s.jpg?${aws(2)}`)).toBe(1))
   })
   test('an expired one is tried again with the next', async () => {
     const { artwork, allow, origin, clock } = await site()

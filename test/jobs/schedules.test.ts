@@ -1,16 +1,17 @@
 /** Jobs that begin by themselves, and what is reported of those under way: with a clock that the tests move. */
-import { describe, expect, test, vi } from 'vitest'
+
+import { describe, expect, test } from 'vitest'
 import type { Handler } from '#src/jobs/ports.js'
 import { createRefresher, type RefresherEvent } from '#src/jobs/refresher.js'
 import { checkSchedules, type ScheduleRules } from '#src/jobs/schedules.js'
 import { createJobQueue } from '#src/jobs/sqlite/queue.js'
+import { eventually } from '../support/eventually.js'
 import { atEnd, quietLogger, startApp, temporaryFolder } from '../support/toolkit.js'
 
 const MINUTE = 60_000
 const DAY = 864e5
 const at = (text: string): number => Date.parse(`${text}Z`)
 const daily = (cron: string, jitter = 0) => ({ cron, jitter, timezone: 'UTC', options: {} })
-const eventually = (holds: () => void) => vi.waitFor(holds, { timeout: 20_000, interval: 20 })
 
 function setUp(
   schedules: ScheduleRules,
@@ -209,7 +210,7 @@ describe('what is reported of work under way', () => {
     step(10)
     await eventually(() => expect(refresher.get(id)).toMatchObject({ done: 10, total: 100, rate: undefined }))
     clock.now += 20_000
-    await vi.waitFor(() => {
+    await eventually(() => {
       step(50)
       expect(refresher.get(id)).toMatchObject({ done: 50, rate: 2, eta: 25_000 })
     })

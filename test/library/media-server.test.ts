@@ -1,4 +1,5 @@
 /** Media servers (PARITY 46): the export that follows the store, NFO files, and taking files in. */
+
 import { existsSync, statSync } from 'node:fs'
 import { link, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -6,12 +7,12 @@ import type { EntityLike, Repository } from 'express-artwork'
 import nunjucks from 'nunjucks'
 import { describe, expect, test, vi } from 'vitest'
 import { digestOf } from '#src/model/digest.js'
+import { eventually } from '../support/eventually.js'
 import { jpeg, png } from '../support/images.js'
 import { image } from '../support/origin.js'
 import { atEnd, startApp, temporaryFolder } from '../support/toolkit.js'
 
 const IN_PROCESS = { transform: { isolate: false } } as const
-const eventually = (holds: () => void | Promise<void>) => vi.waitFor(holds, { timeout: 20_000, interval: 20 })
 const files = async (folder: string): Promise<string[]> =>
   (await readdir(folder, { recursive: true, withFileTypes: true }))
     .filter((entry) => !entry.isDirectory())

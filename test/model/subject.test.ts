@@ -1,9 +1,11 @@
 /** Subjects in the shapes that ORMs and template engines have them in. */
+
 import nunjucks from 'nunjucks'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { settleKinds } from '#src/model/entity.js'
 import { readSubject } from '#src/model/subject.js'
 import { idOf, textOf } from '#src/model/text.js'
+import { eventually } from '../support/eventually.js'
 import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
 import { startApp } from '../support/toolkit.js'
@@ -111,9 +113,9 @@ describe('in templates and jobs (mended 7)', () => {
     const one = new Model({ id: 12, image_url }) as never
     expect(app.artwork.refresher.enqueue('artist', one).accepted).toBe(true)
     app.artwork.refresher.run('sync')
-    await vi.waitFor(() => {
+    await eventually(() => {
       for (const path of ['artists/12/12.webp', 'artists/ab/abc.webp'])
         expect(app.artwork.images.getDisplayUrl(null, path, 'artist')).toContain('?v=')
-    }, 15_000)
+    })
   })
 })

@@ -1,9 +1,11 @@
 /** AT Protocol pictures (PARITY 20–28), with a directory and a PDS on loopback ports. */
+
 import { type ArtworkOptions, type AtprotoOptions, atproto, createArtwork, viewsPath } from 'express-artwork'
 import nunjucks from 'nunjucks'
 import sharp from 'sharp'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { blobPath, cidOf, DID, documentOf, knowAccount } from '../support/atproto.js'
+import { eventually } from '../support/eventually.js'
 import { jpeg, png, SVG } from '../support/images.js'
 import type { Origin } from '../support/origin.js'
 import { image } from '../support/origin.js'
@@ -400,20 +402,20 @@ describe('bounds, sharing and printed URLs (parity 26–28)', () => {
     const known = app.origin.url + blobPath(DID, cid)
     const print = (): string => app.artwork.images.imageUrl(address, 'avatar')
     expect(print()).toBe('/static/images/placeholder.svg')
-    await vi.waitFor(() => expect(print()).toBe(known), 5000)
+    await eventually(() => expect(print()).toBe(known))
     expect(app.artwork.images.getDisplayUrl(null, address, 'profile')).toBe(known)
     expect(app.plc.hits()).toBe(1)
     // What has aged is printed as it is, and asked about again.
     app.clock.now += 2 * 3_600_000
     expect(print()).toBe(known)
-    await vi.waitFor(() => expect(app.plc.hits()).toBe(2), 5000)
+    await eventually(() => expect(app.plc.hits()).toBe(2))
     const nobody = `atproto/did:plc:aaaaaaaaaaaaaaaaaaaaaaaa/${cid}`
     for (let time = 0; time < 20; time += 1) app.artwork.images.imageUrl(nobody, 'avatar')
-    await vi.waitFor(() => expect(app.plc.hits()).toBe(3), 5000)
-    await vi.waitFor(() => expect(app.artwork.images.imageUrl(nobody, 'avatar')).toMatch(/placeholder/), 5000)
+    await eventually(() => expect(app.plc.hits()).toBe(3))
+    await eventually(() => expect(app.artwork.images.imageUrl(nobody, 'avatar')).toMatch(/placeholder/))
     app.clock.now += 61_000
     app.artwork.images.imageUrl(nobody, 'avatar')
-    await vi.waitFor(() => expect(app.plc.hits()).toBe(4), 5000)
+    await eventually(() => expect(app.plc.hits()).toBe(4))
   })
   test('a bad option is refused with its rule and value', async () => {
     expect(() => atproto({ cdn: 'cdn' })).toThrow(/atproto\.cdn must be .*"cdn"/)

@@ -1,8 +1,9 @@
 /** Every implementation of the store keeps the contract; and what is the disk's alone. */
+
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import cacache from 'cacache'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { imageKey } from '#src/model/entry.js'
 import { createContents } from '#src/store/disk/contents.js'
 import { createDiskStore } from '#src/store/disk/store.js'
@@ -13,6 +14,7 @@ import { createUploadStore } from '#src/uploads/upload-store.js'
 import { withUploads } from '#src/uploads/with-uploads.js'
 import { entryStoreContract, type StoreBounds } from '../contracts/entry-store.js'
 import { entriesBy } from '../support/entries.js'
+import { eventually } from '../support/eventually.js'
 import { atEnd, quietLogger, temporaryFolder } from '../support/toolkit.js'
 
 const clock = { now: 1_000_000 }
@@ -144,6 +146,6 @@ describe('the store on disk', () => {
     await disk({ directory, onChange: (names) => changed.push(...(names === 'all' ? ['all'] : names)) })
     const other = await disk({ directory })
     await other.write(entry('a'), Buffer.from('x'))
-    await vi.waitFor(() => expect(changed).toContain('a'), { timeout: 5000 })
+    await eventually(() => expect(changed).toContain('a'))
   })
 })

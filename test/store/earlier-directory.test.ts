@@ -1,11 +1,12 @@
 /** A directory that an earlier version wrote, opened by this one: nothing is lost, and nothing is asked upstream. */
+
 import { existsSync, lstatSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { readTables } from '../fixtures/describe-directory.js'
+import { eventually } from '../support/eventually.js'
 import {
   answeredPictures,
-  eventually,
   expectAnswers,
   expectEntities,
   expectUntouched,

@@ -1,4 +1,5 @@
 /** What the store does about crashes, lost catalogues, other processes, and files that are not as they should be. */
+
 import { execFileSync } from 'node:child_process'
 import { createHash, randomUUID } from 'node:crypto'
 import {
@@ -27,6 +28,7 @@ import { SLOTS } from '#src/store/disk/recovery-index.js'
 import { createDiskStore } from '#src/store/disk/store.js'
 import type { Store } from '#src/store/ports.js'
 import { differences, entriesBy } from '../support/entries.js'
+import { eventually } from '../support/eventually.js'
 import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
 import { anOrigin, atEnd, listen, quietLogger, startApp, temporaryFolder } from '../support/toolkit.js'
@@ -269,10 +271,7 @@ describe('what goes wrong', () => {
         if (messages === 2 || messages === 5) lose()
       },
     })
-    await vi.waitFor(() => expect(again.stats()).toMatchObject({ names: 300, rebuilding: false }), {
-      timeout: 15_000,
-      interval: 100,
-    })
+    await eventually(() => expect(again.stats()).toMatchObject({ names: 300, rebuilding: false }))
     await again.ready()
     for (const index of [0, 150, 299]) expect(await textOf(again, `n${index}`)).toBe(`text ${index}`)
     await again.close()
@@ -439,15 +438,12 @@ describe('a lost catalogue', () => {
       [one, changes.one],
       [two, changes.two],
     ] as const)
-      await vi.waitFor(
-        async () => {
-          await store.write(entry('later'), Buffer.from('later'))
-          expect(heard).toContain('all')
-          for (const name of ['n0', 'n49']) expect(await store.lookup(name)).toBeDefined()
-          expect(await textOf(store, 'n49')).toBe('text 49')
-        },
-        { timeout: 10_000, interval: 100 },
-      )
+      await eventually(async () => {
+        await store.write(entry('later'), Buffer.from('later'))
+        expect(heard).toContain('all')
+        for (const name of ['n0', 'n49']) expect(await store.lookup(name)).toBeDefined()
+        expect(await textOf(store, 'n49')).toBe('text 49')
+      })
     for (const store of [one, two]) {
       await store.ready()
       expect(store.stats()).toMatchObject({ names: 51, rebuilding: false })
@@ -477,9 +473,7 @@ describe('a lost catalogue', () => {
     const answer = await again.get('/images/poster/w342/abc.jpg')
     expect(answer.status).toBe(200)
     expect(origin.hits('/t/p/w342/abc.jpg')).toBe(1)
-    await vi.waitFor(async () => expect(await ready()).toEqual({ status: 'ready', reasons: [] }), {
-      timeout: 10_000,
-    })
+    await eventually(async () => expect(await ready()).toEqual({ status: 'ready', reasons: [] }))
     await again.stop()
     const closing = await fetch(`${url}/ready`)
     expect([closing.status, (await closing.json()).status]).toEqual([503, 'closing'])
@@ -527,7 +521,7 @@ describe('several processes on a directory', () => {
     await one.artwork.images.put('poster/w342/x.jpg', small)
     expect(await size(two)).toBe(small.length)
     await one.artwork.images.put('poster/w342/x.jpg', large)
-    await vi.waitFor(async () => expect(await size(two)).toBe(large.length), { timeout: 5000, interval: 50 })
+    await eventually(async () => expect(await size(two)).toBe(large.length))
   })
 
   test('a turn is for one at a time, ends with its process, and waiting for it can be given up', async () => {
@@ -750,7 +744,7 @@ describe('verify', () => {
       },
     })
     expect(first).toMatchObject({ state: 'stopped', checked: 64 })
-    await vi.waitFor(() => expect(seen).toEqual(['elsewhere']))
+    await eventually(() => expect(seen).toEqual(['elsewhere']))
     expect(await other.verify(quick)).toMatchObject({ state: 'done', checked: 36 })
     expect(await store.verify(quick)).toMatchObject({ state: 'done', checked: 100 })
   })
@@ -796,12 +790,7 @@ describe('verify', () => {
       state: 'done',
       damaged: 2,
     })
-    await vi.waitFor(
-      async () => expect((await app.get('/artwork/local/artists/7/7.webp')).status).toBe(200),
-      {
-        timeout: 5000,
-      },
-    )
+    await eventually(async () => expect((await app.get('/artwork/local/artists/7/7.webp')).status).toBe(200))
   })
 })
 

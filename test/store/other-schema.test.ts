@@ -1,14 +1,15 @@
 /** Database files that another version of the toolkit wrote, with a schema that this one does not know. */
+
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { eventually } from '../support/eventually.js'
 import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
 import { anOrigin, remoteAddress, temporaryFolder } from '../support/toolkit.js'
 import {
   answeredPictures,
-  eventually,
   expectAnswers,
   expectUntouched,
   expectUploads,

@@ -1,4 +1,5 @@
 /** Rights of what is on disk (mended 20), and what stands where a file of ours belongs (mended 6, 20). */
+
 import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
@@ -15,9 +16,10 @@ import {
 import { dirname, join } from 'node:path'
 import express from 'express'
 import { createArtwork, remote, uploads } from 'express-artwork'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { createContents } from '#src/store/disk/contents.js'
 import { removeReserve } from '#src/store/disk/write-suspension.js'
+import { eventually } from '../support/eventually.js'
 import { jpeg, png } from '../support/images.js'
 import { image } from '../support/origin.js'
 import { atEnd, listen, quietLogger, remoteAddress, startApp, temporaryFolder } from '../support/toolkit.js'
@@ -130,7 +132,7 @@ test('links that somebody planted are not followed (mended 20)', async () => {
   }
   const app = await used(directory)
   const { url } = await listen(express().use(app.artwork.healthRouter))
-  await vi.waitFor(() => expect(existsSync(join(directory, 'ballast'))).toBe(true))
+  await eventually(() => expect(existsSync(join(directory, 'ballast'))).toBe(true))
   expect((await fetch(`${url}/ready`)).status).toBe(200)
   await app.stop()
   for (const name of victims)
@@ -211,7 +213,7 @@ describe('odd things in the directory (mended 6)', () => {
     await store.write({ key: 'images/a', ...facts }, Buffer.from('a'))
     expect([store.stats().durable, store.find('images/a')?.isStored]).toEqual([false, true])
     rmSync(directory)
-    await vi.waitFor(() => expect(store.stats().durable).toBe(true), 5000)
+    await eventually(() => expect(store.stats().durable).toBe(true))
     expect(warnings).toBe(1)
     await store.write({ key: 'images/b', ...facts }, Buffer.from('b'))
     expect(store.find('images/b')?.isStored).toBe(true)
@@ -222,14 +224,14 @@ describe('odd things in the directory (mended 6)', () => {
     const app = await used(directory)
     await app.stop()
     const reserve = join(directory, 'ballast')
-    await vi.waitFor(() => expect(existsSync(reserve)).toBe(true))
+    await eventually(() => expect(existsSync(reserve)).toBe(true))
     removeReserve(directory, false)
     expect(existsSync(reserve)).toBe(true)
     removeReserve(directory, true)
     expect(existsSync(reserve)).toBe(false)
     // And it is set aside again.
     const again = await used(directory)
-    await vi.waitFor(() => expect(existsSync(reserve)).toBe(true))
+    await eventually(() => expect(existsSync(reserve)).toBe(true))
     await again.stop()
   })
 })

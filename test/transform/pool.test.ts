@@ -1,4 +1,5 @@
 /** The pool of child processes: what a killed, hung, grown or crashing child costs, and whom. */
+
 import { execFileSync, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
@@ -6,9 +7,10 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import express from 'express'
 import sharp from 'sharp'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { findScript, IS_BROAD } from '#src/transform/child-command.js'
 import { createWorkerPool, type PoolOptions } from '#src/transform/worker-pool.js'
+import { eventually } from '../support/eventually.js'
 import { jpeg, quarters } from '../support/images.js'
 import { image } from '../support/origin.js'
 import { atEnd, listen, quietLogger, startApp, temporaryFolder } from '../support/toolkit.js'
@@ -70,7 +72,7 @@ describe('the pool', () => {
     // Grain at the highest effort: many times the pause below, on a busy machine as on an idle one.
     const victim = one.transform(await grain(1600, 1600), 'jpeg', { ...slowRecipe, effort: 9 })
     victim.catch(() => {})
-    await vi.waitFor(() => expect(children()).toHaveLength(1))
+    await eventually(() => expect(children()).toHaveLength(1))
     const [pid = 0] = children()
     const other = one.transform(bytes, 'jpeg', quick)
     await sleep(700)
@@ -93,7 +95,7 @@ describe('the pool', () => {
     const others = await Promise.all([1, 2].map(() => one.transform(bytes, 'jpeg', quick)))
     expect(others).toHaveLength(2)
     await expect(hung).rejects.toMatchObject({ status: 504, reason: 'timeout' })
-    await vi.waitFor(() => expect(children()).not.toContain(pid))
+    await eventually(() => expect(children()).not.toContain(pid))
     expect((await one.transform(bytes, 'jpeg', quick)).format).toBe('webp')
   })
 
@@ -122,7 +124,7 @@ describe('the pool', () => {
     const seen = new Set<number>()
     for (let index = 0; index < 4; index += 1) {
       const job = one.transform(small, 'png', quick)
-      await vi.waitFor(() => expect(children()).toHaveLength(1), { interval: 5 })
+      await eventually(() => expect(children()).toHaveLength(1))
       for (const pid of children()) seen.add(pid)
       await job
     }
@@ -178,7 +180,7 @@ describe('the pool', () => {
     const bytes = await large()
     const jobs = [1, 2, 3].map(() => one.transform(bytes, 'jpeg', slowRecipe))
     const settled = Promise.allSettled(jobs)
-    await vi.waitFor(() => expect(children()).toHaveLength(1))
+    await eventually(() => expect(children()).toHaveLength(1))
     await one.close()
     for (const result of await settled)
       expect(result).toMatchObject({ status: 'rejected', reason: { status: 503, reason: 'unavailable' } })
@@ -209,7 +211,7 @@ describe('the pool', () => {
     const [pid = 0] = children(parent.pid)
     expect(pid).toBeGreaterThan(0)
     parent.kill('SIGKILL')
-    await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow(), { timeout: 5000 })
+    await eventually(() => expect(() => process.kill(pid, 0)).toThrow())
   })
 })
 
@@ -288,7 +290,7 @@ describe('what a child has of its surroundings (mended 15)', () => {
     expect(beside()).toBeGreaterThanOrEqual(2)
     const before = beside()
     await one.close()
-    await vi.waitFor(() => expect(beside()).toBeLessThanOrEqual(before - 2))
+    await eventually(() => expect(beside()).toBeLessThanOrEqual(before - 2))
   })
   test.each([
     ['a command that is not there', ['/nowhere/bwrap']],
@@ -296,7 +298,7 @@ describe('what a child has of its surroundings (mended 15)', () => {
   ])('%s: reported at the start, and on /ready', async (_name, sandbox) => {
     const logger = quietLogger()
     const { artwork, get, origin } = await startApp({ logger, transform: { sandbox } })
-    await vi.waitFor(() => expect(logger.lines.join()).toMatch(/transform\.sandbox does not work/), 10_000)
+    await eventually(() => expect(logger.lines.join()).toMatch(/transform\.sandbox does not work/))
     if (sandbox.length > 1) expect(logger.lines.join()).toMatch(/exit code 3: no such luck/)
     const { url } = await listen(express().use(artwork.healthRouter))
     const ready = await fetch(`${url}/ready`)

@@ -1,4 +1,5 @@
 /** Uploads over real HTTP (PARITY 29–32): every way in, every refusal, and what is there after a restart. */
+
 import { createHash } from 'node:crypto'
 import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
@@ -7,7 +8,8 @@ import Database from 'better-sqlite3'
 import express from 'express'
 import { type ArtworkOptions, remote, tmdb, type UploadsOptions, uploads } from 'express-artwork'
 import sharp from 'sharp'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { eventually } from '../support/eventually.js'
 import { jpeg, png, SVG } from '../support/images.js'
 import { image } from '../support/origin.js'
 import { ask } from '../support/raw-http.js'
@@ -190,7 +192,7 @@ describe('uploading (parity 29)', () => {
       await rm(join(app.directory, 'uploads', `uploads.db${end}`), { force: true })
     const again = await startWithUploads(OPEN, {}, { directory: app.directory })
     for (const name of names.slice(1))
-      await vi.waitFor(async () =>
+      await eventually(async () =>
         expect([name, (await again.get(`/images/${name}/${ids.get(name)}`)).status]).toEqual([name, 200]),
       )
     expect((await again.get(`/images/Photos/${ids.get('Photos')}`)).status).toBe(404)

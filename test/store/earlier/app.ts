@@ -1,7 +1,8 @@
 /** An app on the directory of the fixture, as the one that wrote it was, and what it is held to. */
+
 import express from 'express'
 import * as toolkit from 'express-artwork'
-import { expect, vi } from 'vitest'
+import { expect } from 'vitest'
 import { atEnd, listen, temporaryFolder } from '../../support/toolkit.js'
 import {
   type Answer,
@@ -16,10 +17,6 @@ import { directoryOptions, ORIGIN, withEarlierEncoding } from './options.js'
 
 /** What is known of the directory. */
 export const known = readExpectation()
-
-/** For a state that is bound to come: never a matter of speed. */
-export const eventually = (holds: () => void | Promise<void>): Promise<void> =>
-  vi.waitFor(holds, { timeout: 20_000, interval: 20 })
 
 /** The directory as it was, in a folder of its own, and who counts those that come to where its upstream was. */
 export async function unpacked() {

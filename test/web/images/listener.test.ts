@@ -1,9 +1,11 @@
 /** The listener before Express: what it answers, what it must leave to the app, and when it must forget. */
+
 import { connect } from 'node:net'
 import express from 'express'
 import { signAddress } from 'express-artwork'
 import sharp from 'sharp'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
+import { eventually } from '../../support/eventually.js'
 import { jpeg } from '../../support/images.js'
 import { image } from '../../support/origin.js'
 import { listen, remoteAddress, startApp } from '../../support/toolkit.js'
@@ -140,7 +142,7 @@ test('a rendition goes when its original changes, and when another process chang
   expect((await ask(path)).entered).toBe(false)
   const other = await startApp({}, { directory, origin })
   await other.artwork.images.put('poster/w342/a.jpg', await jpeg(342, 513, 6))
-  await vi.waitFor(async () => expect((await ask(path)).entered).toBe(true), { timeout: 5000, interval: 50 })
+  await eventually(async () => expect((await ask(path)).entered).toBe(true))
   expect(artwork.images.stats().names).toBe(2)
 })
 
@@ -150,7 +152,7 @@ test('what has aged is left to the app, so that upstream is asked; it comes back
   for (let time = 0; time < 3; time += 1) await ask(POSTER)
   clock.now += 7 * 86_400_000 + 1000
   expect((await ask(POSTER)).entered).toBe(true)
-  await vi.waitFor(() => expect(origin.hits('/t/p/w342/a.jpg')).toBe(2))
+  await eventually(() => expect(origin.hits('/t/p/w342/a.jpg')).toBe(2))
   await artwork.refresher.idle()
   for (let time = 0; time < 2; time += 1) await ask(POSTER)
   expect((await ask(POSTER)).entered).toBe(false)
