@@ -13,7 +13,10 @@ const MAX_BACK_OFFS = 200_000
 /** See the top of the file. */
 export type Statements = ReturnType<typeof prepareStatements>
 
-/** Prepares every statement: none is prepared twice. */
+/**
+ * Prepares every statement: none is prepared twice.
+ * @internal
+ */
 export const prepareStatements = (db: Database) =>
   keep({
     db,
