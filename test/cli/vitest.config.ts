@@ -9,7 +9,7 @@ export default defineConfig({
   test: {
     name: 'cli',
     include: ['test/cli/**/*.test.ts'],
-    testTimeout: 60_000,
+    testTimeout: 180_000,
     hookTimeout: 60_000,
   },
 })
