@@ -6,7 +6,7 @@
 import { lookup as systemLookup } from 'node:dns'
 import type { Agent } from 'node:http'
 import type { LookupFunction } from 'node:net'
-import { ArtworkError, asArtworkError } from '../model/failure.js'
+import { ArtworkError, asArtworkError, isHostFailure } from '../model/failure.js'
 import type { FetchRequest, Validators } from '../model/location.js'
 import { mayBeImage } from '../model/media-type.js'
 import { createAgents } from './agents.js'
@@ -133,7 +133,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
 }
 
 const countsForBreaker = (error: unknown): boolean =>
-  !isProxyTrouble(error) && ['connection', 'upstream_failed', 'timeout'].includes(asArtworkError(error).code)
+  !isProxyTrouble(error) && isHostFailure(asArtworkError(error))
 
 async function fetchImage(
   send: Send,

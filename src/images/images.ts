@@ -1,5 +1,5 @@
 /** The pipeline: get, put, print, download, refresh, remove, purge. */
-import { createSingleFlight, type SingleFlight } from '../concurrency.js'
+import { createSingleFlight } from '../concurrency.js'
 import type { Events } from '../events.js'
 import type { Fetcher } from '../fetch/fetcher.js'
 import { type Address, formatAddress, toAddress } from '../model/address.js'
@@ -62,7 +62,7 @@ export type Images = ReturnType<typeof createImages>
 
 /** Puts the pipeline together. */
 export function createImages(settings: Settings, ports: PipelineParts) {
-  const singleFlight: SingleFlight = createSingleFlight()
+  const singleFlight = createSingleFlight()
   const resolver = createResolver(settings)
   const recipes = createRecipes(settings, ports.run)
   const base = { ...ports, settings, singleFlight, resolver, recipes }

@@ -1,5 +1,5 @@
 /** When a failed download is tried again: within its job, and after that for the URL of its entity. */
-import { isBySettings, type Reason } from '../model/failure.js'
+import { isBySettings, isTransient, type Reason } from '../model/failure.js'
 import type { BackOffs } from './ports.js'
 
 /** Before each further attempt within a job, ms. */
@@ -9,16 +9,14 @@ const MAX_BACK_OFF_MS = 24 * 3_600_000
 const FIRST_BACK_OFF_MS = 5 * 60_000
 const MAX_REFUSED = 20_000
 
-const TRANSIENT: ReadonlySet<string> = new Set<Reason>(['timeout', 'connection', 'http_5xx', 'unavailable'])
-
 /** After how many ms a job is tried again, with jitter; undefined where it has failed. */
 export function retryDelay(reason: Reason, attempts: number, delays: readonly number[]): number | undefined {
-  const delay = TRANSIENT.has(reason) ? delays[attempts - 1] : undefined
+  const delay = isTransient(reason) ? delays[attempts - 1] : undefined
   return delay === undefined ? undefined : delay * (0.75 + Math.random() / 2)
 }
 
 const backOffMs = (reason: Reason, times: number): number =>
-  TRANSIENT.has(reason)
+  isTransient(reason)
     ? Math.min(FIRST_BACK_OFF_MS * 2 ** Math.min(times - 1, 16), MAX_BACK_OFF_MS)
     : MAX_BACK_OFF_MS
 
@@ -51,7 +49,7 @@ export function createUrlBackOff({ backOffs, isSame, now }: RetryParts) {
       // A longer one was recorded by a clock that was ahead.
       if (left <= 0 || left > MAX_BACK_OFF_MS) return false
       // An expired signature says nothing of the next one.
-      const isRecent = left > MAX_BACK_OFF_MS - FIRST_BACK_OFF_MS || TRANSIENT.has(found.reason)
+      const isRecent = left > MAX_BACK_OFF_MS - FIRST_BACK_OFF_MS || isTransient(found.reason)
       if (found.url !== url && !isRecent) return false
       return !isBySettings(found.reason as Reason) || isSame(refused.get(key) ?? '', url)
     },

@@ -73,7 +73,7 @@ export type ErrorCode = keyof typeof table
 export const isErrorCode = (text: string): text is ErrorCode => Object.hasOwn(table, text)
 
 /** The reason that a row of the table is reported with. */
-export const reasonOf = (code: ErrorCode): Reason => table[code].reason
+const reasonOf = (code: ErrorCode): Reason => table[code].reason
 
 /** Reasons that settings decide: another host, bound or format in the options, and there is none. */
 const BY_SETTINGS: ReadonlySet<Reason> = new Set(['refused', 'invalid_url', 'too_large', 'unsupported'])
@@ -93,12 +93,12 @@ export const isUnreachable = ({ code }: { readonly code: ErrorCode }): boolean =
   code === 'upstream_failed' ||
   code === 'unavailable'
 
-/** Whether a failure counts for its host's circuit breaker. */
-export const countsForBreaker = ({ code }: { readonly code: ErrorCode }): boolean =>
+/** Whether a failure is the host's own, and counts for its circuit breaker. */
+export const isHostFailure = ({ code }: { readonly code: ErrorCode }): boolean =>
   code === 'connection' || code === 'upstream_failed' || code === 'timeout'
 
-/** Whether time may mend it within minutes. */
-export const isTransient = (reason: Reason): boolean =>
+/** Whether a reason may pass within minutes. */
+export const isTransient = (reason: string): boolean =>
   reason === 'timeout' || reason === 'connection' || reason === 'http_5xx' || reason === 'unavailable'
 
 /**

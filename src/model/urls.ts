@@ -19,7 +19,7 @@ const inPath = (addressText: string): string => addressText.replaceAll('%', '%25
 export const imagePath = (urls: Urls, addressText: string): string => `${urls.images}/${inPath(addressText)}`
 
 /** The URL of an image address. */
-export const imageUrl = (urls: Urls, addressText: string): string => urls.base + imagePath(urls, addressText)
+const imageUrl = (urls: Urls, addressText: string): string => urls.base + imagePath(urls, addressText)
 
 /** The URL of an entity's image, by its artwork path. @param digest of its bytes, for `?v=` */
 export const entityImageUrl = (urls: Urls, path: string, digest?: string): string =>
