@@ -17,7 +17,9 @@ import { anOrigin, atEnd, remoteAddress, temporaryFolder } from '../support/tool
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
-/** The code of the earlier version, taken from this clone. @throws Error where it is not there, and how to get it */
+/**
+ * The code of the earlier version, taken from this clone. It finds its packages here: what only it needs (p-queue) is
+ * among the development dependencies. @throws Error where it is not there, and how to get it */
 async function earlierCheckout(): Promise<string> {
   const git = (...args: string[]) =>
     execFileSync('git', ['-C', root, ...args], { maxBuffer: 256e6, stdio: ['ignore', 'pipe', 'ignore'] })
