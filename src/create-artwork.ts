@@ -18,6 +18,7 @@ import { createMaintenance } from './management/maintenance.js'
 import { createManagement } from './management/management.js'
 import { createReadiness } from './management/readiness.js'
 import { createCounters } from './metrics/counters.js'
+import { observedFetcher, observedTransformer } from './metrics/observe-work.js'
 import { createMetrics } from './metrics/prometheus.js'
 import { createStats } from './metrics/stats.js'
 import { createTimeSeries } from './metrics/time-series.js'
@@ -50,21 +51,14 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   const counts = createCounters(events)
   const metrics = createMetrics()
   const series = createTimeSeries(now)
-  const networkFetcher = createFetcher({
-    ...settings.fetch,
-    lookup: settings.fetch.lookup,
-    via: ownVia(settings),
-    now,
-  })
-  checkPools(settings, networkFetcher)
-  const fetcher = series.watchedFetcher(metrics.timedFetcher(networkFetcher))
+  const fetcher = observedFetcher(openFetcher(settings), [metrics, series])
   const source = settings.sources.find(isUploadSource)
   const { cache, uploadStore } = await openStorage(settings, source)
   const { store } = cache
   const decoder = settings.transform.isolate
     ? createWorkerPool({ ...settings.transform, logger })
     : createInProcess(settings.transform)
-  const transformer = series.watchedTransformer(metrics.timedTransformer(decoder))
+  const transformer = observedTransformer(decoder, [metrics, series])
 
   const run = randomUUID()
   const means = { document: fetcher.document, notes: createKeyValueCache(store.keyValue), now }
@@ -176,10 +170,18 @@ function checkSettings({ strict, sources, schedules, repository, logger }: Setti
 }
 
 /** @throws TypeError for a source whose pool there is not */
-function checkPools({ sources }: Settings, fetcher: Fetcher): void {
-  for (const { name, pool } of sources)
-    if (pool !== undefined && pool !== ANY_POOL && !fetcher.pools().includes(pool)) {
+function openFetcher(settings: Settings): Fetcher {
+  const fetcher = createFetcher({
+    ...settings.fetch,
+    lookup: settings.fetch.lookup,
+    via: ownVia(settings),
+    now: settings.now,
+  })
+  const pools = fetcher.pools()
+  for (const { name, pool } of settings.sources)
+    if (pool !== undefined && pool !== ANY_POOL && !pools.includes(pool)) {
       fetcher.close()
       throw new TypeError(`${name}.pool must name a pool of fetch.proxies, got ${JSON.stringify(pool)}`)
     }
+  return fetcher
 }

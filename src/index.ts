@@ -10,7 +10,7 @@ export type {
 } from './artwork.js'
 export { createArtwork } from './create-artwork.js'
 export type { ProxyStatus } from './fetch/proxy-pool.js'
-export type { CachePolicy } from './http/response.js'
+export type { CachePolicy } from './http/caching.js'
 export type { Displayed } from './images/display-url.js'
 export type { DownloadRequest, SaveImageResult } from './images/download.js'
 export type { Image } from './images/images.js'

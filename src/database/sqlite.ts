@@ -80,7 +80,7 @@ const PASSING = ['SQLITE_BUSY', 'SQLITE_IOERR_DELETE_NOENT', 'SQLITE_PROTOCOL', 
 const TRIES = 5
 
 /** A database file that a later version of the toolkit has written. It is left alone. */
-export class NewerSchema extends Error {
+class NewerSchema extends Error {
   constructor(file: string, found: number, known: number) {
     super(
       `${file} has schema ${found}, and this version knows ${known}: it is left as it is; use a version that knows it, or another directory`,

@@ -105,7 +105,7 @@ const GLOBAL_V6 = ipaddr.IPv6.parseCIDR('2000::/3')
 const NAT64 = ipaddr.IPv6.parseCIDR('64:ff9b::/96')
 
 /** Whether an address is public unicast. IPv4 inside IPv6 is checked as the IPv4 it is, or refused. */
-export function isPublicAddress(text: string): boolean {
+function isPublicAddress(text: string): boolean {
   if (isIP(text) === 0) return false
   const address = ipaddr.parse(text.replace(/%.*$/, ''))
   if (address instanceof ipaddr.IPv4) return isPublicV4(address)

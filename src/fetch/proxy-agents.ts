@@ -6,7 +6,7 @@ import { HttpsProxyAgent } from 'https-proxy-agent'
 import { SocksProxyAgent } from 'socks-proxy-agent'
 
 /** A failure at the proxy, or on the way to it. */
-export class ProxyError extends Error {
+class ProxyError extends Error {
   /** node-fetch keeps nothing of a failure but its code. */
   readonly code: 'EPROXY' | 'EPROXYREPLY'
   /** @param isReply whether the proxy answered, and may only have passed on the source's failure */

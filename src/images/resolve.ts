@@ -37,8 +37,8 @@ export interface Resolved {
 const MAX_KNOWN = 5000
 const LONGEST_KEY = 512
 
-/** Makes the check of addresses for these settings. */
-export function createResolver(settings: Settings) {
+/** Which source has a kind, and which variants it offers. */
+function createRules(settings: Settings) {
   const rules = { presets: settings.presets, encoding: settings.transform }
   const sources = new Map(
     settings.sources.flatMap((source) => source.kinds.map((kind) => [kind, source] as const)),
@@ -68,6 +68,12 @@ export function createResolver(settings: Settings) {
       throw new ArtworkError('invalid', `this ${source.noun} is not known`)
     }
   }
+  return { rules, sourceOf, isListed, refuse, variantOf }
+}
+
+/** Makes the check of addresses for these settings. */
+export function createResolver(settings: Settings) {
+  const { rules, sourceOf, isListed, refuse, variantOf } = createRules(settings)
 
   /** What was resolved lately: the answer depends on nothing but the address, so that a hot one is checked once. */
   const known = new Map<string, Resolved>()

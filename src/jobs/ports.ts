@@ -77,12 +77,12 @@ export type Unsupported = Readonly<{ reason: Reason; error: string }>
 
 /** Which jobs to list, newest first. */
 export interface JobSelection {
-  readonly state?: JobState
-  readonly kind?: string
-  readonly lane?: Lane
-  readonly parent?: number
+  readonly state?: JobState | undefined
+  readonly kind?: string | undefined
+  readonly lane?: Lane | undefined
+  readonly parent?: number | undefined
   /** Only older ones than this. */
-  readonly before?: number
+  readonly before?: number | undefined
   readonly limit: number
 }
 

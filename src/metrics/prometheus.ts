@@ -1,9 +1,8 @@
 /** Numbers for Prometheus, in a registry of their own: nothing is counted for the process as a whole. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import type { Fetcher } from '../fetch/fetcher.js'
 import type { RefresherStatus } from '../jobs/refresher.js'
-import { asArtworkError } from '../model/failure.js'
-import type { Load, Transformer } from '../transform/transformer.js'
+import type { Load } from '../transform/transformer.js'
+import type { WorkObserver } from './observe-work.js'
 import type { ImagesStats } from './stats.js'
 
 /** What is looked at when the numbers are asked for. */
@@ -14,56 +13,30 @@ export interface Gauges {
 }
 
 /** See the top of the file. */
-export type Metrics = ReturnType<typeof createMetrics>
+export interface Metrics extends WorkObserver {
+  /** Registers the numbers that are looked up. */
+  watch(gauges: Gauges): void
+  readonly contentType: string
+  /** The numbers as Prometheus reads them. Those of the process are added when somebody first asks. */
+  print(): Promise<string>
+}
 
 const FETCH_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 const ENCODE_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
-/** Makes the metrics of a toolkit. What costs something to know is looked up when it is asked for. */
-export function createMetrics() {
-  const registry = new Registry()
-  const registers = [registry]
-  const fetches = new Histogram({
-    name: 'artwork_fetch_seconds',
-    help: 'Time that fetching an original took, retries and all, by what became of it.',
-    labelNames: ['outcome'],
-    buckets: FETCH_SECONDS,
-    registers,
-  })
-  const encodes = new Histogram({
-    name: 'artwork_encode_seconds',
-    help: 'Time that making a picture took, waiting and all, by what became of it.',
-    labelNames: ['outcome'],
-    buckets: ENCODE_SECONDS,
-    registers,
-  })
-  const timed = async <T>(histogram: Histogram<'outcome'>, work: () => Promise<T>): Promise<T> => {
-    const end = histogram.startTimer()
-    try {
-      const result = await work()
-      end({ outcome: 'ok' })
-      return result
-    } catch (error) {
-      end({ outcome: asArtworkError(error).reason })
-      throw error
-    }
-  }
-
-  /** What was looked up for the page that is being printed. */
-  let snapshot: ImagesStats | undefined
-  /** Registers the numbers that are looked up. */
-  const watch = (looks: Gauges): void => {
-    const gauge = (name: string, help: string, look: () => number): void => {
-      new Gauge({
+/** Numbers that are looked up when they are asked for. */
+function createCollectors(registers: [Registry]) {
+  return {
+    gauge: (name: string, help: string, look: () => number): void =>
+      void new Gauge({
         name,
         help,
         registers,
         collect() {
           this.set(look())
         },
-      })
-    }
-    const counted = (name: string, help: string, look: () => number): void => {
+      }),
+    counter: (name: string, help: string, look: () => number): void => {
       let before = 0
       new Counter({
         name,
@@ -75,14 +48,14 @@ export function createMetrics() {
           before = Math.max(before, now)
         },
       })
-    }
-    const labelled = (
+    },
+    labelled: (
       name: string,
       help: string,
       label: string,
       look: () => readonly (readonly [string, number])[],
-    ): void => {
-      new Gauge({
+    ): void =>
+      void new Gauge({
         name,
         help,
         labelNames: [label],
@@ -91,103 +64,127 @@ export function createMetrics() {
           this.reset()
           for (const [value, number] of look()) this.set({ [label]: value }, number)
         },
-      })
-    }
-    const stats = (): ImagesStats => {
-      snapshot ??= looks.stats()
-      return snapshot
-    }
-    let layers: Record<string, number> = {}
-    new Counter({
-      name: 'artwork_answers_total',
-      help: 'Pictures that were handed out, by where they came from.',
-      labelNames: ['from'],
-      registers,
-      collect() {
-        const { memoryHits, diskHits, misses } = stats().requests
-        for (const [from, now] of Object.entries({ memory: memoryHits, disk: diskHits, upstream: misses })) {
-          this.inc({ from }, Math.max(0, now - (layers[from] ?? 0)))
-          layers = { ...layers, [from]: now }
-        }
-      },
-    })
-    counted(
-      'artwork_upstream_requests_total',
-      'Questions to upstreams.',
-      () => stats().requests.upstreamRequests,
-    )
-    counted('artwork_encodes_total', 'Pictures that were made.', () => stats().requests.encodes)
-    counted(
-      'artwork_failures_total',
-      'Pictures that could not be fetched or made.',
-      () => stats().requests.failures,
-    )
-    counted('artwork_evictions_total', 'Names given up to stay within the bounds.', () => stats().evictions)
-    counted('artwork_write_failures_total', 'Pictures that could not be kept.', () => stats().writeFailures)
-    counted('artwork_bad_copies_total', 'Copies that were damaged or gone.', () => stats().badCopies)
-    labelled('artwork_names', 'Names that are kept, by what they are.', 'role', () =>
-      Object.entries(stats().byRole),
-    )
-    labelled('artwork_bytes', 'Bytes that are kept, by where.', 'where', () => {
-      const { bytes, memory, catalogueBytes, indexBytes, uploads } = stats()
-      return [
-        ['disk', bytes],
-        ['memory', memory.bytes],
-        ['catalogue', catalogueBytes],
-        ['index', indexBytes],
-        ...(uploads === undefined ? [] : [['uploads', uploads.bytes] as const]),
-      ]
-    })
-    gauge('artwork_uploads', 'Uploads that are kept.', () => stats().uploads?.images ?? 0)
-    labelled('artwork_queue_depth', 'Work that waits, by for what.', 'queue', () => [
-      ['decode', looks.decoding().waiting],
-      ['refresh', looks.refresher().queued],
-    ])
-    gauge('artwork_decoding', 'Pictures that are being decoded or made now.', () => looks.decoding().running)
-    labelled(
-      'artwork_breaker_open',
-      'Hosts that are not asked for a while, because they failed ten times in a row.',
-      'host',
-      () => stats().restingHosts.map((host) => [host, 1] as const),
-    )
-    gauge('artwork_catalogue_rebuilding', 'Whether a lost catalogue is being read back.', () =>
-      Number(stats().rebuilding),
-    )
-    gauge('artwork_writing_paused', 'Whether nothing new is kept at the moment.', () =>
-      Number(stats().paused !== undefined),
-    )
-    labelled('artwork_proxy_up', 'Proxies, 0 while one rests.', 'proxy', () =>
-      stats().proxies.map(({ proxy, restingUntil }) => [proxy, Number(restingUntil === undefined)] as const),
-    )
-    new Gauge({
-      name: 'artwork_proxy_requests',
-      help: 'What went through a proxy since start, by how it went.',
-      labelNames: ['proxy', 'outcome'],
-      registers,
-      collect() {
-        this.reset()
-        for (const { proxy, succeeded, failed } of stats().proxies) {
-          this.set({ proxy, outcome: 'ok' }, succeeded)
-          this.set({ proxy, outcome: 'failed' }, failed)
-        }
-      },
-    })
+      }),
   }
+}
+type Collectors = ReturnType<typeof createCollectors>
+
+function collectAnswers(registers: [Registry], { counter }: Collectors, stats: () => ImagesStats): void {
+  let layers: Record<string, number> = {}
+  new Counter({
+    name: 'artwork_answers_total',
+    help: 'Pictures that were handed out, by where they came from.',
+    labelNames: ['from'],
+    registers,
+    collect() {
+      const { memoryHits, diskHits, misses } = stats().requests
+      for (const [from, now] of Object.entries({ memory: memoryHits, disk: diskHits, upstream: misses })) {
+        this.inc({ from }, Math.max(0, now - (layers[from] ?? 0)))
+        layers = { ...layers, [from]: now }
+      }
+    },
+  })
+  const requests: readonly [string, string, keyof ImagesStats['requests']][] = [
+    ['artwork_upstream_requests_total', 'Questions to upstreams.', 'upstreamRequests'],
+    ['artwork_encodes_total', 'Pictures that were made.', 'encodes'],
+    ['artwork_failures_total', 'Pictures that could not be fetched or made.', 'failures'],
+  ]
+  for (const [name, help, field] of requests) counter(name, help, () => stats().requests[field])
+}
+
+function collectStore({ gauge, counter, labelled }: Collectors, stats: () => ImagesStats): void {
+  counter('artwork_evictions_total', 'Names given up to stay within the bounds.', () => stats().evictions)
+  counter('artwork_write_failures_total', 'Pictures that could not be kept.', () => stats().writeFailures)
+  counter('artwork_bad_copies_total', 'Copies that were damaged or gone.', () => stats().badCopies)
+  labelled('artwork_names', 'Names that are kept, by what they are.', 'role', () =>
+    Object.entries(stats().byRole),
+  )
+  labelled('artwork_bytes', 'Bytes that are kept, by where.', 'where', () => {
+    const { bytes, memory, catalogueBytes, indexBytes, uploads } = stats()
+    return [
+      ['disk', bytes],
+      ['memory', memory.bytes],
+      ['catalogue', catalogueBytes],
+      ['index', indexBytes],
+      ...(uploads === undefined ? [] : [['uploads', uploads.bytes] as const]),
+    ]
+  })
+  gauge('artwork_uploads', 'Uploads that are kept.', () => stats().uploads?.images ?? 0)
+  gauge('artwork_catalogue_rebuilding', 'Whether a lost catalogue is being read back.', () =>
+    Number(stats().rebuilding),
+  )
+  gauge('artwork_writing_paused', 'Whether nothing new is kept at the moment.', () =>
+    Number(stats().paused !== undefined),
+  )
+}
+
+function collectUpstreams(registers: [Registry], { labelled }: Collectors, stats: () => ImagesStats): void {
+  labelled(
+    'artwork_breaker_open',
+    'Hosts that are not asked for a while, because they failed ten times in a row.',
+    'host',
+    () => stats().restingHosts.map((host) => [host, 1] as const),
+  )
+  labelled('artwork_proxy_up', 'Proxies, 0 while one rests.', 'proxy', () =>
+    stats().proxies.map(({ proxy, restingUntil }) => [proxy, Number(restingUntil === undefined)] as const),
+  )
+  new Gauge({
+    name: 'artwork_proxy_requests',
+    help: 'What went through a proxy since start, by how it went.',
+    labelNames: ['proxy', 'outcome'],
+    registers,
+    collect() {
+      this.reset()
+      for (const { proxy, succeeded, failed } of stats().proxies) {
+        this.set({ proxy, outcome: 'ok' }, succeeded)
+        this.set({ proxy, outcome: 'failed' }, failed)
+      }
+    },
+  })
+}
+
+/** Makes the metrics of a toolkit. What costs something to know is looked up when it is asked for. */
+export function createMetrics(): Metrics {
+  const registry = new Registry()
+  const registers: [Registry] = [registry]
+  const histogram = (name: string, help: string, buckets: number[]) =>
+    new Histogram({ name, help, labelNames: ['outcome'], buckets, registers })
+  const fetches = histogram(
+    'artwork_fetch_seconds',
+    'Time that fetching an original took, retries and all, by what became of it.',
+    FETCH_SECONDS,
+  )
+  const encodes = histogram(
+    'artwork_encode_seconds',
+    'Time that making a picture took, waiting and all, by what became of it.',
+    ENCODE_SECONDS,
+  )
+  /** What was looked up for the page that is being printed. */
+  let snapshot: ImagesStats | undefined
   let isProcessWatched = false
   return {
-    watch,
-    /** The same fetcher, timed. */
-    timedFetcher: (fetcher: Fetcher): Fetcher => ({
-      ...fetcher,
-      fetch: (...args) => timed(fetches, () => fetcher.fetch(...args)),
-    }),
-    /** The same transformer, timed. */
-    timedTransformer: (transformer: Transformer): Transformer => ({
-      ...transformer,
-      transform: (...args) => timed(encodes, () => transformer.transform(...args)),
-    }),
+    watch: (gauges: Gauges): void => {
+      const collectors = createCollectors(registers)
+      const stats = (): ImagesStats => {
+        snapshot ??= gauges.stats()
+        return snapshot
+      }
+      collectAnswers(registers, collectors, stats)
+      collectStore(collectors, stats)
+      collectUpstreams(registers, collectors, stats)
+      collectors.labelled('artwork_queue_depth', 'Work that waits, by for what.', 'queue', () => [
+        ['decode', gauges.decoding().waiting],
+        ['refresh', gauges.refresher().queued],
+      ])
+      collectors.gauge(
+        'artwork_decoding',
+        'Pictures that are being decoded or made now.',
+        () => gauges.decoding().running,
+      )
+    },
+    fetched: ({ ms, outcome }) => fetches.observe({ outcome }, ms / 1000),
+    transformed: ({ ms, outcome }) => encodes.observe({ outcome }, ms / 1000),
     contentType: registry.contentType,
-    /** The numbers as Prometheus reads them. Those of the process are added when somebody first asks. */
     print: (): Promise<string> => {
       if (!isProcessWatched) collectDefaultMetrics({ register: registry })
       isProcessWatched = true

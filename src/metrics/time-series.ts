@@ -2,11 +2,9 @@
  * What the dashboard draws: how answers, bytes and the queue came on over time, how long work took, and how hosts fare.
  * Of this process, since it began; what is older than a day is let go.
  */
-import type { Fetcher } from '../fetch/fetcher.js'
-import { asArtworkError } from '../model/failure.js'
 import { hostOf } from '../model/web-url.js'
-import type { Transformer } from '../transform/transformer.js'
 import type { Counts } from './counters.js'
+import type { WorkObserver } from './observe-work.js'
 
 /** What is looked at: counters since the start of the process, and how things stand. */
 export interface Snapshot {
@@ -55,99 +53,109 @@ const SAMPLE_EVERY = 10_000
 const FINE = 360
 const COARSE = 288
 const COARSE_OF = 30
-const MOST_HOSTS = 500
+const MAX_HOSTS = 500
 const BOUNDS = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000]
 
-/** See the top of the file. */
-export type TimeSeries = ReturnType<typeof createTimeSeries>
+/** Sums how hosts fare; of those asked longest ago no more than so many are known. */
+function createHosts() {
+  const hosts = new Map<string, Omit<HostStats, 'host' | 'mean'> & { readonly ms: number }>()
+  return {
+    record: ({ url, ms, bytes, outcome }: Parameters<WorkObserver['fetched']>[0]): void => {
+      const host = hostOf(url)
+      if (host === undefined || host === '') return
+      const known = hosts.get(host)
+      hosts.delete(host)
+      const [oldest] = hosts.size >= MAX_HOSTS ? hosts.keys() : []
+      if (oldest !== undefined) hosts.delete(oldest)
+      const isFailure = outcome !== 'ok'
+      hosts.set(host, {
+        requests: (known?.requests ?? 0) + 1,
+        failures: (known?.failures ?? 0) + Number(isFailure),
+        bytes: (known?.bytes ?? 0) + bytes,
+        ms: (known?.ms ?? 0) + ms,
+        longest: Math.max(known?.longest ?? 0, ms),
+        lastReason: isFailure ? outcome : known?.lastReason,
+      })
+    },
+    /** The busiest first. */
+    list: (): readonly HostStats[] =>
+      [...hosts]
+        .map(([host, { ms, ...one }]) => ({ host, ...one, mean: ms / one.requests }))
+        .sort((a, b) => b.requests - a.requests),
+  }
+}
 
-/** Makes the meters; they begin with `watch`. */
-export function createTimeSeries(now: () => number) {
+/** Counts of how long something took. */
+function createLatencies() {
+  const counts = new Array<number>(BOUNDS.length + 1).fill(0)
+  return {
+    record: (ms: number): void => {
+      const place = BOUNDS.findIndex((bound) => ms <= bound)
+      const index = place < 0 ? BOUNDS.length : place
+      counts[index] = (counts[index] ?? 0) + 1
+    },
+    read: (): Latencies => ({ upTo: BOUNDS, counts: [...counts] }),
+  }
+}
+
+/** Samples of a longer span as one: what happened is summed, what stands is that of the last. */
+const sumOf = (samples: readonly Sample[]): Sample | undefined =>
+  samples.reduce<Sample | undefined>(
+    (sum, one) =>
+      sum === undefined
+        ? one
+        : {
+            ...one,
+            memory: sum.memory + one.memory,
+            disk: sum.disk + one.disk,
+            upstream: sum.upstream + one.upstream,
+            failures: sum.failures + one.failures,
+            encodes: sum.encodes + one.encodes,
+          },
+    undefined,
+  )
+
+/** What happened between two snapshots, and how things stand at the second. */
+function sampleOf({ requests, ...standing }: Snapshot, { requests: then }: Snapshot, at: number): Sample {
+  return {
+    at,
+    ...standing,
+    memory: requests.memoryHits - then.memoryHits,
+    disk: requests.diskHits - then.diskHits,
+    upstream: requests.misses - then.misses,
+    failures: requests.failures - then.failures,
+    encodes: requests.encodes - then.encodes,
+  }
+}
+
+/** See the top of the file. */
+export interface TimeSeries extends WorkObserver {
+  /** Begins to take samples. */
+  watch(look: () => Snapshot): void
+  close(): void
+  /** Samples, oldest first; the last one is of now. */
+  series(span: 'hour' | 'day'): readonly Sample[]
+  /** The busiest first. */
+  hosts(): readonly HostStats[]
+  latencies(): { readonly fetch: Latencies; readonly encode: Latencies }
+}
+
+/** Makes the series; they begin with `watch`. */
+export function createTimeSeries(now: () => number): TimeSeries {
   let read: (() => Snapshot) | undefined
   let before: Snapshot | undefined
   let timer: NodeJS.Timeout | undefined
   const fine: Sample[] = []
   const coarse: Sample[] = []
   let pending: Sample[] = []
-  const hosts = new Map<
-    string,
-    {
-      requests: number
-      failures: number
-      bytes: number
-      ms: number
-      longest: number
-      lastReason: string | undefined
-    }
-  >()
-  const empty = () => new Array<number>(BOUNDS.length + 1).fill(0)
-  const took = { fetch: empty(), encode: empty() }
-
-  const note = (counts: number[], ms: number): void => {
-    const place = BOUNDS.findIndex((bound) => ms <= bound)
-    const index = place < 0 ? BOUNDS.length : place
-    counts[index] = (counts[index] ?? 0) + 1
-  }
-  const noteHost = (url: string, ms: number, bytes: number, reason: string | undefined): void => {
-    const host = hostOf(url)
-    if (host === undefined || host === '') return
-    const known = hosts.get(host) ?? {
-      requests: 0,
-      failures: 0,
-      bytes: 0,
-      ms: 0,
-      longest: 0,
-      lastReason: undefined,
-    }
-    hosts.delete(host)
-    const [oldest] = hosts.size >= MOST_HOSTS ? hosts.keys() : []
-    if (oldest !== undefined) hosts.delete(oldest)
-    hosts.set(host, {
-      requests: known.requests + 1,
-      failures: known.failures + (reason === undefined ? 0 : 1),
-      bytes: known.bytes + bytes,
-      ms: known.ms + ms,
-      longest: Math.max(known.longest, ms),
-      lastReason: reason ?? known.lastReason,
-    })
-  }
-  const sumOf = (samples: readonly Sample[]): Sample | undefined =>
-    samples.reduce<Sample | undefined>(
-      (sum, one) =>
-        sum === undefined
-          ? one
-          : {
-              ...one,
-              memory: sum.memory + one.memory,
-              disk: sum.disk + one.disk,
-              upstream: sum.upstream + one.upstream,
-              failures: sum.failures + one.failures,
-              encodes: sum.encodes + one.encodes,
-            },
-      undefined,
-    )
-  /** What has happened since the last sample, and how things stand. */
-  const look = (): { readonly reading: Snapshot; readonly sample: Sample } | undefined => {
-    const reading = read?.()
-    if (reading === undefined) return undefined
-    const then = before?.requests ?? reading.requests
-    const { requests, ...standing } = reading
-    const sample: Sample = {
-      at: now(),
-      ...standing,
-      memory: requests.memoryHits - then.memoryHits,
-      disk: requests.diskHits - then.diskHits,
-      upstream: requests.misses - then.misses,
-      failures: requests.failures - then.failures,
-      encodes: requests.encodes - then.encodes,
-    }
-    return { reading, sample }
-  }
+  const hosts = createHosts()
+  const fetching = createLatencies()
+  const encoding = createLatencies()
   const take = (): void => {
-    const looked = look()
-    if (looked === undefined) return
-    const { reading, sample } = looked
-    before = reading
+    const snapshot = read?.()
+    if (snapshot === undefined) return
+    const sample = sampleOf(snapshot, before ?? snapshot, now())
+    before = snapshot
     fine.push(sample)
     if (fine.length > FINE) fine.shift()
     pending.push(sample)
@@ -159,61 +167,25 @@ export function createTimeSeries(now: () => number) {
   }
 
   return {
-    /** Begins to look. */
-    watch: (look: () => Snapshot): void => {
+    watch: (look) => {
       read = look
       before = look()
       timer = setInterval(take, SAMPLE_EVERY).unref()
     },
-    close: (): void => clearInterval(timer),
-    /** The same fetcher, watched. */
-    watchedFetcher: (fetcher: Fetcher): Fetcher => ({
-      ...fetcher,
-      fetch: async (request, ...rest) => {
-        const start = performance.now()
-        const done = (bytes: number, reason?: string): void => {
-          const ms = performance.now() - start
-          note(took.fetch, ms)
-          noteHost(request.url, ms, bytes, reason)
-        }
-        try {
-          const fetched = await fetcher.fetch(request, ...rest)
-          done('bytes' in fetched ? fetched.bytes.length : 0)
-          return fetched
-        } catch (error) {
-          done(0, asArtworkError(error).reason)
-          throw error
-        }
-      },
-    }),
-    /** The same transformer, watched. */
-    watchedTransformer: (transformer: Transformer): Transformer => ({
-      ...transformer,
-      transform: async (...args) => {
-        const start = performance.now()
-        try {
-          return await transformer.transform(...args)
-        } finally {
-          note(took.encode, performance.now() - start)
-        }
-      },
-    }),
-    /** Samples, oldest first; the last one is of now. */
-    series: (span: 'hour' | 'day'): readonly Sample[] => {
-      const current = look()?.sample
-      const upToNow = current === undefined ? [] : [current]
-      if (span === 'hour') return [...fine, ...upToNow]
-      const last = sumOf([...pending, ...upToNow])
+    close: () => clearInterval(timer),
+    fetched: (work) => {
+      fetching.record(work.ms)
+      hosts.record(work)
+    },
+    transformed: ({ ms }) => encoding.record(ms),
+    series: (span) => {
+      const snapshot = read?.()
+      const current = snapshot === undefined ? [] : [sampleOf(snapshot, before ?? snapshot, now())]
+      if (span === 'hour') return [...fine, ...current]
+      const last = sumOf([...pending, ...current])
       return [...coarse, ...(last === undefined ? [] : [last])]
     },
-    /** The busiest first. */
-    hosts: (): readonly HostStats[] =>
-      [...hosts]
-        .map(([host, { ms, ...one }]) => ({ host, ...one, mean: ms / one.requests }))
-        .sort((a, b) => b.requests - a.requests),
-    latencies: (): { readonly fetch: Latencies; readonly encode: Latencies } => ({
-      fetch: { upTo: BOUNDS, counts: [...took.fetch] },
-      encode: { upTo: BOUNDS, counts: [...took.encode] },
-    }),
+    hosts: hosts.list,
+    latencies: () => ({ fetch: fetching.read(), encode: encoding.read() }),
   }
 }

@@ -22,7 +22,7 @@ export function entityIdText(id: EntityId): string {
 }
 
 /** Whether the id stands in a path as it is. Any other is slugged. */
-export const isPlainId = (text: string): boolean => PLAIN_ID.test(text)
+const isPlainId = (text: string): boolean => PLAIN_ID.test(text)
 
 /** `Just Chatting` → `just_chatting`: letters and digits of the id, lower case, without accents. May be empty. */
 export function slugOf(text: string): string {

@@ -56,10 +56,10 @@ export interface EntityKind {
 }
 
 /** Provider priority of the music kinds (PARITY 19). */
-export const PROVIDERS = ['spotify', 'deezer', 'tidal', 'musicbrainz'] as const
+const PROVIDERS = ['spotify', 'deezer', 'tidal', 'musicbrainz'] as const
 
 /** The kinds that are built in; an app overrides them or adds its own. Sizes in pixels (PARITY 13). */
-export const BUILT_IN_KINDS: Readonly<Record<string, EntityKindOptions>> = {
+const BUILT_IN_KINDS: Readonly<Record<string, EntityKindOptions>> = {
   artist: { variant: 'w300-h300' },
   album: { variant: 'w500-h500' },
   playlist: { variant: 'w400-h400' },

@@ -15,7 +15,7 @@ const LONGEST_SIDE: Readonly<Record<Format, number>> = {
 }
 
 /** The longest side that a format can hold, pixels. */
-export const longestSide = (format: Format): number => LONGEST_SIDE[format]
+const longestSide = (format: Format): number => LONGEST_SIDE[format]
 
 const MOVING_FORMATS: ReadonlySet<Format> = new Set(['gif', 'webp'])
 

@@ -1,7 +1,7 @@
 /** Pictures in AT Protocol repositories: `{did}/{cid}`, fetched from the account's PDS and checked against their CID (PARITY, seed 2). */
 import { createHash } from 'node:crypto'
 import { CID } from 'multiformats/cid'
-import { FOREVER } from '../http/response.js'
+import { FOREVER } from '../http/caching.js'
 import { type Address, makeAddress } from '../model/address.js'
 import { ArtworkError } from '../model/failure.js'
 import type { FetchRequest } from '../model/location.js'
@@ -39,7 +39,7 @@ export interface AtprotoOptions {
 }
 
 /** The six presets (PARITY 20): JPEG, unless a format is asked for. */
-export const ATPROTO_PRESETS: Readonly<Record<string, Preset>> = {
+const ATPROTO_PRESETS: Readonly<Record<string, Preset>> = {
   avatar: { width: 1000, height: 1000, fit: 'cover', enlarge: true, format: 'jpeg', quality: 85 },
   avatar_small: { width: 360, height: 360, fit: 'cover', enlarge: true, format: 'jpeg', quality: 80 },
   banner: { width: 640, height: 300, fit: 'cover', enlarge: true, format: 'jpeg', quality: 85 },

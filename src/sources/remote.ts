@@ -111,7 +111,7 @@ function checked(options: RemoteOptions): RemoteOptions {
 }
 
 /** The id of a URL: its canonical form in base64url without padding. */
-export const remoteId = (url: URL): string => Buffer.from(canonical(url)).toString('base64url')
+const remoteId = (url: URL): string => Buffer.from(canonical(url)).toString('base64url')
 
 function canonical(url: URL): string {
   const copy = new URL(url)

@@ -3,7 +3,7 @@
  * fetched.
  */
 
-import type { CachePolicy } from '../http/response.js'
+import type { CachePolicy } from '../http/caching.js'
 import type { Address } from '../model/address.js'
 import type { FetchRequest } from '../model/location.js'
 import type { Format } from '../model/media-type.js'

@@ -12,7 +12,7 @@ interface Table {
 }
 
 /** The native sizes of each TMDb image kind, and the one that is printed where none is asked for. */
-export const TMDB_SIZES: Readonly<Record<string, Table>> = {
+const TMDB_SIZES: Readonly<Record<string, Table>> = {
   poster: {
     sizes: ['w92', 'w154', 'w185', 'w342', 'w500', 'w780', 'original'],
     default: 'w342',

@@ -4,7 +4,15 @@ import { digestOf } from '../model/digest.js'
 import type { Entry } from '../model/entry.js'
 import type { Failure } from '../model/failure.js'
 import { ArtworkError } from '../model/failure.js'
-import { type Bounds, LARGEST_SHARE, type SearchPage, type SearchQuery, type Store } from './ports.js'
+import {
+  type Bounds,
+  type KindTotals,
+  LARGEST_SHARE,
+  type SearchPage,
+  type SearchQuery,
+  type Store,
+  type StoreStats,
+} from './ports.js'
 
 interface Item {
   readonly entry: Entry
@@ -86,16 +94,7 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
       items.clear()
       failures.clear()
     },
-    countByKind: () => {
-      const found = new Map<string, { kind: string; count: number; bytes: number }>()
-      for (const { entry } of items.values()) {
-        const kind = entry.ownerKind
-        if (kind === undefined || entry.role !== 'artwork') continue
-        const one = found.get(kind) ?? { kind, count: 0, bytes: 0 }
-        found.set(kind, { kind, count: one.count + 1, bytes: one.bytes + entry.size })
-      }
-      return [...found.values()]
-    },
+    countByKind: () => countByKind(items.values()),
     keyValue: {
       get: (key) => notes.get(key),
       set: (key, value) => void notes.set(key, { value, at: now() }),
@@ -104,30 +103,11 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
     advanceGeneration: () => {
       purges += 1
     },
-    stats: () => {
-      const byRole = { original: 0, rendition: 0, artwork: 0 }
-      const sizes = new Map<string, number>()
-      for (const { entry } of items.values()) {
-        byRole[entry.role] += 1
-        sizes.set(entry.digest, entry.size)
-      }
-      return {
-        names: items.size,
-        bytes: [...sizes.values()].reduce((sum, size) => sum + size, 0),
-        byRole,
-        memory: { entries: items.size, bytes: items.calculatedSize },
-        evictions,
-        badCopies: 0,
-        writeFailures: 0,
-        leftovers: 0,
-        catalogueBytes: 0,
-        indexBytes: 0,
-        bytesPerName: 0,
-        durable: false,
-        rebuilding: false,
-        paused: undefined,
-      }
-    },
+    stats: () => ({
+      ...sizesOf(items.values()),
+      memory: { entries: items.size, bytes: items.calculatedSize },
+      evictions,
+    }),
     verify: async () => ({
       state: 'done',
       checked: 0,
@@ -141,6 +121,44 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
     isWritable: () => Promise.resolve(true),
     ready: () => Promise.resolve(),
     close: () => Promise.resolve(),
+  }
+}
+
+/** Entities' images by kind. */
+function countByKind(all: Iterable<Item>): readonly KindTotals[] {
+  const found = new Map<string, KindTotals>()
+  for (const { entry } of all) {
+    const kind = entry.ownerKind
+    if (kind === undefined || entry.role !== 'artwork') continue
+    const one = found.get(kind) ?? { kind, count: 0, bytes: 0 }
+    found.set(kind, { kind, count: one.count + 1, bytes: one.bytes + entry.size })
+  }
+  return [...found.values()]
+}
+
+/** How much there is; what only a disk has is nothing. */
+function sizesOf(all: Iterable<Item>): Omit<StoreStats, 'memory' | 'evictions'> {
+  const byRole = { original: 0, rendition: 0, artwork: 0 }
+  const sizes = new Map<string, number>()
+  let names = 0
+  for (const { entry } of all) {
+    names += 1
+    byRole[entry.role] += 1
+    sizes.set(entry.digest, entry.size)
+  }
+  return {
+    names,
+    bytes: [...sizes.values()].reduce((sum, size) => sum + size, 0),
+    byRole,
+    badCopies: 0,
+    writeFailures: 0,
+    leftovers: 0,
+    catalogueBytes: 0,
+    indexBytes: 0,
+    bytesPerName: 0,
+    durable: false,
+    rebuilding: false,
+    paused: undefined,
   }
 }
 

@@ -1,6 +1,6 @@
 /** The index of uploads in SQLite. It can be read back from the names of the files. */
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
-import { immediate, keep, openDatabase, type Shape } from '../database/sqlite.js'
+import { type Database, immediate, keep, openDatabase, type Shape } from '../database/sqlite.js'
 import type { Entry } from '../model/entry.js'
 import { FACTS, factsText, readFacts } from '../store/disk/names.js'
 import { readUploadKey, type Upload, uploadKey } from './upload-entries.js'
@@ -48,19 +48,9 @@ const toUpload = ({ facts, ...row }: Row): Upload => {
 const toValues = ({ namespace, id, digest, size, type, width, height, storedAt }: Upload) =>
   [namespace, id, toBlob(digest), size, type, width, height, storedAt] as const
 
-/** See the top of the file. Every verb is synchronous but `recover`, and throws what SQLite throws. */
-export type UploadIndex = ReturnType<typeof openUploadIndex>
-
-/** Opens (or makes) the index. @param damaged the inode of a file that is to be replaced */
-export function openUploadIndex(
-  file: string,
-  files: Pick<UploadFiles, 'exists' | 'unlink' | 'walk' | 'removeUnfinished'>,
-  tell: (message: string) => void,
-  damaged?: number,
-) {
-  const { db, inode } = openDatabase(file, damaged, SHAPE, tell)
-  const transaction = immediate(db)
-  const sql = keep({
+/** The statements of an index. */
+const prepareStatements = (db: Database) =>
+  keep({
     get: db.prepare<[string, string], Row>(
       `SELECT ${COLUMNS}, facts FROM uploads WHERE namespace = ? AND id = ? AND going = 0`,
     ),
@@ -95,6 +85,20 @@ export function openUploadIndex(
     incomplete: db.prepare<[], { value: number }>("SELECT value FROM facts WHERE key = 'incomplete'"),
     complete: db.prepare("DELETE FROM facts WHERE key = 'incomplete'"),
   })
+
+/** See the top of the file. Every verb is synchronous but `recover`, and throws what SQLite throws. */
+export type UploadIndex = ReturnType<typeof openUploadIndex>
+
+/** Opens (or makes) the index. @param damaged the inode of a file that is to be replaced */
+export function openUploadIndex(
+  file: string,
+  files: Pick<UploadFiles, 'exists' | 'unlink' | 'walk' | 'removeUnfinished'>,
+  tell: (message: string) => void,
+  damaged?: number,
+) {
+  const { db, inode } = openDatabase(file, damaged, SHAPE, tell)
+  const transaction = immediate(db)
+  const sql = prepareStatements(db)
   let seen = sql.last.get()?.seq ?? 0
   const isIncomplete = (): boolean => sql.incomplete.get() !== undefined
   /** Deletes the file of a removed upload, unless it was uploaded again meanwhile. */

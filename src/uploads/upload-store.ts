@@ -55,6 +55,40 @@ async function persist(
   throw new Error('the file vanished while it was named')
 }
 
+/** Makes what a failed change ends with. */
+const refusal =
+  (logger: Logger) =>
+  (cause: unknown): never => {
+    logger.error({ err: cause }, 'artwork uploads: an image could not be kept')
+    throw new ArtworkError('disk_write', 'the image could not be kept', { cause })
+  }
+
+/** Makes what stores uploads. */
+function createWriter(
+  { now, logger }: Pick<UploadStoreOptions, 'now' | 'logger'>,
+  connection: UploadConnection,
+  files: UploadFiles,
+) {
+  let isFailing = false
+  return {
+    /** Shown until a write succeeds. */
+    isFailing: (): boolean => isFailing,
+    write: async (fresh: NewEntry, bytes: Buffer): Promise<Entry> => {
+      const facts = factsOf({ ...fresh, digest: digestOf(bytes) })
+      const upload: Upload = { ...facts, size: bytes.length, storedAt: now() }
+      try {
+        await persist(connection, files, upload, bytes)
+        isFailing = false
+      } catch (error) {
+        isFailing = true
+        if (isCorrupt(error)) connection.onError(error)
+        refusal(logger)(error)
+      }
+      return toEntry(upload)
+    },
+  }
+}
+
 /** See the top of the file. */
 export type UploadStore = ReturnType<typeof createUploadStore>
 
@@ -64,19 +98,14 @@ export function createUploadStore(options: UploadStoreOptions) {
   const files = createUploadFiles(directory)
   const connection = createUploadConnection({ directory, isOwn, files, logger, onChange })
   const { orDefault } = connection
+  const writer = createWriter(options, connection, files)
   let badCopies = 0
-  /** Shown until a write succeeds. */
-  let isWriteFailing = false
-
   const get = (key: string): Upload | undefined => {
     const { namespace, id } = readUploadKey(key)
     return orDefault((index) => index.get(namespace, id), undefined)
   }
   const isIncomplete = (): boolean => orDefault((index) => index.isIncomplete(), false)
-  const refuse = (cause: unknown): never => {
-    logger.error({ err: cause }, 'artwork uploads: an image could not be kept')
-    throw new ArtworkError('disk_write', 'the image could not be kept', { cause })
-  }
+  const refuse = refusal(logger)
   const lookup = async (key: string): Promise<Entry | undefined> => {
     const known = get(key)
     if (known !== undefined || !isIncomplete()) return known && toEntry(known)
@@ -98,19 +127,6 @@ export function createUploadStore(options: UploadStoreOptions) {
     badCopies += 1
     logger.error({ image: entry.key }, 'artwork uploads: a copy is gone or damaged')
     return undefined
-  }
-  const write = async (fresh: NewEntry, bytes: Buffer): Promise<Entry> => {
-    const facts = factsOf({ ...fresh, digest: digestOf(bytes) })
-    const upload: Upload = { ...facts, size: bytes.length, storedAt: now() }
-    try {
-      await persist(connection, files, upload, bytes)
-      isWriteFailing = false
-    } catch (error) {
-      isWriteFailing = true
-      if (isCorrupt(error)) connection.onError(error)
-      refuse(error)
-    }
-    return toEntry(upload)
   }
   const remove = async (key: string): Promise<boolean> => {
     await connection.ready().catch(refuse)
@@ -154,7 +170,7 @@ export function createUploadStore(options: UploadStoreOptions) {
      * Stores an upload. When this resolves it is on disk, and stays until it is removed.
      * @throws ArtworkError `disk_write` (503); nothing is changed then
      */
-    write,
+    write: writer.write,
     /** Writes what became known of an upload. */
     update: (entry: Entry): void => orDefault((index) => index.update(entry), undefined),
     /** Removes an upload. Answers whether it was there. @throws ArtworkError `disk_write` (503) */
@@ -181,7 +197,7 @@ export function createUploadStore(options: UploadStoreOptions) {
       try {
         await connection.ready()
         await files.probe()
-        return !isWriteFailing
+        return !writer.isFailing()
       } catch {
         return false
       }

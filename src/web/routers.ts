@@ -16,6 +16,7 @@ import { createListener } from './images/listener.js'
 import { createPlaceholderRouter } from './images/placeholders.js'
 import type { ResponseCache } from './images/response-cache.js'
 import { createManageRouter } from './management/management-router.js'
+import { createUploadRoutes } from './uploads/upload-routes.js'
 import { createUploadRouter } from './uploads/uploads-router.js'
 
 /** What is served. */
@@ -34,14 +35,15 @@ export interface RouterParts {
 export function createRouters(settings: Settings, parts: RouterParts) {
   const { images, uploads, management, responseCache, isClosing } = parts
   const dashboardRouter = createDashboardRouter(settings, { ...parts.dashboard, management })
-  const uploadRouters = uploads ? [createUploadRouter(uploads.verbs, uploads.source, settings)] : []
+  const uploadRoutes = uploads ? createUploadRoutes(uploads.verbs, uploads.source) : []
+  const uploadRouters = uploads ? [createUploadRouter(settings, { ...uploads, routes: uploadRoutes })] : []
   return {
     router: createMainRouter(settings, parts, uploadRouters),
     localRouter: createLocalRouter(images, settings),
     imagesRouter: express.Router().use(...uploadRouters, createImagesRouter(images, settings)),
     listener: createListener({ hot: responseCache, logger: settings.logger, isClosing }),
     healthRouter: createHealthRouter(parts.readiness, parts.metrics),
-    manageRouter: createManageRouter(settings, management, uploads !== undefined, dashboardRouter),
+    manageRouter: createManageRouter(settings, { management, dashboard: dashboardRouter, uploadRoutes }),
     dashboardRouter,
   }
 }

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { negotiate } from '#src/http/accept.js'
+import { FOREVER } from '#src/http/caching.js'
+import { parseRange, type RequestFields, respond } from '#src/http/conditional.js'
 import { httpDate } from '#src/http/http-date.js'
-import { errorResponse, FOREVER, parseRange, type RequestFields, respond } from '#src/http/response.js'
+import { errorResponse } from '#src/http/response.js'
 import { ArtworkError } from '#src/model/failure.js'
 
 const storedAt = Date.parse('2026-01-02T03:04:05.678Z')

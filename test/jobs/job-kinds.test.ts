@@ -4,11 +4,13 @@ import { join, relative } from 'node:path'
 import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
 import { HTTP_JOB_KINDS, jobOptionProblem, needsRepository } from '#src/jobs/kinds.js'
+import type { Management } from '#src/management/management.js'
 import { settleKinds } from '#src/model/entity.js'
 import { JOB_KINDS, SCHEDULED_KINDS } from '#src/model/job-kinds.js'
 import { environmentNames } from '#src/options/env-variables.js'
 import { optionsSchema } from '#src/options/schema.js'
-import { managementPaths } from '#src/web/management/openapi-paths.js'
+import { queueRoutes } from '#src/web/management/job-routes.js'
+import { pathsOf } from '#src/web/shared/openapi.js'
 
 const root = new URL('../../', import.meta.url).pathname
 const read = (file: string): string => readFileSync(join(root, file), 'utf8')
@@ -90,7 +92,7 @@ describe('what follows from the list', () => {
   })
   test('every kind with a body is started over HTTP, and in the OpenAPI document', () => {
     expect(HTTP_JOB_KINDS).toEqual(SCHEDULED_KINDS)
-    const paths = managementPaths('/api')
+    const paths = pathsOf(queueRoutes({} as Management, new Map()), '/api')
     for (const kind of HTTP_JOB_KINDS)
       expect(paths[`/api/${kind}`]).toMatchObject({
         post: {

@@ -1,6 +1,7 @@
 /** `/artwork/local/{path}`: entities' pictures from what is held. Never waits for the network. */
 import type { Router } from 'express'
-import { DEFAULT_POLICY, redirectResponse, VERSION_MISMATCH_POLICY } from '../../http/response.js'
+import { DEFAULT_POLICY, VERSION_MISMATCH_POLICY } from '../../http/caching.js'
+import { redirectResponse } from '../../http/response.js'
 import type { Images } from '../../images/images.js'
 import { pathSegments } from '../../model/address.js'
 import { readArtworkPath } from '../../model/artwork-path.js'

@@ -1,16 +1,10 @@
 /** A picture as it is shown: what the routers decide of it, and the Reply that it comes to at a moment. */
 
 import type { Negotiation } from '../../http/accept.js'
-import {
-  type CachePolicy,
-  cacheStatus,
-  expireBy,
-  type HttpResponse,
-  type Representation,
-  type RequestFields,
-  type ResponseRules,
-  respond,
-} from '../../http/response.js'
+import { type CachePolicy, cacheStatus, expireBy } from '../../http/caching.js'
+import { type RequestFields, respond } from '../../http/conditional.js'
+import type { Representation, ResponseRules } from '../../http/image-fields.js'
+import type { HttpResponse } from '../../http/response.js'
 import type { Forward } from '../../images/image.js'
 import type { Entry } from '../../model/entry.js'
 import { tagsOf } from '../../model/tags.js'

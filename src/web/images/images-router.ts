@@ -1,7 +1,7 @@
 /** `/images/{kind}/{variant}/{id}`: pictures by their address. */
 import type { IncomingMessage } from 'node:http'
 import type { Router } from 'express'
-import { DEFAULT_POLICY, PROVISIONAL_POLICY, VERSION_MISMATCH_POLICY } from '../../http/response.js'
+import { DEFAULT_POLICY, PROVISIONAL_POLICY, VERSION_MISMATCH_POLICY } from '../../http/caching.js'
 import type { ImageResult } from '../../images/image.js'
 import type { Images } from '../../images/images.js'
 import { type Address, makeAddress, pathSegments } from '../../model/address.js'

@@ -1,6 +1,8 @@
 /** The placeholders: one drawing for each kind of picture, made from one template, served from memory. */
 import express, { type Router } from 'express'
-import { methodResponse, type Representation, respond, textResponse } from '../../http/response.js'
+import { respond } from '../../http/conditional.js'
+import type { Representation } from '../../http/image-fields.js'
+import { methodResponse, textResponse } from '../../http/response.js'
 import { digestOf, etagOf } from '../../model/digest.js'
 import { PLACEHOLDERS } from '../../model/entity.js'
 import type { Settings } from '../../options/settings.js'
@@ -45,7 +47,7 @@ const drawings: Readonly<Record<'' | (typeof PLACEHOLDERS)[number], Drawing>> = 
 }
 
 /** The SVG of a placeholder. Its colours sit between light and dark, so that it suits either page. */
-export function drawPlaceholder(name: keyof typeof drawings): string {
+function drawPlaceholder(name: keyof typeof drawings): string {
   const { label, width, height, glyph } = drawings[name]
   const scale = (Math.min(width, height) / 260).toFixed(2)
   return `<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="${label}" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"><title>${label}</title><defs><linearGradient id="g" x2="1" y2="1"><stop stop-color="#5b6474"/><stop offset="1" stop-color="#3a4150"/></linearGradient></defs><rect width="100%" height="100%" fill="url(#g)"/><g fill="#aeb6c4" transform="translate(${width / 2} ${height / 2}) scale(${scale})">${glyph}</g></svg>\n`

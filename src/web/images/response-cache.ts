@@ -5,7 +5,9 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Negotiation, negotiate } from '../../http/accept.js'
-import { imageHeaders, respondWithHeaders, volatileHeaders } from '../../http/response.js'
+import { volatileHeaders } from '../../http/caching.js'
+import { respondWithHeaders } from '../../http/conditional.js'
+import { imageHeaders } from '../../http/image-fields.js'
 import type { Entry } from '../../model/entry.js'
 import { typeOf } from '../../model/media-type.js'
 import type { Settings } from '../../options/settings.js'
@@ -49,22 +51,20 @@ const MAX_ACCEPTS = 256
 /** A longer question is answered and not remembered, characters. */
 const LONGEST_QUESTION = 512
 
-/** Makes the table; it is empty, and stays so where answers are private or nothing is kept in memory. */
-export function createResponseCache(settings: Settings, grounds: Dependencies) {
-  const answers = new Map<string, CachedResponse>()
-  /** Of negotiated URLs: what their format is chosen by, and that as text. */
-  const negotiations = new Map<string, { readonly negotiation: Negotiation; readonly text: string }>()
-  /** Which answers rest on a name or a digest. */
-  const resting = new Map<string, Set<string>>()
-  const choices = new Map<string, string>()
-  const maxBytes = Math.max(LEAST_BYTES, settings.memory.maxBytes * MAX_SHARE)
-  let bytes = 0
-  /** What an answer takes beside the bytes of its picture, which memory counts. */
-  const sizeOf = (key: string, fields: Readonly<Record<string, string>>): number =>
-    OVERHEAD + 2 * (key.length * 2 + Object.entries(fields).flat().join().length)
+/** What an answer takes beside the bytes of its picture, which memory counts. */
+const sizeOf = (key: string, fields: Readonly<Record<string, string>>): number =>
+  OVERHEAD + 2 * (key.length * 2 + Object.entries(fields).flat().join().length)
 
-  /** The format that an Accept comes down to. Few texts make up most requests, so they are remembered. */
-  const choose = (accept: string | undefined, negotiation: Negotiation, text: string): string => {
+/** The names and the digest that an answer rests on. */
+const groundsOf = ({ entries, representation }: ImageResponse): string[] => [
+  ...entries.map((entry) => entry.key),
+  representation.digest,
+]
+
+/** Makes what says which format an `Accept` comes down to. Few texts make up most requests, so they are remembered. */
+function createFormatChoice() {
+  const choices = new Map<string, string>()
+  return (accept: string | undefined, negotiation: Negotiation, text: string): string => {
     const question = `${text} ${accept ?? ''}`
     const known = choices.get(question)
     if (known !== undefined) return known
@@ -74,10 +74,18 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
     if (question.length < LONGEST_QUESTION) choices.set(question, type)
     return type
   }
-  const groundsOf = ({ entries, representation: picture }: ImageResponse): string[] => [
-    ...entries.map((entry) => entry.key),
-    picture.digest,
-  ]
+}
+
+/** Makes the table; it is empty, and stays so where answers are private or nothing is kept in memory. */
+export function createResponseCache(settings: Settings, grounds: Dependencies) {
+  const answers = new Map<string, CachedResponse>()
+  /** Of negotiated URLs: what their format is chosen by, and that as text. */
+  const negotiations = new Map<string, { readonly negotiation: Negotiation; readonly text: string }>()
+  /** Which answers rest on a name or a digest. */
+  const resting = new Map<string, Set<string>>()
+  const choose = createFormatChoice()
+  const maxBytes = Math.max(LEAST_BYTES, settings.memory.maxBytes * MAX_SHARE)
+  let bytes = 0
   const drop = (key: string): void => {
     const hot = answers.get(key)
     if (hot === undefined) return

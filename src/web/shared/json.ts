@@ -5,10 +5,10 @@ import { type HttpResponse, jsonResponse } from '../../http/response.js'
 import { ArtworkError, asArtworkError } from '../../model/failure.js'
 import { requestId } from '../../model/request-id.js'
 import type { Settings } from '../../options/settings.js'
-import { type Problem, problemsOf } from '../management/schemas.js'
 import { readBody, sendAndClose } from './body.js'
 import type { Cors } from './cors.js'
 import { parseLargeJson } from './large-json.js'
+import { type Problem, problemsOf } from './schemas.js'
 import { send } from './send.js'
 
 /** A body that is not what it should be: answered 422, with what is wrong. */
@@ -37,6 +37,12 @@ async function jsonOf(
   } catch {
     throw new BadBody([{ loc: ['body'], msg: 'the body is not JSON', type: 'json_invalid' }])
   }
+}
+
+/** Whether a request has a body (RFC 9112 §6.3). */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  const length = headers['content-length']
+  return length !== '0' && (length !== undefined || headers['transfer-encoding'] !== undefined)
 }
 
 /** Reads and checks a JSON body. @throws BadBody, ArtworkError `too_large` (413), `slow_request` (408) */

@@ -1,16 +1,8 @@
 /** What the routers share: a router that answers GET and HEAD by a Reply, everything else by 204 or 405, and never throws. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import express, { type Request, type Router } from 'express'
-import {
-  type CachePolicy,
-  DEFAULT_POLICY,
-  errorResponse,
-  FOREVER,
-  type HttpResponse,
-  methodResponse,
-  textResponse,
-  VERSION_MISMATCH_POLICY,
-} from '../../http/response.js'
+import { type CachePolicy, DEFAULT_POLICY, FOREVER, VERSION_MISMATCH_POLICY } from '../../http/caching.js'
+import { errorResponse, type HttpResponse, methodResponse, textResponse } from '../../http/response.js'
 import { pathForm } from '../../model/address.js'
 import { versionOf } from '../../model/digest.js'
 import { ArtworkError, asArtworkError } from '../../model/failure.js'
@@ -21,7 +13,7 @@ import type { ResponseCache } from '../images/response-cache.js'
 import { requestFields, send } from './send.js'
 
 /** What is read of a query. */
-interface Query extends Iterable<[string, string]> {
+export interface Query extends Iterable<[string, string]> {
   get(name: string): string | null
 }
 const NO_QUERY: Query = { get: () => null, [Symbol.iterator]: () => [][Symbol.iterator]() }

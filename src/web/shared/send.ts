@@ -1,6 +1,7 @@
 /** The last line of every answer: a Reply goes to the wire here, and from the table of hot answers. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { HttpResponse, RequestFields } from '../../http/response.js'
+import type { RequestFields } from '../../http/conditional.js'
+import type { HttpResponse } from '../../http/response.js'
 
 const CONDITIONS = [
   'if-none-match',

@@ -4,10 +4,10 @@ import { Readable } from 'node:stream'
 import type { Request } from 'express'
 import multer from 'multer'
 import { ArtworkError } from '../../model/failure.js'
-import { uploadBody } from '../management/schemas.js'
 import { readBody } from '../shared/body.js'
 import { BadBody, readJson } from '../shared/json.js'
 import { decodeBase64, unescapeBytes } from '../shared/large-json.js'
+import { uploadBody } from '../shared/schemas.js'
 
 /** What a form adds to its file, bytes. */
 const FORM_ALLOWANCE = 64 * 1024

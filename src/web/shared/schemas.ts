@@ -2,7 +2,7 @@
 import { z } from 'zod'
 
 /** Longest URL that is taken, characters. */
-export const LONGEST_URL = 4096
+const LONGEST_URL = 4096
 
 /** `POST /images/{namespace}`. */
 export const uploadBody = z.object({
@@ -38,7 +38,7 @@ export const proxied = z.object({
   errors: z.record(z.string(), z.string()).optional().describe('Why the others are not.'),
 })
 /** One upload in a list. */
-export const listedImage = uploaded.extend({
+const listedImage = uploaded.extend({
   content_type: z.string(),
   width: z.number().int().nonnegative(),
   height: z.number().int().nonnegative(),
@@ -51,7 +51,7 @@ export const listed = z.object({
   next: z.string().nullable().describe('What to ask the next page with, as `after`.'),
 })
 /** A job. */
-export const job = z.looseObject({
+const job = z.looseObject({
   id: z.string(),
   kind: z.string(),
   state: z.enum(['queued', 'running', 'done', 'failed', 'cancelled']),
@@ -82,6 +82,35 @@ export const keptPage = z.object({
   ),
   total: z.number().int().nonnegative(),
   next: z.string().nullable(),
+})
+/** Pages of lists. */
+const page = {
+  after: z.string().default('').describe('`next` of the page before.'),
+  limit: z.coerce.number().int().min(1).max(500).default(50).describe('How many at most.'),
+}
+/** `GET /failures`. */
+export const failuresQuery = z.object(page)
+/** `GET /jobs`. */
+export const jobsQuery = z.object({
+  state: job.shape.state.optional().describe('Only those that stand so.'),
+  kind: z.string().optional().describe('Only of this kind.'),
+  parent: z.coerce.number().int().nonnegative().optional().describe('Only those that this job asked for.'),
+  before: z.coerce.number().int().nonnegative().optional().describe('`next` of the page before.'),
+  limit: page.limit,
+})
+/** `GET /explain`. */
+export const explainQuery = z
+  .object({
+    address: z.string().optional().describe('Its address.'),
+    url: z.string().optional().describe('Or its source URL.'),
+  })
+  .refine(({ address, url }) => address !== undefined || url !== undefined, {
+    error: 'explain needs an address or a url',
+  })
+/** `GET /images/{namespace}`. */
+export const uploadsQuery = z.object({
+  after: z.string().default('').describe('Only images after this id.'),
+  limit: z.coerce.number().int().min(1).max(1000).default(100).describe('How many at most.'),
 })
 /** What to purge. */
 export const purgeBody = z.union(
