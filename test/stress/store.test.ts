@@ -2,7 +2,7 @@
  * The store under stress: processes that are killed, two processes at once, a model, and the bound looked at
  * from outside. `npm test` runs a few rounds of each; `npm run test:stress` (and CI) as many as are promised.
  */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +11,7 @@ import fc from 'fast-check'
 import { afterAll, expect, test } from 'vitest'
 import { createFleet, type StoreProcess } from '../support/child-process.js'
 import { bytesOnDisk, differences, indexEntriesOnDisk } from '../support/entries.js'
+import { eventually } from '../support/eventually.js'
 import { atEnd, temporaryFolder } from '../support/toolkit.js'
 
 const isFull = process.env.STRESS === 'full'
@@ -65,6 +66,7 @@ test(`kill -9 at ${KILLS} random moments of a mixed load: every answer is right 
     const load = { seed: round + 1, names, concurrency: 8, operations: 1_000_000, maxSize: 60_000, log }
     const loading = one.order('load', load).catch(() => {})
     random = (random * 16_807) % 2_147_483_647
+    await eventually(() => expect(existsSync(log)).toBe(true))
     await sleep(10 + (random % 150))
     await one.kill()
     await loading

@@ -1,9 +1,11 @@
 /** Processes that tests start: what they print, where they serve, what they are ordered, and how they end. */
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
+import { buildSync } from 'esbuild'
 import type { Orders } from '../fixtures/store.js'
 import { atEnd, temporaryFolder } from './toolkit.js'
 
@@ -125,9 +127,26 @@ export interface OrderedProcess<O extends Verbs<O>> {
 /** One with a store. */
 export type StoreProcess = OrderedProcess<Orders>
 
+/**
+ * A script and all that it imports from here as one file of JavaScript, which starts in a quarter of the time.
+ * It lies where it finds its packages.
+ */
+function bundled(script: string): string {
+  const outfile = join(root, 'node_modules', '.cache', `${basename(script, '.ts')}-${process.pid}.mjs`)
+  buildSync({
+    entryPoints: [join(root, script)],
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    packages: 'external',
+    outfile,
+  })
+  return outfile
+}
+
 function startOrdered<O extends Verbs<O>>(script: string): Promise<OrderedProcess<O>> {
-  const child = fork(join(root, script), [], {
-    execArgv: ['--import', tsx],
+  const child = fork(script, [], {
+    execArgv: script.endsWith('.ts') ? ['--import', tsx] : [],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
   const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
@@ -169,14 +188,15 @@ function startOrdered<O extends Verbs<O>>(script: string): Promise<OrderedProces
 /**
  * Hands out processes that do what they are ordered (see `test/fixtures/handle-orders.ts`), and keeps some started
  * beforehand.
- * @param script what they run, by its path from the root
+ * @param script what they run, by its path from the root; a store, where none is named
  */
-export function createFleet<O extends Verbs<O> = Orders>(standby: number, script = 'test/fixtures/store.ts') {
+export function createFleet<O extends Verbs<O> = Orders>(standby: number, script?: string) {
+  const file = script === undefined ? bundled('test/fixtures/store.ts') : join(root, script)
   const ready: Promise<OrderedProcess<O>>[] = []
   const all: Promise<OrderedProcess<O>>[] = []
   let ended = false
   const begin = (): Promise<OrderedProcess<O>> => {
-    const one = startOrdered<O>(script)
+    const one = startOrdered<O>(file)
     one.catch(() => {})
     all.push(one)
     return one
@@ -195,6 +215,7 @@ export function createFleet<O extends Verbs<O> = Orders>(standby: number, script
     end: async (): Promise<void> => {
       ended = true
       await Promise.allSettled(all.map(async (one) => (await one).kill()))
+      if (script === undefined) await rm(file, { force: true })
     },
   }
 }
