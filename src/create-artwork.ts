@@ -46,6 +46,7 @@ import { createRouters } from './web/routers.js'
 export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwork> {
   const settings = settleOptions(options)
   checkSettings(settings)
+  await Promise.all(settings.sources.map((source) => source.prepare?.()))
   const { logger, now } = settings
   const events = createEvents(logger)
   const counts = createCounters(events)

@@ -116,6 +116,12 @@ const SHARED: Readonly<Record<string, readonly string[]>> = {
   esbuild: ['transform'],
 }
 
+/** What implements a port, and who opens it; everybody else has the port's types. */
+const IMPLEMENTATIONS = /^(?:store\/disk\/|store\/(?:memory|reopening)-store\.ts$|jobs\/sqlite\/)/
+const OPENED_BY = ['storage.ts', 'create-artwork.ts']
+const isOpenTo = (file: string, implementation: string): boolean =>
+  OPENED_BY.includes(file) || dirname(file).startsWith(dirname(implementation))
+
 /** Every breach of the rules in a tree, each as a sentence. */
 function breaches(tree: Tree): string[] {
   const found: string[] = []
@@ -130,6 +136,9 @@ function breaches(tree: Tree): string[] {
     for (const target of own)
       if (roomOf(target) !== room && !rule.from.includes(roomOf(target)))
         found.push(`${file} imports ${target}: ${rule.because}`)
+    for (const target of own)
+      if (IMPLEMENTATIONS.test(target) && !isOpenTo(file, target))
+        found.push(`${file} imports ${target}: above a port, only its types are known`)
     for (const name of packages) {
       const owners = SHARED[name] ?? [OWNERS[name] ?? '']
       if (!owners.includes(room))
@@ -174,15 +183,27 @@ describe('architecture', () => {
     }
     expect(cycles(planted)).toEqual(['cycle: app.ts → controls.ts → app.ts'])
   })
-  test('every dependency of the package has an owner', () => {
-    const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
-    if (typeof manifest !== 'object' || manifest === null || !('dependencies' in manifest))
-      throw new Error('no dependencies')
-    expect(Object.keys(manifest.dependencies as object).sort()).toEqual(
-      [...Object.keys(OWNERS), 'zod'].sort(),
-    )
+  test('every dependency of the package has an owner, and a line that says why it is there', () => {
+    const read = (name: string) => readFileSync(new URL(`../${name}`, import.meta.url), 'utf8')
+    const { dependencies, peerDependencies, peerDependenciesMeta } = JSON.parse(read('package.json'))
+    const packages = [...Object.keys(dependencies), ...Object.keys(peerDependenciesMeta)].sort()
+    expect(packages).toEqual([...Object.keys(OWNERS), 'zod'].sort())
+    const listed = [...read('docs/dependencies.md').matchAll(/^\| `([^`]+)` +\|/gm)].map(([, name]) => name)
+    expect(listed.sort()).toEqual([...Object.keys(dependencies), ...Object.keys(peerDependencies)].sort())
   })
   test.each([
+    [
+      'an implementation above its port',
+      'images/images.ts',
+      "import { createDiskStore } from '../store/disk/store.js'",
+      /images\/images\.ts imports store\/disk\/store\.ts: above a port, only its types are known/,
+    ],
+    [
+      'an implementation beside its port',
+      'jobs/refresher.ts',
+      "import { createJobQueue } from './sqlite/queue.js'",
+      /jobs\/refresher\.ts imports jobs\/sqlite\/queue\.ts: above a port/,
+    ],
     [
       'a back-import',
       'model/variant.ts',

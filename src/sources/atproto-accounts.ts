@@ -1,10 +1,11 @@
 /** Where the accounts of AT Protocol are: a DID resolved to its PDS, once for all requests, and remembered. */
-import { type DidDocument, DidPlcResolver, DidWebResolver, getPds } from '@atproto/identity'
+import type { DidDocument } from '@atproto/identity'
 import { ArtworkError } from '../model/failure.js'
+import { loadIdentity } from './optional-packages.js'
 import type { Means } from './source.js'
 
 /** An account: its PDS, or its DID document; nothing where it is not known. */
-export type Identity = string | URL | { readonly pds: string } | DidDocument | null | undefined
+export type Identity = string | URL | { readonly pds: string } | { readonly id: string } | null | undefined
 
 /** How a DID is resolved. */
 export type IdentityResolver =
@@ -23,8 +24,11 @@ const STALE_IF_ERROR = 30 * 864e5
 const unresolved = (cause?: unknown): ArtworkError =>
   new ArtworkError('bad_answer', 'the account could not be resolved', cause === undefined ? {} : { cause })
 
+/** What reads DID documents, loaded when an account is resolved for the first time. */
+const documents = () => loadIdentity('atproto() without a pds')
+
 /** The PDS of an identity, as an origin. @throws ArtworkError `bad_answer` (502) */
-function pdsIn(identity: Identity): string {
+async function pdsIn(identity: Identity): Promise<string> {
   const text =
     typeof identity === 'string'
       ? identity
@@ -33,8 +37,12 @@ function pdsIn(identity: Identity): string {
         : identity && 'pds' in identity && typeof identity.pds === 'string'
           ? identity.pds
           : identity && 'id' in identity
-            ? getPds(identity as DidDocument)
+            ? // What is no document of a DID has no PDS.
+              (await documents()).getPds(identity as DidDocument)
             : undefined
+  return originOf(text)
+}
+function originOf(text: string | undefined): string {
   const url = text !== undefined && URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !/^https?:$/.test(url.protocol)) throw unresolved()
   return url.origin
@@ -46,8 +54,6 @@ function directoryResolver(plcUrl: string): (did: string, means: Means) => Promi
     throw new TypeError(
       `atproto.identity.plcUrl must be an absolute http or https URL, got ${JSON.stringify(plcUrl)}`,
     )
-  const plc = new DidPlcResolver(plcUrl, 0)
-  const web = new DidWebResolver(0)
   const plcHost = new URL(plcUrl).host
   return async (did, means) => {
     const isPlc = did.startsWith('did:plc:')
@@ -58,8 +64,12 @@ function directoryResolver(plcUrl: string): (did: string, means: Means) => Promi
     const ownHost = isPlc ? plcHost : new URL(url).host
     const text = await means.document({ url, admits: (hop) => hop.host === ownHost })
     if (text === undefined) return undefined
+    const { DidPlcResolver, DidWebResolver } = await documents()
     try {
-      return (isPlc ? plc : web).validateDidDoc(did, JSON.parse(text))
+      return (isPlc ? new DidPlcResolver(plcUrl, 0) : new DidWebResolver(0)).validateDidDoc(
+        did,
+        JSON.parse(text),
+      )
     } catch (error) {
       throw unresolved(error)
     }
@@ -81,7 +91,7 @@ export function createAccounts(options: {
   readonly maxAge: number
 }) {
   const { pds, maxAge } = options
-  const fixed = typeof pds === 'string' ? pdsIn(pds) : undefined
+  const fixed = typeof pds === 'string' ? originOf(pds) : undefined
   const resolve = resolverOf(options.identity)
   const flights = new Map<string, Promise<string>>()
   /** When accounts that failed may be resolved for a page again. */
@@ -95,7 +105,7 @@ export function createAccounts(options: {
     const { note, isFresh } = remembered(did, means)
     if (note !== undefined && isFresh) return note.value
     try {
-      const origin = pdsIn(typeof pds === 'function' ? await pds(did) : await resolve(did, means))
+      const origin = await pdsIn(typeof pds === 'function' ? await pds(did) : await resolve(did, means))
       means.notes.set(keyOf(did), origin)
       return origin
     } catch (error) {
@@ -131,7 +141,12 @@ export function createAccounts(options: {
     }
     return note?.value
   }
-  return { pdsOf, knownPds }
+  return {
+    pdsOf,
+    knownPds,
+    /** @throws Error where a package is missing that accounts are resolved with */
+    prepare: async (): Promise<void> => void (pds === undefined && (await documents())),
+  }
 }
 
 const keyOf = (did: string): string => `atproto/${did}`

@@ -1,6 +1,6 @@
 /** Pictures in AT Protocol repositories: `{did}/{cid}`, fetched from the account's PDS and checked against their CID (PARITY, seed 2). */
 import { createHash } from 'node:crypto'
-import { CID } from 'multiformats/cid'
+import type { CID } from 'multiformats/cid'
 import { FOREVER } from '../http/caching.js'
 import { type Address, makeAddress } from '../model/address.js'
 import { ArtworkError } from '../model/failure.js'
@@ -8,6 +8,7 @@ import type { FetchRequest } from '../model/location.js'
 import { DURATIONS, readMeasure } from '../model/units.js'
 import type { Preset } from '../model/variant.js'
 import { createAccounts, type IdentityResolver, type PdsOption } from './atproto-accounts.js'
+import { loadCid } from './optional-packages.js'
 
 export type { Identity } from './atproto-accounts.js'
 
@@ -57,11 +58,15 @@ const SHA_256 = 0x12
 const GET_BLOB = '/xrpc/com.atproto.sync.getBlob'
 const isDid = (text: string): boolean => text.length <= LONGEST_DID && (PLC.test(text) || WEB.test(text))
 
+/** The class of CIDs; a source loads it before it is asked anything. */
+let cids: typeof CID | undefined
+
 /** Reads a CIDv1 of SHA-256 in its canonical text (base32); undefined for any other. */
 function readCid(text: string): CID | undefined {
   if (!/^b[a-z2-7]{20,120}$/.test(text)) return undefined
+  if (cids === undefined) throw new Error('the source was not prepared')
   try {
-    const cid = CID.parse(text)
+    const cid = cids.parse(text)
     return cid.version === 1 && cid.multihash.code === SHA_256 && cid.toString() === text ? cid : undefined
   } catch {
     return undefined
@@ -105,6 +110,10 @@ export function atproto(options: AtprotoOptions = {}): Source {
     name: 'atproto',
     kinds: proxy ? ['atproto'] : [],
     isLasting: true,
+    prepare: async () => {
+      cids ??= await loadCid('atproto()')
+      await accounts.prepare()
+    },
     noun: 'preset',
     presets: { ...ATPROTO_PRESETS, ...options.presets },
     idle: { maxIdle, sweepEvery },

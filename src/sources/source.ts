@@ -56,6 +56,8 @@ export interface Source {
   isNative(kind: string, variant: Variant): boolean
   /** Format tokens that a variant may have without a signature, where those are few. @default all that are made */
   freeFormats?(variant: Variant): readonly (Format | 'auto')[]
+  /** Loads what it needs, before anything is asked of it. @throws Error where that cannot be had */
+  prepare?(): Promise<void>
   /** Checks an address without any I/O. @throws ArtworkError `invalid` (400), `refused` (403) */
   check(question: Question): Checked
   /**

@@ -2,7 +2,7 @@
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
 import { type Database, immediate, keep, openDatabase, type Shape } from '../database/sqlite.js'
 import type { Entry } from '../model/entry.js'
-import { FACTS, factsText, readFacts } from '../store/disk/names.js'
+import { FACTS, factsText, readFacts } from '../model/entry-facts.js'
 import { readUploadKey, type Upload, uploadKey } from './upload-entries.js'
 import type { UploadFiles } from './upload-files.js'
 import type { UploadFacts } from './upload-names.js'

@@ -112,6 +112,34 @@ describe('a bundled app (mended 40)', () => {
   })
 })
 
+test('a source whose packages are not installed is refused at the start, with what mends it', () => {
+  const start = (source: string): string => {
+    const app = `import { atproto, createArtwork } from 'express-artwork'
+      await createArtwork({ directory: './optional', sources: [${source}] }).then(
+        (artwork) => artwork.close(),
+        (error) => console.log(error.message),
+      )`
+    writeFileSync(join(folder, 'optional.mjs'), app)
+    return execFileSync(process.execPath, ['optional.mjs'], { cwd: folder, encoding: 'utf8' }).trim()
+  }
+  const version = (name: string): string => {
+    const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+    return `${name}@${devDependencies[name]}`
+  }
+  const install = (name: string) =>
+    execFileSync('npm', ['install', version(name)], { cwd: folder, stdio: 'pipe' })
+  expect(start('atproto()')).toBe(
+    'atproto() needs the package multiformats, which is not installed: npm install multiformats',
+  )
+  install('multiformats')
+  expect(start("atproto({ pds: 'https://pds.example.com' })")).toBe('')
+  expect(start('atproto()')).toMatch(
+    /needs the package @atproto\/identity, .*npm install @atproto\/identity$/,
+  )
+  install('@atproto/identity')
+  expect(start('atproto()')).toBe('')
+})
+
 test('a source that is written elsewhere compiles against the package, and works (mended 34)', async () => {
   const text = `import {
     type Address, ArtworkError, type CachePolicy, type Checked, createArtwork, type FetchRequest, type Means, type Question, type Source, type Variant,

@@ -115,7 +115,7 @@ describe('after a crash', () => {
       const ticket = changeOf(catalogue.begin('a', owner, next.digest, next.size))
       if (steps >= 1) await bytes.put(next, ticket.ticket, 1, Buffer.from('new!'))
       if (steps >= 2)
-        catalogue.commit(next, { ...ticket, owner, slot: 1, usedAt: 1 }, () =>
+        catalogue.commit(next, { ...ticket, isNew: false, owner, slot: 1, usedAt: 1 }, () =>
           bytes.cost({ entry: next, slot: 1 }),
         )
       if (steps >= 3) bytes.unlink(digestOf('old'))

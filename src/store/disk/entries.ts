@@ -1,8 +1,8 @@
 /** The SQL of entries: rows, and every total and count that follows from them. */
 import { type Database, immediate, keep, type Statement } from '../../database/sqlite.js'
 import type { Entry } from '../../model/entry.js'
+import { factsText } from '../../model/entry-facts.js'
 import type { KindTotals, Selection } from '../ports.js'
-import { factsText } from './names.js'
 import { type Row, type StoredEntry, toBlob, toNamed, toRow, WRITTEN } from './rows.js'
 import type { History } from './small-tables.js'
 import type { Totals } from './totals.js'

@@ -44,9 +44,12 @@ async function persist(parts: EntryStoreParts, entry: Entry, bytes: Buffer): Pro
       await eviction.makeRoom(lock)
       // cacache leaves a content alone that is there already: a damaged one has to go first.
       if (contents.has(entry.digest) && (await isBad())) await sweep.discard(entry.digest)
-      const slot = 1 - (catalogue().get(entry.key)?.slot ?? 1)
+      const slot = 1 - (lock.slot ?? 1)
       await contents.put(entry, lock.ticket, slot, bytes)
-      return catalogue().commit(entry, { ...lock, slot, usedAt: now() }, () => contents.cost({ entry, slot }))
+      const isNew = lock.slot === undefined
+      return catalogue().commit(entry, { ...lock, slot, usedAt: now(), isNew }, () =>
+        contents.cost({ entry, slot }),
+      )
     })
     if (outcome === 'named') return
   }

@@ -132,8 +132,8 @@ export function createEviction(parts: EvictionLoopParts, locks: Locks) {
      */
     makeRoom: async ({ ticket }: KeyLock): Promise<void> => {
       await retryBusy('measuring', () => catalogue().isMeasured() || undefined)
-      const over = catalogue().overBounds(ticket, bounds)
-      if (!catalogue().isComplete() && (over.bytes || over.names))
+      const isOver = ({ bytes, names }: OverBounds): boolean => bytes || names
+      if (!catalogue().isComplete() && isOver(catalogue().overBounds(ticket, bounds)))
         throw new Error('there is no room until the catalogue has been read back')
       for (let pause = 2; !(await trimFor(ticket)); pause += 2) {
         if (pause > MAX_PAUSE) throw new Error('there is no room')

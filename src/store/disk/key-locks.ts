@@ -17,14 +17,15 @@ const PROBE_EVERY = 20
 
 /**
  * Puts back an entry from its newest sound index entry, as long as a lost catalogue has not been read back whole.
+ * @returns the lock, with where the entry is now
  * @param undone the generation of a write that was never committed: its index entry does not count
  */
 async function restoreEntry(
   { contents, catalogue }: Pick<Parts, 'contents' | 'catalogue'>,
   lock: KeyLock,
   undone = 0,
-): Promise<void> {
-  if (catalogue().isComplete()) return
+): Promise<KeyLock> {
+  if (catalogue().isComplete()) return lock
   const found: IndexEntry[] = []
   for (const slot of SLOTS) {
     const one = await contents.find(lock.name, slot).catch(() => undefined)
@@ -33,6 +34,7 @@ async function restoreEntry(
   }
   const [newest] = found.sort((a, b) => b.generation - a.generation)
   if (newest !== undefined) catalogue().restore([newest], contents.cost, lock)
+  return { ...lock, slot: catalogue().get(lock.name)?.slot }
 }
 
 /** Deletes temporary files whose writers are dead. */
@@ -127,8 +129,7 @@ export function createKeyLocks(parts: Parts) {
     ): Promise<T> => {
       const lock = await acquire(name, about ?? { size: 0 })
       try {
-        await restoreEntry(parts, lock)
-        return await work(lock)
+        return await work(await restoreEntry(parts, lock))
       } finally {
         await release(name, lock.owner)
       }

@@ -15,6 +15,8 @@ export interface KeyLock {
   readonly owner: string
   /** Rises with every change of the store; also the generation that a write of it will have. */
   readonly ticket: number
+  /** Where the recovery index has the entry, as it was when the change began; undefined for none. */
+  readonly slot?: number | undefined
 }
 
 /** Which bounds are exceeded. */
@@ -57,8 +59,11 @@ export function createLockTable(db: Database, { totals, rows, unlink }: LockPart
     of: db.prepare<[string], { name: string }>('SELECT name FROM changing WHERE owner = ?'),
     any: db.prepare<[], { one: 1 }>('SELECT 1 AS one FROM changing LIMIT 1'),
     owners: db.prepare<[], { owner: string }>('SELECT owner FROM changing UNION SELECT owner FROM leases'),
-    reservedBefore: db.prepare<[number], { size: number; adds: number }>(
-      'SELECT coalesce(sum(size), 0) AS size, coalesce(sum(adds), 0) AS adds FROM changing WHERE ticket <= ?',
+    /** All that is there, with the reservations up to a ticket. */
+    usedBefore: db.prepare<[number], { bytes: number; names: number }>(
+      `SELECT coalesce(sum(size), 0) + (SELECT coalesce(sum(value), 0) FROM totals WHERE key IN ('bytes', 'unread')) AS bytes,
+       coalesce(sum(adds), 0) + (SELECT coalesce(sum(value), 0) FROM totals WHERE key = 'names') AS names
+       FROM changing WHERE ticket <= ?`,
     ),
     reserved: db.prepare<[], { size: number; adds: number }>(
       'SELECT coalesce(sum(size), 0) AS size, coalesce(sum(adds), 0) AS adds FROM changing WHERE ticket > 0',
@@ -74,6 +79,8 @@ export function createLockTable(db: Database, { totals, rows, unlink }: LockPart
       leave: (name: string, content: ContentOf | undefined): void =>
         void sql.leave.run(content?.digest ?? null, content?.size ?? 0, name),
       /** Locks an evicted key until its files are deleted. */
+      /** Ends a change that leaves nothing to be deleted. */
+      end: (name: string, owner: string): void => void sql.finish.run(name, owner),
       deferDelete: (name: string, owner: string, content: ContentOf | undefined): void =>
         void sql.begin.run(name, owner, 0, content?.digest ?? null, content?.size ?? 0, 0),
       /** All space that is reserved. */
@@ -93,9 +100,11 @@ export function createLockTable(db: Database, { totals, rows, unlink }: LockPart
         const other = sql.get.get(name)
         if (other !== undefined) return { busy: other.owner }
         const ticket = totals.nextTicket()
-        const adds = digest === undefined || rows.get(name) !== undefined ? 0 : 1
-        sql.begin.run(name, owner, ticket, digest === undefined ? null : toBlob(digest), size, adds)
-        return { name, owner, ticket }
+        const row = rows.get(name)
+        const adds = digest === undefined || row !== undefined ? 0 : 1
+        const content = digest === undefined ? null : toBlob(digest)
+        sql.begin.run(name, owner, ticket, content, size, adds)
+        return { name, owner, ticket, slot: row?.slot }
       },
     ),
     /** Takes over a change whose process has died (or that ended badly here). Answers its ticket. */
@@ -105,11 +114,8 @@ export function createLockTable(db: Database, { totals, rows, unlink }: LockPart
     }),
     /** Which bounds the reservations up to this ticket would exceed, beside all that is there. */
     overBounds: (ticket: number, bounds: Bounds): OverBounds => {
-      const before = sql.reservedBefore.get(ticket) ?? { size: 0, adds: 0 }
-      return {
-        bytes: totals.of('bytes') + totals.of('unread') + before.size > bounds.maxBytes,
-        names: totals.of('names') + before.adds > bounds.maxNames,
-      }
+      const { bytes, names } = sql.usedBefore.get(ticket) ?? { bytes: 0, names: 0 }
+      return { bytes: bytes > bounds.maxBytes, names: names > bounds.maxNames }
     },
     /**
      * Ends a change whose index entries are in order: content that no entry has any more is deleted, then the lock.

@@ -4,7 +4,8 @@
  * other read what the other wrote.
  */
 import { isDigest } from '../../model/digest.js'
-import type { Entry, Role, Traits } from '../../model/entry.js'
+import type { Entry, Role } from '../../model/entry.js'
+import { FACTS, factsText, readFacts } from '../../model/entry-facts.js'
 
 /** The name on disk of each fact that has a place of its own. */
 export const DISK_NAMES = {
@@ -37,9 +38,6 @@ export type PlacedFact = keyof typeof DISK_NAMES
 /** All of them. */
 export const PLACED = Object.keys(DISK_NAMES) as readonly PlacedFact[]
 
-/** Where the facts lie that came later: one text, which an earlier version passes over. */
-export const FACTS = 'facts'
-
 const ROLES: Readonly<Record<Role, string>> = {
   original: 'original',
   rendition: 'rendition',
@@ -47,58 +45,6 @@ const ROLES: Readonly<Record<Role, string>> = {
 }
 const roleOf = (text: unknown): Role | undefined =>
   (Object.keys(ROLES) as Role[]).find((role) => ROLES[role] === text)
-
-/** The facts that came later. */
-type LaterFact = 'traits' | 'smallerThan' | 'clientFreshnessLifetime'
-
-/** So much of a digest says whose facts these are, hex digits. */
-const DIGEST_START = 16
-
-/**
- * The later facts as text, or undefined where there are none. They say of which bytes they are: an earlier version that
- * stores other bytes under the name leaves them as they were.
- */
-export function factsText({
-  digest,
-  traits,
-  smallerThan,
-  clientFreshnessLifetime: clientFreshFor,
-}: Pick<Entry, 'digest' | LaterFact>): string | undefined {
-  if (traits === undefined && smallerThan === undefined && clientFreshFor === undefined) return undefined
-  return JSON.stringify({
-    of: digest.slice(0, DIGEST_START),
-    ...(traits && {
-      frames: traits.frames,
-      alpha: traits.alpha,
-      lossless: traits.lossless,
-      revised: traits.isRevised,
-    }),
-    ...(smallerThan !== undefined && { smallerThan }),
-    ...(clientFreshFor !== undefined && { clientFreshFor }),
-  })
-}
-
-/** The facts in a text, where it is about these bytes and can be read. */
-export function readFacts(text: unknown, digest: string): Pick<Entry, LaterFact> {
-  if (typeof text !== 'string' || text === '') return {}
-  let facts: Record<string, unknown>
-  try {
-    facts = JSON.parse(text) ?? {}
-  } catch {
-    return {}
-  }
-  if (facts.of !== digest.slice(0, DIGEST_START)) return {}
-  const { frames, alpha, lossless, revised, smallerThan, clientFreshFor } = facts
-  const traits: Traits | undefined =
-    Number.isSafeInteger(frames) && typeof alpha === 'boolean' && typeof lossless === 'boolean'
-      ? { frames: Number(frames), alpha, lossless, isRevised: revised === true }
-      : undefined
-  return {
-    ...(traits && { traits }),
-    ...(typeof smallerThan === 'string' && { smallerThan }),
-    ...(Number.isSafeInteger(clientFreshFor) && { clientFreshnessLifetime: Number(clientFreshFor) }),
-  }
-}
 
 const isText = (value: unknown): boolean => typeof value === 'string' && value !== ''
 

@@ -1,6 +1,6 @@
 /** The tables of the catalogue. */
 import type { Shape } from '../../database/sqlite.js'
-import { FACTS } from './names.js'
+import { FACTS } from '../../model/entry-facts.js'
 
 /**
  * The number in `user_version`: it moves when a process that knows an earlier one could not go on with the file. What is

@@ -14,7 +14,17 @@ export function createTotals(db: Database) {
       ON CONFLICT (key) DO UPDATE SET value = value + excluded.value`),
     set: db.prepare<[string, number]>('INSERT OR REPLACE INTO totals VALUES (?, ?)'),
     remove: db.prepare<[string]>('DELETE FROM totals WHERE key = ?'),
+    ticket: db.prepare<[number], { value: number }>(`INSERT INTO totals VALUES ('generation', ?)
+      ON CONFLICT (key) DO UPDATE SET value = max(value + 1, excluded.value) RETURNING value`),
   })
+  /** What is so once stays so for as long as this file is open: a lost catalogue is another file. */
+  const onceTrue = (look: () => boolean) => {
+    let isTrue = false
+    return (): boolean => {
+      isTrue ||= look()
+      return isTrue
+    }
+  }
   const of = (key: string): number => sql.get.get(key)?.value ?? 0
   const add = (key: string, by: number): void => void sql.add.run(key, by)
   const set = (key: string, value: number): void => void sql.set.run(key, value)
@@ -23,11 +33,7 @@ export function createTotals(db: Database) {
     add,
     set,
     /** The number of the next change: follows the clock, so that it goes on rising when the catalogue starts anew. */
-    nextTicket: (): number => {
-      const ticket = Math.max(of('generation') + 1, Date.now())
-      set('generation', ticket)
-      return ticket
-    },
+    nextTicket: (): number => sql.ticket.get(Date.now())?.value ?? 0,
     all: () => ({
       bytes: of('bytes'),
       names: of('names'),
@@ -44,14 +50,14 @@ export function createTotals(db: Database) {
       sql.remove.run('probe')
     }),
     /** Whether the entries of a lost catalogue have all been read back. */
-    isComplete: (): boolean => of('complete') === 1,
+    isComplete: onceTrue(() => of('complete') === 1),
     /** From here on, bytes on disk that were not read back are none of ours. */
     setComplete: transaction((): void => {
       set('unread', 0)
       set('complete', 1)
     }),
     /** Whether it is known how many bytes there are whose entries have not been read back yet. */
-    isMeasured: (): boolean => sql.get.get('unread') !== undefined,
+    isMeasured: onceTrue(() => sql.get.get('unread') !== undefined),
     setUnread: (bytes: number): void => set('unread', bytes),
     /** How many purges there were, in all processes. */
     generation: (): number => of('purges'),

@@ -41,7 +41,12 @@ export function createTransactions(db: Database, parts: TransactionParts) {
     commit: transaction(
       (
         entry: Entry,
-        change: KeyLock & { readonly slot: number; readonly usedAt: number },
+        change: Omit<KeyLock, 'slot'> & {
+          readonly slot: number
+          readonly usedAt: number
+          /** There was no entry when the change began. */
+          readonly isNew: boolean
+        },
         inspect: () => number | undefined,
       ): Outcome => {
         const mine = locks.get(entry.key)
@@ -52,7 +57,9 @@ export function createTransactions(db: Database, parts: TransactionParts) {
         const before = rows.put(entry, { generation, slot, indexBytes, usedAt })
         const replaced =
           before === undefined || before.digest.equals(toBlob(entry.digest)) ? undefined : before
-        locks.leave(entry.key, replaced && rows.unreferenced(replaced))
+        // Where there was no entry, there is no file of one to be deleted: the change has ended.
+        if (change.isNew && totals.isComplete()) locks.end(entry.key, change.owner)
+        else locks.leave(entry.key, replaced && rows.unreferenced(replaced))
         failures.clear(entry.key)
         noteChange(entry.key)
         if (history.covers(entry.role) && (before === undefined || replaced !== undefined))

@@ -1,0 +1,57 @@
+/** Facts of an entry that came later than the columns of the tables, as one text that is kept beside them. */
+import type { Entry, Traits } from './entry.js'
+
+/** Where the facts lie that came later: one text, which an earlier version passes over. */
+export const FACTS = 'facts'
+
+/** The facts that came later. */
+type LaterFact = 'traits' | 'smallerThan' | 'clientFreshnessLifetime'
+
+/** So much of a digest says whose facts these are, hex digits. */
+const DIGEST_START = 16
+
+/**
+ * The later facts as text, or undefined where there are none. They say of which bytes they are: an earlier version that
+ * stores other bytes under the name leaves them as they were.
+ */
+export function factsText({
+  digest,
+  traits,
+  smallerThan,
+  clientFreshnessLifetime: clientFreshFor,
+}: Pick<Entry, 'digest' | LaterFact>): string | undefined {
+  if (traits === undefined && smallerThan === undefined && clientFreshFor === undefined) return undefined
+  return JSON.stringify({
+    of: digest.slice(0, DIGEST_START),
+    ...(traits && {
+      frames: traits.frames,
+      alpha: traits.alpha,
+      lossless: traits.lossless,
+      revised: traits.isRevised,
+    }),
+    ...(smallerThan !== undefined && { smallerThan }),
+    ...(clientFreshFor !== undefined && { clientFreshFor }),
+  })
+}
+
+/** The facts in a text, where it is about these bytes and can be read. */
+export function readFacts(text: unknown, digest: string): Pick<Entry, LaterFact> {
+  if (typeof text !== 'string' || text === '') return {}
+  let facts: Record<string, unknown>
+  try {
+    facts = JSON.parse(text) ?? {}
+  } catch {
+    return {}
+  }
+  if (facts.of !== digest.slice(0, DIGEST_START)) return {}
+  const { frames, alpha, lossless, revised, smallerThan, clientFreshFor } = facts
+  const traits: Traits | undefined =
+    Number.isSafeInteger(frames) && typeof alpha === 'boolean' && typeof lossless === 'boolean'
+      ? { frames: Number(frames), alpha, lossless, isRevised: revised === true }
+      : undefined
+  return {
+    ...(traits && { traits }),
+    ...(typeof smallerThan === 'string' && { smallerThan }),
+    ...(Number.isSafeInteger(clientFreshFor) && { clientFreshnessLifetime: Number(clientFreshFor) }),
+  }
+}
