@@ -96,3 +96,19 @@ export function negotiate(
     ? best.format
     : undefined
 }
+
+/**
+ * Whether a request is made for an image: the browser says so (`Sec-Fetch-Dest`, Fetch Metadata §2.1), or, where it says
+ * nothing, `Accept` gives some image more weight than anything else.
+ */
+export function asksForImage(destination: string | undefined, accept: string | undefined): boolean {
+  if (destination !== undefined) return destination.trim().toLowerCase() === 'image'
+  const best = (isImage: boolean): number =>
+    Math.max(
+      0,
+      ...parseAccept(accept ?? '')
+        .filter(({ type }) => type.startsWith('image/') === isImage)
+        .map(({ weight }) => weight),
+    )
+  return best(true) > best(false)
+}

@@ -11,6 +11,7 @@ import { ArtworkError } from '../../model/failure.js'
 import { freshUntil } from '../../model/freshness.js'
 import type { Settings } from '../../options/settings.js'
 import { type Answer, corsOf, createResponseRouter, policyFor, readUrl } from '../shared/respond.js'
+import { createFallback, placeholderOfPath } from './fallback.js'
 import { tagFields } from './image-response.js'
 import type { ResponseCache } from './response-cache.js'
 
@@ -54,5 +55,6 @@ export function createLocalRouter(images: Images, settings: Settings, hot?: Resp
     }
   }
 
-  return createResponseRouter(settings, { answer }, hot)
+  const onFailure = createFallback(settings, placeholderOfPath(settings))
+  return createResponseRouter(settings, { answer, onFailure }, hot)
 }

@@ -13,6 +13,7 @@ import { signatureHolds } from '../../model/signature.js'
 import type { Settings } from '../../options/settings.js'
 import { type Answer, corsOf, createResponseRouter, policyFor, readUrl } from '../shared/respond.js'
 import { disconnectSignal } from '../shared/send.js'
+import { createFallback, placeholderOfAddress } from './fallback.js'
 import { type ImageResponse, tagFields } from './image-response.js'
 import type { ResponseCache } from './response-cache.js'
 
@@ -127,7 +128,9 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
     }
   }
 
-  return createResponseRouter(settings, { isOurs: (path) => isPicturePath(settings, path), answer }, hot)
+  const onFailure = createFallback(settings, placeholderOfAddress(settings))
+  const isOurs = (path: string): boolean => isPicturePath(settings, path)
+  return createResponseRouter(settings, { isOurs, answer, onFailure }, hot)
 }
 
 function fileNameOf(address: Address, type: string): string {

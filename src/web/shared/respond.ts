@@ -50,6 +50,8 @@ export type Answer = (
 
 /** What a router answers. */
 export interface Answers {
+  /** The answer to a failure, where it is another than its text. */
+  readonly onFailure?: (req: Request, failure: ArtworkError) => HttpResponse | undefined
   /** Whether a path below the mount is for it; others go on to the app. @default all are */
   readonly isOurs?: (path: string) => boolean
   readonly answer: Answer
@@ -88,7 +90,7 @@ function ownParameter(raw: string): string | undefined {
 /** Makes a router of an answer; mount it anywhere. What it answers is offered to the table of hot answers, if there is one. */
 export function createResponseRouter(
   settings: Settings,
-  { isOurs = () => true, answer }: Answers,
+  { isOurs = () => true, answer, onFailure }: Answers,
   hot?: ResponseCache,
 ): Router {
   const cors = corsOf(settings)
@@ -123,7 +125,7 @@ export function createResponseRouter(
       .catch((error) => {
         const failure = asArtworkError(error)
         if (failure.code === 'unknown') settings.logger.error({ err: error }, 'artwork: a request failed')
-        return errorResponse(failure, cors)
+        return onFailure?.(req, failure) ?? errorResponse(failure, cors)
       })
       .then((reply) => send(req, res, reply, settings))
       .catch(next)
