@@ -79,7 +79,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     concurrency: 4,
     jobs: queue,
     paramsOf: (kind, params) => pathParams(settings.kinds.get(kind), params),
-    isSame: images.signedUrls.isSame,
+    isSame: images.presignedUrls.isSame,
     schedules: settings.schedules,
     handlers: (downloads) =>
       jobHandlers({ settings, store, images, maintenance, jobs: queue, exporter, downloads }),

@@ -9,9 +9,9 @@ import { isSoundUrl, isWebUrl } from '../model/web-url.js'
 import type { Settings } from '../options/settings.js'
 import type { Store } from '../store/ports.js'
 import type { EntityImages, Found } from './entity-images.js'
+import type { PresignedUrls } from './presigned-urls.js'
 import type { PrintUrl } from './print-url.js'
 import { orUndefined, type References } from './references.js'
-import type { SignedUrls } from './signed-urls.js'
 
 /** The question a template asks. */
 export interface DisplayQuestion {
@@ -44,12 +44,12 @@ export interface DisplayParts {
   readonly entityImages: EntityImages
   readonly references: References
   readonly printUrl: PrintUrl
-  readonly signedUrls: SignedUrls
+  readonly presignedUrls: PresignedUrls
 }
 
 /** Makes the part of the pipeline that templates ask. None of its verbs throws for missing data. */
 export function createDisplayUrls(parts: DisplayParts) {
-  const { settings, references, signedUrls } = parts
+  const { settings, references, presignedUrls } = parts
   return {
     ...parts.printUrl,
     display: (question: DisplayQuestion): Displayed => display(parts, question),
@@ -76,7 +76,7 @@ export function createDisplayUrls(parts: DisplayParts) {
       const entry = findLocal(parts, question)?.entry
       const known = entry?.sourceUrl
       const isOwn = entry?.ownerId === String(id) && known !== undefined && known !== sourceUrl
-      return isOwn && signedUrls.isSame(known, sourceUrl) && !needsDownload(parts, entry, sourceUrl)
+      return isOwn && presignedUrls.isSame(known, sourceUrl) && !needsDownload(parts, entry, sourceUrl)
         ? known
         : undefined
     },
@@ -142,12 +142,12 @@ function findByPath({ settings, entityImages }: DisplayParts, text: string): Fou
 
 /** Whether an image is to be fetched from another URL: of another image, or signed anew where the stored one is stale. */
 function needsDownload(
-  { settings, store, signedUrls }: DisplayParts,
+  { settings, store, presignedUrls }: DisplayParts,
   { sourceUrl, original }: Entry,
   url: string,
 ): boolean {
   if (sourceUrl === undefined || sourceUrl === url || !isSoundUrl(url)) return false
-  if (!signedUrls.isSame(sourceUrl, url)) return true
+  if (!presignedUrls.isSame(sourceUrl, url)) return true
   const known = original === undefined ? undefined : store.find(original, 'memory')
   return known !== undefined && freshnessOf(known, settings.freshness, settings.now()) !== 'fresh'
 }

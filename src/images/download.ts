@@ -9,8 +9,8 @@ import type { Store } from '../store/ports.js'
 import type { EntityImages, Found } from './entity-images.js'
 import type { MakeRendition, Target } from './make-rendition.js'
 import type { Originals } from './originals.js'
+import type { PresignedUrls } from './presigned-urls.js'
 import type { Resolver } from './resolve.js'
-import type { SignedUrls } from './signed-urls.js'
 
 /** What to download, and for which entity. */
 export interface DownloadRequest {
@@ -54,7 +54,7 @@ export interface DownloadParts {
   readonly originals: Originals
   readonly entityImages: EntityImages
   readonly makeRendition: MakeRendition
-  readonly signedUrls: SignedUrls
+  readonly presignedUrls: PresignedUrls
 }
 
 /** Makes the part of the pipeline that downloads entities' images. */
@@ -139,14 +139,14 @@ async function downloadTo(
 }
 
 function isOf(
-  { store, settings, signedUrls }: DownloadParts,
+  { store, settings, presignedUrls }: DownloadParts,
   { sourceUrl, original }: Entry,
   url: string,
 ): boolean {
   if (sourceUrl === url) return true
   const known = original === undefined ? undefined : store.find(original)
   const isFresh = known !== undefined && freshnessOf(known, settings.freshness, settings.now()) === 'fresh'
-  return sourceUrl !== undefined && signedUrls.isSame(sourceUrl, url) && isFresh
+  return sourceUrl !== undefined && presignedUrls.isSame(sourceUrl, url) && isFresh
 }
 
 /** Tells the app's record of an entity's stored image. */

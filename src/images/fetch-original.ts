@@ -25,8 +25,8 @@ import type { Means } from '../sources/source.js'
 import type { NewEntry, Store } from '../store/ports.js'
 import type { Inspected, Transformer } from '../transform/transformer.js'
 import type { KnownOriginal, RequestOptions } from './image.js'
+import type { PresignedUrls } from './presigned-urls.js'
 import type { Original } from './resolve.js'
-import type { SignedUrls } from './signed-urls.js'
 
 /** What fetching works with. */
 export interface FetchParts {
@@ -39,7 +39,7 @@ export interface FetchParts {
   readonly transformer: Pick<Transformer, 'inspect'>
   readonly singleFlight: SingleFlight
   readonly events: Pick<Events, 'emit'>
-  readonly signedUrls: SignedUrls
+  readonly presignedUrls: PresignedUrls
   /** What sources may ask for. */
   readonly means: Means
   /** Names this run of the app: what its settings refused is judged anew by another one. */
@@ -164,7 +164,7 @@ async function fetchOnce(
   inspect: Inspect,
   signal: AbortSignal,
 ): Promise<KnownOriginal> {
-  const { store, settings, fetcher, signedUrls, events, run } = parts
+  const { store, settings, fetcher, presignedUrls, events, run } = parts
   const { original, key, stored, isForced } = task
   const failure = store.negativeCache.get(key)
   if (!isForced && failure !== undefined && isOriginalFailureActive(failure, settings.now(), run))
@@ -173,7 +173,7 @@ async function fetchOnce(
   try {
     const request = await original.source.locate(original.address, parts.means)
     events.emit('upstream-request', {})
-    const relative = stored === undefined && !isForced ? signedUrls.relative(request.url) : undefined
+    const relative = stored === undefined && !isForced ? presignedUrls.relative(request.url) : undefined
     const response = await fetcher.fetch(request, stored ?? relative ?? {}, signal)
     const fetched = await takeRelative(parts, response, relative, request, signal)
     const known = await storeResponse(
@@ -183,7 +183,7 @@ async function fetchOnce(
       inspect,
     )
     if (failure !== undefined) store.negativeCache.clear(key)
-    signedUrls.brought(request.url, known.entry)
+    presignedUrls.brought(request.url, known.entry)
     return known
   } catch (error) {
     events.emit('operation-failed', {})

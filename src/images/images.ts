@@ -20,6 +20,7 @@ import { createFetchOriginal } from './fetch-original.js'
 import type { ImageResult } from './image.js'
 import { createMakeRendition } from './make-rendition.js'
 import { createOriginals } from './originals.js'
+import { createPresignedUrls } from './presigned-urls.js'
 import { createPrintUrl } from './print-url.js'
 import { createPurge } from './purge.js'
 import { createRecipes } from './recipes.js'
@@ -28,7 +29,6 @@ import { createRegenerate } from './regenerate.js'
 import { createRenditions } from './renditions.js'
 import { createResolver } from './resolve.js'
 import { type ServeOptions, serve } from './serve.js'
-import { createSignedUrls } from './signed-urls.js'
 
 /** An image in hand. Sides in pixels, `storedAt` in ms since the epoch, `etag` with its quotes. */
 export interface Image {
@@ -66,8 +66,8 @@ export function createImages(settings: Settings, ports: PipelineParts) {
   const resolver = createResolver(settings)
   const recipes = createRecipes(settings, ports.run)
   const base = { ...ports, settings, singleFlight, resolver, recipes }
-  const signedUrls = createSignedUrls(base)
-  const fetchOriginal = createFetchOriginal({ ...base, signedUrls })
+  const presignedUrls = createPresignedUrls(base)
+  const fetchOriginal = createFetchOriginal({ ...base, presignedUrls })
   const originals = createOriginals({ ...base, fetchOriginal })
   const makeRendition = createMakeRendition({ ...base, originals })
   const renditions = createRenditions({ ...base, originals, makeRendition })
@@ -75,9 +75,9 @@ export function createImages(settings: Settings, ports: PipelineParts) {
   const entityImages = createEntityImages(base)
   const references = createReferences(base)
   const printUrl = createPrintUrl({ ...base, references })
-  const display = createDisplayUrls({ ...base, entityImages, references, printUrl, signedUrls })
+  const display = createDisplayUrls({ ...base, entityImages, references, printUrl, presignedUrls })
   const { purge, removeTree } = createPurge({ ...base, entityImages })
-  const parts = { ...base, originals, renditions, autoFormats, entityImages, makeRendition, signedUrls }
+  const parts = { ...base, originals, renditions, autoFormats, entityImages, makeRendition, presignedUrls }
   const downloads = createDownload(parts)
   const serveAddress = (address: Address | string, isTrusted: boolean, options: ServeOptions = {}) =>
     Promise.resolve().then(() => serve(parts, resolver.resolve(toAddress(address), isTrusted), options))
@@ -91,7 +91,7 @@ export function createImages(settings: Settings, ports: PipelineParts) {
     autoFormats,
     entityImages,
     display,
-    signedUrls,
+    presignedUrls,
     singleFlight,
     removeTree,
     purge,

@@ -2,7 +2,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { type Address, makeAddress } from '../model/address.js'
 import { ArtworkError } from '../model/failure.js'
-import { withoutSignature } from '../model/signed-url.js'
+import { withoutSignature } from '../model/presigned-url.js'
 import { isWebUrl, readWebUrl } from '../model/web-url.js'
 import { hostRule } from './host-rules.js'
 import type { Source } from './source.js'

@@ -18,6 +18,7 @@ import { tmpdir } from 'node:os'
 import { basename, delimiter, dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { digestOf } from '../model/digest.js'
+import { killWorker } from './kill-worker.js'
 
 /** How children are started. */
 export interface ChildOptions {
@@ -206,16 +207,6 @@ export function startChild(
   })
 }
 
-/** Kills a child, with the processes of its sandbox. */
-export function killChild(child: ChildProcess, { sandbox }: Pick<ChildOptions, 'sandbox'>): void {
-  try {
-    if (sandbox.length > 0 && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
-  } catch {
-    // It has gone, or has a group of its own.
-  }
-  child.kill('SIGKILL')
-}
-
 /** The outcome of a start: `ready`, or how it ended and its error output. */
 export type Outcome = 'ready' | { readonly ended: string; readonly said: string }
 
@@ -226,7 +217,7 @@ export function tryStart(script: Script, options: ChildOptions, flags: readonly 
     let said = ''
     const settle = (outcome: Outcome): void => {
       clearTimeout(timer)
-      killChild(child, options)
+      killWorker(child, options)
       resolve(outcome)
     }
     const timer = setTimeout(() => settle({ ended: 'it did not say that it is there', said }), DIAGNOSE_FOR)

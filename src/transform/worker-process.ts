@@ -4,8 +4,8 @@
  */
 import type { ChildProcess } from 'node:child_process'
 import { ArtworkError } from '../model/failure.js'
-import { killChild } from './child-command.js'
 import type { QueuePosition } from './job-queue.js'
+import { createTimeLimit, killWorker } from './kill-worker.js'
 import { type Answer, GROWN, type JobMessage } from './messages.js'
 
 /** A job with the promise that waits for it. */
@@ -59,7 +59,6 @@ export function createWorkerProcess(
   events: WorkerEvents,
 ): WorkerProcess {
   let job: WorkerJob | undefined
-  let timer: NodeJS.Timeout | undefined
   let isReady = false
   let isEnded = false
   let done = 0
@@ -71,7 +70,7 @@ export function createWorkerProcess(
   }
   const release = (): WorkerJob | undefined => {
     const released = job
-    clearTimeout(timer)
+    timeLimit.clear()
     job = undefined
     return released
   }
@@ -79,17 +78,14 @@ export function createWorkerProcess(
     isEnded = true
     const released = release()
     events.onEnd(worker)
-    killChild(child, options)
+    killWorker(child, options)
     setBusy(false)
     if (error !== undefined) released?.reject(error)
   }
-  const limitTime = (ms: number): void => {
-    clearTimeout(timer)
-    timer = setTimeout(() => {
-      end(new ArtworkError('decode_timeout', 'the image took too long to decode'))
-      events.onFree()
-    }, ms)
-  }
+  const timeLimit = createTimeLimit(() => {
+    end(new ArtworkError('decode_timeout', 'the image took too long to decode'))
+    events.onFree()
+  })
   const lost = (error: ArtworkError): void => {
     if (isEnded) return
     const unstarted = isReady ? undefined : release()
@@ -100,7 +96,7 @@ export function createWorkerProcess(
   const run = (next: WorkerJob): void => {
     job = next
     setBusy(true)
-    limitTime(isReady ? options.timeout : START_TIMEOUT)
+    timeLimit.set(isReady ? options.timeout : START_TIMEOUT)
     child.send(next.message, (error) => {
       if (error !== null && job === next) lost(processingFailed(error))
     })
@@ -138,7 +134,7 @@ export function createWorkerProcess(
     if (message !== 'ready') return answered(message)
     isReady = true
     events.onReady()
-    if (job !== undefined) limitTime(options.timeout)
+    if (job !== undefined) timeLimit.set(options.timeout)
   })
   run(first)
   return worker

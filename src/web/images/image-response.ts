@@ -85,6 +85,10 @@ export function replyOf(shown: ImageResponse, asked: RequestFields, settings: Se
   return respond(shown.representation, asked, { ...shown.rules, ...passingRules(shown, settings, now), now })
 }
 
+/** `Vary` (RFC 9110 §12.5.5): what was chosen by `Accept` says so. */
+export const varyOf = (negotiation: Negotiation | undefined): string | undefined =>
+  negotiation === undefined ? undefined : 'Accept'
+
 /** The `Cache-Tag` field (or its kin) of a picture, where the app wants one. */
 export function tagFields(settings: Settings, entry: Entry, original?: Entry): Record<string, string> {
   const { cacheTags } = settings

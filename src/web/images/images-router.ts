@@ -14,7 +14,7 @@ import type { Settings } from '../../options/settings.js'
 import { type Answer, corsOf, createResponseRouter, policyFor, readUrl } from '../shared/respond.js'
 import { disconnectSignal } from '../shared/send.js'
 import { createFallback, placeholderOfAddress } from './fallback.js'
-import { type ImageResponse, tagFields } from './image-response.js'
+import { type ImageResponse, tagFields, varyOf } from './image-response.js'
 import type { ResponseCache } from './response-cache.js'
 
 /**
@@ -105,7 +105,7 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
         cache: policy,
         isPrivate: settings.private,
         cors,
-        vary: negotiation === undefined ? undefined : 'Accept',
+        vary: varyOf(negotiation),
         extra: tagFields(settings, entry, original),
       },
       entries: original === undefined || original === entry ? [entry] : [entry, original],

@@ -10,17 +10,17 @@ import type { Store } from '../store/ports.js'
 import type { Resolver } from './resolve.js'
 
 /** What signed URLs work with. */
-export interface SignedUrlParts {
+export interface PresignedUrlParts {
   readonly store: Pick<Store, 'find'>
   readonly means: Means
   readonly resolver: Resolver
 }
 
 /** See the top of the file. */
-export type SignedUrls = ReturnType<typeof createSignedUrls>
+export type PresignedUrls = ReturnType<typeof createPresignedUrls>
 
 /** Makes the part of the pipeline that recognises signed URLs. */
-export function createSignedUrls({ store, means, resolver }: SignedUrlParts) {
+export function createPresignedUrls({ store, means, resolver }: PresignedUrlParts) {
   const noteKey = (identity: string): string => `signed/${digestOf(Buffer.from(identity)).slice(0, 32)}`
   return {
     /** Whether two URLs are of one picture. */

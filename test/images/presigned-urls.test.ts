@@ -3,7 +3,7 @@
 import { remote } from 'express-artwork'
 import nunjucks from 'nunjucks'
 import { describe, expect, test } from 'vitest'
-import { withoutSignature } from '#src/model/signed-url.js'
+import { withoutSignature } from '#src/model/presigned-url.js'
 import { hostRule } from '#src/sources/host-rules.js'
 import { eventually } from '../support/eventually.js'
 import { jpeg } from '../support/images.js'
