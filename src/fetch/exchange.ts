@@ -175,7 +175,7 @@ function translate(error: unknown, signal: AbortSignal): ArtworkError {
     return new ArtworkError('cancelled', 'nobody waits for this image any more', { cause: error })
   const code = codeOf(error)
   if (code === 'EREFUSEDADDRESS')
-    return new ArtworkError('refused', 'this host is not allowed', { cause: error })
+    return new ArtworkError('undialable', 'this host is not allowed', { cause: error })
   if (code === 'ECONNECTTIMEOUT' || code === 'ETIMEDOUT')
     return new ArtworkError('timeout', 'the source could not be reached in time', { cause: error })
   if (/^(?:ERR_TLS|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_SSL)/.test(code) || code === 'ENOTFOUND')

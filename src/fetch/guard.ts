@@ -26,6 +26,9 @@ export type Admits = (url: URL) => boolean
 const refuse = (why: string): never => {
   throw new ArtworkError('refused', why)
 }
+const refuseToDial = (why: string): never => {
+  throw new ArtworkError('undialable', why)
+}
 
 const portOf = (url: URL): number =>
   url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port)
@@ -44,7 +47,7 @@ function isSameHost(one: URL, other: URL): boolean {
 
 /**
  * Parses a URL once, by WHATWG rules, and checks everything about it but its addresses. The fragment is dropped.
- * @throws ArtworkError `invalid` (400) for text that is no URL, `refused` (403) for one that may not be fetched
+ * @throws ArtworkError `invalid` (400) for text that is no URL, `refused` or `undialable` (403) for one that may not be fetched
  */
 export function checkUrl(text: string, options: GuardOptions, admits: Admits, base?: URL): URL {
   const url = readWebUrl(text, base)
@@ -57,12 +60,12 @@ export function checkUrl(text: string, options: GuardOptions, admits: Admits, ba
   if (options.publicOrigins.some((own) => isSameHost(url, new URL(own)))) refuse('this is our own address')
   if (!admits(url)) refuse('this host is not allowed')
   if (isExcepted(url, options)) return url
-  if (!options.ports.includes(portOf(url))) refuse('this port is not allowed')
+  if (!options.ports.includes(portOf(url))) refuseToDial('this port is not allowed')
   const host = bareHost(url)
   if (isIP(host) !== 0) {
-    if (!options.allowIpLiterals || !isPublicAddress(host)) refuse('this address is not allowed')
+    if (!options.allowIpLiterals || !isPublicAddress(host)) refuseToDial('this address is not allowed')
   } else if (/(?:^|\.)(?:localhost|local|internal|home\.arpa|onion)$/i.test(host) || !host.includes('.')) {
-    refuse('this host is not allowed')
+    refuseToDial('this host is not allowed')
   }
   return url
 }

@@ -1,5 +1,5 @@
 /** Whether a proxy works: what its failures and answers say of it, and until when it is left out. */
-import { ArtworkError, asArtworkError } from '../model/failure.js'
+import { ArtworkError, asArtworkError, isRefusal } from '../model/failure.js'
 
 /** What became of a proxy so far. */
 export interface ProxyHealth {
@@ -43,7 +43,7 @@ export function watchProxies(options: HealthOptions | undefined, now: () => numb
     const code = proxyCode(failure)
     tried.add(health)
     if (code !== undefined) proxyTroubles.add(failure)
-    if (failure.code === 'cancelled' || failure.code === 'refused') return
+    if (failure.code === 'cancelled' || isRefusal(failure)) return
     if (code === undefined && failure.code !== 'connection' && failure.code !== 'timeout') return
     health.failed += 1
     if (code === 'EPROXY') countFailure(health)

@@ -1,6 +1,6 @@
 /** One attempt: a request and the redirects after it. Each hop is checked, and gets only the headers that are meant for its host. */
 import type { Agent } from 'node:http'
-import { ArtworkError } from '../model/failure.js'
+import { ArtworkError, isRefusal } from '../model/failure.js'
 import type { FetchRequest } from '../model/location.js'
 import { type Exchanged, type ExchangeLimits, exchange } from './exchange.js'
 import { checkUrl, type GuardOptions, isExcepted } from './guard.js'
@@ -69,7 +69,7 @@ function nextHop(location: string, from: URL, options: RedirectOptions, { admits
   try {
     return checkUrl(location, options, admits, from)
   } catch (error) {
-    if (error instanceof ArtworkError && error.code === 'refused') throw error
+    if (error instanceof ArtworkError && isRefusal(error)) throw error
     throw new ArtworkError('bad_answer', 'the source redirected to nowhere', { cause: error })
   }
 }

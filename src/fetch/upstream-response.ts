@@ -1,7 +1,7 @@
 /** What an upstream's response is: an image, "not modified", or a row of the table of failures. */
 import { httpDate } from '../http/http-date.js'
 import { ArtworkError } from '../model/failure.js'
-import { type Kind, mayBeImage, mayBeSvg, sniff } from '../model/media-type.js'
+import { isPlainText, type Kind, mayBeImage, mayBeSvg, sniff } from '../model/media-type.js'
 import type { Exchanged } from './exchange.js'
 import { type ResponseFreshness, readResponseFreshness } from './response-freshness.js'
 
@@ -23,10 +23,14 @@ export function readResponse(response: Exchanged, isConditional: boolean, now: n
   if (status === 206 && header('content-range') !== `bytes 0-${bytes.length - 1}/${bytes.length}`)
     throw new ArtworkError('bad_answer', 'the source sent a part of the image')
   if (!hasContent(status)) throw failureOf(response, now)
-  if (!mayBeImage(header('content-type'))) throw new ArtworkError('unsupported', 'the source sent no image')
+  if (!mayBeImage(header('content-type'))) throw new ArtworkError('no_image', 'the source sent no image')
   if (bytes.length === 0) throw new ArtworkError('bad_answer', 'the source sent nothing')
   const kind = kindOf(response)
-  if (kind === undefined) throw new ArtworkError('unsupported', 'this is not an image of a known format')
+  if (kind === undefined)
+    throw new ArtworkError(
+      isPlainText(bytes) ? 'no_image' : 'unsupported',
+      'this is not an image of a known format',
+    )
   return { outcome: 'image', bytes, kind, ...readResponseFreshness(header, Date.now()) }
 }
 

@@ -9,6 +9,7 @@ import { isSoundUrl, isWebUrl } from '../model/web-url.js'
 import type { Settings } from '../options/settings.js'
 import type { Store } from '../store/ports.js'
 import type { EntityImages, Found } from './entity-images.js'
+import type { KnownFailures } from './known-failures.js'
 import type { PresignedUrls } from './presigned-urls.js'
 import type { PrintUrl } from './print-url.js'
 import { orUndefined, type References } from './references.js'
@@ -45,6 +46,7 @@ export interface DisplayParts {
   readonly references: References
   readonly printUrl: PrintUrl
   readonly presignedUrls: PresignedUrls
+  readonly knownFailure: KnownFailures
 }
 
 /** Makes the part of the pipeline that templates ask. None of its verbs throws for missing data. */
@@ -52,6 +54,7 @@ export function createDisplayUrls(parts: DisplayParts) {
   const { settings, references, presignedUrls } = parts
   return {
     ...parts.printUrl,
+    knownFailure: parts.knownFailure,
     display: (question: DisplayQuestion): Displayed => display(parts, question),
     /** The local image that a question comes to, and its artwork path. */
     local: (question: DisplayQuestion): Found | undefined => findLocal(parts, question),
@@ -103,19 +106,22 @@ function display(parts: DisplayParts, question: DisplayQuestion): Displayed {
     (localPath === undefined ? undefined : displayOwn(parts, localPath, question)) ??
     (isOther || sourceUrl === undefined ? undefined : displayOwn(parts, sourceUrl, question))
   if (own !== undefined) return own
-  return usable !== undefined && !requireLocal
+  // A URL that is known to show nothing is not printed.
+  const isDead = usable !== undefined && parts.knownFailure(usable, sourceKindsOf(question)) === 'upstream'
+  return usable !== undefined && !requireLocal && !isDead
     ? { url: usable, from: 'source', wanted: isOther }
     : { url: placeholderUrl(urls, placeholderFile(kind)), from: 'placeholder', wanted: isOther }
 }
 
 function displayOwn(
-  { references, printUrl }: DisplayParts,
+  { references, printUrl, knownFailure }: DisplayParts,
   text: string,
   question: DisplayQuestion,
 ): Displayed | undefined {
   const sourceKinds = sourceKindsOf(question)
   const placeholder = references.placeholder(text)
   if (placeholder !== undefined) return { url: placeholder, from: 'placeholder', wanted: false }
+  if (knownFailure(text, sourceKinds) === 'upstream') return undefined
   const url = references.read(text, sourceKinds) && printUrl.imageUrl(text, undefined, sourceKinds)
   return url === undefined ? undefined : { url, from: 'local', wanted: false }
 }

@@ -18,6 +18,7 @@ import { createDownload, type DownloadRequest, type SaveImageResult } from './do
 import { createEntityImages } from './entity-images.js'
 import { createFetchOriginal } from './fetch-original.js'
 import type { ImageResult } from './image.js'
+import { createKnownFailures } from './known-failures.js'
 import { createMakeRendition } from './make-rendition.js'
 import { createOriginals } from './originals.js'
 import { createPresignedUrls } from './presigned-urls.js'
@@ -75,7 +76,15 @@ export function createImages(settings: Settings, ports: PipelineParts) {
   const entityImages = createEntityImages(base)
   const references = createReferences(base)
   const printUrl = createPrintUrl({ ...base, references })
-  const display = createDisplayUrls({ ...base, entityImages, references, printUrl, presignedUrls })
+  const knownFailure = createKnownFailures({ ...base, references })
+  const display = createDisplayUrls({
+    ...base,
+    entityImages,
+    references,
+    printUrl,
+    presignedUrls,
+    knownFailure,
+  })
   const { purge, removeTree } = createPurge({ ...base, entityImages })
   const parts = { ...base, originals, renditions, autoFormats, entityImages, makeRendition, presignedUrls }
   const downloads = createDownload(parts)

@@ -89,22 +89,32 @@ export function createReferences({ settings, store, resolver, means }: Reference
     return undefined
   }
 
+  const read = (text: string, kinds: readonly string[] = []): Reference | undefined => {
+    const own = readOwnUrl(urls, text)
+    if (own !== undefined && 'image' in own) return fromImageUrl(own.image)
+    if (isSoundUrl(text))
+      return orUndefined(() => {
+        const { kind, id, variant } = resolver.resolveUrl(text, kinds).address
+        return { kind, id, variant }
+      })
+    return fromSegments(text.split('/')) ?? fromPath(text, kinds)
+  }
+
   return {
     ownPrint,
+    /** The original that a text refers to; undefined where that is nothing that is fetched. */
+    originalOf: (text: string, kinds: readonly string[] = []): Original | undefined =>
+      orUndefined(() => {
+        const { kind, id, variant } = read(text, kinds) ?? {}
+        if (kind === undefined || id === undefined) return undefined
+        const chosen = variant ?? resolver.sourceOf(kind).defaultVariant(kind)
+        return resolver.resolve(makeAddress(kind, chosen, id), true).original
+      }),
     /**
      * What a text refers to; undefined where that is nothing of ours.
      * @param kinds which it may be of where it does not say itself, best first
      */
-    read: (text: string, kinds: readonly string[] = []): Reference | undefined => {
-      const own = readOwnUrl(urls, text)
-      if (own !== undefined && 'image' in own) return fromImageUrl(own.image)
-      if (isSoundUrl(text))
-        return orUndefined(() => {
-          const { kind, id, variant } = resolver.resolveUrl(text, kinds).address
-          return { kind, id, variant }
-        })
-      return fromSegments(text.split('/')) ?? fromPath(text, kinds)
-    },
+    read,
     /** A placeholder that we printed, as it is printed. */
     placeholder: (text: string): string | undefined => {
       const own = readOwnUrl(urls, text)

@@ -43,6 +43,8 @@ const table = {
   invalid: { status: 400, reason: 'invalid_url', retried: false, remember: NEVER },
   unauthenticated: { status: 401, reason: 'refused', retried: false, remember: NEVER },
   refused: { status: 403, reason: 'refused', retried: false, remember: NEVER },
+  /** An address or a port of a host that may be asked may not be dialled. */
+  undialable: { status: 403, reason: 'refused', retried: false, remember: once(MINUTE) },
   not_found: { status: 404, reason: 'http_404', retried: false, remember: once(5 * MINUTE) },
   gone: { status: 404, reason: 'http_404', retried: false, remember: once(HOUR) },
   unknown_image: { status: 404, reason: 'http_404', retried: false, remember: NEVER },
@@ -50,6 +52,8 @@ const table = {
   slow_request: { status: 408, reason: 'timeout', retried: false, remember: NEVER },
   too_large: { status: 413, reason: 'too_large', retried: false, remember: once(HOUR) },
   unsupported: { status: 415, reason: 'unsupported', retried: false, remember: once(HOUR) },
+  /** A page, or text, in the place of an image. */
+  no_image: { status: 415, reason: 'unsupported', retried: false, remember: once(HOUR) },
   invalid_image: { status: 422, reason: 'invalid_image', retried: false, remember: once(HOUR) },
   connection: { status: 502, reason: 'connection', retried: true, remember: once(MINUTE) },
   bad_answer: { status: 502, reason: 'connection', retried: false, remember: once(MINUTE) },
@@ -83,7 +87,7 @@ export const isBySettings = (reason: Reason): boolean => BY_SETTINGS.has(reason)
 
 /** Whether a failure follows from the bytes alone, and not from how the machine fared with them this time. */
 export const isOfBytes = ({ code }: { readonly code: ErrorCode }): boolean =>
-  code === 'invalid_image' || code === 'too_large' || code === 'unsupported'
+  code === 'invalid_image' || code === 'too_large' || code === 'unsupported' || code === 'no_image'
 
 /** Whether upstream could not be asked, so that what is stored may stand in for it (RFC 5861 §4). */
 export const isUnreachable = ({ code }: { readonly code: ErrorCode }): boolean =>
@@ -96,6 +100,22 @@ export const isUnreachable = ({ code }: { readonly code: ErrorCode }): boolean =
 /** Whether a failure is the host's own, and counts for its circuit breaker. */
 export const isHostFailure = ({ code }: { readonly code: ErrorCode }): boolean =>
   code === 'connection' || code === 'upstream_failed' || code === 'timeout'
+
+/** Failures of our own rules and of our decoder: a browser may well show what the source has. */
+const OURS: ReadonlySet<ErrorCode> = new Set([
+  'refused',
+  'invalid',
+  'too_large',
+  'unsupported',
+  'processing',
+  'decode_timeout',
+])
+/** Whether the source itself does not have the image, so that its URL shows nobody anything. */
+export const isUpstreamFailure = ({ code }: { readonly code: ErrorCode }): boolean => !OURS.has(code)
+
+/** Whether a fetch was refused by a rule of ours about hosts, ports and addresses: nothing else would come of it. */
+export const isRefusal = ({ code }: { readonly code: ErrorCode }): boolean =>
+  code === 'refused' || code === 'undialable'
 
 /** Whether a reason may pass within minutes. */
 export const isTransient = (reason: string): boolean =>

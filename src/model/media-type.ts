@@ -88,3 +88,12 @@ function hasAvifBrand(bytes: Uint8Array): boolean {
   for (let offset = 16; offset + 4 <= end; offset += 4) if (AVIF_BRANDS.has(brand(offset))) return true
   return false
 }
+
+/** Whether bytes begin as text does: a page, or a message, whatever they were declared. */
+export function isPlainText(bytes: Uint8Array): boolean {
+  // The last character may be cut.
+  const start = Buffer.from(bytes.subarray(0, 512))
+    .toString('utf8')
+    .replace(/\ufffd+$/, '')
+  return !/[\p{Cc}\ufffd]/u.test(start.replace(/\s/g, ''))
+}

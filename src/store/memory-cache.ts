@@ -4,6 +4,7 @@
  */
 import { LRUCache } from 'lru-cache'
 import type { Entry } from '../model/entry.js'
+import type { Failure } from '../model/failure.js'
 import type { Store } from './ports.js'
 
 /** How much is remembered. */
@@ -45,6 +46,7 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
     maxSize: maxNames * FACTS_SIZE,
     sizeCalculation: (value, name) => name.length + (value === ABSENT ? 100 : FACTS_SIZE / 2),
   })
+  const failures = new LRUCache<string, Failure | typeof ABSENT>({ max: maxNames })
   const watchers: Watcher[] = []
   const contents =
     maxBytes > 0
@@ -78,6 +80,24 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
       if (entry !== undefined) facts.set(name, entry)
       return entry
     },
+    negativeCache: {
+      ...inner.negativeCache,
+      get: (name, trust) => {
+        const known = trust === 'memory' ? failures.get(name) : undefined
+        if (known !== undefined) return known === ABSENT ? undefined : known
+        const failure = inner.negativeCache.get(name)
+        failures.set(name, failure ?? ABSENT)
+        return failure
+      },
+      set: (name, failure) => {
+        inner.negativeCache.set(name, failure)
+        failures.set(name, failure)
+      },
+      clear: (name) => {
+        inner.negativeCache.clear(name)
+        failures.set(name, ABSENT)
+      },
+    },
     inMemory: (digest) => contents?.has(digest) === true || inner.inMemory(digest),
     lease: async (key, signal) => {
       const turn = await inner.lease(key, signal)
@@ -106,6 +126,7 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
     write: async (entry, bytes) => {
       facts.delete(entry.key)
       const written = await inner.write(entry, bytes)
+      failures.delete(entry.key)
       // Another process may have replaced it since, and have been heard of already: what is there now counts.
       look(written.key)
       tell([written.key])
@@ -130,6 +151,7 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
       contents?.clear()
       await inner.clear()
       facts.clear()
+      failures.clear()
       tell('all')
     },
     stats: () => ({
@@ -140,8 +162,14 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
   return {
     store,
     forget: (changed) => {
-      if (changed === 'all') facts.clear()
-      else for (const name of changed) facts.delete(name)
+      if (changed === 'all') {
+        facts.clear()
+        failures.clear()
+      } else
+        for (const name of changed) {
+          facts.delete(name)
+          failures.delete(name)
+        }
       tell(changed)
     },
     keepsBytes: (digest) => contents?.get(digest) !== undefined,

@@ -159,7 +159,8 @@ export interface VerifyReport {
 
 /** Recent failures, so that a request that failed is not repeated at once (RFC 2308 in spirit). */
 export interface NegativeCache {
-  get(name: string): Failure | undefined
+  /** @param trust `memory`: what another process recorded since this one looked need not be known (templates) */
+  get(name: string, trust?: 'memory'): Failure | undefined
   set(name: string, failure: Failure): void
   clear(name: string): void
   /** In the order of their names. @param after only names after this one */

@@ -1,0 +1,36 @@
+/** What is known not to be had, without asking anybody: a page prints no URL of it. */
+import { imageKey } from '../model/entry.js'
+import { isOriginalFailureActive, isUpstreamFailure } from '../model/failure.js'
+import type { Settings } from '../options/settings.js'
+import type { Store } from '../store/ports.js'
+import type { References } from './references.js'
+
+/**
+ * `upstream`: the source does not have the image, so that its URL shows nothing. `ours`: our rules or our decoder refuse
+ * what a browser may well show.
+ */
+export type KnownFailure = 'upstream' | 'ours'
+
+/** See {@link createKnownFailures}. */
+export type KnownFailures = ReturnType<typeof createKnownFailures>
+
+/** Makes the look-up. It never throws, and does no I/O once warm. */
+export function createKnownFailures(parts: {
+  readonly settings: Pick<Settings, 'now'>
+  readonly store: Pick<Store, 'negativeCache' | 'find'>
+  readonly references: Pick<References, 'originalOf'>
+  readonly run: string
+}) {
+  const { settings, store, references, run } = parts
+  /** @param text a source URL, an address, or a URL that we printed @param kinds which it may be of, best first */
+  return (text: string, kinds: readonly string[] = []): KnownFailure | undefined => {
+    const original = references.originalOf(text, kinds)
+    if (original === undefined) return undefined
+    const key = imageKey(original.text)
+    // What is stored is answered, whatever became of the last time that it was asked about.
+    if (store.find(key, 'memory')?.isStored) return undefined
+    const failure = store.negativeCache.get(key, 'memory')
+    if (failure === undefined || !isOriginalFailureActive(failure, settings.now(), run)) return undefined
+    return isUpstreamFailure(failure) ? 'upstream' : 'ours'
+  }
+}
