@@ -17,6 +17,7 @@ import type { JobKind } from './model/job-kinds.js'
 import type { EntityLike } from './model/repository.js'
 import type { VerifyOptions, VerifyReport } from './store/ports.js'
 import type { FetchedImage, FetchOptions, ProxiedImages, Uploads } from './uploads/uploads.js'
+import type { ImagePolicy } from './web/csp.js'
 
 /** How a picture is printed in code. */
 export interface PrintOptions {
@@ -181,6 +182,11 @@ export interface Artwork {
    * @param subject an entity, a URL or an artwork path, as in templates
    */
   preload(res: ServerResponse, subject: unknown, options?: PreloadOptions): void
+  /**
+   * The directives of a Content Security Policy that pages with images of these sources need, `img-src` among them. With
+   * helmet: `directives: { ...helmet.contentSecurityPolicy.getDefaultDirectives(), ...artwork.csp() }`.
+   */
+  csp(): ImagePolicy
   /**
    * The element of an NFO file for a picture: `<thumb aspect="poster">…</thumb>` or `<fanart><thumb>…</thumb></fanart>`,
    * with the path of its exported file; '' where there is none, and no URL either.

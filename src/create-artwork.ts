@@ -35,6 +35,7 @@ import { createInProcess } from './transform/in-process.js'
 import { createWorkerPool } from './transform/worker-pool.js'
 import { createUploads } from './uploads/uploads.js'
 import { viewsPath } from './views-path.js'
+import { imagePolicy } from './web/csp.js'
 import { createResponseCache } from './web/images/response-cache.js'
 import { createRouters } from './web/routers.js'
 
@@ -158,6 +159,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
       installTemplates(environment)
     },
     preload: publicPreload(helpers),
+    csp: () => imagePolicy(settings),
     nfo: (subject, nfoOptions = {}) => helpers.nfo(subject, nfoOptions),
     start: publicStart(settings, refresher, exporter),
     close: lifecycle.close,

@@ -40,7 +40,7 @@ export interface Displayed {
 
 /** What the decision works with. */
 export interface DisplayParts {
-  readonly settings: Pick<Settings, 'now' | 'freshness' | 'urls'>
+  readonly settings: Pick<Settings, 'now' | 'freshness' | 'urls' | 'display'>
   readonly store: Pick<Store, 'find'>
   readonly entityImages: EntityImages
   readonly references: References
@@ -91,7 +91,8 @@ export type DisplayUrls = ReturnType<typeof createDisplayUrls>
 
 function display(parts: DisplayParts, question: DisplayQuestion): Displayed {
   const { urls } = parts.settings
-  const { kind, sourceUrl, localPath, requireLocal = false } = question
+  const { kind, sourceUrl, localPath } = question
+  const requireLocal = question.requireLocal === true || parts.settings.display.requireLocal
   const local = findLocal(parts, question)
   if (local !== undefined) {
     const { path, entry } = local

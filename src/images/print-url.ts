@@ -13,7 +13,7 @@ import type { Resolver } from './resolve.js'
 
 /** What printing works with. */
 export interface PrintParts {
-  readonly settings: Pick<Settings, 'urls' | 'signing' | 'widths'>
+  readonly settings: Pick<Settings, 'urls' | 'signing' | 'widths' | 'display'>
   readonly store: Pick<Store, 'find'>
   readonly resolver: Resolver
   readonly references: References
@@ -109,7 +109,9 @@ function print(
     const { kind, id } = reference
     const special = references.ownPrint(kind, id)
     if (special !== undefined && 'url' in special)
-      return special.url === undefined ? undefined : { url: special.url, isSvg: false }
+      return special.url === undefined || settings.display.requireLocal
+        ? undefined
+        : { url: special.url, isSvg: false }
     const source = resolver.sourceOf(kind)
     const chosen = variant ?? reference.variant ?? source.defaultVariant(kind)
     const { original, address } = resolver.resolve(

@@ -26,7 +26,7 @@ const xml = (text: string): string =>
 
 /** The element of a picture; '' where there is neither a file nor, if that will do, a URL. */
 export function nfoElement(
-  settings: Pick<Settings, 'export' | 'urls'>,
+  settings: Pick<Settings, 'export' | 'urls' | 'display'>,
   display: Pick<DisplayUrls, 'local'>,
   question: DisplayQuestion,
   { aspect, from, requireLocal = false }: NfoOptions,
@@ -42,7 +42,10 @@ export function nfoElement(
       ? `${settings.urls.base}${settings.urls.local}/${local.path}`
       : undefined
   const source =
-    !requireLocal && question.sourceUrl !== undefined && /^https?:\/\//i.test(question.sourceUrl)
+    !requireLocal &&
+    !settings.display.requireLocal &&
+    question.sourceUrl !== undefined &&
+    /^https?:\/\//i.test(question.sourceUrl)
       ? question.sourceUrl
       : undefined
   const where = file === undefined ? (own ?? source) : from === undefined ? file : posix.relative(from, file)

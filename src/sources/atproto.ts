@@ -110,6 +110,8 @@ export function atproto(options: AtprotoOptions = {}): Source {
     name: 'atproto',
     kinds: proxy ? ['atproto'] : [],
     isLasting: true,
+    // An account may live anywhere.
+    origins: proxy ? (cdn === undefined ? [] : [new URL(cdn).origin]) : ['https:'],
     prepare: async () => {
       cids ??= await loadCid('atproto()')
       await accounts.prepare()

@@ -152,6 +152,8 @@ export function remote(options: RemoteOptions): RemoteSource {
   return {
     name: 'remote',
     kinds: ['remote'],
+    // A policy has no wildcard for one label alone.
+    origins: hosts.map((host) => (host === '*' ? 'https:' : host.replace(/^\*\*\./, '*.'))),
     openToAll: hosts.includes('*'),
     defaultVariant: () => 'original',
     nativeWidths: () => [],

@@ -54,6 +54,11 @@ export interface Source {
   nativeWidths(kind: string): readonly number[]
   /** Whether the variant is a native size of the kind, without format token. */
   isNative(kind: string, variant: Variant): boolean
+  /**
+   * Where the source's own URLs lead, which a page prints as long as there is no copy: sources of a Content Security Policy,
+   * such as `https://cdn.example.com` or `*.example.com`. @default none
+   */
+  readonly origins?: readonly string[]
   /** Format tokens that a variant may have without a signature, where those are few. @default all that are made */
   freeFormats?(variant: Variant): readonly (Format | 'auto')[]
   /** Loads what it needs, before anything is asked of it. @throws Error where that cannot be had */

@@ -56,6 +56,7 @@ export function tmdb({ baseUrl = 'https://image.tmdb.org/t/p', pool }: TmdbOptio
   return {
     name: 'tmdb',
     kinds: Object.keys(TMDB_SIZES),
+    origins: [base.origin],
     defaultVariant: (kind) => tableOf(kind).default,
     nativeWidths: (kind) => widthsOf(tableOf(kind)),
     isNative: (kind, variant) => tableOf(kind).sizes.includes(sizeText(variant)),

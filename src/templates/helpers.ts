@@ -18,7 +18,7 @@ export interface ImageData extends Displayed {
 /** What the helpers work with. */
 export interface TemplateParts {
   readonly images: Pick<Images, 'display'>
-  readonly settings: Pick<Settings, 'kinds' | 'kindOf' | 'export' | 'urls' | 'logger'>
+  readonly settings: Pick<Settings, 'kinds' | 'kindOf' | 'export' | 'urls' | 'logger' | 'display'>
   readonly events: Pick<Events, 'emit'>
 }
 

@@ -29,7 +29,7 @@ export function createLocalRouter(images: Images, settings: Settings, hot?: Resp
       !settings.fetch.allowPrivate.includes(
         `${source.hostname.replace(/\.$/, '')}:${source.port === '' ? '443' : source.port}`,
       )
-    if (settings.heal === 'redirect' && isPublic) return source.href
+    if (settings.heal === 'redirect' && isPublic && !settings.display.requireLocal) return source.href
     return images.display.placeholder(settings.kinds.get(entry.ownerKind ?? ''))
   }
   const answer: Answer = async (req) => {
