@@ -17,6 +17,7 @@ const flatten = (value: object, prefix = ''): Record<string, unknown> =>
     ...Object.entries(value).map(([key, inner]) => {
       const name = prefix + key
       const nested = [
+        'display',
         'urls',
         'memory',
         'disk',

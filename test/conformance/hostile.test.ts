@@ -110,7 +110,7 @@ describe('hostile URLs', () => {
         expect(outcome, id).toBeInstanceOf(Error)
         const code = outcome instanceof Error && 'code' in outcome ? String(outcome.code) : ''
         expect(
-          ['refused', 'invalid', 'bad_answer', 'EREFUSEDADDRESS', 'ENOTFOUND'],
+          ['refused', 'undialable', 'invalid', 'bad_answer', 'EREFUSEDADDRESS', 'ENOTFOUND'],
           `${id}: ${code}`,
         ).toContain(code)
       }
