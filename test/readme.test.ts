@@ -34,7 +34,7 @@ const flatten = (value: object, prefix = ''): Record<string, unknown> =>
 
 describe('the README', () => {
   test('its table of options names every option with its default', () => {
-    const { kinds: _kinds, ...settings } = settleOptions()
+    const { kinds: _kinds, areWidthsDefault: _isDefault, ...settings } = settleOptions()
     const actual = flatten(settings)
     const rows = new Map(
       table('## Options').map(([name = '', value = '']) => [name.replaceAll('`', ''), value]),

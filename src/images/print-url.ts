@@ -13,7 +13,7 @@ import type { Resolver } from './resolve.js'
 
 /** What printing works with. */
 export interface PrintParts {
-  readonly settings: Pick<Settings, 'urls' | 'signing' | 'widths' | 'display'>
+  readonly settings: Pick<Settings, 'urls' | 'signing' | 'widths' | 'areWidthsDefault' | 'display'>
   readonly store: Pick<Store, 'find'>
   readonly resolver: Resolver
   readonly references: References
@@ -52,15 +52,20 @@ export function createPrintUrl(parts: PrintParts) {
      */
     imageUrl: (text: string, variant?: string, kinds: readonly string[] = []): string | undefined =>
       printable(text, variant, kinds)?.url,
-    /** The widths that can be printed for a source URL: those the app lists, else the native ones of its kind. */
+    /**
+     * The widths that can be printed for a source URL: those that the app lists; where it lists none, the native ones of its
+     * kind, and of the usual ones those that are wider.
+     */
     widthsFor: (text: string, kinds: readonly string[] = []): readonly number[] => {
-      if (settings.widths.length > 0) return settings.widths
-      return (
+      const { widths, areWidthsDefault } = settings
+      if (!areWidthsDefault && widths.length > 0) return widths
+      const native =
         orUndefined(() => {
           const { kind } = references.read(text, kinds) ?? { kind: text.split('/', 1)[0] ?? '' }
           return resolver.sourceOf(kind).nativeWidths(kind)
         }) ?? []
-      )
+      const widest = Math.max(0, ...native)
+      return areWidthsDefault ? [...native, ...widths.filter((width) => width > widest)] : native
     },
     /**
      * Candidates for a `srcset`, by width: `… 320w, … 640w`. Widths that are not offered are left out; where the original

@@ -204,7 +204,7 @@ export const optionsSchema = z.strictObject({
     })
     .prefault({}),
   presets: z.record(z.string(), preset).default({}),
-  widths: z.array(positive.max(MAX_SIDE)).default([]),
+  widths: z.array(positive.max(MAX_SIDE)).default([320, 640, 960, 1280, 1920]),
   strict: z.boolean().default(true),
   signing: z
     .strictObject({ keys: z.array(z.string().min(16, 'must be at least 16 characters each')).default([]) })

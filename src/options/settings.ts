@@ -23,6 +23,8 @@ export interface ArtworkOptions extends Omit<z.input<typeof optionsSchema>, 'ent
 export interface Settings extends Readonly<Omit<z.output<typeof optionsSchema>, 'entities' | 'repository'>> {
   readonly repository: BoundedRepository | undefined
   readonly kinds: ReadonlyMap<string, EntityKind>
+  /** The app lists no widths of its own: sources with native ones print those first. */
+  readonly areWidthsDefault: boolean
 }
 
 /** The entry in `Via` of a toolkit with these settings. */
@@ -47,7 +49,12 @@ export function settleOptions(given: ArtworkOptions = {}): Settings {
   checkSources(settings.sources, settings.signing.keys)
   const kinds = settleKinds(entities)
   checkVariants(kinds, { presets: settings.presets, encoding: settings.transform })
-  return Object.freeze({ ...settings, repository: bounded(settings.repository, REPOSITORY_TIMEOUT), kinds })
+  return Object.freeze({
+    ...settings,
+    repository: bounded(settings.repository, REPOSITORY_TIMEOUT),
+    kinds,
+    areWidthsDefault: given.widths === undefined,
+  })
 }
 
 function checkVariants(kinds: ReadonlyMap<string, EntityKind>, rules: VariantRules): void {
