@@ -125,9 +125,9 @@ async function wire(serve: (socket: Socket, head: string) => void, options: Artw
     ...options,
     fetch: {
       allowPrivate: [host],
-      firstByteTimeout: 300,
-      idleTimeout: 300,
-      totalTimeout: 2000,
+      firstByteTimeout: 1500,
+      idleTimeout: 1500,
+      totalTimeout: 8000,
       ...options.fetch,
     },
   })

@@ -128,7 +128,7 @@ describe('a body that is not what it should be is an error and is not kept', () 
       (_req, res) => res.writeHead(302, { Location: 'http://169.254.169.254/' }).end(),
     ],
   ])('%s → %i', async (_what, status, answer) => {
-    const app = await startApp({ fetch: { retries: 0, idleTimeout: 200, maxBytes: 200_000 } })
+    const app = await startApp({ fetch: { retries: 0, idleTimeout: 2000, maxBytes: 200_000 } })
     app.origin.serve(PATH, answer as Parameters<typeof app.origin.serve>[1])
     expect((await app.get(URL_PATH)).status).toBe(status)
     expect(app.artwork.images.stats().names).toBe(0)

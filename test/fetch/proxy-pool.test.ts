@@ -27,7 +27,7 @@ type FetchOptions = NonNullable<ArtworkOptions['fetch']>
 
 describe('retries (parity 36)', () => {
   test('three on 429, 5xx and time-outs, none on other 4xx (parity 36)', async () => {
-    const app = await startForClients({ retries: 3, firstByteTimeout: 100 })
+    const app = await startForClients({ retries: 3, firstByteTimeout: 1000 })
     const tries = async (path: string): Promise<number> => {
       await app.get('/images/fetch', jsonPost({ url: app.origin.url + path }))
       return app.origin.hits(path)

@@ -246,7 +246,7 @@ describe('failures (parity 23, 25)', () => {
     ['a web page', image('<html></html>', 'text/html'), 415],
     ['silence', () => {}, 504],
   ] as const)('a PDS that answers %s (parity 23)', async (_what, answer, status) => {
-    const app = await staged({}, { fetch: { firstByteTimeout: 150 } })
+    const app = await staged({}, { fetch: { firstByteTimeout: status === 504 ? 150 : 30_000 } })
     const cid = cidOf(await png())
     app.origin.serve(blobPath(DID, cid), answer)
     expect(await ask(app, cid)).toBe(status)

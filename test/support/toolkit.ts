@@ -71,6 +71,14 @@ interface Given {
   readonly clock?: { now: number }
 }
 
+/** An upstream on a busy machine may take its time; a test of a time-out sets its own. */
+const UNHURRIED = {
+  connectTimeout: 30_000,
+  firstByteTimeout: 30_000,
+  idleTimeout: 30_000,
+  totalTimeout: 60_000,
+}
+
 /** A toolkit with TMDb and remote sources on a local upstream, closed after the test. */
 async function openToolkit(options: ArtworkOptions, given: Given) {
   const origin = given.origin ?? (await anOrigin())
@@ -82,7 +90,7 @@ async function openToolkit(options: ArtworkOptions, given: Given) {
     now: () => clock.now,
     ...options,
     directory,
-    fetch: { allowPrivate: [origin.host], ...options.fetch },
+    fetch: { ...UNHURRIED, allowPrivate: [origin.host], ...options.fetch },
   })
   atEnd(artwork.close)
   return { artwork, origin, directory, clock }

@@ -53,7 +53,7 @@ describe('fetching for others (parity 33)', () => {
     expect(app.origin.hits()).toBe(0)
   })
   test('what fails upstream is 502, too late 504, no image 415, refused 403, a bad body 422 (parity 33)', async () => {
-    const app = await startForClients({ firstByteTimeout: 150 })
+    const app = await startForClients({ firstByteTimeout: 2000 })
     const { url } = app.origin
     app.origin.serve('/broken', { status: 500 })
     app.origin.serve('/page', image('<html></html>', 'text/html'))
