@@ -1,9 +1,15 @@
-/** Figures of the code in src, or in the folder that is named: lines of files and functions, and import cycles. */
+/**
+ * Figures of the code in src, or in the folder that is named: lines of files and functions, and import cycles.
+ * `--check` fails where they are over their bounds, and prints those alone.
+ */
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import ts from 'typescript'
 
-const root = resolve(process.argv[2] ?? 'src')
+const isCheck = process.argv.includes('--check')
+const root = resolve(process.argv.slice(2).find((one) => !one.startsWith('--')) ?? 'src')
+/** Lines. */
+const BOUNDS = { fileP90: 220, functionP90: 30, functionMax: 120 }
 /** Functions and files over these are named. */
 const LONG_FUNCTION = 60
 const LONG_FILE = 220
@@ -55,9 +61,24 @@ for (const file of sources) follow(file, [])
 
 const total = files.reduce((sum, { lines }) => sum + lines, 0)
 const row = (name, { median, p90, max }) => `${name}: median ${median}, p90 ${p90}, max ${max} lines`
+const ofFiles = summary(files.map(({ lines }) => lines))
+const ofFunctions = summary(functions.map(({ lines }) => lines))
+if (isCheck) {
+  const over = [
+    ofFiles.p90 > BOUNDS.fileP90 && `a tenth of the files has over ${BOUNDS.fileP90} lines: ${ofFiles.p90}`,
+    ofFunctions.p90 > BOUNDS.functionP90 &&
+      `a tenth of the functions has over ${BOUNDS.functionP90} lines: ${ofFunctions.p90}`,
+    ...functions
+      .filter(({ lines }) => lines > BOUNDS.functionMax)
+      .map(({ what, lines }) => `${what} has ${lines} lines, over ${BOUNDS.functionMax}`),
+    ...cycles,
+  ].filter(Boolean)
+  for (const one of over) console.error(one)
+  process.exit(over.length === 0 ? 0 : 1)
+}
 console.log(`${files.length} files, ${total} lines`)
-console.log(row('files', summary(files.map(({ lines }) => lines))))
-console.log(row(`${functions.length} functions`, summary(functions.map(({ lines }) => lines))))
+console.log(row('files', ofFiles))
+console.log(row(`${functions.length} functions`, ofFunctions))
 console.log(`import cycles, types included: ${cycles.length === 0 ? 'none' : cycles.join('; ')}`)
 const list = (title, all, bound) => {
   const long = all.filter(({ lines }) => lines > bound).sort((a, b) => b.lines - a.lines)

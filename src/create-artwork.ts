@@ -46,8 +46,7 @@ import { createRouters } from './web/routers.js'
  */
 export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwork> {
   const settings = settleOptions(options)
-  checkSettings(settings)
-  await Promise.all(settings.sources.map((source) => source.prepare?.()))
+  await prepare(settings)
   const { logger, now } = settings
   const events = createEvents(logger)
   const counts = createCounters(events)
@@ -166,10 +165,12 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   }
 }
 
-function checkSettings({ strict, sources, schedules, repository, logger }: Settings): void {
+/** Checks what options come to together, and loads what sources need. */
+async function prepare({ strict, sources, schedules, repository, logger }: Settings): Promise<void> {
   if (!strict && sources.some(({ freeFormats }) => freeFormats !== undefined))
     logger.warn({}, 'artwork: strict is off: anybody may ask for any size and format of any picture')
   checkSchedules(schedules, (kind) => !needsRepository(kind) || repository?.list !== undefined)
+  await Promise.all(sources.map((source) => source.prepare?.()))
 }
 
 /** @throws TypeError for a source whose pool there is not */

@@ -5,7 +5,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Entry } from '../model/entry.js'
 import type { Failure } from '../model/failure.js'
-import type { Store } from './ports.js'
+import type { NegativeCache, Store } from './ports.js'
 
 /** How much is remembered. */
 export interface MemoryOptions {
@@ -38,6 +38,34 @@ const ABSENT = Symbol('absent')
 /** Bytes that the facts of a name take in the mean; long names take the place of several. */
 const FACTS_SIZE = 600
 
+/** What is known of failures: those of this process as they are, those of others as they were when they were looked up. */
+function createFailureMemory(max: number) {
+  const known = new LRUCache<string, Failure | typeof ABSENT>({ max })
+  return {
+    delete: (name: string): void => void known.delete(name),
+    clear: (): void => known.clear(),
+    /** A negative cache over another. */
+    over: (inner: NegativeCache): NegativeCache => ({
+      ...inner,
+      get: (name, trust) => {
+        const remembered = trust === 'memory' ? known.get(name) : undefined
+        if (remembered !== undefined) return remembered === ABSENT ? undefined : remembered
+        const failure = inner.get(name)
+        known.set(name, failure ?? ABSENT)
+        return failure
+      },
+      set: (name, failure) => {
+        inner.set(name, failure)
+        known.set(name, failure)
+      },
+      clear: (name) => {
+        inner.clear(name)
+        known.set(name, ABSENT)
+      },
+    }),
+  }
+}
+
 /** Wraps `inner`. Every write and removal through it is seen at once. */
 export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryCache {
   const { maxBytes, maxEntryBytes = 1024 * 1024, maxNames = 20_000 } = options
@@ -46,7 +74,7 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
     maxSize: maxNames * FACTS_SIZE,
     sizeCalculation: (value, name) => name.length + (value === ABSENT ? 100 : FACTS_SIZE / 2),
   })
-  const failures = new LRUCache<string, Failure | typeof ABSENT>({ max: maxNames })
+  const failures = createFailureMemory(maxNames)
   const watchers: Watcher[] = []
   const contents =
     maxBytes > 0
@@ -80,24 +108,7 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
       if (entry !== undefined) facts.set(name, entry)
       return entry
     },
-    negativeCache: {
-      ...inner.negativeCache,
-      get: (name, trust) => {
-        const known = trust === 'memory' ? failures.get(name) : undefined
-        if (known !== undefined) return known === ABSENT ? undefined : known
-        const failure = inner.negativeCache.get(name)
-        failures.set(name, failure ?? ABSENT)
-        return failure
-      },
-      set: (name, failure) => {
-        inner.negativeCache.set(name, failure)
-        failures.set(name, failure)
-      },
-      clear: (name) => {
-        inner.negativeCache.clear(name)
-        failures.set(name, ABSENT)
-      },
-    },
+    negativeCache: failures.over(inner.negativeCache),
     inMemory: (digest) => contents?.has(digest) === true || inner.inMemory(digest),
     lease: async (key, signal) => {
       const turn = await inner.lease(key, signal)
