@@ -46,7 +46,7 @@ export interface DisplayParts {
   readonly references: References
   readonly printUrl: PrintUrl
   readonly presignedUrls: PresignedUrls
-  readonly knownFailure: KnownFailures
+  readonly knownFailures: KnownFailures
 }
 
 /** Makes the part of the pipeline that templates ask. None of its verbs throws for missing data. */
@@ -54,7 +54,7 @@ export function createDisplayUrls(parts: DisplayParts) {
   const { settings, references, presignedUrls } = parts
   return {
     ...parts.printUrl,
-    knownFailure: parts.knownFailure,
+    knownFailure: parts.knownFailures.of,
     display: (question: DisplayQuestion): Displayed => display(parts, question),
     /** The local image that a question comes to, and its artwork path. */
     local: (question: DisplayQuestion): Found | undefined => findLocal(parts, question),
@@ -108,21 +108,22 @@ function display(parts: DisplayParts, question: DisplayQuestion): Displayed {
     (isOther || sourceUrl === undefined ? undefined : displayOwn(parts, sourceUrl, question))
   if (own !== undefined) return own
   // A URL that is known to show nothing is not printed.
-  const isDead = usable !== undefined && parts.knownFailure(usable, sourceKindsOf(question)) === 'upstream'
+  const isDead =
+    usable !== undefined && parts.knownFailures.of(usable, sourceKindsOf(question)) === 'upstream'
   return usable !== undefined && !requireLocal && !isDead
     ? { url: usable, from: 'source', wanted: isOther }
     : { url: placeholderUrl(urls, placeholderFile(kind)), from: 'placeholder', wanted: isOther }
 }
 
 function displayOwn(
-  { references, printUrl, knownFailure }: DisplayParts,
+  { references, printUrl, knownFailures }: DisplayParts,
   text: string,
   question: DisplayQuestion,
 ): Displayed | undefined {
   const sourceKinds = sourceKindsOf(question)
   const placeholder = references.placeholder(text)
   if (placeholder !== undefined) return { url: placeholder, from: 'placeholder', wanted: false }
-  if (knownFailure(text, sourceKinds) === 'upstream') return undefined
+  if (knownFailures.of(text, sourceKinds) === 'upstream') return undefined
   const url = references.read(text, sourceKinds) && printUrl.imageUrl(text, undefined, sourceKinds)
   return url === undefined ? undefined : { url, from: 'local', wanted: false }
 }

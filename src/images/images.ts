@@ -75,15 +75,15 @@ export function createImages(settings: Settings, ports: PipelineParts) {
   const autoFormats = createAutoFormats({ ...base, renditions })
   const entityImages = createEntityImages(base)
   const references = createReferences(base)
-  const printUrl = createPrintUrl({ ...base, references })
-  const knownFailure = createKnownFailures({ ...base, references })
+  const knownFailures = createKnownFailures({ ...base, references })
+  const printUrl = createPrintUrl({ ...base, references, knownFailures })
   const display = createDisplayUrls({
     ...base,
     entityImages,
     references,
     printUrl,
     presignedUrls,
-    knownFailure,
+    knownFailures,
   })
   const { purge, removeTree } = createPurge({ ...base, entityImages })
   const parts = { ...base, originals, renditions, autoFormats, entityImages, makeRendition, presignedUrls }

@@ -4,6 +4,7 @@ import { isOriginalFailureActive, isUpstreamFailure } from '../model/failure.js'
 import type { Settings } from '../options/settings.js'
 import type { Store } from '../store/ports.js'
 import type { References } from './references.js'
+import type { Original } from './resolve.js'
 
 /**
  * `upstream`: the source does not have the image, so that its URL shows nothing. `ours`: our rules or our decoder refuse
@@ -22,15 +23,24 @@ export function createKnownFailures(parts: {
   readonly run: string
 }) {
   const { settings, store, references, run } = parts
-  /** @param text a source URL, an address, or a URL that we printed @param kinds which it may be of, best first */
-  return (text: string, kinds: readonly string[] = []): KnownFailure | undefined => {
-    const original = references.originalOf(text, kinds)
-    if (original === undefined) return undefined
-    const key = imageKey(original.text)
-    // What is stored is answered, whatever became of the last time that it was asked about.
-    if (store.find(key, 'memory')?.isStored) return undefined
+  const failureOf = ({ text }: Pick<Original, 'text'>): KnownFailure | undefined => {
+    const key = imageKey(text)
+    // What was there once is answered from what was made of it, whatever became of the last time that it was asked about.
+    if (store.find(key, 'memory') !== undefined) return undefined
     const failure = store.negativeCache.get(key, 'memory')
     if (failure === undefined || !isOriginalFailureActive(failure, settings.now(), run)) return undefined
     return isUpstreamFailure(failure) ? 'upstream' : 'ours'
+  }
+  return {
+    /** Of an original. */
+    ofOriginal: failureOf,
+    /**
+     * Of what a text refers to, in a variant: a source may have an original for each size.
+     * @param text a source URL, an address, or a URL that we printed @param kinds which it may be of, best first
+     */
+    of: (text: string, kinds: readonly string[] = [], variant?: string): KnownFailure | undefined => {
+      const original = references.originalOf(text, kinds, variant)
+      return original && failureOf(original)
+    },
   }
 }

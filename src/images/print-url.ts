@@ -8,6 +8,7 @@ import { signAddress } from '../model/signature.js'
 import { imagePath } from '../model/urls.js'
 import type { Settings } from '../options/settings.js'
 import type { Store } from '../store/ports.js'
+import type { KnownFailures } from './known-failures.js'
 import { isSvgByName, orUndefined, type References } from './references.js'
 import type { Resolver } from './resolve.js'
 
@@ -17,6 +18,7 @@ export interface PrintParts {
   readonly store: Pick<Store, 'find'>
   readonly resolver: Resolver
   readonly references: References
+  readonly knownFailures: Pick<KnownFailures, 'ofOriginal'>
 }
 
 /** A URL under `/images`, its original where that is known, and whether that is an SVG, by its name where it is not. */
@@ -24,6 +26,8 @@ interface Printed {
   readonly url: string
   readonly original?: Entry
   readonly isSvg: boolean
+  /** It is known not to be had. */
+  readonly isFailing?: boolean
 }
 
 /** Makes the part of the pipeline that prints URLs. None of its verbs throws. */
@@ -84,7 +88,8 @@ export function createPrintUrl(parts: PrintParts) {
       for (const width of [...new Set(wanted)].sort((a, b) => a - b)) {
         const candidate = print(parts, text, `w${width}-${format}`, kinds)
         if (candidate === undefined) continue
-        const { url, original, isSvg } = candidate
+        const { url, original, isSvg, isFailing = false } = candidate
+        if (isFailing) continue
         if (isSvg || (original !== undefined && isOnlyAsItIs(original))) return ''
         const own = original?.width || Number.POSITIVE_INFINITY
         candidates.push(`${url} ${Math.min(width, own)}w`)
@@ -103,7 +108,7 @@ const isOnlyAsItIs = ({ type, traits }: Entry): boolean => wouldStop(kindOfType(
 
 /** The URL under `/images` of an image in a variant, and its original where that is known. */
 function print(
-  { settings, store, resolver, references }: PrintParts,
+  { settings, store, resolver, references, knownFailures }: PrintParts,
   text: string,
   variant: string | undefined,
   kinds: readonly string[],
@@ -130,7 +135,9 @@ function print(
       reference.isShort && variant === undefined
         ? `${settings.urls.images}/${kind}/${id}`
         : printPath(settings, `${kind}/${chosen}/${address.id}`, entry?.isStored ? entry : undefined)
-    return { url: (special?.base ?? settings.urls.base) + path, isSvg, ...(entry && { original: entry }) }
+    const isFailing = knownFailures.ofOriginal(original) !== undefined
+    const url = (special?.base ?? settings.urls.base) + path
+    return { url, isSvg, isFailing, ...(entry && { original: entry }) }
   })
 }
 

@@ -10,7 +10,7 @@ const defaultPort = (url: URL): string =>
   url.port !== '' ? url.port : url.protocol === 'https:' ? '443' : '80'
 
 /** A pattern with names as they are asked for: an internationalized one in its A-labels (RFC 5890 §2.3.2.1). */
-function inAscii(pattern: string): string {
+export function inAscii(pattern: string): string {
   const [, stars = '', host = '', port = ''] = /^((?:\*{1,2}\.)?)(.*?)((?::\d+)?)$/.exec(pattern) ?? []
   const bare = host.replace(/\.$/, '')
   return stars + (/[^\0-\x7f]/.test(bare) ? domainToASCII(bare) : bare) + port

@@ -4,7 +4,7 @@ import { type Address, makeAddress } from '../model/address.js'
 import { ArtworkError } from '../model/failure.js'
 import { withoutSignature } from '../model/presigned-url.js'
 import { isWebUrl, readWebUrl } from '../model/web-url.js'
-import { hostRule } from './host-rules.js'
+import { hostRule, inAscii } from './host-rules.js'
 import type { Source } from './source.js'
 
 /** Which hosts may be fetched from, and with what. */
@@ -153,7 +153,7 @@ export function remote(options: RemoteOptions): RemoteSource {
     name: 'remote',
     kinds: ['remote'],
     // A policy has no wildcard for one label alone.
-    origins: hosts.map((host) => (host === '*' ? 'https:' : host.replace(/^\*\*\./, '*.'))),
+    origins: hosts.map((host) => (host === '*' ? 'https:' : inAscii(host).replace(/^\*\*\./, '*.'))),
     openToAll: hosts.includes('*'),
     defaultVariant: () => 'original',
     nativeWidths: () => [],

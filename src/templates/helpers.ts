@@ -82,15 +82,14 @@ export function createHelpers(parts: TemplateParts) {
     return text === undefined ? undefined : { text, kinds: sourceKindsOf(subject) }
   }
   const srcset = (name: ImageName | undefined, widths: readonly unknown[], format: string): string =>
-    name === undefined || display.knownFailure(name.text, name.kinds) !== undefined
-      ? ''
-      : display.srcset(name.text, widths, format, name.kinds)
+    name === undefined ? '' : display.srcset(name.text, widths, format, name.kinds)
   const widthsOf = (name: ImageName | undefined, given: unknown): readonly unknown[] =>
     Array.isArray(given) ? given : name === undefined ? [] : display.widthsFor(name.text, name.kinds)
   /** The URL of an image in a variant, else the display URL. */
   const imageUrl = (given: unknown, variant: unknown, kind: unknown): string => {
     const name = nameOf(given, kind)
-    const isFailing = name !== undefined && display.knownFailure(name.text, name.kinds) !== undefined
+    const isFailing =
+      name !== undefined && display.knownFailure(name.text, name.kinds, textOf(variant)) !== undefined
     const own =
       name === undefined || isFailing ? undefined : display.imageUrl(name.text, textOf(variant), name.kinds)
     return own ?? show(given, kind, false).shown.url

@@ -656,6 +656,36 @@ describe('bounds', () => {
     expect(known.length).toBeLessThanOrEqual(10_100)
     expect(store.negativeCache.get('f10299')).toBeDefined()
   })
+  test('codes that an earlier version does not know are written as those it knows, and what a later one wrote is none', async () => {
+    const directory = await temporaryFolder()
+    const store = await open(directory)
+    const failure = { message: '', at: 1, until: 2, count: 1 }
+    store.negativeCache.set('page', { ...failure, code: 'no_image' })
+    store.negativeCache.set('port', { ...failure, code: 'undialable' })
+    store.negativeCache.set('later', { ...failure, code: 'gone' })
+    const db = keep(new Database(join(directory, 'catalogue-v2.sqlite')))
+    const codes = db.prepare('SELECT name, code FROM failures ORDER BY name').all()
+    expect(codes).toEqual([
+      { name: 'later', code: 'gone' },
+      { name: 'page', code: 'unsupported' },
+      { name: 'port', code: 'refused' },
+    ])
+    db.prepare("UPDATE failures SET code = 'of_tomorrow' WHERE name = 'later'").run()
+    db.close()
+    expect(store.negativeCache.get('later')).toBeUndefined()
+    expect(store.negativeCache.list('', 10).map(({ name }) => name)).toEqual(['page', 'port'])
+  })
+  test('a failure that one process clears is heard of by the others', async () => {
+    const directory = await temporaryFolder()
+    const changed: string[] = []
+    const one = await open(directory)
+    await open(directory, { onChange: (names) => void changed.push(...(names === 'all' ? ['all'] : names)) })
+    one.negativeCache.set('a', { code: 'gone', message: '', at: 1, until: 2, count: 1 })
+    one.negativeCache.clear('b')
+    one.negativeCache.clear('a')
+    await eventually(() => expect(changed).toContain('a'))
+    expect(changed).not.toContain('b')
+  })
 })
 
 describe('verify', () => {

@@ -42,6 +42,8 @@ describe('csp()', () => {
     ])
     expect((await policyOf({ sources: [atproto({ proxy: false })] }))['img-src']).toContain('https:')
     expect((await policyOf({ sources: [atproto()] }))['img-src']).toEqual(["'self'", 'data:'])
+    const named = await policyOf({ sources: [remote({ hosts: ['*.łódź.example'] })] })
+    expect(named['img-src']).toContain('*.xn--d-uga0v4h.example')
     const open = { sources: [remote({ hosts: ['*'] })], signing: { keys: ['0123456789abcdef'] } }
     expect((await policyOf(open))['img-src']).toContain('https:')
   })

@@ -84,3 +84,30 @@ test('it is printed again when the source has it, and when the failure has passe
   expect((await fetch(app.url + address)).status).toBe(200)
   expect(render(album)).toContain(' 200w')
 })
+
+test('of a source with an original for each size, the failure of one says nothing of the others', async () => {
+  const app = await startApp({ fetch: { retries: 0 }, transform: { isolate: false } })
+  app.origin.serve('/t/p/w342/a.jpg', { status: 503 })
+  app.origin.serve('/t/p/w780/a.jpg', image(await jpeg(780, 1170)))
+  expect((await app.get('/images/poster/w342/a.jpg')).status).toBe(502)
+  const { images } = app.artwork
+  expect(images.imageUrl('poster/a.jpg', 'w342')).toBe('/static/images/placeholder.svg')
+  expect(images.imageUrl('poster/a.jpg', 'w780')).toBe('/images/poster/w780/a.jpg')
+  const candidates = images.srcset('poster/a.jpg', [342, 780])
+  expect(candidates).toContain(' 780w')
+  expect(candidates).not.toContain('342w')
+})
+
+test('what was there once is printed, whatever became of the last time that it was asked about', async () => {
+  const { app, render } = await stage()
+  app.origin.serve('/a.jpg', image(await jpeg(300, 200)))
+  const source = `${app.origin.url}/a.jpg`
+  const album = { id: 'a1', image_url: source }
+  const address = app.artwork.images.imageUrl(source, 'w100-auto') ?? ''
+  expect((await fetch(app.url + address)).status).toBe(200)
+  app.origin.serve('/a.jpg', { status: 503 })
+  app.clock.now += 9 * 24 * 3_600_000
+  expect((await fetch(app.url + address)).status).toBe(200)
+  await expect(app.artwork.images.refresh(address.replace(/^\/images\/|\?.*$/g, ''))).rejects.toThrow()
+  expect(render(album)).toContain('100w')
+})

@@ -41,8 +41,8 @@ export function openCatalogue(file: string, { unlink, now, tell }: CataloguePart
   const totals = createTotals(db)
   const feed = createChangeFeed(db)
   const history = createHistory(db, now)
-  const failures = createFailures(db, history)
   const basis = { totals, history, noteChange: feed.note }
+  const failures = createFailures(db, basis)
   const rows = createRows(db, basis)
   const { rows: locks, ...lockTable } = createLockTable(db, { totals, rows, unlink })
   const { isComplete, setComplete, isMeasured, setUnread, generation, advanceGeneration, probe } = totals

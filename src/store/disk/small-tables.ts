@@ -1,7 +1,7 @@
 /** The small tables of the catalogue, each bounded: history, negative cache, key-value, cursors. */
 import { type Database, immediate, keep } from '../../database/sqlite.js'
 import type { Role } from '../../model/entry.js'
-import type { Failure } from '../../model/failure.js'
+import { type ErrorCode, type Failure, isErrorCode } from '../../model/failure.js'
 import type { HistoryItem } from '../ports.js'
 
 /** Items of all keys together, and of one in an answer. */
@@ -45,16 +45,25 @@ interface FailureRow extends Omit<Failure, 'about'> {
 /** A failure belongs to its subject for as long as it is the same failure: an earlier version knows of no subjects. */
 const FAILURES = `SELECT f.name, code, message, f.at, until, count, about FROM failures AS f
   LEFT JOIN failure_subjects AS s ON s.name = f.name AND s.at = f.at`
-const toFailure = ({ about, name: _name, ...failure }: FailureRow): Failure => ({
-  ...failure,
-  ...(about !== null && { about }),
-})
+/** A failure as this version knows it; one of a later version is none. */
+function toFailure({ about, name: _name, ...failure }: FailureRow): Failure | undefined {
+  if (!isErrorCode(failure.code)) return undefined
+  return { ...failure, ...(about !== null && { about }) }
+}
+/** Codes that came later, as the one that earlier versions beside this one know them by. */
+const CODES_ON_DISK: Readonly<Partial<Record<ErrorCode, ErrorCode>>> = {
+  no_image: 'unsupported',
+  undialable: 'refused',
+}
 
 /** See {@link createFailures}. */
 export type Failures = ReturnType<typeof createFailures>
 
 /** The negative cache's table. */
-export function createFailures(db: Database, history: Pick<History, 'add'>) {
+export function createFailures(
+  db: Database,
+  { history, noteChange }: { history: Pick<History, 'add'>; noteChange: (key: string) => void },
+) {
   const sql = keep({
     get: db.prepare<[string], FailureRow>(`${FAILURES} WHERE f.name = ?`),
     set: db.prepare('INSERT OR REPLACE INTO failures VALUES (@name, @code, @message, @at, @until, @count)'),
@@ -75,7 +84,7 @@ export function createFailures(db: Database, history: Pick<History, 'add'>) {
     },
     set: immediate(db)((key: string, failure: Failure): void => {
       const { about, ...row } = failure
-      sql.set.run({ name: key, ...row })
+      sql.set.run({ name: key, ...row, code: CODES_ON_DISK[row.code] ?? row.code })
       if (about !== undefined) sql.setSubject.run(key, about, failure.at)
       history.add(key, 'failed', `${failure.code}: ${failure.message}`)
       failuresSet += 1
@@ -84,10 +93,16 @@ export function createFailures(db: Database, history: Pick<History, 'add'>) {
         sql.trimSubjects.run()
       }
     }),
-    clear: (key: string): void => void sql.clear.run(key),
+    clear: (key: string): void => {
+      // Other processes remember it, too.
+      if (sql.clear.run(key).changes > 0) noteChange(key)
+    },
     /** In the order of their keys. @param after only keys after this one */
     list: (after: string, limit: number): readonly (Failure & { readonly name: string })[] =>
-      sql.list.all(after, limit).map((row) => ({ ...toFailure(row), name: row.name })),
+      sql.list.all(after, limit).flatMap((row) => {
+        const failure = toFailure(row)
+        return failure === undefined ? [] : [{ ...failure, name: row.name }]
+      }),
     clearAll: (): void => void db.exec('DELETE FROM failures'),
   }
 }

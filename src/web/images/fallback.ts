@@ -34,7 +34,8 @@ export function createFallback(settings: Settings, placeholderOf: PlaceholderOf)
     const now = settings.now()
     const shown = drawPlaceholder(name, now, 'placeholder.svg', bounded(boxWithin(name, box)))
     const { 'Retry-After': retryAfter } = errorResponse(failure, cors).headers
-    const isOk = settings.placeholderStatus === 'auto' ? isBrowser : settings.placeholderStatus === 'ok'
+    const isUsual = isBrowser && !isRevalidation(req, failure)
+    const isOk = settings.placeholderStatus === 'auto' ? isUsual : settings.placeholderStatus === 'ok'
     const {
       ETag: _tag,
       'Last-Modified': _at,
@@ -50,6 +51,13 @@ export function createFallback(settings: Settings, placeholderOf: PlaceholderOf)
     return { status: isOk ? 200 : failure.status, headers, body: shown.bytes }
   }
 }
+
+/**
+ * Whether a cache asks about a copy that it has, and we are what fails: told so, it goes on with its copy (RFC 5861 §4), which
+ * is better than a placeholder.
+ */
+const isRevalidation = ({ headers }: Request, { status }: ArtworkError): boolean =>
+  status >= 500 && (headers['if-none-match'] !== undefined || headers['if-modified-since'] !== undefined)
 
 /** The same shape within the largest box. */
 function bounded({ width, height }: Box): Box {

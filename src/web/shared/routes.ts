@@ -119,7 +119,7 @@ export function createRouteTable(routes: readonly Route[]): (path: string) => Ma
 
 /** The segments of a path; where one is no plain name (an id may have an encoded slash) it is decoded as far as it can be. */
 function segmentsOf(path: string): readonly string[] {
-  const trimmed = path.replace(/(?<=.)\/$/, '')
+  const trimmed = path === '' ? '/' : path.replace(/(?<=.)\/$/, '')
   return pathSegments(trimmed) ?? trimmed.split('/').slice(1).map(decoded)
 }
 function decoded(text: string): string {
@@ -151,7 +151,8 @@ export async function runRoute(
 
 /** @throws ArtworkError `invalid` (400), with the parameter and what is wrong with it */
 function queryOf(url: string, schema: z.ZodType): unknown {
-  const given = Object.fromEntries([...readUrl(url).query].filter(([, value]) => value !== ''))
+  // Of one that is given twice, the first counts.
+  const given = Object.fromEntries([...readUrl(url).query].reverse().filter(([, value]) => value !== ''))
   const parsed = schema.safeParse(given)
   if (parsed.success) return parsed.data
   const messages = problemsOf(parsed.error, given).map(({ loc, msg }) =>

@@ -104,6 +104,14 @@ describe('an address that cannot be answered', () => {
     expect((await ask(app.url, path, { headers: { Accept: CHROME } })).status).toBe(forAccept)
     expect((await ask(app.url, path)).status).toBe(404)
   })
+  test('has its true status for a cache that asks about its copy, where we fail', async () => {
+    const app = await startApp(options)
+    const paths = new Map((await broken(app)).map(([path, status]) => [status, path]))
+    const asked = { ...IMG, 'If-None-Match': '"abc"' }
+    const failing = await ask(app.url, paths.get(502) ?? '', { headers: asked })
+    expect([failing.status, failing.headers['content-type']]).toEqual([502, 'image/svg+xml'])
+    expect((await ask(app.url, paths.get(404) ?? '', { headers: asked })).status).toBe(200)
+  })
   test('is as large as the image would have been, and of its kind', async () => {
     const app = await startApp(options)
     const drawn = async (path: string) => {

@@ -76,6 +76,7 @@ describe('a table of routes', () => {
     ['/things/', { limit: 2 }],
     ['/things?limit=4&other=1', { limit: 4 }],
     ['/things?limit=', { limit: 2 }],
+    ['/things?limit=4&limit=3', { limit: 4 }],
     ['/things/all', { name: 'all' }],
     ['/things/7', { id: '7' }],
     ['/things/a%2Fb', { id: 'a/b' }],
