@@ -6,6 +6,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createArtwork, remote, tmdb } from 'express-artwork'
 import { createApp } from './app.js'
@@ -76,9 +77,12 @@ const close = async (): Promise<void> => {
   if (closing) process.exit(1)
   closing = true
   warmer.close()
-  server.close()
-  server.closeIdleConnections()
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   await artwork.close()
+  // Who has asked gets the answer; a connection that says nothing is waited for no longer than two seconds.
+  const idle = setInterval(() => server.closeIdleConnections(), 50)
+  await Promise.race([closed, sleep(2000)])
+  clearInterval(idle)
   server.closeAllConnections()
   await cdn.close()
   records.close()
