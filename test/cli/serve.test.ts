@@ -275,7 +275,7 @@ test('SIGTERM: not ready at once, what is under way is finished, exit 0', async 
   })
   const ask = (): boolean => socket.write('GET /ready HTTP/1.1\r\nHost: x\r\n\r\n')
   ask()
-  await expect.poll(() => answers, { timeout: 5000 }).toMatch(/200 OK[\s\S]*"ready"/)
+  await expect.poll(() => answers, { timeout: 20_000 }).toMatch(/200 OK[\s\S]*"ready"/)
   upload.write(
     `POST /images/photos HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${TOKEN}\r\nContent-Type: image/jpeg\r\nContent-Length: ${picture.length}\r\n\r\n`,
   )
@@ -284,7 +284,7 @@ test('SIGTERM: not ready at once, what is under way is finished, exit 0', async 
   const stopped = service.stop()
   await new Promise((resolve) => setTimeout(resolve, 200))
   ask()
-  await expect.poll(() => answers, { timeout: 5000 }).toMatch(/503 Service Unavailable[\s\S]*"closing"/)
+  await expect.poll(() => answers, { timeout: 20_000 }).toMatch(/503 Service Unavailable[\s\S]*"closing"/)
   upload.write(picture.subarray(100))
   expect((await fetching).status).toBe(200)
   expect(await stopped).toBe(0)

@@ -719,8 +719,8 @@ const tests: Readonly<Record<string, () => Promise<void>>> = {
       ),
     )
     await sleep(150)
-    // Connections are taken in their order: those before this one have been.
-    await fetch(`${example.url}/health`)
+    // Connections are taken in their order: those before this one, which is new, have been.
+    await ask(example.url.replace('localhost', '127.0.0.1'), '/health')
     const stopped = example.stop()
     for (const status of await Promise.all(under)) expect([200, 503]).toContain(status)
     expect(await stopped).toBe(0)

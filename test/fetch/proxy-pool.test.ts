@@ -97,8 +97,8 @@ describe('proxy pools (parity 35)', () => {
       const dead = how === undefined ? 'http://127.0.0.1:9' : bad.url
       const app = await withPicture({
         retries: 1,
-        firstByteTimeout: 200,
-        connectTimeout: 200,
+        firstByteTimeout: 2000,
+        connectTimeout: 2000,
         proxies: { pools: { home: [dead, good.url] } },
       })
       for (let time = 0; time < 10; time += 1) expect(await once(app)).toBe(200)
@@ -269,7 +269,7 @@ describe('proxy pools (parity 35)', () => {
       expect((await app.get('/images/fetch', jsonPost({ url }))).status).toBe(502)
     }
     expect(mute.seen.every((line) => line.startsWith('CONNECT'))).toBe(true)
-    await expect.poll(mute.open, { timeout: 3000 }).toBe(0)
+    await expect.poll(mute.open, { timeout: 20_000 }).toBe(0)
     const file = join(await temporaryFolder(), 'proxies.txt')
     const changing = await withPicture({ proxies: { files: { foreign: file } } }).catch(
       (error: Error) => error,

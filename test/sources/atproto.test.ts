@@ -297,12 +297,12 @@ describe('bounds, sharing and printed URLs (parity 26–28)', () => {
     app.clock.now += 20 * 864e5
     expect((await get(read)).status).toBe(200)
     app.clock.now += 15 * 864e5
-    await expect.poll(names, { timeout: 5000 }).toBe(2)
+    await expect.poll(names, { timeout: 20_000 }).toBe(2)
     const hits = app.origin.hits()
     expect((await get(read)).status).toBe(200)
     expect(app.origin.hits()).toBe(hits)
     app.clock.now += 31 * 864e5
-    await expect.poll(names, { timeout: 5000 }).toBe(0)
+    await expect.poll(names, { timeout: 20_000 }).toBe(0)
     const bounded = await staged({}, { disk: { maxBytes: 200_000 } })
     for (let seed = 0; seed < 20; seed += 1) {
       expect(

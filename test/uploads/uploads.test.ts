@@ -562,7 +562,7 @@ describe('uploads are not cache', () => {
     expect((await fourth.get(`/images/photos/${ids[0]}`)).status).toBe(200)
     expect((await third.get('/images/photos', { method: 'DELETE' })).status).toBe(200)
     await expect
-      .poll(async () => (await fourth.get(`/images/photos/${ids[0]}`)).status, { timeout: 5000 })
+      .poll(async () => (await fourth.get(`/images/photos/${ids[0]}`)).status, { timeout: 20_000 })
       .toBe(404)
     expect(await filesIn(join(directory, 'uploads', 'files'))).toEqual([])
   })
@@ -703,12 +703,12 @@ describe('uploads are not cache', () => {
     await writeFile(join(directory, 'uploads'), 'in the way')
     const statusOf = async () => (await app.get(`/images/photos/${id}`)).status
     expect(await statusOf()).toBe(503)
-    await expect.poll(async () => (await app.get('/images/photos')).status, { timeout: 5000 }).toBe(503)
+    await expect.poll(async () => (await app.get('/images/photos')).status, { timeout: 20_000 }).toBe(503)
     expect(await statusOf()).toBe(503)
     expect((await app.get('/images/photos', { method: 'DELETE' })).status).toBe(503)
     await rm(join(directory, 'uploads'))
     await rename(join(directory, 'away'), join(directory, 'uploads'))
-    await expect.poll(statusOf, { timeout: 5000 }).toBe(200)
+    await expect.poll(statusOf, { timeout: 20_000 }).toBe(200)
   })
   test('a body that a parser of the app has read is taken from there; one that nobody can have is reported', async () => {
     const app = await startWithUploads()
