@@ -48,9 +48,12 @@ function createFailureMemory(max: number) {
     over: (inner: NegativeCache): NegativeCache => ({
       ...inner,
       get: (name, trust) => {
-        const remembered = trust === 'memory' ? known.get(name) : undefined
-        if (remembered !== undefined) return remembered === ABSENT ? undefined : remembered
+        const remembered = known.get(name)
+        if (trust === 'memory' && remembered !== undefined)
+          return remembered === ABSENT ? undefined : remembered
         const failure = inner.get(name)
+        // The same one: below, its code may be one that earlier versions know.
+        if (failure !== undefined && remembered !== ABSENT && remembered?.at === failure.at) return remembered
         known.set(name, failure ?? ABSENT)
         return failure
       },
