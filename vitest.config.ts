@@ -8,7 +8,16 @@ const others = ['atproto', 'browser', 'cli', 'package', 'postgres', 'proxies', '
 )
 /** What is heavy, and Express 4, is run once, and not again on every version of Node. */
 const isLight = process.env.WITHOUT_STRESS !== undefined
-const heavy = isLight ? ['test/conformance/faults.test.ts', 'test/store/maintenance.test.ts'] : []
+const heavy = isLight
+  ? [
+      'test/conformance/faults.test.ts',
+      'test/store/maintenance.test.ts',
+      // What reads or compiles the sources, or compares pixels, is the same on every version.
+      'test/{architecture,glossary}.test.ts',
+      'test/jobs/job-kinds.test.ts',
+      'test/transform/{colours,formats}.test.ts',
+    ]
+  : []
 /** Tests of other rooms that go through the routers, and tests of the routers that do not depend on Express' version. */
 const throughRouters = [
   'test/fetch/{addresses,upstream-fields}.test.ts',
