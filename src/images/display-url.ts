@@ -54,7 +54,6 @@ export function createDisplayUrls(parts: DisplayParts) {
   const { settings, references, presignedUrls } = parts
   return {
     ...parts.printUrl,
-    knownFailure: parts.knownFailures.of,
     display: (question: DisplayQuestion): Displayed => display(parts, question),
     /** The local image that a question comes to, and its artwork path. */
     local: (question: DisplayQuestion): Found | undefined => findLocal(parts, question),
@@ -108,22 +107,21 @@ function display(parts: DisplayParts, question: DisplayQuestion): Displayed {
     (isOther || sourceUrl === undefined ? undefined : displayOwn(parts, sourceUrl, question))
   if (own !== undefined) return own
   // A URL that is known to show nothing is not printed.
-  const isDead =
-    usable !== undefined && parts.knownFailures.of(usable, sourceKindsOf(question)) === 'upstream'
-  return usable !== undefined && !requireLocal && !isDead
+  const isShown = (url: string): boolean =>
+    parts.knownFailures.of(url, sourceKindsOf(question)) !== 'upstream'
+  return usable !== undefined && !requireLocal && isShown(usable)
     ? { url: usable, from: 'source', wanted: isOther }
     : { url: placeholderUrl(urls, placeholderFile(kind)), from: 'placeholder', wanted: isOther }
 }
 
 function displayOwn(
-  { references, printUrl, knownFailures }: DisplayParts,
+  { references, printUrl }: DisplayParts,
   text: string,
   question: DisplayQuestion,
 ): Displayed | undefined {
   const sourceKinds = sourceKindsOf(question)
   const placeholder = references.placeholder(text)
   if (placeholder !== undefined) return { url: placeholder, from: 'placeholder', wanted: false }
-  if (knownFailures.of(text, sourceKinds) === 'upstream') return undefined
   const url = references.read(text, sourceKinds) && printUrl.imageUrl(text, undefined, sourceKinds)
   return url === undefined ? undefined : { url, from: 'local', wanted: false }
 }

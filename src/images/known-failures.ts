@@ -34,12 +34,9 @@ export function createKnownFailures(parts: {
   return {
     /** Of an original. */
     ofOriginal: failureOf,
-    /**
-     * Of what a text refers to, in a variant: a source may have an original for each size.
-     * @param text a source URL, an address, or a URL that we printed @param kinds which it may be of, best first
-     */
-    of: (text: string, kinds: readonly string[] = [], variant?: string): KnownFailure | undefined => {
-      const original = references.originalOf(text, kinds, variant)
+    /** Of what a source URL refers to. @param kinds which it may be of, best first */
+    of: (sourceUrl: string, kinds: readonly string[] = []): KnownFailure | undefined => {
+      const original = references.originalOf(sourceUrl, kinds)
       return original && failureOf(original)
     },
   }

@@ -48,14 +48,16 @@ export function createPrintUrl(parts: PrintParts) {
   }
   return {
     /**
-     * The URL under `/images` of an image in a variant, or undefined where it is not offered: an unknown host, or a size
-     * that is neither listed nor signed.
+     * The URL under `/images` of an image in a variant, or undefined where it is not offered (an unknown host, or a size that
+     * is neither listed nor signed), and where it is known not to be had.
      * @param text a source URL, an address text (`poster/abc.jpg`), or a URL that we printed
      * @param variant canonical text; left out: the size that `text` tells, else the usual one of its kind
      * @param kinds kinds of source that it may be of where it does not say itself, best first
      */
-    imageUrl: (text: string, variant?: string, kinds: readonly string[] = []): string | undefined =>
-      printable(text, variant, kinds)?.url,
+    imageUrl: (text: string, variant?: string, kinds: readonly string[] = []): string | undefined => {
+      const printed = printable(text, variant, kinds)
+      return printed?.isFailing === true ? undefined : printed?.url
+    },
     /**
      * The widths that can be printed for a source URL: those that the app lists; where it lists none, the native ones of its
      * kind, and of the usual ones those that are wider.

@@ -102,12 +102,12 @@ export function createReferences({ settings, store, resolver, means }: Reference
 
   return {
     ownPrint,
-    /** The original that a text refers to, in a variant where one is wanted; undefined where that is nothing that is fetched. */
-    originalOf: (text: string, kinds: readonly string[] = [], wanted?: string): Original | undefined =>
+    /** The original that a text refers to, in the size that the text tells; undefined where that is nothing that is fetched. */
+    originalOf: (text: string, kinds: readonly string[] = []): Original | undefined =>
       orUndefined(() => {
         const { kind, id, variant } = read(text, kinds) ?? {}
         if (kind === undefined || id === undefined) return undefined
-        const chosen = wanted ?? variant ?? resolver.sourceOf(kind).defaultVariant(kind)
+        const chosen = variant ?? resolver.sourceOf(kind).defaultVariant(kind)
         return resolver.resolve(makeAddress(kind, chosen, id), true).original
       }),
     /**

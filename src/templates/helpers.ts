@@ -88,10 +88,7 @@ export function createHelpers(parts: TemplateParts) {
   /** The URL of an image in a variant, else the display URL. */
   const imageUrl = (given: unknown, variant: unknown, kind: unknown): string => {
     const name = nameOf(given, kind)
-    const isFailing =
-      name !== undefined && display.knownFailure(name.text, name.kinds, textOf(variant)) !== undefined
-    const own =
-      name === undefined || isFailing ? undefined : display.imageUrl(name.text, textOf(variant), name.kinds)
+    const own = name === undefined ? undefined : display.imageUrl(name.text, textOf(variant), name.kinds)
     return own ?? show(given, kind, false).shown.url
   }
 
