@@ -2,10 +2,10 @@
 import { randomUUID } from 'node:crypto'
 import type { Environment } from 'nunjucks'
 import type { Artwork } from './artwork.js'
-import { createEvents } from './events.js'
+import { createEvents, type Events } from './events.js'
 import { createFetcher, type Fetcher } from './fetch/fetcher.js'
 import { ANY_POOL } from './fetch/proxy-pool.js'
-import { createImages } from './images/images.js'
+import { createImages, type Images } from './images/images.js'
 import { listen } from './jobs/background.js'
 import { jobHandlers, needsRepository } from './jobs/kinds.js'
 import { createRefresher } from './jobs/refresher.js'
@@ -23,15 +23,22 @@ import { createMetrics } from './metrics/prometheus.js'
 import { createStats } from './metrics/stats.js'
 import { createTimeSeries } from './metrics/time-series.js'
 import { pathParams } from './model/artwork-path.js'
+import { PICTURE_STYLESHEET } from './model/picture-style.js'
+import { placeholderUrl } from './model/urls.js'
 import { type ArtworkOptions, ownVia, type Settings, settleOptions } from './options/settings.js'
 import { publicImages, publicPreload, publicRefresher, publicStart, publicUploads } from './public-face.js'
 import { isUploadSource } from './sources/uploads.js'
 import { openStorage } from './storage.js'
 import { createKeyValueCache } from './store/key-value-cache.js'
+import type { MemoryCache } from './store/memory-cache.js'
 import { createRenderer } from './templates/dashboard-renderer.js'
 import { createHelpers } from './templates/helpers.js'
-import { installFilters } from './templates/nunjucks.js'
+import { createKept } from './templates/kept.js'
+import { createMacros } from './templates/macros.js'
+import { installTemplates as installInNunjucks } from './templates/nunjucks.js'
+import { createPagePreloads } from './templates/preload.js'
 import { createInProcess } from './transform/in-process.js'
+import { createThumbhashImages } from './transform/thumbhash-image.js'
 import { createWorkerPool } from './transform/worker-pool.js'
 import { createUploads } from './uploads/uploads.js'
 import { viewsPath } from './views-path.js'
@@ -126,10 +133,8 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     isClosing: lifecycle.isClosing,
   })
 
-  const templates = { images, settings, events }
-  const helpers = createHelpers(templates)
+  const { helpers, preloads, installTemplates } = createTemplates(settings, { images, events, cache })
   let appEnvironment: Environment | undefined
-  const installTemplates = (environment: Environment): void => installFilters(environment, templates)
   const routers = createRouters(settings, {
     images,
     uploads: uploads && source && { verbs: uploads, source },
@@ -143,6 +148,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     },
     readiness,
     isClosing: lifecycle.isClosing,
+    onPage: preloads.note,
   })
   const clearCache = async (): Promise<void> => {
     await maintenance.clearCache()
@@ -162,6 +168,26 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     nfo: (subject, nfoOptions = {}) => helpers.nfo(subject, nfoOptions),
     start: publicStart(settings, refresher, exporter),
     close: lifecycle.close,
+  }
+}
+
+/** What templates print, and the way to install it in an environment of Nunjucks. */
+function createTemplates(
+  settings: Settings,
+  { images, events, cache }: { images: Images; events: Events; cache: Pick<MemoryCache, 'watch'> },
+) {
+  const kept = createKept(images.trace, settings.now)
+  cache.watch(kept.watcher)
+  const parts = { images, settings, events, thumbhashUrl: createThumbhashImages() }
+  const helpers = createHelpers(parts, kept)
+  const macros = createMacros(parts, helpers, kept)
+  const preloads = createPagePreloads()
+  const stylesheet = placeholderUrl(settings.urls, PICTURE_STYLESHEET)
+  const installed = { settings, helpers, macros, preloads, stylesheet }
+  return {
+    helpers,
+    preloads,
+    installTemplates: (environment: Environment): void => installInNunjucks(environment, installed),
   }
 }
 

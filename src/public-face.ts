@@ -6,7 +6,6 @@ import type { Exporter } from './library/export.js'
 import type { Management } from './management/management.js'
 import { ArtworkError } from './model/failure.js'
 import { readSubject } from './model/subject.js'
-import { textOf } from './model/text.js'
 import type { Settings } from './options/settings.js'
 import type { Helpers } from './templates/helpers.js'
 import { addLink, preloadLink } from './templates/preload.js'
@@ -29,12 +28,10 @@ export const publicImages = (images: Images, verbs: MaintenanceVerbs, helpers: H
   remove: images.remove,
   purge: images.purge,
   ...verbs,
-  display: (subject, kind, options) => helpers.show(subject, kind, options?.requireLocal).shown,
+  display: (subject, kind, options) => helpers.shownOf(subject, kind, options?.requireLocal).shown,
   imageUrl: (subject, variant, options) => helpers.imageUrl(subject, variant, options?.kind),
-  srcset: (subject, widths, options) => {
-    const name = helpers.nameOf(subject, options?.kind)
-    return helpers.srcset(name, helpers.widthsOf(name, widths), textOf(options?.format) ?? 'auto')
-  },
+  srcset: (subject, widths, options) =>
+    helpers.srcset(subject, { kind: options?.kind, widths, format: options?.format }),
 })
 
 /** `artwork.uploads` */

@@ -90,6 +90,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   'http-cache-semantics': 'fetch',
   cockatiel: 'fetch',
   sharp: 'transform',
+  thumbhash: 'transform',
   'mime-types': 'model',
   croner: 'jobs',
   uplot: 'web',

@@ -9,6 +9,7 @@ import { isSoundUrl, isWebUrl } from '../model/web-url.js'
 import type { Settings } from '../options/settings.js'
 import type { Store } from '../store/ports.js'
 import type { EntityImages, Found } from './entity-images.js'
+import type { EntitySizes } from './entity-sizes.js'
 import type { KnownFailures } from './known-failures.js'
 import type { PresignedUrls } from './presigned-urls.js'
 import type { PrintUrl } from './print-url.js'
@@ -47,6 +48,7 @@ export interface DisplayParts {
   readonly printUrl: PrintUrl
   readonly presignedUrls: PresignedUrls
   readonly knownFailures: KnownFailures
+  readonly entitySizes: Pick<EntitySizes, 'candidates' | 'originalOf'>
 }
 
 /** Makes the part of the pipeline that templates ask. None of its verbs throws for missing data. */
@@ -54,7 +56,17 @@ export function createDisplayUrls(parts: DisplayParts) {
   const { settings, references, presignedUrls } = parts
   return {
     ...parts.printUrl,
-    display: (question: DisplayQuestion): Displayed => display(parts, question),
+    /** Candidates and original of an entity's own image. */
+    entity: {
+      candidates: parts.entitySizes.candidates,
+      originalOf: parts.entitySizes.originalOf,
+    },
+    display: (question: DisplayQuestion): Displayed => display(parts, question, findLocal(parts, question)),
+    /** The same, with the local image that was found. */
+    show: (question: DisplayQuestion): { readonly shown: Displayed; readonly local: Found | undefined } => {
+      const local = findLocal(parts, question)
+      return { shown: display(parts, question, local), local }
+    },
     /** The local image that a question comes to, and its artwork path. */
     local: (question: DisplayQuestion): Found | undefined => findLocal(parts, question),
     placeholder: (kind: EntityKind | undefined): string =>
@@ -88,11 +100,10 @@ export function createDisplayUrls(parts: DisplayParts) {
 /** See the top of the file. */
 export type DisplayUrls = ReturnType<typeof createDisplayUrls>
 
-function display(parts: DisplayParts, question: DisplayQuestion): Displayed {
+function display(parts: DisplayParts, question: DisplayQuestion, local: Found | undefined): Displayed {
   const { urls } = parts.settings
   const { kind, sourceUrl, localPath } = question
   const requireLocal = question.requireLocal === true || parts.settings.display.requireLocal
-  const local = findLocal(parts, question)
   if (local !== undefined) {
     const { path, entry } = local
     const size = entry.width > 0 ? { width: entry.width, height: entry.height } : {}

@@ -13,9 +13,10 @@ import type { Means } from '../sources/source.js'
 import type { NewEntry, Store } from '../store/ports.js'
 import type { Inspected, Transformer } from '../transform/transformer.js'
 import { createAutoFormats } from './auto-formats.js'
-import { createDisplayUrls, type DisplayUrls } from './display-url.js'
+import { createDisplayUrls, type DisplayParts, type DisplayUrls } from './display-url.js'
 import { createDownload, type DownloadRequest, type SaveImageResult } from './download.js'
 import { createEntityImages } from './entity-images.js'
+import { createEntitySizes, type EntitySizeParts } from './entity-sizes.js'
 import { createFetchOriginal } from './fetch-original.js'
 import type { ImageResult } from './image.js'
 import { createKnownFailures } from './known-failures.js'
@@ -24,6 +25,7 @@ import { createOriginals } from './originals.js'
 import { createPresignedUrls } from './presigned-urls.js'
 import { createPrintUrl } from './print-url.js'
 import { createPurge } from './purge.js'
+import { createReadTrace } from './read-trace.js'
 import { createRecipes } from './recipes.js'
 import { createReferences } from './references.js'
 import { createRegenerate } from './regenerate.js'
@@ -73,24 +75,21 @@ export function createImages(settings: Settings, ports: PipelineParts) {
   const makeRendition = createMakeRendition({ ...base, originals })
   const renditions = createRenditions({ ...base, originals, makeRendition })
   const autoFormats = createAutoFormats({ ...base, renditions })
-  const entityImages = createEntityImages(base)
-  const references = createReferences(base)
-  const knownFailures = createKnownFailures({ ...base, references })
-  const printUrl = createPrintUrl({ ...base, references, knownFailures })
-  const display = createDisplayUrls({
-    ...base,
-    entityImages,
-    references,
-    printUrl,
+  const { display, entityImages, entitySizes, trace } = createPrinting(base, {
+    originals,
+    makeRendition,
     presignedUrls,
-    knownFailures,
   })
   const { purge, removeTree } = createPurge({ ...base, entityImages })
   const parts = { ...base, originals, renditions, autoFormats, entityImages, makeRendition, presignedUrls }
   const downloads = createDownload(parts)
   const serveAddress = (address: Address | string, isTrusted: boolean, options: ServeOptions = {}) =>
     Promise.resolve().then(() => serve(parts, resolver.resolve(toAddress(address), isTrusted), options))
-  const regenerate = createRegenerate({ ...parts, render: (address) => serveAddress(address, true) })
+  const regenerate = createRegenerate({
+    ...parts,
+    entitySizes,
+    render: (address) => serveAddress(address, true),
+  })
 
   return {
     resolver,
@@ -99,7 +98,9 @@ export function createImages(settings: Settings, ports: PipelineParts) {
     renditions,
     autoFormats,
     entityImages,
+    entitySizes,
     display,
+    trace,
     presignedUrls,
     singleFlight,
     removeTree,
@@ -127,6 +128,32 @@ export function createImages(settings: Settings, ports: PipelineParts) {
       serveAddress,
     }),
   }
+}
+
+/** What templates ask: over a store that notes what an answer rests on. */
+function createPrinting(
+  base: Omit<Parameters<typeof createReferences>[0], 'onMore'> &
+    Parameters<typeof createEntityImages>[0] &
+    Pick<PipelineParts, 'store' | 'run'> & { readonly settings: Settings },
+  made: Pick<EntitySizeParts, 'originals' | 'makeRendition'> & Pick<DisplayParts, 'presignedUrls'>,
+) {
+  const trace = createReadTrace(base.store)
+  const noted = { ...base, store: trace.store }
+  const entityImages = createEntityImages(noted)
+  const references = createReferences({ ...noted, onMore: trace.isMore })
+  const knownFailures = createKnownFailures({ ...noted, references })
+  const printUrl = createPrintUrl({ ...noted, references, knownFailures })
+  const entitySizes = createEntitySizes({ ...noted, ...made, entityImages })
+  const display = createDisplayUrls({
+    ...noted,
+    ...made,
+    entityImages,
+    entitySizes,
+    references,
+    printUrl,
+    knownFailures,
+  })
+  return { entityImages, entitySizes, display, trace }
 }
 
 /** What the public verbs work with. */

@@ -3,14 +3,16 @@ import { makeAddress } from '../model/address.js'
 import { versionOf } from '../model/digest.js'
 import { type Entry, imageKey } from '../model/entry.js'
 import { kindOfType } from '../model/media-type.js'
-import { wouldStop } from '../model/output.js'
+import { outputSize, type Size, wouldStop } from '../model/output.js'
 import { signAddress } from '../model/signature.js'
 import { imagePath } from '../model/urls.js'
+import type { Recipe } from '../model/variant.js'
 import type { Settings } from '../options/settings.js'
+import type { Source } from '../sources/source.js'
 import type { Store } from '../store/ports.js'
 import type { KnownFailures } from './known-failures.js'
-import { isSvgByName, orUndefined, type References } from './references.js'
-import type { Resolver } from './resolve.js'
+import { isSvgByName, orUndefined, type Reference, type References } from './references.js'
+import type { Original, Resolver } from './resolve.js'
 
 /** What printing works with. */
 export interface PrintParts {
@@ -21,32 +23,55 @@ export interface PrintParts {
   readonly knownFailures: Pick<KnownFailures, 'ofOriginal'>
 }
 
-/** A URL under `/images`, its original where that is known, and whether that is an SVG, by its name where it is not. */
-interface Printed {
+/** A URL of an image, and how wide the image is that it answers with, pixels. */
+export interface Candidate {
   readonly url: string
-  readonly original?: Entry
+  readonly width: number
+}
+
+/** What is known of an original at the moment. */
+interface Known {
+  readonly entry: Entry | undefined
+  /** By its bytes, or by its name where those are not known. */
   readonly isSvg: boolean
   /** It is known not to be had. */
-  readonly isFailing?: boolean
+  readonly isFailing: boolean
+}
+
+/** A URL under `/images`, and what is known of its original. */
+interface Printed extends Known {
+  readonly url: string
+}
+
+/** An image that can be printed, its text read once. */
+export interface PrintableImage {
+  /** Kind of source that it is of. */
+  readonly kind: string
+  /** Its URL; see {@link createPrintUrl}. @param variant canonical text; left out: the size that the text tells */
+  url(variant?: string): string | undefined
+  /**
+   * Candidates by width, narrowest first. Widths that are not offered are left out; where the original is known, they end at
+   * its own width. There are none of what is only given as it is: an SVG, a moving PNG or AVIF.
+   * @param format token of the variant; undefined: the original's own format
+   * @param widths pixels; left out: all that are offered
+   */
+  candidates(format: string | undefined, widths?: readonly unknown[]): readonly Candidate[]
+  /** Its original, where that is known: the one that the URL of a variant is made from. */
+  original(variant?: string): Entry | undefined
+  /** The sides of what a URL answers with, pixels, where they are known. */
+  size(variant?: string): Size | undefined
+  /** The sides of the usual picture of its kind, pixels, where there is one. */
+  readonly usualSize: Size | undefined
 }
 
 /** Makes the part of the pipeline that prints URLs. None of its verbs throws. */
 export function createPrintUrl(parts: PrintParts) {
-  const { settings, resolver, references } = parts
-  /** Of an SVG, which is only given as it is: without the format, or whole. */
-  const printable = (
-    text: string,
-    variant: string | undefined,
-    kinds: readonly string[],
-  ): Printed | undefined => {
-    const found = print(parts, text, variant, kinds)
-    if (found?.isSvg !== true || variant === undefined) return found
-    const bare = variant.replace(/-(?:auto|jpeg|png|gif|webp|avif)(?:-q\d+)?$/, '')
-    const { kind = '' } = references.read(text, kinds) ?? {}
-    const isNative = orUndefined(() => resolver.isNative(kind, bare)) === true
-    return print(parts, text, isNative ? bare : 'original', kinds)
-  }
+  const { settings } = parts
+  /** An image that a text refers to, undefined where that is none. @param kinds which it may be of, best first */
+  const image = (text: string, kinds: readonly string[] = []): PrintableImage | undefined =>
+    orUndefined(() => prepare(parts, text, kinds))
   return {
+    image,
     /**
      * The URL under `/images` of an image in a variant, or undefined where it is not offered (an unknown host, or a size that
      * is neither listed nor signed), and where it is known not to be had.
@@ -54,93 +79,168 @@ export function createPrintUrl(parts: PrintParts) {
      * @param variant canonical text; left out: the size that `text` tells, else the usual one of its kind
      * @param kinds kinds of source that it may be of where it does not say itself, best first
      */
-    imageUrl: (text: string, variant?: string, kinds: readonly string[] = []): string | undefined => {
-      const printed = printable(text, variant, kinds)
-      return printed?.isFailing === true ? undefined : printed?.url
-    },
+    imageUrl: (text: string, variant?: string, kinds: readonly string[] = []): string | undefined =>
+      image(text, kinds)?.url(variant),
     /**
      * The widths that can be printed for a source URL: those that the app lists; where it lists none, the native ones of its
      * kind, and of the usual ones those that are wider.
      */
-    widthsFor: (text: string, kinds: readonly string[] = []): readonly number[] => {
-      const { widths, areWidthsDefault } = settings
-      if (!areWidthsDefault && widths.length > 0) return widths
-      const native =
-        orUndefined(() => {
-          const { kind } = references.read(text, kinds) ?? { kind: text.split('/', 1)[0] ?? '' }
-          return resolver.sourceOf(kind).nativeWidths(kind)
-        }) ?? []
-      const widest = Math.max(0, ...native)
-      return areWidthsDefault ? [...native, ...widths.filter((width) => width > widest)] : native
-    },
-    /**
-     * Candidates for a `srcset`, by width: `… 320w, … 640w`. Widths that are not offered are left out; where the original
-     * is known, they end at its own width. There are none of what is only given as it is: an SVG, a moving PNG or AVIF.
-     */
+    widthsFor: (text: string, kinds: readonly string[] = []): readonly number[] =>
+      orUndefined(() => {
+        const { kind } = parts.references.read(text, kinds) ?? { kind: text.split('/', 1)[0] ?? '' }
+        return widthsOfKind(parts, kind)
+      }) ?? (settings.areWidthsDefault ? settings.widths : []),
+    /** Candidates for a `srcset`, by width: `… 320w, … 640w`. See {@link PrintableImage.candidates}. */
     srcset: (
       text: string,
       widths: readonly unknown[],
       format: string,
       kinds: readonly string[] = [],
-    ): string => {
-      const wanted = widths
-        .map((width) => orUndefined(() => Number(width)) ?? 0)
-        .filter((width) => Number.isInteger(width) && width > 0)
-      const candidates: string[] = []
-      for (const width of [...new Set(wanted)].sort((a, b) => a - b)) {
-        const candidate = print(parts, text, `w${width}-${format}`, kinds)
-        if (candidate === undefined) continue
-        const { url, original, isSvg, isFailing = false } = candidate
-        if (isFailing) continue
-        if (isSvg || (original !== undefined && isOnlyAsItIs(original))) return ''
-        const own = original?.width || Number.POSITIVE_INFINITY
-        candidates.push(`${url} ${Math.min(width, own)}w`)
-        if (width >= own) break
-      }
-      return candidates.join(', ')
-    },
+    ): string => srcsetOf(image(text, kinds)?.candidates(format, widths) ?? []),
   }
 }
 
 /** See `createPrintUrl`. */
 export type PrintUrl = ReturnType<typeof createPrintUrl>
 
+/** The text of a `srcset`. */
+export const srcsetOf = (candidates: readonly Candidate[]): string =>
+  candidates.map(({ url, width }) => `${url} ${width}w`).join(', ')
+
 /** Whether no other size of an original can be made that shows what it shows. */
 const isOnlyAsItIs = ({ type, traits }: Entry): boolean => wouldStop(kindOfType(type), traits)
 
-/** The URL under `/images` of an image in a variant, and its original where that is known. */
-function print(
-  { settings, store, resolver, references, knownFailures }: PrintParts,
-  text: string,
-  variant: string | undefined,
-  kinds: readonly string[],
-): Printed | undefined {
-  return orUndefined(() => {
-    const reference = references.read(text, kinds)
-    if (reference === undefined) return undefined
-    const { kind, id } = reference
-    const special = references.ownPrint(kind, id)
-    if (special !== undefined && 'url' in special)
-      return special.url === undefined || settings.display.requireLocal
-        ? undefined
-        : { url: special.url, isSvg: false }
-    const source = resolver.sourceOf(kind)
-    const chosen = variant ?? reference.variant ?? source.defaultVariant(kind)
-    const { original, address } = resolver.resolve(
-      makeAddress(kind, chosen, id),
-      settings.signing.keys.length > 0,
-    )
+/** Widths in order, each once; what is no width is left out. */
+function inOrder(widths: readonly unknown[]): readonly number[] {
+  const wanted = widths
+    .map((width) => orUndefined(() => Number(width)) ?? 0)
+    .filter((width) => Number.isInteger(width) && width > 0)
+  return [...new Set(wanted)].sort((a, b) => a - b)
+}
+
+/** The widths that are offered of a kind of source. @throws ArtworkError for a kind that no source has */
+export function widthsOfKind(
+  {
+    settings: { widths, areWidthsDefault },
+    resolver,
+  }: {
+    readonly settings: Pick<Settings, 'widths' | 'areWidthsDefault'>
+    readonly resolver: Pick<Resolver, 'sourceOf'>
+  },
+  kind: string,
+): readonly number[] {
+  if (!areWidthsDefault && widths.length > 0) return widths
+  const native = resolver.sourceOf(kind).nativeWidths(kind)
+  const widest = Math.max(0, ...native)
+  return areWidthsDefault ? [...native, ...widths.filter((width) => width > widest)] : native
+}
+
+/** @throws ArtworkError where the text refers to nothing that is answered */
+function prepare(parts: PrintParts, text: string, kinds: readonly string[]): PrintableImage | undefined {
+  const { settings, resolver, references } = parts
+  const reference = references.read(text, kinds)
+  if (reference === undefined) return undefined
+  const { kind, id } = reference
+  const special = references.ownPrint(kind, id)
+  if (special !== undefined && 'url' in special) {
+    const url = settings.display.requireLocal ? undefined : special.url
+    return {
+      kind,
+      url: () => url,
+      candidates: () => [],
+      original: () => undefined,
+      size: () => undefined,
+      usualSize: undefined,
+    }
+  }
+  const source = resolver.sourceOf(kind)
+  const printVariant = variantPrinter(parts, reference, source, special?.base ?? settings.urls.base)
+  /** Of an SVG, which is only given as it is: without the format, or whole. */
+  const printable = (variant: string | undefined): Printed | undefined => {
+    const found = orUndefined(() => printVariant(variant))
+    if (found?.isSvg !== true || variant === undefined) return found
+    const bare = variant.replace(/-(?:auto|jpeg|png|gif|webp|avif)(?:-q\d+)?$/, '')
+    const isNative = orUndefined(() => resolver.isNative(kind, bare)) === true
+    return orUndefined(() => printVariant(isNative ? bare : 'original'))
+  }
+  const chosen = (variant: string | undefined): string =>
+    variant ?? reference.variant ?? source.defaultVariant(kind)
+  return {
+    kind,
+    url: (variant) => {
+      const printed = printable(variant)
+      return printed?.isFailing === true ? undefined : printed?.url
+    },
+    candidates: (format, widths) => {
+      const found: Candidate[] = []
+      for (const width of widths === undefined ? widthsOfKind(parts, kind) : inOrder(widths)) {
+        const variant = format === undefined ? `w${width}` : `w${width}-${format}`
+        const printed = orUndefined(() => printVariant(variant))
+        if (printed === undefined || printed.isFailing) continue
+        const { url, entry, isSvg } = printed
+        if (isSvg || (entry !== undefined && isOnlyAsItIs(entry))) return []
+        const own = entry?.width || Number.POSITIVE_INFINITY
+        found.push({ url, width: Math.min(width, own) })
+        if (width >= own) break
+      }
+      return found
+    },
+    original: (variant) => orUndefined(() => printVariant(variant))?.entry,
+    usualSize: orUndefined(() => usualSize(source, kind, resolver.recipeOf(kind, chosen(undefined)))),
+    size: (variant) => {
+      const entry = orUndefined(() => printVariant(variant))?.entry
+      if (entry === undefined || !(entry.width > 0)) return undefined
+      const recipe = resolver.recipeOf(kind, chosen(variant))
+      return recipe === undefined ? entry : outputSize(entry, { ...recipe, format: recipe.format ?? 'jpeg' })
+    },
+  }
+}
+
+function usualSize(source: Source, kind: string, recipe: Recipe | undefined): Size | undefined {
+  const ratio = source.ratioOf?.(kind)
+  if (ratio === undefined) return undefined
+  const width = recipe?.width ?? (recipe?.height ?? USUAL_SIDE) * ratio
+  return { width: Math.round(width), height: Math.max(1, Math.round(width / ratio)) }
+}
+const USUAL_SIDE = 600
+
+/** Prints variants of one image: what is the same for all of them is found out once. */
+function variantPrinter(
+  { settings, store, resolver, knownFailures }: PrintParts,
+  { kind, id, variant: own, isShort = false }: Reference,
+  source: Source,
+  base: string,
+): (variant: string | undefined) => Printed {
+  const isTrusted = settings.signing.keys.length > 0
+  // Only a source with native sizes has an original for each.
+  const isOneOriginal = source.nativeWidths(kind).length === 0
+  let first: { readonly original: Original; readonly id: string } | undefined
+  const known = new Map<string, Known>()
+  const about = (original: Original): Known => {
+    const before = known.get(original.text)
+    if (before !== undefined) return before
     const entry = store.find(imageKey(original.text), 'memory')
     const isSvg = entry === undefined ? isSvgByName(original) : kindOfType(entry.type) === 'svg'
+    const found = { entry, isSvg, isFailing: knownFailures.ofOriginal(original) !== undefined }
+    known.set(original.text, found)
+    return found
+  }
+  return (variant) => {
+    const chosen = variant ?? own ?? source.defaultVariant(kind)
+    let found = first
+    if (found === undefined) {
+      const { original, address } = resolver.resolve(makeAddress(kind, chosen, id), isTrusted)
+      found = { original, id: address.id }
+      if (isOneOriginal) first = found
+    } else resolver.checkVariant(kind, chosen, isTrusted)
     source.precheck?.(chosen, id)
+    const { entry, isSvg, isFailing } = about(found.original)
     const path =
-      reference.isShort && variant === undefined
+      isShort && variant === undefined
         ? `${settings.urls.images}/${kind}/${id}`
-        : printPath(settings, `${kind}/${chosen}/${address.id}`, entry?.isStored ? entry : undefined)
-    const isFailing = knownFailures.ofOriginal(original) !== undefined
-    const url = (special?.base ?? settings.urls.base) + path
-    return { url, isSvg, isFailing, ...(entry && { original: entry }) }
-  })
+        : printPath(settings, `${kind}/${chosen}/${found.id}`, entry?.isStored ? entry : undefined)
+    return { url: base + path, entry, isSvg, isFailing }
+  }
 }
 
 /** With `?v=` of the original's bytes, where they are stored; any signing key signs the whole. */

@@ -25,6 +25,8 @@ export interface ReferenceParts {
   readonly store: Pick<Store, 'find'>
   readonly resolver: Resolver
   readonly means: Means
+  /** Called when an answer rests on what a source has found out by itself. */
+  readonly onMore: () => void
 }
 
 /** Whether the name of a file says that it is an SVG, before anybody has seen it. */
@@ -41,7 +43,7 @@ export function orUndefined<T>(look: () => T | undefined): T | undefined {
 }
 
 /** Makes the part of the pipeline that reads references. None of its verbs throws. */
-export function createReferences({ settings, store, resolver, means }: ReferenceParts) {
+export function createReferences({ settings, store, resolver, means, onMore }: ReferenceParts) {
   const { urls, sources } = settings
   const isListed = (kind: string): boolean =>
     sources.some((source) => source.kinds.includes(kind) || source.owns?.(kind) === true)
@@ -50,7 +52,9 @@ export function createReferences({ settings, store, resolver, means }: Reference
   const ownPrint = (kind: string, id: string) => {
     for (const source of sources) {
       const printed = source.print?.(kind, id, means)
-      if (printed !== undefined) return printed
+      if (printed === undefined) continue
+      onMore()
+      return printed
     }
     return undefined
   }

@@ -6,6 +6,7 @@ import type { Settings } from '../options/settings.js'
 import type { Store } from '../store/ports.js'
 import { type DownloadParts, saveRecord } from './download.js'
 import type { EntityImages } from './entity-images.js'
+import type { EntitySizes } from './entity-sizes.js'
 import type { MakeRendition, Target } from './make-rendition.js'
 import type { Originals } from './originals.js'
 import type { Resolver } from './resolve.js'
@@ -20,6 +21,7 @@ export interface RegenerateParts {
   readonly makeRendition: MakeRendition
   /** Makes the rendition of an address, whatever variant it names. */
   readonly render: (address: string) => Promise<unknown>
+  readonly entitySizes: Pick<EntitySizes, 'get'>
 }
 
 /** Most images of one original that are made again at once. */
@@ -36,8 +38,7 @@ export function createRegenerate(parts: RegenerateParts) {
         if (entry.madeFrom === original.digest) continue
         try {
           if (entry.role === 'artwork') await remake(parts, entry)
-          else if ((store.lastUsed(entry.key) ?? 0) >= recent)
-            await parts.render(addressOfKey(entry.key) ?? '')
+          else if ((store.lastUsed(entry.key) ?? 0) >= recent) await renderAgain(parts, entry)
         } catch (error) {
           settings.logger.warn({ err: error, image: entry.key }, 'artwork: a picture could not be made again')
         }
@@ -49,6 +50,12 @@ export function createRegenerate(parts: RegenerateParts) {
       if (entry !== undefined) await remake(parts, entry)
     },
   }
+}
+
+async function renderAgain({ render, entitySizes }: RegenerateParts, { key }: Entry): Promise<void> {
+  const path = pathOfKey(key)
+  if (path === undefined) await render(addressOfKey(key) ?? '')
+  else await entitySizes.get(path, { isBackground: true })
 }
 
 /** Makes an entity's image again, from its original as that is now. @throws ArtworkError */

@@ -36,6 +36,7 @@ export interface Resolved {
 
 const MAX_KNOWN = 5000
 const LONGEST_KEY = 512
+const MAX_VARIANTS = 2000
 
 /** Which source has a kind, and which variants it offers. */
 function createRules(settings: Settings) {
@@ -57,6 +58,7 @@ function createRules(settings: Settings) {
     const { width, height, cover } = variant
     return width !== undefined && height === undefined && !cover && settings.widths.includes(width)
   }
+  const known = new Map<string, Offered>()
   const refuse = ({ noun = 'size' }: Source): never => {
     throw new ArtworkError('invalid', `this ${noun} is not offered for this type`)
   }
@@ -68,12 +70,37 @@ function createRules(settings: Settings) {
       throw new ArtworkError('invalid', `this ${source.noun} is not known`)
     }
   }
-  return { rules, sourceOf, isListed, refuse, variantOf }
+  /**
+   * A variant of a kind, where it is offered. Few are asked for, so they are read once.
+   * @param trusted whether a signature, or our own code, allows any variant
+   * @throws ArtworkError `invalid` (400), `unsupported` (415)
+   */
+  const offered = (source: Source, kind: string, text: string, trusted: boolean): Offered => {
+    const key = `${trusted ? '+' : '-'}${kind}/${text}`
+    const before = known.get(key)
+    if (before !== undefined) return before
+    const variant = variantOf(source, text)
+    if (settings.strict && !trusted && !isListed(source, kind, variant)) refuse(source)
+    const { format } = variant
+    if (format !== undefined && format !== 'auto' && !settings.transform.formats.includes(format))
+      throw new ArtworkError('unsupported', 'this image format is not allowed')
+    const found = { variant, recipe: recipeOf(variant, rules) }
+    if (known.size >= MAX_VARIANTS) known.clear()
+    known.set(key, found)
+    return found
+  }
+  return { rules, sourceOf, variantOf, offered }
+}
+
+/** A variant that is answered, and what has to be done for it. */
+interface Offered {
+  readonly variant: Variant
+  readonly recipe: Recipe
 }
 
 /** Makes the check of addresses for these settings. */
 export function createResolver(settings: Settings) {
-  const { rules, sourceOf, isListed, refuse, variantOf } = createRules(settings)
+  const { rules, sourceOf, variantOf, offered } = createRules(settings)
 
   /** What was resolved lately: the answer depends on nothing but the address, so that a hot one is checked once. */
   const known = new Map<string, Resolved>()
@@ -95,12 +122,7 @@ export function createResolver(settings: Settings) {
       const before = known.get(key)
       if (before !== undefined) return before
       const source = sourceOf(address.kind)
-      const variant = variantOf(source, address.variant)
-      if (settings.strict && !trusted && !isListed(source, address.kind, variant)) refuse(source)
-      const { format } = variant
-      if (format !== undefined && format !== 'auto' && !settings.transform.formats.includes(format))
-        throw new ArtworkError('unsupported', 'this image format is not allowed')
-      const recipe = recipeOf(variant, rules)
+      const { variant, recipe } = offered(source, address.kind, address.variant, trusted)
       const checked = source.check({ address, variant, recipe })
       const text = formatAddress(checked.original)
       const isOriginal = formatAddress(checked.address) === text
@@ -111,6 +133,14 @@ export function createResolver(settings: Settings) {
         isUnsigned: !trusted && settings.strict && source.freeFormats !== undefined,
         recipe: isOriginal || isAsFetched(variant) ? undefined : recipe,
       })
+    },
+    /** Whether a variant of a kind is answered, of a picture that is. @throws ArtworkError as `resolve` does */
+    checkVariant: (kind: string, variant: string, trusted: boolean): void =>
+      void offered(sourceOf(kind), kind, variant, trusted),
+    /** What is done for a variant, `auto` in the source's own family; undefined where that is nothing. */
+    recipeOf: (kind: string, text: string): Recipe | undefined => {
+      const { variant, recipe } = offered(sourceOf(kind), kind, text, true)
+      return isAsFetched(settleAuto(variant, undefined)) ? undefined : recipe
     },
     /** Media type of an `auto` variant for who asks for nothing modern: its preset's, else that of the original. */
     plainTypeOf: (resolved: Resolved, originalType: string): string => {

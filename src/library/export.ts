@@ -7,6 +7,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { readArtworkPath } from '../model/artwork-path.js'
 import { type Entry, entityImageKey } from '../model/entry.js'
 import type { Logger } from '../model/logger.js'
+import { readSizedPath } from '../model/sized-path.js'
 import type { Store } from '../store/ports.js'
 import {
   checkFolders,
@@ -146,7 +147,7 @@ function createFollower(update: Update, logger: Logger) {
       }
       for (const key of keys) {
         const path = key.startsWith('local/') ? readArtworkPath(exportPath({ key })) : undefined
-        if (path !== undefined) waiting.add(path)
+        if (path !== undefined && readSizedPath(path) === undefined) waiting.add(path)
       }
       if (waiting.size === 0) return
       busy ??= follow(root).finally(() => {

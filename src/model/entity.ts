@@ -20,6 +20,36 @@ export const PLACEHOLDERS = [
   'still',
 ] as const
 
+/** The name of a placeholder, '' for the plain one. */
+export type PlaceholderName = '' | (typeof PLACEHOLDERS)[number]
+
+/** A box, pixels. */
+export interface Box {
+  readonly width: number
+  readonly height: number
+}
+
+const SQUARE: Box = { width: 600, height: 600 }
+const WIDE: Box = { width: 960, height: 540 }
+/** How large each placeholder is drawn, which is the shape of the pictures that it stands for. */
+export const PLACEHOLDER_BOXES: Readonly<Record<PlaceholderName, Box>> = {
+  '': SQUARE,
+  artist: SQUARE,
+  album: SQUARE,
+  playlist: SQUARE,
+  profile: SQUARE,
+  category: { width: 600, height: 800 },
+  artwork: WIDE,
+  poster: { width: 600, height: 900 },
+  backdrop: WIDE,
+  logo: { width: 600, height: 300 },
+  still: WIDE,
+}
+
+/** The placeholder of that name, if there is one; else the plain one. */
+export const placeholderNamed = (name: string | undefined): PlaceholderName =>
+  PLACEHOLDERS.find((one) => one === name) ?? ''
+
 /** What an app may say of an entity kind; all of it optional. */
 export interface EntityKindOptions {
   /** Size of the stored picture, a variant without format (the path's extension decides that). @default 'w500-h500' */
@@ -33,6 +63,11 @@ export interface EntityKindOptions {
   readonly path?: string | undefined
   /** Where the entity keeps its source URL and artwork path. @default image_url, cover_url and their twins */
   readonly fields?: { readonly url?: string | undefined; readonly path?: string | undefined } | undefined
+  /**
+   * Width by height of its pictures, `2 / 3` or `'2/3'`: the box that a page holds for one whose shape is not known yet.
+   * @default that of a variant with both sides, else that of its placeholder
+   */
+  readonly ratio?: number | string | undefined
   /** Which shipped placeholder stands in. @default the kind's own, where it is shipped */
   readonly placeholder?: string | undefined
   /** Another name of the kind in the management API. */
@@ -51,6 +86,8 @@ export interface EntityKind {
   readonly params: readonly string[]
   readonly fields: { readonly url?: string | undefined; readonly path?: string | undefined }
   readonly placeholder: string
+  /** The box that is held for a picture whose shape is not known yet. */
+  readonly box: Box
   readonly alias: string | undefined
   readonly providers: readonly string[]
 }
@@ -68,6 +105,7 @@ const BUILT_IN_KINDS: Readonly<Record<string, EntityKindOptions>> = {
   category: { variant: 'w600-h800', plural: 'categories', path: 'categories/{slug}.jpg' },
   artwork: {
     variant: 'w1280-h1280',
+    ratio: '16/9',
     plural: 'artwork',
     path: 'artwork/profile_avatar_{streamer}/stream_{id}.jpg',
   },
@@ -132,17 +170,40 @@ function settleKind(kind: string, options: EntityKindOptions): EntityKind {
   if (!PATH_SHAPE.test(path) || formatOfExtension(extension) === undefined)
     throw problem('.path must be a relative template that ends in jpg, png, webp, gif or avif', path)
   if (!/\{(?:id|slug)\}/.test(path)) throw problem('.path must hold {id} or {slug}', path)
+  const ratio = options.ratio === undefined ? undefined : readRatio(options.ratio)
+  if (options.ratio !== undefined && ratio === undefined)
+    throw problem('.ratio must be width by height, such as "2/3"', String(options.ratio))
+  const variant = options.variant ?? 'w500-h500'
+  const placeholder = options.placeholder ?? (PLACEHOLDERS.some((name) => name === kind) ? kind : '')
   return Object.freeze({
     kind,
-    variant: options.variant ?? 'w500-h500',
+    variant,
+    box: boxOf(variant, ratio, placeholderNamed(placeholder)),
     plural: options.plural ?? `${kind}s`,
     path,
     params: [...path.matchAll(/\{([a-z_]+)\}/g)].map(([, name = '']) => name),
     fields: options.fields ?? {},
-    placeholder: options.placeholder ?? (PLACEHOLDERS.some((name) => name === kind) ? kind : ''),
+    placeholder,
     alias: options.alias,
     providers: options.providers ?? PROVIDERS,
   })
+}
+
+/** Width by height as a number: from a number, or from text such as `2/3`, `16:9`, `1.5`. Undefined for anything else. */
+export function readRatio(given: unknown): number | undefined {
+  const [, above, below = '1'] =
+    /^\s*(\d{1,5}(?:\.\d{1,6})?)\s*(?:[/:]\s*(\d{1,5}(?:\.\d{1,6})?)\s*)?$/.exec(String(given)) ?? []
+  const ratio = Number(above) / Number(below)
+  return Number.isFinite(ratio) && ratio > 0.01 && ratio < 100 ? ratio : undefined
+}
+
+/** The box of a kind: as wide as its variant says, and in its shape. */
+function boxOf(variant: string, ratio: number | undefined, placeholder: PlaceholderName): Box {
+  const [, width, height] = /^w(\d+)(?:-h(\d+))?/.exec(variant) ?? []
+  const own = PLACEHOLDER_BOXES[placeholder]
+  const wide = Number(width ?? own.width)
+  if (ratio === undefined && height !== undefined) return { width: wide, height: Number(height) }
+  return { width: wide, height: Math.max(1, Math.round(wide / (ratio ?? own.width / own.height))) }
 }
 
 /** File name of a kind's placeholder; the plain one for a kind that has none, and for no kind at all. */

@@ -1,5 +1,5 @@
 /** Facts of an entry that came later than the columns of the tables, as one text that is kept beside them. */
-import type { Entry, Traits } from './entry.js'
+import type { Entry, Preview, Traits } from './entry.js'
 
 /** Where the facts lie that came later: one text, which an earlier version passes over. */
 export const FACTS = 'facts'
@@ -28,6 +28,7 @@ export function factsText({
       alpha: traits.alpha,
       lossless: traits.lossless,
       revised: traits.isRevised,
+      ...(traits.preview && { color: traits.preview.color, thumbhash: traits.preview.thumbhash }),
     }),
     ...(smallerThan !== undefined && { smallerThan }),
     ...(clientFreshFor !== undefined && { clientFreshFor }),
@@ -45,13 +46,24 @@ export function readFacts(text: unknown, digest: string): Pick<Entry, LaterFact>
   }
   if (facts.of !== digest.slice(0, DIGEST_START)) return {}
   const { frames, alpha, lossless, revised, smallerThan, clientFreshFor } = facts
+  const preview = readPreview(facts)
   const traits: Traits | undefined =
     Number.isSafeInteger(frames) && typeof alpha === 'boolean' && typeof lossless === 'boolean'
-      ? { frames: Number(frames), alpha, lossless, isRevised: revised === true }
+      ? { frames: Number(frames), alpha, lossless, isRevised: revised === true, ...(preview && { preview }) }
       : undefined
   return {
     ...(traits && { traits }),
     ...(typeof smallerThan === 'string' && { smallerThan }),
     ...(Number.isSafeInteger(clientFreshFor) && { clientFreshnessLifetime: Number(clientFreshFor) }),
   }
+}
+
+/** Printed into pages, so what is not as we write it is nothing. */
+function readPreview({ color, thumbhash }: Readonly<Record<string, unknown>>): Preview | undefined {
+  return typeof color === 'string' &&
+    /^#[0-9a-f]{6}$/.test(color) &&
+    typeof thumbhash === 'string' &&
+    /^[A-Za-z0-9+/]{4,64}={0,2}$/.test(thumbhash)
+    ? { color, thumbhash }
+    : undefined
 }

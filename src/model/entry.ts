@@ -3,6 +3,14 @@
 /** What a stored name is: fetched as it is, made from an original, or an entity's second name for made bytes. */
 export type Role = 'original' | 'rendition' | 'artwork'
 
+/** What is seen of an image before it has come. */
+export interface Preview {
+  /** Dominant colour, `#rrggbb`. */
+  readonly color: string
+  /** ThumbHash, base64. */
+  readonly thumbhash: string
+}
+
 /** What the bytes of an original tell beside its sides, and every choice of a format asks. */
 export interface Traits {
   /** Pictures that follow each other in time; 1 for a still picture. */
@@ -13,6 +21,8 @@ export interface Traits {
   readonly lossless: boolean
   /** Whether the first version of the pipeline made another picture of it, so that what that made is made anew. */
   readonly isRevised: boolean
+  /** Unknown where an earlier version stored it, and of an SVG. */
+  readonly preview?: Preview | undefined
 }
 
 /** The facts of a stored image. Times in ms since the epoch, sizes in bytes, sides in pixels (upright). */

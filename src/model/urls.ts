@@ -29,20 +29,28 @@ export const entityImageUrl = (urls: Urls, path: string, digest?: string): strin
 export const placeholderUrl = (urls: Urls, file: string): string => `${urls.base}${urls.placeholders}/${file}`
 
 /** The URL of a stored image. */
-export function entryUrl(urls: Urls, { key, digest }: Pick<Entry, 'key' | 'digest'>): string {
-  const path = pathOfKey(key)
-  return path === undefined ? imageUrl(urls, addressOfKey(key) ?? '') : entityImageUrl(urls, path, digest)
+export function entryUrl(urls: Urls, entry: Pick<Entry, 'key' | 'digest' | 'role' | 'madeFrom'>): string {
+  const path = pathOfKey(entry.key)
+  return path === undefined
+    ? imageUrl(urls, addressOfKey(entry.key) ?? '')
+    : entityImageUrl(urls, path, versionedBy(entry))
 }
 
+/** The digest whose beginning is an image's `?v=`: its own, and for what is printed before it is made, its original's. */
+const versionedBy = ({ digest, role, madeFrom }: Pick<Entry, 'digest' | 'role' | 'madeFrom'>): string =>
+  role === 'artwork' ? digest : (madeFrom ?? digest)
+
 /** All URLs of a stored image: with its version and without, and as the negotiated variant that may come down to it. */
-export function allUrls(urls: Urls, { key, digest, madeFrom }: Entry): readonly string[] {
+export function allUrls(urls: Urls, entry: Entry): readonly string[] {
+  const { key } = entry
   const path = pathOfKey(key)
-  if (path !== undefined) return [entityImageUrl(urls, path), entityImageUrl(urls, path, digest)]
+  const version = versionedBy(entry)
+  if (path !== undefined) return [entityImageUrl(urls, path), entityImageUrl(urls, path, version)]
   const [kind = '', variant = '', ...id] = (addressOfKey(key) ?? '').split('/')
   const negotiated = variant.replace(/(?:-(?:avif|webp|jpeg|png|gif))?(-q\d+)?$/, '-auto$1')
   return [variant, negotiated].flatMap((one) => {
     const url = imageUrl(urls, [kind, one, ...id].join('/'))
-    return [url, `${url}?v=${versionOf(madeFrom ?? digest)}`]
+    return [url, `${url}?v=${versionOf(version)}`]
   })
 }
 

@@ -73,6 +73,7 @@ export const entityKind = z.strictObject({
   path: z.string().optional(),
   fields: z.strictObject({ url: z.string().optional(), path: z.string().optional() }).optional(),
   placeholder: z.enum(['', ...PLACEHOLDERS]).optional(),
+  ratio: z.union([z.number().positive(), z.string()]).optional(),
   alias: z
     .string()
     .regex(/^[a-z][a-z0-9_]*$/)

@@ -210,7 +210,13 @@ export const optionsSchema = z.strictObject({
     .strictObject({ keys: z.array(z.string().min(16, 'must be at least 16 characters each')).default([]) })
     .prefault({}),
   heal: z.enum(['placeholder', 'redirect']).default('placeholder'),
-  display: z.strictObject({ requireLocal: z.boolean().default(false) }).prefault({}),
+  display: z
+    .strictObject({
+      requireLocal: z.boolean().default(false),
+      styles: z.enum(['attributes', 'classes']).default('attributes'),
+      placeholder: z.enum(['color', 'thumbhash', 'none']).default('color'),
+    })
+    .prefault({}),
   placeholderStatus: z.enum(['auto', 'ok', 'error']).default('auto'),
   logger: shaped<Logger>(
     (value) => has(value, 'debug', 'info', 'warn', 'error'),

@@ -50,8 +50,13 @@ export interface Source {
   readonly isLasting?: boolean
   /** The variant that is printed where none is asked for. */
   defaultVariant(kind: string): string
-  /** Native widths of the kind, pixels, ascending; empty where any picture has its own. */
+  /**
+   * Native widths of the kind, pixels, ascending; empty where any picture has its own, and all its variants are made from one
+   * original.
+   */
   nativeWidths(kind: string): readonly number[]
+  /** Width by height of the usual picture of a kind, where there is one. */
+  ratioOf?(kind: string): number | undefined
   /** Whether the variant is a native size of the kind, without format token. */
   isNative(kind: string, variant: Variant): boolean
   /**

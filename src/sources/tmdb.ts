@@ -59,6 +59,7 @@ export function tmdb({ baseUrl = 'https://image.tmdb.org/t/p', pool }: TmdbOptio
     origins: [base.origin],
     defaultVariant: (kind) => tableOf(kind).default,
     nativeWidths: (kind) => widthsOf(tableOf(kind)),
+    ratioOf: (kind) => (Object.hasOwn(TMDB_SIZES, kind) ? TMDB_SIZES[kind]?.shape : undefined),
     isNative: (kind, variant) => tableOf(kind).sizes.includes(sizeText(variant)),
     check: ({ address, recipe, variant }) => {
       if (!FILE.test(address.id)) throw new ArtworkError('invalid', 'image path is not valid')

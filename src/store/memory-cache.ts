@@ -19,7 +19,7 @@ export interface MemoryOptions {
 
 /** Hears what is no longer in memory as it was. */
 export interface Watcher {
-  /** Names whose facts or bytes changed. */
+  /** Names whose facts, bytes or failures changed. */
   changed(names: readonly string[] | 'all'): void
   /** A content whose bytes left memory. */
   evicted(digest: string): void
@@ -39,7 +39,7 @@ const ABSENT = Symbol('absent')
 const FACTS_SIZE = 600
 
 /** What is known of failures: those of this process as they are, those of others as they were when they were looked up. */
-function createFailureMemory(max: number) {
+function createFailureMemory(max: number, tell: (names: readonly string[]) => void) {
   const known = new LRUCache<string, Failure | typeof ABSENT>({ max })
   return {
     delete: (name: string): void => void known.delete(name),
@@ -60,10 +60,12 @@ function createFailureMemory(max: number) {
       set: (name, failure) => {
         inner.set(name, failure)
         known.set(name, failure)
+        tell([name])
       },
       clear: (name) => {
         inner.clear(name)
         known.set(name, ABSENT)
+        tell([name])
       },
     }),
   }
@@ -77,8 +79,11 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
     maxSize: maxNames * FACTS_SIZE,
     sizeCalculation: (value, name) => name.length + (value === ABSENT ? 100 : FACTS_SIZE / 2),
   })
-  const failures = createFailureMemory(maxNames)
   const watchers: Watcher[] = []
+  const tell = (names: readonly string[] | 'all'): void => {
+    for (const { changed } of watchers) changed(names)
+  }
+  const failures = createFailureMemory(maxNames, tell)
   const contents =
     maxBytes > 0
       ? new LRUCache<string, Buffer>({
@@ -90,9 +95,6 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
           },
         })
       : undefined
-  const tell = (names: readonly string[] | 'all'): void => {
-    for (const { changed } of watchers) changed(names)
-  }
   const look = (name: string): Entry | undefined => {
     const entry = inner.find(name)
     facts.set(name, entry ?? ABSENT)

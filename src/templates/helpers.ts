@@ -1,11 +1,13 @@
 /** What templates of any engine, the app's code and `Link` fields use: display URL, srcset, data of an image. Nothing here throws for missing data. */
-import type { Events } from '../events.js'
 import type { Displayed } from '../images/display-url.js'
-import type { Images } from '../images/images.js'
+import { srcsetOf } from '../images/print-url.js'
 import { type NfoOptions, nfoElement } from '../library/nfo.js'
+import { isFormat } from '../model/media-type.js'
 import { readSubject, type Subject, sourceKindsOf } from '../model/subject.js'
 import { textOf } from '../model/text.js'
-import type { Settings } from '../options/settings.js'
+import type { Kept } from './kept.js'
+import type { ImageName, Shown, TemplateParts } from './parts.js'
+import { pictureData } from './picture-data.js'
 
 /** What macros print of an image. */
 export interface ImageData extends Displayed {
@@ -13,19 +15,12 @@ export interface ImageData extends Displayed {
   readonly placeholder: string
   /** Candidates by width, '' where there are none. */
   readonly srcset: string
-}
-
-/** What the helpers work with. */
-export interface TemplateParts {
-  readonly images: Pick<Images, 'display'>
-  readonly settings: Pick<Settings, 'kinds' | 'kindOf' | 'export' | 'urls' | 'logger' | 'display'>
-  readonly events: Pick<Events, 'emit'>
-}
-
-/** A text that names an image of a source, and the kinds that it may be of. */
-interface ImageName {
-  readonly text: string
-  readonly kinds: readonly string[]
+  /** Whether its original may be transparent somewhere, and whether it moves; left out where that is not known. */
+  readonly alpha?: boolean
+  readonly animated?: boolean
+  /** Dominant colour, `#rrggbb`, and ThumbHash in base64, where they are known. */
+  readonly color?: string
+  readonly thumbhash?: string
 }
 
 /** How data of an image is asked for. */
@@ -36,23 +31,114 @@ export interface ImageDataOptions {
   readonly format?: unknown
 }
 
-/** Toolkits that have warned of an entity without a kind. */
-const warned = new WeakSet<TemplateParts>()
-
 /** See {@link createHelpers}. */
 export type Helpers = ReturnType<typeof createHelpers>
 
 /** Makes the helpers. */
-export function createHelpers(parts: TemplateParts) {
+export function createHelpers(parts: TemplateParts, kept: Kept) {
   const { images, settings, events } = parts
   const { display } = images
-  const { kinds, kindOf, logger } = settings
+  const { kinds, kindOf } = settings
+  const warnOnce = createKindWarning(settings)
   const read = (given: unknown, kind: unknown): Subject => readSubject(given, textOf(kind), kinds, kindOf)
-  /** The image of an entity without a known kind is never stored, which its page does not show. */
-  const warnOnce = (given: unknown, { kind, sourceUrl, id }: Subject, kindName: unknown): void => {
-    if (warned.has(parts) || kind !== undefined || id === undefined || sourceUrl === undefined) return
+  const show = (given: unknown, kind: unknown, requireLocal: unknown): Shown => {
+    const subject = read(given, kind)
+    warnOnce(given, subject, kind)
+    return { subject, ...display.show({ ...subject, requireLocal: requireLocal === true }) }
+  }
+  /** Says that a page has shown a subject whose local image is missing; undefined where it is not. */
+  const requested = ({ subject, shown }: Pick<Shown, 'subject' | 'shown'>): (() => void) | undefined => {
+    const { id, kind, sourceUrl, params } = subject
+    if (!shown.wanted || id === undefined || kind === undefined) return undefined
+    return () => events.emit('entity-requested', { kind: kind.kind, id, sourceUrl, params })
+  }
+  /** What to print for a subject. A page that shows it asks for it so. */
+  const shownOf = (given: unknown, kind: unknown, requireLocal: unknown): Shown => {
+    const found = show(given, kind, requireLocal)
+    requested(found)?.()
+    return found
+  }
+  /** The same, where the answer is still known. */
+  const displayUrl = (given: unknown, kind: unknown, requireLocal: unknown): string => {
+    const subject = read(given, kind)
+    warnOnce(given, subject, kind)
+    const isLocal = requireLocal === true
+    const { url, emit } = kept.get(`url\n${isLocal}\n${subjectText(subject)}`, () => {
+      const shown = display.display({ ...subject, requireLocal: isLocal })
+      return { url: shown.url, emit: requested({ subject, shown }) }
+    })
+    emit?.()
+    return url
+  }
+  /** The name of the subject's image under `/images`: its source URL, or a text that a source knows. */
+  const nameOfSubject = (subject: Subject): ImageName | undefined => {
+    const { sourceUrl, localPath } = subject
+    const text = display.ownUrl(subject) ?? sourceUrl ?? localPath
+    return text === undefined ? undefined : { text, kinds: sourceKindsOf(subject) }
+  }
+  /** Candidates of a subject: of an entity's own image where there is one. */
+  const candidates = (given: unknown, asked: Pick<ImageDataOptions, 'kind' | 'widths' | 'format'>) => {
+    const data = pictureData(parts, { show, nameOfSubject }, given, asked.kind, false)
+    const format = textOf(asked.format) ?? 'auto'
+    const widths = Array.isArray(asked.widths) ? (asked.widths as readonly unknown[]) : undefined
+    return isFormat(format) || format === 'auto' ? srcsetOf(data.candidates(format, widths)) : ''
+  }
+  /** The URL of an image in a variant, else the display URL. */
+  const imageUrl = (given: unknown, variant: unknown, kind: unknown): string => {
+    const name = nameOfSubject(read(given, kind))
+    const own = name === undefined ? undefined : display.imageUrl(name.text, textOf(variant), name.kinds)
+    return own ?? displayUrl(given, kind, false)
+  }
+
+  const imageData = (given: unknown, { kind, requireLocal, widths, format }: ImageDataOptions): ImageData => {
+    const { subject, shown } = shownOf(given, kind, requireLocal)
+    const isAsked = widths !== undefined && widths !== ''
+    const srcset = isAsked ? candidates(given, { kind, widths, format }) : ''
+    const { original } = pictureData(parts, { show, nameOfSubject }, given, kind, requireLocal === true)
+    const { frames = 1, alpha, preview } = original?.traits ?? {}
+    return {
+      ...shown,
+      placeholder: display.placeholder(subject.kind),
+      srcset,
+      ...(original?.traits && { alpha: alpha === true, animated: frames > 1 }),
+      ...preview,
+    }
+  }
+  /** The element of an image in an NFO file. */
+  const nfo = (given: unknown, options: NfoOptions): string =>
+    nfoElement(settings, display, read(given, options.kind), options)
+  return {
+    nfo,
+    display,
+    read,
+    show,
+    shownOf,
+    displayUrl,
+    requested,
+    nameOfSubject,
+    srcset: candidates,
+    imageData,
+    imageUrl,
+    /** What a subject and a kind come to, as text: two that differ in it may be printed differently. */
+    questionOf: (given: unknown, kind: unknown): string => subjectText(read(given, kind)),
+  }
+}
+
+/** A subject as text. */
+function subjectText({ kind, kindName, id, sourceUrl, localPath, providerIds, params }: Subject): string {
+  let text = `${kindName ?? ''}\n${kind?.kind ?? ''}\n${typeof id}${id ?? ''}\n${sourceUrl ?? ''}\n${localPath ?? ''}`
+  for (const providerId of providerIds) text += `\n${providerId}`
+  for (const name in params) text += `\n${name}=${params[name]}`
+  return text
+}
+
+/** Makes the warning of an entity without a known kind, whose image is never stored, which its page does not show. */
+function createKindWarning({ logger }: Pick<TemplateParts['settings'], 'logger'>) {
+  let isLogged = false
+  return (given: unknown, { kind, sourceUrl, id }: Subject, kindName: unknown): void => {
+    if (isLogged || kind !== undefined || id === undefined || sourceUrl === undefined) return
     if (typeof given !== 'object' || given === null) return
-    warned.add(parts)
+    isLogged = true
     const name = textOf(kindName)
     const what =
       name === undefined ? 'an entity without a kind' : `the kind ${JSON.stringify(name)}, which is not known`
@@ -61,48 +147,4 @@ export function createHelpers(parts: TemplateParts) {
       `artwork: a template shows ${what}: its picture is never kept. Name its kind in the filter or macro, give it an entity_type, or set the option kindOf; kinds of your own are declared in entities`,
     )
   }
-  const show = (
-    given: unknown,
-    kind: unknown,
-    requireLocal: unknown,
-  ): { subject: Subject; shown: Displayed } => {
-    const subject = read(given, kind)
-    warnOnce(given, subject, kind)
-    const shown = display.display({ ...subject, requireLocal: requireLocal === true })
-    const { id, sourceUrl, params } = subject
-    if (shown.wanted && id !== undefined && subject.kind !== undefined)
-      events.emit('entity-requested', { kind: subject.kind.kind, id, sourceUrl, params })
-    return { subject, shown }
-  }
-  /** The name of the subject's image under `/images`: its source URL, or a text that a source knows. */
-  const nameOf = (given: unknown, kind: unknown): ImageName | undefined => {
-    const subject = read(given, kind)
-    const { sourceUrl, localPath } = subject
-    const text = display.ownUrl(subject) ?? sourceUrl ?? localPath
-    return text === undefined ? undefined : { text, kinds: sourceKindsOf(subject) }
-  }
-  const srcset = (name: ImageName | undefined, widths: readonly unknown[], format: string): string =>
-    name === undefined ? '' : display.srcset(name.text, widths, format, name.kinds)
-  const widthsOf = (name: ImageName | undefined, given: unknown): readonly unknown[] =>
-    Array.isArray(given) ? given : name === undefined ? [] : display.widthsFor(name.text, name.kinds)
-  /** The URL of an image in a variant, else the display URL. */
-  const imageUrl = (given: unknown, variant: unknown, kind: unknown): string => {
-    const name = nameOf(given, kind)
-    const own = name === undefined ? undefined : display.imageUrl(name.text, textOf(variant), name.kinds)
-    return own ?? show(given, kind, false).shown.url
-  }
-
-  const imageData = (given: unknown, { kind, requireLocal, widths, format }: ImageDataOptions): ImageData => {
-    const { subject, shown } = show(given, kind, requireLocal)
-    const name = nameOf(given, kind)
-    const candidates =
-      widths === undefined || widths === ''
-        ? ''
-        : srcset(name, widthsOf(name, widths), textOf(format) ?? 'auto')
-    return { ...shown, placeholder: display.placeholder(subject.kind), srcset: candidates }
-  }
-  /** The element of an image in an NFO file. */
-  const nfo = (given: unknown, options: NfoOptions): string =>
-    nfoElement(settings, display, read(given, options.kind), options)
-  return { nfo, display, read, show, nameOf, srcset, widthsOf, imageData, imageUrl }
 }

@@ -1,33 +1,47 @@
 /**
- * The Nunjucks adapter: reads keyword arguments, and adds the filters. They are synchronous (Nunjucks drops asynchronous
- * ones silently), and give plain text, which autoescape escapes.
+ * The Nunjucks adapter: reads keyword arguments, and adds filters and globals. They are synchronous (Nunjucks drops
+ * asynchronous filters silently). Filters give plain text, which autoescape escapes; globals print elements.
  */
 import type { Environment } from 'nunjucks'
 import { hasField, textOf } from '../model/text.js'
-import { createHelpers, type ImageData, type TemplateParts } from './helpers.js'
+import type { Helpers, ImageData } from './helpers.js'
+import type { Macros } from './macros.js'
+import type { TemplateParts } from './parts.js'
+import { type Keywords, type Macro, POSITIONS } from './picture-arguments.js'
+import type { PagePreloads } from './preload.js'
 
-type Keywords = Readonly<Record<string, unknown>>
+/** What is installed. */
+export interface NunjucksParts extends Pick<TemplateParts, 'settings'> {
+  readonly helpers: Helpers
+  readonly macros: Macros
+  readonly preloads: PagePreloads
+  /** URL of the stylesheet of pictures. */
+  readonly stylesheet: string
+}
 
 /** Arguments by name. Nunjucks passes keyword arguments as a last object that is marked as such. */
 function readArguments(given: readonly unknown[], names: readonly string[]): Keywords {
   const last = given.at(-1)
   const isKeywords = typeof last === 'object' && last !== null && hasField(last, '__keywords')
-  const positional = isKeywords ? given.slice(0, -1) : given
-  const named: Keywords = isKeywords ? { ...last } : {}
-  return {
-    ...named,
-    ...Object.fromEntries(positional.map((value, index) => [names[index] ?? `_${index}`, value])),
-  }
+  const count = isKeywords ? given.length - 1 : given.length
+  const named: Record<string, unknown> = isKeywords ? { ...last } : {}
+  for (let index = 0; index < count; index += 1) named[names[index] ?? `_${index}`] = given[index]
+  return named
 }
 
-/** Adds the filters to an environment, and the check of `alt` that the macros use. */
-export function installFilters(environment: Environment, parts: TemplateParts): void {
-  const { kinds } = parts.settings
-  const { nfo, display, read, show, nameOf, srcset, widthsOf, imageData, imageUrl } = createHelpers(parts)
+/** Adds the filters and the globals to an environment. */
+export function installTemplates(environment: Environment, parts: NunjucksParts): void {
+  installFilters(environment, parts)
+  installGlobals(environment, parts)
+}
+
+function installFilters(environment: Environment, { helpers, settings }: NunjucksParts): void {
+  const { kinds } = settings
+  const { nfo, display, read, displayUrl, srcset, imageData, imageUrl } = helpers
 
   environment.addFilter('image_display_url', (given: unknown, ...rest: unknown[]) => {
     const { kind, require_local } = readArguments(rest, ['kind', 'require_local'])
-    return show(given, kind, require_local).shown.url
+    return displayUrl(given, kind, require_local)
   })
   environment.addFilter('image_url', (given: unknown, ...rest: unknown[]) => {
     const { variant, kind } = readArguments(rest, ['variant', 'kind'])
@@ -35,8 +49,7 @@ export function installFilters(environment: Environment, parts: TemplateParts): 
   })
   environment.addFilter('image_srcset', (given: unknown, ...rest: unknown[]) => {
     const { widths, kind, format } = readArguments(rest, ['widths', 'kind', 'format'])
-    const name = nameOf(given, kind)
-    return srcset(name, widthsOf(name, widths), textOf(format) ?? 'auto')
+    return srcset(given, { kind, widths, format })
   })
   environment.addFilter('image_placeholder', (given: unknown, ...rest: unknown[]) => {
     const { kind } = readArguments(rest, ['kind'])
@@ -58,10 +71,25 @@ export function installFilters(environment: Environment, parts: TemplateParts): 
     const requireLocal = named.require_local === true
     return environment.getFilter('safe')(nfo(given, { aspect, from, kind, requireLocal }))
   })
-  environment.addFilter('image_alt', (given: unknown) => {
-    if (typeof given === 'string' || given instanceof String || typeof given === 'number') return given
-    throw new TypeError(
-      'artwork macros need an alt text: describe the picture, or pass "" for one that only decorates',
+}
+
+/** `artwork_img` and its kin: the macros under names that no other template has, and with any delimiters. */
+function installGlobals(environment: Environment, { macros, preloads, stylesheet }: NunjucksParts): void {
+  const safe = environment.getFilter('safe')
+  for (const macro of Object.keys(POSITIONS) as Macro[])
+    environment.addGlobal(
+      `artwork_${macro}`,
+      function printMacro(this: unknown, given: unknown, ...rest: unknown[]) {
+        const { html, preload } = macros(macro, given, readArguments(rest, POSITIONS[macro]))
+        if (preload !== undefined) preloads.add(contextOf(this), preload)
+        return safe(html)
+      },
     )
-  })
+  environment.addGlobal('artwork_stylesheet', stylesheet)
+}
+
+/** The context that a page is rendered with: Nunjucks calls globals on it. */
+function contextOf(caller: unknown): object | undefined {
+  const ctx: unknown = typeof caller === 'object' && caller !== null ? Reflect.get(caller, 'ctx') : undefined
+  return typeof ctx === 'object' && ctx !== null ? ctx : undefined
 }

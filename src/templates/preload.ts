@@ -4,9 +4,9 @@ import type { ServerResponse } from 'node:http'
 /** An image that the browser should fetch early. */
 export interface Preloaded {
   readonly url: string
-  /** Candidates by width, '' where there are none. */
+  /** Candidates by width or density, '' where there are none. */
   readonly srcset: string
-  readonly sizes: string
+  readonly sizes: string | undefined
   /** Media type, where all candidates have the same. */
   readonly type: string | undefined
 }
@@ -23,13 +23,47 @@ export function preloadLink({ url, srcset, sizes, type }: Preloaded): string {
     `<${target}>`,
     'rel=preload',
     'as=image',
-    ...(srcset === '' ? [] : [`imagesrcset=${quoted(srcset)}`, `imagesizes=${quoted(sizes)}`]),
+    ...(srcset === '' ? [] : [`imagesrcset=${quoted(srcset)}`]),
+    ...(srcset === '' || sizes === undefined ? [] : [`imagesizes=${quoted(sizes)}`]),
     ...(type === undefined ? [] : [`type=${quoted(type)}`]),
     'fetchpriority=high',
   ].join('; ')
 }
 
-/** Adds a `Link` field to a response. Does nothing once its head is sent. */
+/** Adds a `Link` field to a response. Does nothing once its head is sent, or where it has the same one. */
 export function addLink(res: ServerResponse, link: string): void {
-  if (!res.headersSent) res.appendHeader('Link', link)
+  if (res.headersSent) return
+  if ([res.getHeader('Link') ?? []].flat().includes(link)) return
+  res.appendHeader('Link', link)
+}
+
+/** The responses of pages that are being rendered: `priority` in a template adds to their head. */
+export interface PagePreloads {
+  /** A response has passed the router; pages are rendered with its `locals`. */
+  note(res: ServerResponse & { readonly locals?: object }): void
+  /** Adds a link to the response whose page has this context; nothing where it is not known. */
+  add(context: object | undefined, preloaded: Preloaded): void
+}
+
+/** Most links of one page: its head has to fit into what servers and proxies take. */
+const MAX_LINKS = 8
+/** A longer one is left to the markup, characters: it would not fit into a head either. */
+const LONGEST_LINK = 4000
+
+/** Makes the table; a response is forgotten with its `locals`. */
+export function createPagePreloads(): PagePreloads {
+  const responses = new WeakMap<object, ServerResponse>()
+  return {
+    note: (res) => {
+      if (typeof res.locals === 'object' && res.locals !== null) responses.set(res.locals, res)
+    },
+    add: (context, preloaded) => {
+      // Express hands `res.locals` to a view as `_locals`.
+      const locals: unknown = context === undefined ? undefined : Reflect.get(context, '_locals')
+      const res = typeof locals === 'object' && locals !== null ? responses.get(locals) : undefined
+      const link = preloadLink(preloaded)
+      if (res === undefined || link.length > LONGEST_LINK) return
+      if ([res.getHeader('Link') ?? []].flat().length < MAX_LINKS) addLink(res, link)
+    },
+  }
 }

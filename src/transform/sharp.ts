@@ -10,6 +10,7 @@ import type { FullRecipe } from '../model/variant.js'
 import type { OwnColour } from './colour/colour.js'
 import { toSrgb } from './colour/to-srgb.js'
 import { encode, tooLargeForFormat } from './encode.js'
+import { previewOf } from './preview.js'
 import { decoding, readSource, type SourceImage } from './source.js'
 import { type DecodeLimits, type Inspected, type Made, SVG_INSPECTED } from './transformer.js'
 
@@ -29,21 +30,31 @@ export function hardenSharp(formats: readonly Format[]): void {
   sharp.unblock({ operation: formats.flatMap((format) => LOADERS[format]) })
 }
 
-/** Side of the picture that is made to see whether all of a file can be decoded, pixels. */
-const PROBE_SIDE = 16
+/** Side of the copy that is made to see whether all of a file can be decoded, and of which its preview is made, pixels. */
+const PROBE_SIDE = 32
 
 /** Decodes to the end. See the port for its errors. */
 export async function inspect(bytes: Buffer, kind: Kind, limits: DecodeLimits): Promise<Inspected> {
   if (kind === 'svg') return SVG_INSPECTED
   const source = await readSource(bytes, kind, limits)
   const probe = sharp(source.bytes, source.options(staysMoving(source, limits)))
-  await decoding(() =>
+  const { data, info } = await decoding(() =>
     probe
       .resize({ width: PROBE_SIDE, height: PROBE_SIDE, fit: 'inside', withoutEnlargement: true })
-      .raw()
-      .toBuffer(),
+      .toColourspace('srgb')
+      .ensureAlpha()
+      .raw({ depth: 'uchar' })
+      .toBuffer({ resolveWithObject: true }),
   )
-  return { width: source.width, height: source.height, traits: source.traits }
+  const { width } = info
+  // Of what moves, the first picture.
+  const height = info.pageHeight ?? info.height
+  const isWhole = info.channels === 4 && data.length >= width * height * 4
+  const preview = isWhole
+    ? previewOf({ width, height, rgba: data.subarray(0, width * height * 4) })
+    : undefined
+  const traits = preview === undefined ? source.traits : { ...source.traits, preview }
+  return { width: source.width, height: source.height, traits }
 }
 
 /** Makes a rendition by a recipe. See the port for its errors. */

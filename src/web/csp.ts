@@ -18,7 +18,7 @@ export function imagePolicy({
   const ports = fetch.allowPrivate.filter((hostAndPort) => hosts.includes(hostAndPort.replace(/:\d+$/, '')))
   return {
     'img-src': [...new Set(["'self'", 'data:', ...base, ...hosts, ...ports])],
-    // The macro `avatar` rounds its image by a style of its own.
-    'style-src-attr': ["'unsafe-inline'"],
+    // The macros hold boxes by a style of their own, unless they are told to do so by classes.
+    'style-src-attr': [display.styles === 'attributes' ? "'unsafe-inline'" : "'none'"],
   }
 }

@@ -1,5 +1,5 @@
 /** Every router, and the listener in front of an app, over the same parts. */
-import express, { type Router } from 'express'
+import express, { type Response, type Router } from 'express'
 import type { Images } from '../images/images.js'
 import type { Management } from '../management/management.js'
 import type { Readiness } from '../management/readiness.js'
@@ -29,6 +29,8 @@ export interface RouterParts {
   readonly dashboard: Omit<DashboardParts, 'management'>
   readonly readiness: () => Promise<Readiness>
   readonly isClosing: () => boolean
+  /** A request goes on to the app, which may render a page. */
+  readonly onPage: (res: Response) => void
 }
 
 /** Makes them all. */
@@ -50,7 +52,7 @@ export function createRouters(settings: Settings, parts: RouterParts) {
 
 function createMainRouter(
   settings: Settings,
-  { images, responseCache }: RouterParts,
+  { images, responseCache, onPage }: RouterParts,
   uploadRouters: readonly Router[],
 ): Router {
   const { urls } = settings
@@ -65,5 +67,9 @@ function createMainRouter(
   for (const uploadRouter of uploadRouters) router.use(urls.images, uploadRouter)
   router.use(urls.images, createImagesRouter(images, settings, responseCache))
   router.use(urls.placeholders, createPlaceholderRouter(settings))
+  router.use((_req, res, next) => {
+    onPage(res)
+    next()
+  })
   return router
 }

@@ -187,7 +187,7 @@ describe('macros', () => {
     await app.artwork.images.downloadAndCache({ sourceUrl: source, entityType: 'artist', entityId: 7 })
     const html = render(`${from}{{ img({ id: 7 }, 'Björk "live"', kind='artist', class='round') }}`)
     expect(html).toMatch(
-      /^<img src="\/artwork\/local\/artists\/7\/7\.webp\?v=[0-9a-f]{16}" alt="Björk &quot;live&quot;" width="300" height="225" class="round" loading="lazy" decoding="async" data-image-from="local">$/,
+      /^<img src="\/artwork\/local\/artists\/7\/7\.webp\?v=[0-9a-f]{16}" srcset="[^"]+" sizes="auto, 100vw" alt="Björk &quot;live&quot;" width="300" height="225" class="round" style="background-color:#[0-9a-f]{6}" loading="lazy" decoding="async" data-image-from="local">$/,
     )
   })
   test('img and picture print candidates where widths are offered', async () => {
@@ -198,7 +198,7 @@ describe('macros', () => {
       /srcset="\/images\/remote\/w320-auto\/\S+ 320w, \/images\/remote\/w640-auto\/\S+ 640w" sizes="50vw" alt=""/,
     )
     expect(render(`${from}{{ picture(e, '', kind='album') }}`, { e: entity })).toMatch(
-      /^<picture><source type="image\/webp" srcset="[^"]+w640-webp[^"]+ 640w" sizes="100vw"><img /,
+      /^<picture><source type="image\/webp" srcset="[^"]+w640-webp[^"]+ 640w" sizes="auto, 100vw"><img /,
     )
     expect(render(`${from}{{ avatar(e, 'Ann', kind='profile', size=32) }}`, { e: entity })).toContain(
       'width="32" height="32"',

@@ -1,19 +1,25 @@
 /** `/artwork/local/{path}`: entities' pictures from what is held. Never waits for the network. */
 import type { Router } from 'express'
 import { DEFAULT_POLICY, VERSION_MISMATCH_POLICY } from '../../http/caching.js'
-import { redirectResponse } from '../../http/response.js'
+import { type HttpResponse, redirectResponse } from '../../http/response.js'
+import type { SizedImage } from '../../images/entity-sizes.js'
 import type { Images } from '../../images/images.js'
 import { pathSegments } from '../../model/address.js'
 import { readArtworkPath } from '../../model/artwork-path.js'
 import { etagOf } from '../../model/digest.js'
 import type { Entry } from '../../model/entry.js'
 import { ArtworkError } from '../../model/failure.js'
-import { freshUntil } from '../../model/freshness.js'
+import { canExpire, freshUntil } from '../../model/freshness.js'
+import { entityImageUrl } from '../../model/urls.js'
 import type { Settings } from '../../options/settings.js'
+import { clientOf } from '../shared/client.js'
 import { type Answer, corsOf, createResponseRouter, policyFor, readUrl } from '../shared/respond.js'
+import { disconnectSignal } from '../shared/send.js'
 import { createFallback, placeholderOfPath } from './fallback.js'
-import { tagFields } from './image-response.js'
+import { type ImageResponse, tagFields } from './image-response.js'
 import type { ResponseCache } from './response-cache.js'
+
+const fileNameOf = (path: string): string => path.split('/').at(-1) ?? 'image'
 
 /** Makes the router; mount it anywhere. A path that is not known is 404, one that is lost heals itself. */
 export function createLocalRouter(images: Images, settings: Settings, hot?: ResponseCache): Router {
@@ -32,20 +38,48 @@ export function createLocalRouter(images: Images, settings: Settings, hot?: Resp
     if (settings.heal === 'redirect' && isPublic && !settings.display.requireLocal) return source.href
     return images.display.placeholder(settings.kinds.get(entry.ownerKind ?? ''))
   }
-  const answer: Answer = async (req) => {
+  /** Another width of an entity's image; where it cannot be had now, that image as it is. */
+  const answerSize = (
+    size: SizedImage,
+    wanted: string,
+    version: string | null,
+  ): ImageResponse | HttpResponse => {
+    const { entityImage } = size
+    if (!('bytes' in size))
+      return redirectResponse(entityImageUrl(settings.urls, size.path, entityImage.digest), cors)
+    const { entry, bytes, from, original = entityImage } = size
+    const { type, digest, storedAt } = entry
+    const cache = policyFor(version, original.digest, DEFAULT_POLICY)
+    return {
+      representation: { bytes, type, storedAt, digest, etag: etagOf(digest), fileName: fileNameOf(wanted) },
+      rules: { cache, isPrivate: settings.private, cors, extra: tagFields(settings, entityImage, original) },
+      entries: [entry, original, entityImage],
+      checkedAt: original.validatedAt,
+      ...(canExpire(original) && { freshUntil: freshUntil(original, settings.freshness) }),
+      isHot: from === 'memory' && entry.isStored && cache !== VERSION_MISMATCH_POLICY,
+    }
+  }
+  const answer: Answer = async (req, res) => {
     const { path, query } = readUrl(req.url ?? '')
     const segments = pathSegments(path)
     const wanted = segments === undefined ? undefined : readArtworkPath(segments)
+    const isSize = wanted !== undefined && images.entitySizes.isSize(wanted)
+    const size = isSize
+      ? await images.entitySizes.get(wanted, {
+          signal: disconnectSignal(res),
+          client: clientOf(settings, req),
+        })
+      : undefined
+    if (wanted !== undefined && size !== undefined) return answerSize(size, wanted, query.get('v'))
     const found = wanted === undefined ? undefined : await images.entityImages.get(wanted)
     if (wanted === undefined || found === undefined)
       throw new ArtworkError('unknown_image', 'there is no such image')
     if (!('bytes' in found)) return redirectResponse(standIn(found), cors)
     const { entry, bytes, from, original } = found
     const { type, digest, storedAt } = entry
-    const fileName = wanted.split('/').at(-1) ?? 'image'
     const cache = policyFor(query.get('v'), digest, DEFAULT_POLICY)
     return {
-      representation: { bytes, type, storedAt, digest, etag: etagOf(digest), fileName },
+      representation: { bytes, type, storedAt, digest, etag: etagOf(digest), fileName: fileNameOf(wanted) },
       rules: { cache, isPrivate: settings.private, cors, extra: tagFields(settings, entry, original) },
       entries: original === undefined ? [entry] : [entry, original],
       checkedAt: original?.validatedAt ?? entry.validatedAt,

@@ -1,12 +1,10 @@
 /** The drawings of placeholders: one for each kind of picture, of any size, made from one template. */
 import type { Representation } from '../../http/image-fields.js'
 import { digestOf, etagOf } from '../../model/digest.js'
-import { PLACEHOLDERS } from '../../model/entity.js'
+import { type Box, PLACEHOLDER_BOXES, type PlaceholderName } from '../../model/entity.js'
 
 interface Drawing {
   readonly label: string
-  readonly width: number
-  readonly height: number
   /** Shapes around the origin, within ±50. */
   readonly glyph: string
 }
@@ -22,50 +20,34 @@ const CLAPPER = '<path d="M-42-12h84v48h-84z"/><path d="M-42-20l80-16 3 12-80 16
 const GRID = '<path d="M-38-38h32v32h-32zM6-38h32v32H6zM-38 6h32v32h-32zM6 6h32v32H6z"/>'
 const STAR = '<path d="M0-42l12 28 30 3-23 20 7 30L0 23l-26 16 7-30-23-20 30-3z"/>'
 
-const SQUARE = { width: 600, height: 600 }
-const TALL = { width: 600, height: 900 }
-const WIDE = { width: 960, height: 540 }
-/** The name of a placeholder, '' for the plain one. */
-export type PlaceholderName = '' | (typeof PLACEHOLDERS)[number]
-
 const drawings: Readonly<Record<PlaceholderName, Drawing>> = {
-  '': { label: 'No picture', ...SQUARE, glyph: FRAME },
-  artist: { label: 'No artist picture', ...SQUARE, glyph: PERSON },
-  album: { label: 'No album cover', ...SQUARE, glyph: DISC },
-  playlist: { label: 'No playlist cover', ...SQUARE, glyph: LIST },
-  profile: { label: 'No profile picture', ...SQUARE, glyph: PERSON },
-  category: { label: 'No category picture', width: 600, height: 800, glyph: GRID },
-  artwork: { label: 'No artwork', ...WIDE, glyph: FRAME },
-  poster: { label: 'No poster', ...TALL, glyph: CLAPPER },
-  backdrop: { label: 'No backdrop', ...WIDE, glyph: FRAME },
-  logo: { label: 'No logo', width: 600, height: 300, glyph: STAR },
-  still: { label: 'No still', ...WIDE, glyph: CLAPPER },
-}
-
-/** A box, pixels. */
-export interface Box {
-  readonly width: number
-  readonly height: number
+  '': { label: 'No picture', glyph: FRAME },
+  artist: { label: 'No artist picture', glyph: PERSON },
+  album: { label: 'No album cover', glyph: DISC },
+  playlist: { label: 'No playlist cover', glyph: LIST },
+  profile: { label: 'No profile picture', glyph: PERSON },
+  category: { label: 'No category picture', glyph: GRID },
+  artwork: { label: 'No artwork', glyph: FRAME },
+  poster: { label: 'No poster', glyph: CLAPPER },
+  backdrop: { label: 'No backdrop', glyph: FRAME },
+  logo: { label: 'No logo', glyph: STAR },
+  still: { label: 'No still', glyph: CLAPPER },
 }
 
 /**
  * The SVG of a placeholder. Its colours sit between light and dark, so that it suits either page.
  * @param box how large, in place of its own size
  */
-function svgOf(name: PlaceholderName, box: Box = drawings[name]): string {
+function svgOf(name: PlaceholderName, box: Box = PLACEHOLDER_BOXES[name]): string {
   const { label, glyph } = drawings[name]
   const { width, height } = box
   const scale = (Math.min(width, height) / 260).toFixed(2)
   return `<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="${label}" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"><title>${label}</title><defs><linearGradient id="g" x2="1" y2="1"><stop stop-color="#5b6474"/><stop offset="1" stop-color="#3a4150"/></linearGradient></defs><rect width="100%" height="100%" fill="url(#g)"/><g fill="#aeb6c4" transform="translate(${width / 2} ${height / 2}) scale(${scale})">${glyph}</g></svg>\n`
 }
 
-/** The placeholder of that name, if there is one; else the plain one. */
-export const placeholderNamed = (name: string | undefined): PlaceholderName =>
-  PLACEHOLDERS.find((one) => one === name) ?? ''
-
 /** The box of a placeholder within other bounds: its own shape where only one side is given. */
 export function boxWithin(name: PlaceholderName, { width, height }: Partial<Box>): Box {
-  const own = drawings[name]
+  const own = PLACEHOLDER_BOXES[name]
   const wide = width ?? (height === undefined ? own.width : Math.round((height * own.width) / own.height))
   const high = height ?? Math.round((wide * own.height) / own.width)
   return { width: Math.max(1, wide), height: Math.max(1, high) }

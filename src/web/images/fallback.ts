@@ -8,11 +8,13 @@ import { imageHeaders } from '../../http/image-fields.js'
 import type { HttpResponse } from '../../http/response.js'
 import { errorResponse } from '../../http/response.js'
 import { pathSegments } from '../../model/address.js'
+import { type Box, type PlaceholderName, placeholderNamed } from '../../model/entity.js'
 import type { ArtworkError } from '../../model/failure.js'
+import { readSizedPath } from '../../model/sized-path.js'
 import { parseVariant, recipeOf } from '../../model/variant.js'
 import type { Settings } from '../../options/settings.js'
 import { corsOf, readUrl } from '../shared/respond.js'
-import { type Box, boxWithin, drawPlaceholder, type PlaceholderName, placeholderNamed } from './drawings.js'
+import { boxWithin, drawPlaceholder } from './drawings.js'
 
 /** No placeholder is drawn larger, pixels a side: it is a drawing, and scales. */
 const MAX_BOX = 4096
@@ -89,6 +91,8 @@ export function placeholderOfPath({ kinds }: Settings): PlaceholderOf {
     .sort((a, b) => b.prefix.length - a.prefix.length)
   return (path) => {
     const local = path.replace(/^\//, '')
-    return { name: prefixes.find(({ prefix }) => prefix !== '' && local.startsWith(prefix))?.name ?? '' }
+    const width = readSizedPath(local)?.width
+    const name = prefixes.find(({ prefix }) => prefix !== '' && local.startsWith(prefix))?.name ?? ''
+    return { name, ...(width !== undefined && { box: { width } }) }
   }
 }

@@ -1,5 +1,4 @@
 /** `/images/{kind}/{variant}/{id}`: pictures by their address. */
-import type { IncomingMessage } from 'node:http'
 import type { Router } from 'express'
 import { DEFAULT_POLICY, PROVISIONAL_POLICY, VERSION_MISMATCH_POLICY } from '../../http/caching.js'
 import type { ImageResult } from '../../images/image.js'
@@ -11,6 +10,7 @@ import { canExpire, freshUntil } from '../../model/freshness.js'
 import { extensionOf, kindOfType } from '../../model/media-type.js'
 import { signatureHolds } from '../../model/signature.js'
 import type { Settings } from '../../options/settings.js'
+import { clientOf } from '../shared/client.js'
 import { type Answer, corsOf, createResponseRouter, policyFor, readUrl } from '../shared/respond.js'
 import { disconnectSignal } from '../shared/send.js'
 import { createFallback, placeholderOfAddress } from './fallback.js'
@@ -46,15 +46,6 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
     images.resolver.sourceOf(kind).precheck?.(variant, id.join('/'))
     return makeAddress(kind, variant, id.join('/'))
   }
-  /** Who asks; what the app's own function throws is nobody. */
-  const clientOf = (req: IncomingMessage): string | undefined => {
-    try {
-      return settings.clientOf?.(req) ?? req.socket.remoteAddress
-    } catch (error) {
-      settings.logger.error({ err: error }, 'artwork: clientOf failed')
-      return undefined
-    }
-  }
   const answer: Answer = async (req, res, mount) => {
     const { path, query } = readUrl(req.url ?? '')
     const address = addressOf(path)
@@ -70,7 +61,7 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
     if (parts.s !== '' && !signed) throw new ArtworkError('refused', 'the signature does not hold')
     const image = await images.serve(address, signed, {
       signal: disconnectSignal(res),
-      client: clientOf(req),
+      client: clientOf(settings, req),
       accept: req.headers.accept,
       onlyIfCached: /(?:^|,)\s*only-if-cached\s*(?:,|$)/i.test(req.headers['cache-control'] ?? ''),
     })

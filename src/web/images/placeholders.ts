@@ -3,11 +3,13 @@ import express, { type Router } from 'express'
 import { respond } from '../../http/conditional.js'
 import type { Representation } from '../../http/image-fields.js'
 import { methodResponse, textResponse } from '../../http/response.js'
-import { PLACEHOLDERS } from '../../model/entity.js'
+import { digestOf, etagOf } from '../../model/digest.js'
+import { PLACEHOLDERS, type PlaceholderName, placeholderNamed } from '../../model/entity.js'
+import { PICTURE_STYLESHEET, pictureStylesheet } from '../../model/picture-style.js'
 import type { Settings } from '../../options/settings.js'
 import { corsOf, readUrl } from '../shared/respond.js'
 import { requestFields, send } from '../shared/send.js'
-import { drawPlaceholder, type PlaceholderName, placeholderNamed } from './drawings.js'
+import { drawPlaceholder } from './drawings.js'
 import { cdnOf } from './image-response.js'
 
 /** A day: they change with a version of the toolkit only. */
@@ -27,6 +29,7 @@ export function createPlaceholderRouter(settings: Settings): Router {
   // Who asks by a kind gets what is printed for it.
   for (const { kind, placeholder } of settings.kinds.values())
     add(`placeholder-${kind}.svg`, placeholderNamed(placeholder))
+  pictures.set(`/${PICTURE_STYLESHEET}`, stylesheet(startedAt))
   for (const kind of settings.sources.flatMap(({ kinds }) => kinds)) add(`placeholder-${kind}.svg`, '')
   const router = express.Router()
   router.use((req, res, next) => {
@@ -51,4 +54,19 @@ export function createPlaceholderRouter(settings: Settings): Router {
       )
   })
   return router
+}
+
+/** The stylesheet of pictures, for pages without `style` attributes. */
+function stylesheet(storedAt: number): Representation {
+  const bytes = Buffer.from(pictureStylesheet())
+  const digest = digestOf(bytes)
+  return {
+    bytes,
+    type: 'text/css; charset=utf-8',
+    storedAt,
+    digest,
+    etag: etagOf(digest),
+    fileName: PICTURE_STYLESHEET,
+    isOurs: true,
+  }
 }

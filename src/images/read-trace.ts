@@ -1,0 +1,57 @@
+/**
+ * Which keys an answer rests on: the store as the parts see it that templates ask, with a note of every key that they look up.
+ * All of it is synchronous, so one note at a time is enough.
+ */
+import type { Store } from '../store/ports.js'
+
+/** An answer, and the keys it rests on; undefined where it rests on more than keys. */
+export interface Traced<T> {
+  readonly value: T
+  readonly keys: ReadonlySet<string> | undefined
+}
+
+/** See {@link createReadTrace}. */
+export type ReadTrace = ReturnType<typeof createReadTrace>
+
+/** Wraps the look-ups of a store. */
+export function createReadTrace(store: Store) {
+  let keys: Set<string> | undefined
+  let isWhole = true
+  const note = (key: string): void => void keys?.add(key)
+  const traced: Store = {
+    ...store,
+    find: (key, trust) => {
+      note(key)
+      return store.find(key, trust)
+    },
+    negativeCache: {
+      ...store.negativeCache,
+      get: (key, trust) => {
+        note(key)
+        return store.negativeCache.get(key, trust)
+      },
+    },
+  }
+  return {
+    store: traced,
+    /** What is being asked depends on something that no key tells of. */
+    isMore: (): void => {
+      isWhole = false
+    },
+    /** Asks, and notes. A question within another counts for both. */
+    run: <T>(ask: () => T): Traced<T> => {
+      const [outerKeys, wasWhole] = [keys, isWhole]
+      const own = new Set<string>()
+      keys = own
+      isWhole = true
+      try {
+        const value = ask()
+        return { value, keys: isWhole ? own : undefined }
+      } finally {
+        for (const key of own) outerKeys?.add(key)
+        keys = outerKeys
+        isWhole = wasWhole && isWhole
+      }
+    },
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * The other sizes of an entity's image: its artwork path with a width before the extension, `albums/ab/abc123.w320.webp`.
+ * An id holds no dot, so that no entity's own path reads like one. The extension is the format, whatever the entity's own is.
+ */
+import { type Format, formatOfExtension } from './media-type.js'
+
+/** A size that a path names. */
+export interface SizedPath {
+  /** The artwork path without its extension. */
+  readonly stem: string
+  /** Pixels. */
+  readonly width: number
+  readonly format: Format
+}
+
+const SIZED = /^(.+)\.w([1-9][0-9]{0,4})\.([a-z]+)$/
+const EXTENSION: Readonly<Record<Format, string>> = {
+  jpeg: 'jpg',
+  png: 'png',
+  gif: 'gif',
+  webp: 'webp',
+  avif: 'avif',
+}
+
+/** An artwork path without its extension. */
+export const stemOf = (path: string): string => path.slice(0, path.lastIndexOf('.'))
+
+/** Reads the path of a size; undefined for any other. One size has one path: `jpeg` is written `jpg`. */
+export function readSizedPath(path: string): SizedPath | undefined {
+  const [, stem, width, extension = ''] = SIZED.exec(path) ?? []
+  const format = formatOfExtension(extension)
+  if (stem === undefined || format === undefined || EXTENSION[format] !== extension) return undefined
+  return { stem, width: Number(width), format }
+}
+
+/** The path of a size: the inverse of {@link readSizedPath}. */
+export const sizedPath = (stem: string, width: number, format: Format): string =>
+  `${stem}.w${width}.${EXTENSION[format]}`

@@ -1,0 +1,121 @@
+/** The macros: from a subject and arguments by name to markup. They know no template engine. */
+
+import type { Helpers } from './helpers.js'
+import { escapeHtml, escapeSafe } from './html.js'
+import type { Kept } from './kept.js'
+import type { TemplateParts } from './parts.js'
+import { type Keywords, type Macro, readPictureArguments } from './picture-arguments.js'
+import { pictureData } from './picture-data.js'
+import {
+  type Markup,
+  type MarkupParts,
+  printBackground,
+  printImage,
+  printPicture,
+  printPreload,
+} from './picture-markup.js'
+
+/** What a call of a macro comes to. */
+interface Printed extends Markup {
+  /** What the page has shown, so that what is wanted is fetched. */
+  readonly requested: (() => void) | undefined
+}
+
+/** Mistakes that are told are remembered, so that each is told once; so many. */
+const MAX_TOLD = 500
+
+/** See {@link createMacros}. */
+export type Macros = ReturnType<typeof createMacros>
+
+/** Makes the macros. */
+export function createMacros(parts: TemplateParts, helpers: Helpers, kept: Kept) {
+  const { settings } = parts
+  const told = new Set<string>()
+  const tell = (macro: Macro) => (message: string) => {
+    const text = `artwork: the macro ${macro}: ${message}`
+    if (told.has(text) || told.size >= MAX_TOLD) return
+    told.add(text)
+    settings.logger.warn({}, text)
+  }
+  const data = (given: unknown, kind: unknown, requireLocal: boolean) =>
+    pictureData(parts, helpers, given, kind, requireLocal)
+
+  const print = (macro: Macro, given: unknown, keywords: Keywords): Printed => {
+    const asked = readPictureArguments(macro, keywords, tell(macro))
+    const picture = data(given, asked.kind, asked.requireLocal)
+    const markup: MarkupParts = {
+      settings,
+      thumbhashUrl: parts.thumbhashUrl,
+      lookUp: (subject, kind) => data(subject ?? given, kind, asked.requireLocal),
+    }
+    const requested = helpers.requested(picture)
+    const plain = (html: string): Printed => ({ html, preload: undefined, requested })
+    switch (macro) {
+      case 'img':
+        return { ...printImage(markup, picture, asked, altText(keywords.alt)), requested }
+      case 'avatar':
+        return { ...printImage(markup, picture, asked, altText(keywords.alt), true), requested }
+      case 'picture':
+        return { ...printPicture(markup, picture, asked, altText(keywords.alt)), requested }
+      case 'background':
+        return plain(printBackground(picture, asked))
+      case 'preload':
+        return plain(
+          printPreload(picture, asked, {
+            media: keywords.media === undefined ? undefined : String(keywords.media),
+            isPicture: keywords.picture === true,
+          }),
+        )
+    }
+  }
+  /**
+   * Prints a macro.
+   * @throws TypeError for `img`, `picture` and `avatar` without `alt`
+   */
+  return (macro: Macro, given: unknown, keywords: Keywords): Markup => {
+    if (macro !== 'background' && macro !== 'preload') checkAlt(keywords.alt)
+    const question = questionOf(macro, helpers.questionOf(given, keywords.kind), keywords)
+    const make = (): Printed => print(macro, given, keywords)
+    const printed = question === undefined ? make() : kept.get(question, make)
+    printed.requested?.()
+    return printed
+  }
+}
+
+/** The question that a call is, as text; undefined where it cannot be one. */
+function questionOf(macro: Macro, subject: string, keywords: Keywords): string | undefined {
+  let text = `${macro}\n${subject}`
+  for (const name in keywords) {
+    const value = keywords[name]
+    if (value === undefined || name === '__keywords') continue
+    if (typeof value === 'string') text += `\n${name}="${value.length}:${value}`
+    else if (typeof value === 'number' || typeof value === 'boolean' || value === null)
+      text += `\n${name}=${value}`
+    else if (name === 'sources' || typeof value !== 'object') return undefined
+    else {
+      const json = jsonOf(value)
+      if (json === undefined) return undefined
+      text += `\n${name}:${value instanceof String ? 'safe' : ''}${json}`
+    }
+  }
+  return text
+}
+
+function jsonOf(value: object): string | undefined {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return undefined
+  }
+}
+
+function checkAlt(alt: unknown): void {
+  if (typeof alt === 'string' || alt instanceof String || typeof alt === 'number') return
+  throw new TypeError(
+    'artwork macros need an alt text: describe the picture, or pass "" for one that only decorates',
+  )
+}
+
+/** The value of `alt`: what a template has marked as safe keeps its entities. */
+const altText = (alt: unknown): string =>
+  alt instanceof String ? escapeSafe(String(alt)) : escapeHtml(String(alt))

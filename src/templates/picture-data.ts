@@ -1,0 +1,129 @@
+/** What is known of a picture when a page is printed: its URL, its candidates, its box, and what is seen before it comes. */
+
+import type { Displayed } from '../images/display-url.js'
+import type { Found } from '../images/entity-images.js'
+import type { Candidate, PrintableImage } from '../images/print-url.js'
+import type { Box } from '../model/entity.js'
+import { PLACEHOLDER_BOXES } from '../model/entity.js'
+import type { Entry } from '../model/entry.js'
+import { type Format, kindOfType } from '../model/media-type.js'
+import { isMovingFormat } from '../model/output.js'
+import type { Subject } from '../model/subject.js'
+import { sourceKindsOf } from '../model/subject.js'
+import { isOwnUrl } from '../model/urls.js'
+import type { SubjectLookup, TemplateParts } from './parts.js'
+
+/** See the top of the file. */
+export interface PictureData {
+  readonly subject: Subject
+  readonly shown: Displayed
+  /** Its original, where that is known. */
+  readonly original: Entry | undefined
+  /** The sides of what `shown.url` answers with, where they are known; else the box of its kind. */
+  readonly box: Box
+  readonly isShapeKnown: boolean
+  /** Whether its edges must not be cut off: a logo, an SVG. */
+  readonly isWhole: boolean
+  /**
+   * Candidates by width, narrowest first; none where there are none that answer.
+   * @param format undefined: its own format; `auto`: by `Accept`, where its URL can say that
+   */
+  candidates(format: Format | 'auto' | undefined, widths?: readonly unknown[]): readonly Candidate[]
+  /** Formats that are offered before its own, best first. */
+  readonly modern: readonly Format[]
+}
+
+/** Formats that a page offers before the picture's own, best first. */
+const MODERN = ['avif', 'webp'] as const satisfies readonly Format[]
+
+/** Looks a picture up. */
+export function pictureData(
+  { images, settings }: Pick<TemplateParts, 'images' | 'settings'>,
+  { show, nameOfSubject }: SubjectLookup,
+  given: unknown,
+  kind: unknown,
+  requireLocal: boolean,
+): PictureData {
+  const { display } = images
+  const { subject, shown, local } = show(given, kind, requireLocal)
+  const about = { subject, shown, isWhole: false }
+  if (local !== undefined) {
+    const own = localData(display, local)
+    return {
+      ...about,
+      ...own,
+      ...boxOf(settings, subject, shown, own.original, undefined),
+      modern: modernOf(settings, own.original, local.entry.type),
+    }
+  }
+  const name = nameOfSubject(subject)
+  const image = name === undefined ? undefined : display.image(name.text, name.kinds)
+  const original = image?.original()
+  const isWhole = image?.kind === 'logo' || (original !== undefined && kindOfType(original.type) === 'svg')
+  return {
+    ...about,
+    original,
+    isWhole,
+    ...boxOf(settings, subject, shown, original, image),
+    candidates: (format, widths) => image?.candidates(format, widths) ?? [],
+    modern: modernOf(settings, original, original?.type),
+  }
+}
+
+/** What is known of an entity's own image. */
+function localData(
+  { entity }: TemplateParts['images']['display'],
+  local: Found,
+): Pick<PictureData, 'original' | 'candidates'> {
+  return {
+    original: entity.originalOf(local.entry) ?? local.entry,
+    candidates: (format, widths) =>
+      entity.candidates(
+        local,
+        format === 'auto' ? undefined : format,
+        widths?.map(Number).sort((a, b) => a - b),
+      ),
+  }
+}
+
+/** Formats worth offering: those that are made, that are not its own, and in which it goes on moving. */
+function modernOf(
+  { transform }: Pick<TemplateParts['settings'], 'transform'>,
+  original: Entry | undefined,
+  ownType: string | undefined,
+): readonly Format[] {
+  const isMoving = (original?.traits?.frames ?? 1) > 1
+  const own: string | undefined = ownType === undefined ? undefined : kindOfType(ownType)
+  const better: readonly Format[] = MODERN.filter(
+    (format) => transform.formats.includes(format) && (!isMoving || isMovingFormat(format)),
+  )
+  // What comes after its own format is nothing that a browser would take instead.
+  const end = own === undefined ? -1 : better.map(String).indexOf(own)
+  return end < 0 ? better : better.slice(0, end)
+}
+
+function boxOf(
+  { urls }: Pick<TemplateParts['settings'], 'urls'>,
+  subject: Subject,
+  shown: Displayed,
+  original: Entry | undefined,
+  image: PrintableImage | undefined,
+): Pick<PictureData, 'box' | 'isShapeKnown'> {
+  if (shown.width !== undefined && shown.height !== undefined)
+    return { box: { width: shown.width, height: shown.height }, isShapeKnown: true }
+  if (shown.from !== 'placeholder' && original !== undefined && original.width > 0) {
+    const isOwn = shown.from === 'local' || isOwnUrl(urls, shown.url)
+    const { width, height } = (isOwn ? image?.size() : undefined) ?? original
+    return { box: { width, height }, isShapeKnown: true }
+  }
+  return { box: heldBox(subject, image), isShapeKnown: false }
+}
+
+/** The box that is held for a picture of unknown shape: of its kind of entity, or of its kind of source. */
+function heldBox(subject: Subject, image: PrintableImage | undefined): Box {
+  if (subject.kind !== undefined) return subject.kind.box
+  const usual = image?.usualSize
+  if (usual !== undefined) return usual
+  const [named] = sourceKindsOf(subject)
+  return PLACEHOLDER_BOXES[named as keyof typeof PLACEHOLDER_BOXES] ?? PLACEHOLDER_BOXES['']
+}

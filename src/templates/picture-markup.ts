@@ -1,0 +1,303 @@
+/** The markup of pictures: what the macros print, from what is known of a picture. */
+import { type Candidate, srcsetOf } from '../images/print-url.js'
+import { type Format, typeOf } from '../model/media-type.js'
+import { type PictureStyle, styleClasses, styleText } from '../model/picture-style.js'
+import type { Settings } from '../options/settings.js'
+import { attributesText, voidElement } from './html.js'
+import type { PictureArguments } from './picture-arguments.js'
+import type { PictureData } from './picture-data.js'
+import type { Preloaded } from './preload.js'
+
+/** Printed markup, and what the browser should fetch early of it. */
+export interface Markup {
+  readonly html: string
+  readonly preload: Preloaded | undefined
+}
+
+/** What of the settings shows in the markup. */
+export type MarkupSettings = Pick<Settings, 'display'>
+
+/** How large a picture is laid out, and whether it keeps that shape whatever comes. */
+interface Layout {
+  readonly width: number
+  readonly height: number
+  /** Width by height, where it is held. */
+  readonly ratio: number | undefined
+  /** The width that was asked for: candidates are by density. */
+  readonly fixedWidth: number | undefined
+}
+
+/** Candidates as text, and what they belong to. */
+interface CandidateText {
+  readonly srcset: string
+  readonly sizes: string | undefined
+}
+
+const NO_CANDIDATES: CandidateText = { srcset: '', sizes: undefined }
+
+type SizeArguments = Pick<PictureArguments, 'width' | 'height' | 'ratio'>
+
+/** The box of a picture: as it was asked for, in the picture's own shape, else in the box of its kind. */
+function layoutOf(
+  { box, isShapeKnown }: Pick<PictureData, 'box' | 'isShapeKnown'>,
+  asked: SizeArguments,
+): Layout {
+  const own = box.width / box.height
+  const { width, height } = asked
+  const given = asked.ratio ?? (width !== undefined && height !== undefined ? width / height : undefined)
+  const ratio = given ?? own
+  const wide = width ?? (height === undefined ? box.width : height * ratio)
+  const high = height ?? wide / ratio
+  const isHeld = given === undefined ? !isShapeKnown : !isShapeKnown || Math.abs(given / own - 1) > 0.01
+  return {
+    width: Math.max(1, Math.round(wide)),
+    height: Math.max(1, Math.round(high)),
+    ratio: isHeld ? ratio : undefined,
+    fixedWidth: width ?? (height === undefined ? undefined : Math.max(1, Math.round(wide))),
+  }
+}
+
+/** The candidates for a box of so many pixels: for each density the narrowest that is sharp. */
+function densityText(candidates: readonly Candidate[], width: number, densities: readonly number[]): string {
+  const chosen: string[] = []
+  let before: Candidate | undefined
+  for (const density of [...densities].sort((a, b) => a - b)) {
+    const enough = candidates.find((one) => one.width >= width * density) ?? candidates.at(-1)
+    if (enough === undefined || enough === before) continue
+    chosen.push(`${enough.url} ${density}x`)
+    before = enough
+  }
+  return chosen.join(', ')
+}
+
+/** Candidates of a picture in a format, as its layout wants them. */
+function candidateText(
+  data: PictureData,
+  format: Format | 'auto' | undefined,
+  asked: Pick<PictureArguments, 'widths' | 'sizes' | 'densities' | 'loading'>,
+  { fixedWidth }: Pick<Layout, 'fixedWidth'>,
+): CandidateText {
+  const candidates = data.candidates(format, asked.widths)
+  if (candidates.length === 0) return NO_CANDIDATES
+  if (fixedWidth !== undefined && asked.sizes === undefined)
+    return { srcset: densityText(candidates, fixedWidth, asked.densities), sizes: undefined }
+  return {
+    srcset: srcsetOf(candidates),
+    sizes: asked.sizes ?? (asked.loading === 'lazy' ? 'auto, 100vw' : '100vw'),
+  }
+}
+
+/** What is seen until the picture has come. What shows through is no place for it. */
+function behind(
+  { original, shown, subject, isWhole }: PictureData,
+  wanted: 'color' | 'thumbhash' | 'none',
+  thumbhashUrl: (hash: string) => string | undefined,
+): Pick<PictureStyle, 'color' | 'backdrop'> {
+  if (wanted === 'none' || isWhole || shown.from === 'placeholder') return {}
+  const { traits } = original ?? {}
+  if (traits?.alpha === true) return {}
+  const { color, thumbhash } = traits?.preview ?? {}
+  const backdrop = wanted === 'thumbhash' && thumbhash !== undefined ? thumbhashUrl(thumbhash) : undefined
+  if (color !== undefined) return { color, ...(backdrop !== undefined && { backdrop }) }
+  // Nothing is known yet: of entities, which have photographs and covers, a quiet grey.
+  return original === undefined && subject.kind !== undefined ? { color: UNKNOWN } : {}
+}
+const UNKNOWN = '#8a909c'
+
+/** `style` and `class` of a picture, what the template gives among them. */
+function look(
+  settings: MarkupSettings,
+  style: PictureStyle,
+  given: Pick<PictureArguments, 'class' | 'style' | 'attrs'>,
+  own: readonly string[] = [],
+): { class: string | undefined; style: string | undefined } {
+  const isInline = settings.display.styles === 'attributes'
+  const classes = [...own, given.class, given.attrs.class, ...(isInline ? [] : styleClasses(style))]
+  const styles = [isInline ? styleText(style) : '', given.style, given.attrs.style]
+  const joined = (texts: readonly unknown[], between: string): string | undefined =>
+    texts.filter((text) => typeof text === 'string' && text !== '').join(between) || undefined
+  return { class: joined(classes, ' '), style: joined(styles, ';') }
+}
+
+/** What a picture is printed from. */
+export interface MarkupParts {
+  readonly settings: MarkupSettings
+  readonly thumbhashUrl: (hash: string) => string | undefined
+  /** Another subject of the same template: of art direction. */
+  readonly lookUp: (subject: unknown, kind: unknown) => PictureData
+}
+
+interface Element {
+  readonly tag: string
+  readonly layout: Layout
+}
+
+/** The tag of an `img`, by what is known of its picture. @param alt escaped */
+function imageTag(
+  { settings, thumbhashUrl }: MarkupParts,
+  data: PictureData,
+  asked: PictureArguments,
+  {
+    alt,
+    text,
+    isRound = false,
+  }: { readonly alt: string; readonly text: CandidateText; readonly isRound?: boolean },
+): Element {
+  const layout = layoutOf(data, asked)
+  const { ratio } = layout
+  const style: PictureStyle = {
+    ratio: isRound ? undefined : ratio,
+    fit: isRound
+      ? 'cover'
+      : (asked.fit ?? (ratio === undefined ? undefined : data.isWhole ? 'contain' : 'cover')),
+    isRound,
+    ...behind(data, asked.placeholder ?? settings.display.placeholder, thumbhashUrl),
+  }
+  const { class: _class, style: _style, ...others } = asked.attrs
+  const tag = `<img${attributesText({ src: data.shown.url, srcset: text.srcset || undefined, sizes: text.sizes })} alt="${alt}"${attributesText(
+    {
+      width: layout.width,
+      height: layout.height,
+      ...look(settings, style, asked, isRound ? ['artwork-avatar'] : []),
+      loading: asked.loading,
+      decoding: asked.decoding,
+      fetchpriority: asked.fetchpriority,
+      ...others,
+      'data-image-from': data.shown.from,
+    },
+  )}>`
+  return { tag, layout }
+}
+
+/** Media type of candidates, where all have the same. */
+const typeOfFormat = (format: Format | 'auto' | undefined): string | undefined =>
+  format === undefined || format === 'auto' ? undefined : typeOf(format)
+
+const preloaded = (
+  data: PictureData,
+  { srcset, sizes }: CandidateText,
+  format: Format | 'auto' | undefined,
+): Preloaded | undefined =>
+  data.shown.from === 'placeholder' && srcset === ''
+    ? undefined
+    : { url: data.shown.url, srcset, sizes, type: srcset === '' ? undefined : typeOfFormat(format) }
+
+/** `img`, and `avatar`. @param alt escaped */
+export function printImage(
+  parts: MarkupParts,
+  data: PictureData,
+  asked: PictureArguments,
+  alt: string,
+  isRound = false,
+): Markup {
+  const format = (asked.format ?? 'auto') as Format | 'auto'
+  const text = candidateText(data, format, asked, layoutOf(data, asked))
+  const { tag } = imageTag(parts, data, asked, { alt, text, isRound })
+  return { html: tag, preload: asked.isPriority ? preloaded(data, text, format) : undefined }
+}
+
+/** `picture`. @param alt escaped */
+export function printPicture(
+  parts: MarkupParts,
+  data: PictureData,
+  asked: PictureArguments,
+  alt: string,
+): Markup {
+  const layout = layoutOf(data, asked)
+  const directed = asked.sources.map((source) => {
+    const other =
+      source.subject === undefined && source.kind === undefined
+        ? data
+        : parts.lookUp(source.subject ?? undefined, source.kind ?? asked.kind)
+    return sourceTags(other, { ...asked, ...withoutGaps(source) }, source.media)
+  })
+  const formats = asked.format === undefined ? data.modern : []
+  const sources = formats.map((format) => ({
+    format,
+    text: candidateText(data, format, asked, layout),
+  }))
+  const own = candidateText(data, asked.format as Format | 'auto' | undefined, asked, layout)
+  const { tag } = imageTag(parts, data, asked, { alt, text: own })
+  const best = sources.find(({ text }) => text.srcset !== '')
+  const html = `<picture>${directed.join('')}${sources
+    .filter(({ text }) => text.srcset !== '')
+    .map(({ format, text }) => voidElement('source', { type: typeOf(format), ...text }))
+    .join('')}${tag}</picture>`
+  // Of art direction it is not known here which source the browser takes.
+  if (!asked.isPriority || directed.length > 0) return { html, preload: undefined }
+  return { html, preload: best ? preloaded(data, best.text, best.format) : preloaded(data, own, undefined) }
+}
+
+/** The sources of another cut, one for each format. */
+function sourceTags(data: PictureData, asked: PictureArguments, media: string): string {
+  const layout = layoutOf(data, asked)
+  const formats = asked.format === undefined ? [...data.modern, undefined] : [asked.format as Format | 'auto']
+  const tags = formats.map((format) => {
+    const text = candidateText(data, format, asked, layout)
+    if (text.srcset === '') return ''
+    const { width, height } = layout
+    return voidElement('source', { media, type: typeOfFormat(format), ...text, width, height })
+  })
+  // Without candidates it is the picture's own URL: the other cut must not be shown instead.
+  if (tags.join('') !== '') return tags.join('')
+  return voidElement('source', {
+    media,
+    srcset: `${srcsetUrl(data.shown.url)}`,
+    width: layout.width,
+    height: layout.height,
+  })
+}
+
+/** A URL in a `srcset`: spaces and commas at its ends would end it. */
+const srcsetUrl = (url: string): string => url.replace(/\s/g, encodeURIComponent).replace(/^,|,$/g, '%2C')
+
+const withoutGaps = <T extends object>(values: T): Partial<T> =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Partial<T>
+
+/** A URL in a string of CSS, which also stands in a `style` attribute, whatever quotes that has. */
+const cssUrl = (url: string): string =>
+  `url('${url.replace(/[\\'"<>&\s]/g, (sign) => `\\${sign.charCodeAt(0).toString(16)} `)}')`
+
+/** `background`: declarations of CSS, the best format that the browser knows, by its density. */
+export function printBackground(data: PictureData, asked: PictureArguments): string {
+  const width = asked.width ?? Math.min(data.box.width, 1280)
+  const formats = asked.format === undefined ? [...data.modern, undefined] : [asked.format as Format | 'auto']
+  const options = formats.flatMap((format) => {
+    const type = typeOfFormat(format)
+    const candidates = data.candidates(format, asked.widths)
+    let before: Candidate | undefined
+    return [...asked.densities].flatMap((density) => {
+      const enough = candidates.find((one) => one.width >= width * density) ?? candidates.at(-1)
+      if (enough === undefined || enough === before) return []
+      before = enough
+      return [`${cssUrl(enough.url)}${type === undefined ? '' : ` type('${type}')`} ${density}x`]
+    })
+  })
+  const plain = `background-image:${cssUrl(data.shown.url)}`
+  return options.length === 0 ? plain : `${plain};background-image:image-set(${options.join(',')})`
+}
+
+/** `preload`: the `link` of a page's head. */
+export function printPreload(
+  data: PictureData,
+  asked: PictureArguments,
+  { media, isPicture }: { readonly media: string | undefined; readonly isPicture: boolean },
+): string {
+  const layout = layoutOf(data, asked)
+  const eager = { ...asked, loading: 'eager' } as const
+  const format = (asked.format ?? (isPicture ? data.modern[0] : 'auto')) as Format | 'auto' | undefined
+  const text = candidateText(data, format, eager, layout)
+  const { from, url } = data.shown
+  if (from === 'placeholder' && text.srcset === '') return ''
+  const { srcset, sizes } = text
+  return voidElement('link', {
+    rel: 'preload',
+    as: 'image',
+    href: url,
+    imagesrcset: srcset || undefined,
+    imagesizes: sizes,
+    type: srcset === '' ? undefined : typeOfFormat(format),
+    media,
+    fetchpriority: 'high',
+  })
+}
