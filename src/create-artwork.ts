@@ -23,7 +23,7 @@ import { createMetrics } from './metrics/prometheus.js'
 import { createStats } from './metrics/stats.js'
 import { createTimeSeries } from './metrics/time-series.js'
 import { pathParams } from './model/artwork-path.js'
-import { PICTURE_STYLESHEET } from './model/picture-style.js'
+import { BROKEN_PATH, PICTURE_SCRIPT, PICTURE_STYLESHEET } from './model/picture-style.js'
 import { placeholderUrl } from './model/urls.js'
 import { type ArtworkOptions, ownVia, type Settings, settleOptions } from './options/settings.js'
 import { publicImages, publicPreload, publicRefresher, publicStart, publicUploads } from './public-face.js'
@@ -149,6 +149,8 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     readiness,
     isClosing: lifecycle.isClosing,
     onPage: preloads.note,
+    // Its source is asked, as for any original that may have changed.
+    onBroken: (url) => events.emit('original-stale', { address: resolver.resolveUrl(url).text }),
   })
   const clearCache = async (): Promise<void> => {
     await maintenance.clearCache()
@@ -182,8 +184,12 @@ function createTemplates(
   const helpers = createHelpers(parts, kept)
   const macros = createMacros(parts, helpers, kept)
   const preloads = createPagePreloads()
-  const stylesheet = placeholderUrl(settings.urls, PICTURE_STYLESHEET)
-  const installed = { settings, helpers, macros, preloads, stylesheet }
+  const files = {
+    artwork_stylesheet: placeholderUrl(settings.urls, PICTURE_STYLESHEET),
+    artwork_script: placeholderUrl(settings.urls, PICTURE_SCRIPT),
+    artwork_beacon: settings.display.beacon ? placeholderUrl(settings.urls, BROKEN_PATH) : '',
+  }
+  const installed = { settings, helpers, macros, preloads, files }
   return {
     helpers,
     preloads,

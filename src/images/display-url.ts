@@ -12,7 +12,7 @@ import type { EntityImages, Found } from './entity-images.js'
 import type { EntitySizes } from './entity-sizes.js'
 import type { KnownFailures } from './known-failures.js'
 import type { PresignedUrls } from './presigned-urls.js'
-import type { PrintUrl } from './print-url.js'
+import type { PrintableImage, PrintUrl } from './print-url.js'
 import { orUndefined, type References } from './references.js'
 
 /** The question a template asks. */
@@ -39,6 +39,15 @@ export interface Displayed {
   readonly wanted: boolean
 }
 
+/** What to print, and what was found on the way. */
+export interface DisplayFound {
+  readonly shown: Displayed
+  /** The local image that is shown. */
+  readonly local?: Found
+  /** The source URL that is shown, and the image that it refers to, where that is one. */
+  readonly source?: { readonly text: string; readonly image: PrintableImage | undefined }
+}
+
 /** What the decision works with. */
 export interface DisplayParts {
   readonly settings: Pick<Settings, 'now' | 'freshness' | 'urls' | 'display'>
@@ -61,12 +70,9 @@ export function createDisplayUrls(parts: DisplayParts) {
       candidates: parts.entitySizes.candidates,
       originalOf: parts.entitySizes.originalOf,
     },
-    display: (question: DisplayQuestion): Displayed => display(parts, question, findLocal(parts, question)),
-    /** The same, with the local image that was found. */
-    show: (question: DisplayQuestion): { readonly shown: Displayed; readonly local: Found | undefined } => {
-      const local = findLocal(parts, question)
-      return { shown: display(parts, question, local), local }
-    },
+    display: (question: DisplayQuestion): Displayed => display(parts, question).shown,
+    /** The same, with what was found on the way. */
+    show: (question: DisplayQuestion): DisplayFound => display(parts, question),
     /** The local image that a question comes to, and its artwork path. */
     local: (question: DisplayQuestion): Found | undefined => findLocal(parts, question),
     placeholder: (kind: EntityKind | undefined): string =>
@@ -100,15 +106,16 @@ export function createDisplayUrls(parts: DisplayParts) {
 /** See the top of the file. */
 export type DisplayUrls = ReturnType<typeof createDisplayUrls>
 
-function display(parts: DisplayParts, question: DisplayQuestion, local: Found | undefined): Displayed {
+function display(parts: DisplayParts, question: DisplayQuestion): DisplayFound {
   const { urls } = parts.settings
   const { kind, sourceUrl, localPath } = question
   const requireLocal = question.requireLocal === true || parts.settings.display.requireLocal
+  const local = findLocal(parts, question)
   if (local !== undefined) {
     const { path, entry } = local
     const size = entry.width > 0 ? { width: entry.width, height: entry.height } : {}
     const wanted = sourceUrl !== undefined && needsDownload(parts, entry, sourceUrl)
-    return { url: entityImageUrl(urls, path, entry.digest), from: 'local', ...size, wanted }
+    return { shown: { url: entityImageUrl(urls, path, entry.digest), from: 'local', ...size, wanted }, local }
   }
   const usable = sourceUrl !== undefined && isSoundUrl(sourceUrl) ? sourceUrl : undefined
   // What we printed ourselves, or could print, is as good as a local image.
@@ -116,13 +123,16 @@ function display(parts: DisplayParts, question: DisplayQuestion, local: Found | 
   const own =
     (localPath === undefined ? undefined : displayOwn(parts, localPath, question)) ??
     (isOther || sourceUrl === undefined ? undefined : displayOwn(parts, sourceUrl, question))
-  if (own !== undefined) return own
-  // A URL that is known to show nothing is not printed.
-  const isShown = (url: string): boolean =>
-    parts.knownFailures.of(url, sourceKindsOf(question)) !== 'upstream'
-  return usable !== undefined && !requireLocal && isShown(usable)
-    ? { url: usable, from: 'source', wanted: isOther }
-    : { url: placeholderUrl(urls, placeholderFile(kind)), from: 'placeholder', wanted: isOther }
+  if (own !== undefined) return { shown: own }
+  if (usable !== undefined) {
+    const image = parts.printUrl.image(usable, sourceKindsOf(question))
+    // A URL that is known to show nothing is not printed.
+    if (!requireLocal && image?.failure() !== 'upstream')
+      return { shown: { url: usable, from: 'source', wanted: isOther }, source: { text: usable, image } }
+  }
+  return {
+    shown: { url: placeholderUrl(urls, placeholderFile(kind)), from: 'placeholder', wanted: isOther },
+  }
 }
 
 function displayOwn(
@@ -130,10 +140,9 @@ function displayOwn(
   text: string,
   question: DisplayQuestion,
 ): Displayed | undefined {
-  const sourceKinds = sourceKindsOf(question)
   const placeholder = references.placeholder(text)
   if (placeholder !== undefined) return { url: placeholder, from: 'placeholder', wanted: false }
-  const url = references.read(text, sourceKinds) && printUrl.imageUrl(text, undefined, sourceKinds)
+  const url = printUrl.image(text, sourceKindsOf(question))?.url()
   return url === undefined ? undefined : { url, from: 'local', wanted: false }
 }
 

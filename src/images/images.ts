@@ -141,7 +141,7 @@ function createPrinting(
   const noted = { ...base, store: trace.store }
   const entityImages = createEntityImages(noted)
   const references = createReferences({ ...noted, onMore: trace.isMore })
-  const knownFailures = createKnownFailures({ ...noted, references })
+  const knownFailures = createKnownFailures(noted)
   const printUrl = createPrintUrl({ ...noted, references, knownFailures })
   const entitySizes = createEntitySizes({ ...noted, ...made, entityImages })
   const display = createDisplayUrls({

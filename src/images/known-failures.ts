@@ -3,7 +3,6 @@ import { imageKey } from '../model/entry.js'
 import { isOriginalFailureActive, isUpstreamFailure } from '../model/failure.js'
 import type { Settings } from '../options/settings.js'
 import type { Store } from '../store/ports.js'
-import type { References } from './references.js'
 import type { Original } from './resolve.js'
 
 /**
@@ -19,10 +18,9 @@ export type KnownFailures = ReturnType<typeof createKnownFailures>
 export function createKnownFailures(parts: {
   readonly settings: Pick<Settings, 'now'>
   readonly store: Pick<Store, 'negativeCache' | 'find'>
-  readonly references: Pick<References, 'originalOf'>
   readonly run: string
 }) {
-  const { settings, store, references, run } = parts
+  const { settings, store, run } = parts
   const failureOf = ({ text }: Pick<Original, 'text'>): KnownFailure | undefined => {
     const key = imageKey(text)
     // What was there once is answered from what was made of it, whatever became of the last time that it was asked about.
@@ -34,10 +32,5 @@ export function createKnownFailures(parts: {
   return {
     /** Of an original. */
     ofOriginal: failureOf,
-    /** Of what a source URL refers to. @param kinds which it may be of, best first */
-    of: (sourceUrl: string, kinds: readonly string[] = []): KnownFailure | undefined => {
-      const original = references.originalOf(sourceUrl, kinds)
-      return original && failureOf(original)
-    },
   }
 }

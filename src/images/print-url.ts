@@ -10,7 +10,7 @@ import type { Recipe } from '../model/variant.js'
 import type { Settings } from '../options/settings.js'
 import type { Source } from '../sources/source.js'
 import type { Store } from '../store/ports.js'
-import type { KnownFailures } from './known-failures.js'
+import type { KnownFailure, KnownFailures } from './known-failures.js'
 import { isSvgByName, orUndefined, type Reference, type References } from './references.js'
 import type { Original, Resolver } from './resolve.js'
 
@@ -34,8 +34,8 @@ interface Known {
   readonly entry: Entry | undefined
   /** By its bytes, or by its name where those are not known. */
   readonly isSvg: boolean
-  /** It is known not to be had. */
-  readonly isFailing: boolean
+  /** Why it is known not to be had. */
+  readonly failure: KnownFailure | undefined
 }
 
 /** A URL under `/images`, and what is known of its original. */
@@ -56,6 +56,8 @@ export interface PrintableImage {
    * @param widths pixels; left out: all that are offered
    */
   candidates(format: string | undefined, widths?: readonly unknown[]): readonly Candidate[]
+  /** Why the one that the URL of a variant is made from is known not to be had. */
+  failure(variant?: string): KnownFailure | undefined
   /** Its original, where that is known: the one that the URL of a variant is made from. */
   original(variant?: string): Entry | undefined
   /** The sides of what a URL answers with, pixels, where they are known. */
@@ -148,6 +150,7 @@ function prepare(parts: PrintParts, text: string, kinds: readonly string[]): Pri
       kind,
       url: () => url,
       candidates: () => [],
+      failure: () => undefined,
       original: () => undefined,
       size: () => undefined,
       usualSize: undefined,
@@ -169,14 +172,14 @@ function prepare(parts: PrintParts, text: string, kinds: readonly string[]): Pri
     kind,
     url: (variant) => {
       const printed = printable(variant)
-      return printed?.isFailing === true ? undefined : printed?.url
+      return printed?.failure === undefined ? printed?.url : undefined
     },
     candidates: (format, widths) => {
       const found: Candidate[] = []
       for (const width of widths === undefined ? widthsOfKind(parts, kind) : inOrder(widths)) {
         const variant = format === undefined ? `w${width}` : `w${width}-${format}`
         const printed = orUndefined(() => printVariant(variant))
-        if (printed === undefined || printed.isFailing) continue
+        if (printed === undefined || printed.failure !== undefined) continue
         const { url, entry, isSvg } = printed
         if (isSvg || (entry !== undefined && isOnlyAsItIs(entry))) return []
         const own = entry?.width || Number.POSITIVE_INFINITY
@@ -185,6 +188,7 @@ function prepare(parts: PrintParts, text: string, kinds: readonly string[]): Pri
       }
       return found
     },
+    failure: (variant) => orUndefined(() => printVariant(variant))?.failure,
     original: (variant) => orUndefined(() => printVariant(variant))?.entry,
     usualSize: orUndefined(() => usualSize(source, kind, resolver.recipeOf(kind, chosen(undefined)))),
     size: (variant) => {
@@ -221,7 +225,7 @@ function variantPrinter(
     if (before !== undefined) return before
     const entry = store.find(imageKey(original.text), 'memory')
     const isSvg = entry === undefined ? isSvgByName(original) : kindOfType(entry.type) === 'svg'
-    const found = { entry, isSvg, isFailing: knownFailures.ofOriginal(original) !== undefined }
+    const found = { entry, isSvg, failure: knownFailures.ofOriginal(original) }
     known.set(original.text, found)
     return found
   }
@@ -234,12 +238,12 @@ function variantPrinter(
       if (isOneOriginal) first = found
     } else resolver.checkVariant(kind, chosen, isTrusted)
     source.precheck?.(chosen, id)
-    const { entry, isSvg, isFailing } = about(found.original)
+    const { entry, isSvg, failure } = about(found.original)
     const path =
       isShort && variant === undefined
         ? `${settings.urls.images}/${kind}/${id}`
         : printPath(settings, `${kind}/${chosen}/${found.id}`, entry?.isStored ? entry : undefined)
-    return { url: base + path, entry, isSvg, isFailing }
+    return { url: base + path, entry, isSvg, failure }
   }
 }
 

@@ -7,7 +7,7 @@ import type { Store } from '../store/ports.js'
 /** An answer, and the keys it rests on; undefined where it rests on more than keys. */
 export interface Traced<T> {
   readonly value: T
-  readonly keys: ReadonlySet<string> | undefined
+  readonly keys: readonly string[] | undefined
 }
 
 /** See {@link createReadTrace}. */
@@ -15,9 +15,12 @@ export type ReadTrace = ReturnType<typeof createReadTrace>
 
 /** Wraps the look-ups of a store. */
 export function createReadTrace(store: Store) {
-  let keys: Set<string> | undefined
+  let keys: string[] | undefined
   let isWhole = true
-  const note = (key: string): void => void keys?.add(key)
+  const note = (key: string): void => {
+    // Few are asked for, and most of them twice.
+    if (keys !== undefined && !keys.includes(key)) keys.push(key)
+  }
   const traced: Store = {
     ...store,
     find: (key, trust) => {
@@ -41,15 +44,15 @@ export function createReadTrace(store: Store) {
     /** Asks, and notes. A question within another counts for both. */
     run: <T>(ask: () => T): Traced<T> => {
       const [outerKeys, wasWhole] = [keys, isWhole]
-      const own = new Set<string>()
+      const own: string[] = []
       keys = own
       isWhole = true
       try {
         const value = ask()
         return { value, keys: isWhole ? own : undefined }
       } finally {
-        for (const key of own) outerKeys?.add(key)
         keys = outerKeys
+        for (const key of own) note(key)
         isWhole = wasWhole && isWhole
       }
     },

@@ -106,14 +106,6 @@ export function createReferences({ settings, store, resolver, means, onMore }: R
 
   return {
     ownPrint,
-    /** The original that a text refers to, in the size that the text tells; undefined where that is nothing that is fetched. */
-    originalOf: (text: string, kinds: readonly string[] = []): Original | undefined =>
-      orUndefined(() => {
-        const { kind, id, variant } = read(text, kinds) ?? {}
-        if (kind === undefined || id === undefined) return undefined
-        const chosen = variant ?? resolver.sourceOf(kind).defaultVariant(kind)
-        return resolver.resolve(makeAddress(kind, chosen, id), true).original
-      }),
     /**
      * What a text refers to; undefined where that is nothing of ours.
      * @param kinds which it may be of where it does not say itself, best first

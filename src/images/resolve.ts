@@ -3,6 +3,7 @@
 import { type Address, formatAddress } from '../model/address.js'
 import { ArtworkError } from '../model/failure.js'
 import { type Format, typeOf } from '../model/media-type.js'
+import { createRecent } from '../model/recent.js'
 import {
   formatVariant,
   isAsFetched,
@@ -102,6 +103,8 @@ interface Offered {
 export function createResolver(settings: Settings) {
   const { rules, sourceOf, variantOf, offered } = createRules(settings)
 
+  /** Whose URLs are, of those that were asked for lately. */
+  const claimed = createRecent<Original>(MAX_KNOWN)
   /** What was resolved lately: the answer depends on nothing but the address, so that a hot one is checked once. */
   const known = new Map<string, Resolved>()
   const remember = (key: string, resolved: Resolved): Resolved => {
@@ -189,10 +192,16 @@ export function createResolver(settings: Settings) {
      * @throws ArtworkError `invalid` (400), `refused` (403)
      */
     resolveUrl: (sourceUrl: string, kinds: readonly string[] = []): Original => {
+      const key = kinds.length === 0 ? sourceUrl : `${sourceUrl}\n${kinds.join()}`
+      const before = claimed.get(key)
+      if (before !== undefined) return before
       const url = readWebUrl(sourceUrl)
       for (const source of settings.sources) {
         const address = source.claim(url, kinds)
-        if (address !== undefined) return { address, text: formatAddress(address), source }
+        if (address === undefined) continue
+        const original = { address, text: formatAddress(address), source }
+        if (key.length <= LONGEST_KEY) claimed.set(key, original)
+        return original
       }
       throw new ArtworkError('refused', 'this host is not allowed')
     },

@@ -80,3 +80,7 @@ export function pictureStylesheet(): string {
 
 /** The file name of the stylesheet, beside the placeholders. */
 export const PICTURE_STYLESHEET = 'artwork.css'
+/** The file name of the script that shows placeholders where a source's own URL does not answer. */
+export const PICTURE_SCRIPT = 'artwork.js'
+/** Where that script reports to, below the placeholders. */
+export const BROKEN_PATH = 'broken'

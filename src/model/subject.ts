@@ -54,8 +54,13 @@ export function readSubject(
     : ((kindOf === undefined ? undefined : lookUp(kinds, kindByApp(kindOf, entity))) ??
       lookUp(kinds, field('entity_type')) ??
       lookUp(kinds, field('type')))
-  const first = (names: readonly string[]) =>
-    names.map((name) => textOf(field(name))).find((one) => one !== undefined)
+  const first = (names: readonly string[]): string | undefined => {
+    for (const name of names) {
+      const text = textOf(field(name))
+      if (text !== undefined) return text
+    }
+    return undefined
+  }
   const pathFields = kind?.fields.path === undefined ? PATH_FIELDS : [kind.fields.path]
   const localPath = first(pathFields)
   return {
@@ -112,12 +117,13 @@ const lookUp = (kinds: ReadonlyMap<string, EntityKind>, name: unknown): EntityKi
 function providerIdsOf(entity: object, kind: EntityKind | undefined): readonly EntityId[] {
   const listed = fieldOf(entity, 'provider_ids') ?? fieldOf(entity, 'providerIds')
   const table = typeof listed === 'object' && listed !== null ? listed : {}
-  return (kind?.providers ?? [])
-    .map(
-      (provider) =>
-        idOf(fieldOf(table, provider)) ??
-        idOf(fieldOf(entity, `${provider}_id`)) ??
-        idOf(fieldOf(entity, `${provider}Id`)),
-    )
-    .filter((id) => id !== undefined)
+  const ids: EntityId[] = []
+  for (const provider of kind?.providers ?? []) {
+    const id =
+      idOf(fieldOf(table, provider)) ??
+      idOf(fieldOf(entity, `${provider}_id`)) ??
+      idOf(fieldOf(entity, `${provider}Id`))
+    if (id !== undefined) ids.push(id)
+  }
+  return ids
 }

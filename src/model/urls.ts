@@ -13,7 +13,8 @@ export interface Urls {
 }
 
 /** In a URL, `%` alone of what an address may hold means something else. */
-const inPath = (addressText: string): string => addressText.replaceAll('%', '%25')
+const inPath = (addressText: string): string =>
+  addressText.includes('%') ? addressText.replaceAll('%', '%25') : addressText
 
 /** The path of an image address below the mount: `/images/poster/w342/abc.jpg`. */
 export const imagePath = (urls: Urls, addressText: string): string => `${urls.images}/${inPath(addressText)}`

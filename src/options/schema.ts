@@ -215,6 +215,7 @@ export const optionsSchema = z.strictObject({
       requireLocal: z.boolean().default(false),
       styles: z.enum(['attributes', 'classes']).default('attributes'),
       placeholder: z.enum(['color', 'thumbhash', 'none']).default('color'),
+      beacon: z.boolean().default(false),
     })
     .prefault({}),
   placeholderStatus: z.enum(['auto', 'ok', 'error']).default('auto'),

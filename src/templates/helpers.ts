@@ -40,12 +40,15 @@ export function createHelpers(parts: TemplateParts, kept: Kept) {
   const { display } = images
   const { kinds, kindOf } = settings
   const warnOnce = createKindWarning(settings)
-  const read = (given: unknown, kind: unknown): Subject => readSubject(given, textOf(kind), kinds, kindOf)
-  const show = (given: unknown, kind: unknown, requireLocal: unknown): Shown => {
-    const subject = read(given, kind)
+  const read = (given: unknown, kind: unknown): Subject => {
+    const subject = readSubject(given, textOf(kind), kinds, kindOf)
     warnOnce(given, subject, kind)
-    return { subject, ...display.show({ ...subject, requireLocal: requireLocal === true }) }
+    return subject
   }
+  const show = (subject: Subject, requireLocal: boolean): Shown => ({
+    subject,
+    ...display.show({ ...subject, requireLocal }),
+  })
   /** Says that a page has shown a subject whose local image is missing; undefined where it is not. */
   const requested = ({ subject, shown }: Pick<Shown, 'subject' | 'shown'>): (() => void) | undefined => {
     const { id, kind, sourceUrl, params } = subject
@@ -54,14 +57,13 @@ export function createHelpers(parts: TemplateParts, kept: Kept) {
   }
   /** What to print for a subject. A page that shows it asks for it so. */
   const shownOf = (given: unknown, kind: unknown, requireLocal: unknown): Shown => {
-    const found = show(given, kind, requireLocal)
+    const found = show(read(given, kind), requireLocal === true)
     requested(found)?.()
     return found
   }
   /** The same, where the answer is still known. */
   const displayUrl = (given: unknown, kind: unknown, requireLocal: unknown): string => {
     const subject = read(given, kind)
-    warnOnce(given, subject, kind)
     const isLocal = requireLocal === true
     const { url, emit } = kept.get(`url\n${isLocal}\n${subjectText(subject)}`, () => {
       const shown = display.display({ ...subject, requireLocal: isLocal })
@@ -78,7 +80,7 @@ export function createHelpers(parts: TemplateParts, kept: Kept) {
   }
   /** Candidates of a subject: of an entity's own image where there is one. */
   const candidates = (given: unknown, asked: Pick<ImageDataOptions, 'kind' | 'widths' | 'format'>) => {
-    const data = pictureData(parts, { show, nameOfSubject }, given, asked.kind, false)
+    const data = pictureData(parts, { show, nameOfSubject }, read(given, asked.kind), false)
     const format = textOf(asked.format) ?? 'auto'
     const widths = Array.isArray(asked.widths) ? (asked.widths as readonly unknown[]) : undefined
     return isFormat(format) || format === 'auto' ? srcsetOf(data.candidates(format, widths)) : ''
@@ -94,7 +96,7 @@ export function createHelpers(parts: TemplateParts, kept: Kept) {
     const { subject, shown } = shownOf(given, kind, requireLocal)
     const isAsked = widths !== undefined && widths !== ''
     const srcset = isAsked ? candidates(given, { kind, widths, format }) : ''
-    const { original } = pictureData(parts, { show, nameOfSubject }, given, kind, requireLocal === true)
+    const { original } = pictureData(parts, { show, nameOfSubject }, subject, requireLocal === true)
     const { frames = 1, alpha, preview } = original?.traits ?? {}
     return {
       ...shown,
@@ -119,13 +121,19 @@ export function createHelpers(parts: TemplateParts, kept: Kept) {
     srcset: candidates,
     imageData,
     imageUrl,
-    /** What a subject and a kind come to, as text: two that differ in it may be printed differently. */
-    questionOf: (given: unknown, kind: unknown): string => subjectText(read(given, kind)),
   }
 }
 
-/** A subject as text. */
-function subjectText({ kind, kindName, id, sourceUrl, localPath, providerIds, params }: Subject): string {
+/** A subject as text: two that differ in it may be printed differently. */
+export function subjectText({
+  kind,
+  kindName,
+  id,
+  sourceUrl,
+  localPath,
+  providerIds,
+  params,
+}: Subject): string {
   let text = `${kindName ?? ''}\n${kind?.kind ?? ''}\n${typeof id}${id ?? ''}\n${sourceUrl ?? ''}\n${localPath ?? ''}`
   for (const providerId of providerIds) text += `\n${providerId}`
   for (const name in params) text += `\n${name}=${params[name]}`

@@ -5,15 +5,19 @@
 import type { ReadTrace } from '../images/read-trace.js'
 
 /** How much is kept, and for how long, ms. */
-const MAX_KEPT = 20_000
+const MAX_KEPT = 5000
 const MAX_AGE = 5000
 /** A longer question is answered and not kept, characters. */
 const LONGEST_KEY = 4000
+/** Changes that are remembered; after more of them nothing that is kept counts. */
+const MAX_CHANGES = 50_000
 
 interface Printed {
   readonly value: unknown
-  readonly keys: ReadonlySet<string>
+  readonly keys: readonly string[]
   readonly at: number
+  /** How many changes there had been. */
+  readonly after: number
 }
 
 /** See {@link createKept}. */
@@ -21,44 +25,39 @@ export type Kept = ReturnType<typeof createKept>
 
 /** Makes the table. */
 export function createKept(trace: Pick<ReadTrace, 'run'>, now: () => number) {
-  /** Which questions rest on a key of the store. */
-  const resting = new Map<string, Set<string>>()
   const printed = new Map<string, Printed>()
-  const drop = (question: string): void => {
-    for (const key of printed.get(question)?.keys ?? []) {
-      const questions = resting.get(key)
-      questions?.delete(question)
-      if (questions?.size === 0) resting.delete(key)
-    }
-    printed.delete(question)
-  }
-  const keep = (question: string, answer: Printed): void => {
-    const [oldest] = printed.size < MAX_KEPT ? [] : printed.keys()
-    if (oldest !== undefined) drop(oldest)
-    printed.set(question, answer)
-    for (const key of answer.keys) {
-      const questions = resting.get(key)
-      if (questions === undefined) resting.set(key, new Set([question]))
-      else questions.add(question)
-    }
+  /** Keys of the store that have changed, and which change it was. */
+  const changes = new Map<string, number>()
+  let count = 0
+  const isCurrent = ({ keys, at, after }: Printed): boolean =>
+    Math.abs(now() - at) < MAX_AGE &&
+    (after === count || keys.every((key) => (changes.get(key) ?? 0) <= after))
+  const forget = (): void => {
+    printed.clear()
+    changes.clear()
   }
   return {
     /** The answer to a question, made where it is not kept. */
     get: <T>(question: string, make: () => T): T => {
       const known = printed.get(question)
-      if (known !== undefined && Math.abs(now() - known.at) < MAX_AGE) return known.value as T
+      if (known !== undefined && isCurrent(known)) return known.value as T
+      const after = count
       const { value, keys } = trace.run(make)
-      drop(question)
-      if (keys !== undefined && question.length <= LONGEST_KEY) keep(question, { value, keys, at: now() })
+      printed.delete(question)
+      if (keys === undefined || question.length > LONGEST_KEY) return value
+      const [oldest] = printed.size < MAX_KEPT ? [] : printed.keys()
+      if (oldest !== undefined) printed.delete(oldest)
+      printed.set(question, { value, keys, at: now(), after })
       return value
     },
     /** Hears what has changed in the store. */
     watcher: {
       changed: (keys: readonly string[] | 'all'): void => {
-        if (keys === 'all') {
-          printed.clear()
-          resting.clear()
-        } else for (const key of keys) for (const question of [...(resting.get(key) ?? [])]) drop(question)
+        if (keys === 'all' || changes.size + keys.length > MAX_CHANGES) forget()
+        else if (printed.size > 0) {
+          count += 1
+          for (const key of keys) changes.set(key, count)
+        }
       },
       evicted: (): void => {},
     },

@@ -1,10 +1,17 @@
 /** The macros: from a subject and arguments by name to markup. They know no template engine. */
 
-import type { Helpers } from './helpers.js'
+import { createRecent } from '../model/recent.js'
+import type { Subject } from '../model/subject.js'
+import { type Helpers, subjectText } from './helpers.js'
 import { escapeHtml, escapeSafe } from './html.js'
 import type { Kept } from './kept.js'
 import type { TemplateParts } from './parts.js'
-import { type Keywords, type Macro, readPictureArguments } from './picture-arguments.js'
+import {
+  type Keywords,
+  type Macro,
+  type PictureArguments,
+  readPictureArguments,
+} from './picture-arguments.js'
 import { pictureData } from './picture-data.js'
 import {
   type Markup,
@@ -21,6 +28,15 @@ interface Printed extends Markup {
   readonly requested: (() => void) | undefined
 }
 
+/** What a template hands over, and what it was read as. */
+interface Given {
+  readonly raw: unknown
+  readonly subject: Subject
+}
+
+/** Arguments that are remembered, and how long their text may be, characters. */
+const MAX_READ = 500
+const LONGEST_ARGUMENTS = 1000
 /** Mistakes that are told are remembered, so that each is told once; so many. */
 const MAX_TOLD = 500
 
@@ -37,16 +53,24 @@ export function createMacros(parts: TemplateParts, helpers: Helpers, kept: Kept)
     told.add(text)
     settings.logger.warn({}, text)
   }
-  const data = (given: unknown, kind: unknown, requireLocal: boolean) =>
-    pictureData(parts, helpers, given, kind, requireLocal)
 
-  const print = (macro: Macro, given: unknown, keywords: Keywords): Printed => {
+  /** Arguments that were read lately: a page gives most pictures the same. */
+  const read = createRecent<PictureArguments>(MAX_READ)
+  const argumentsOf = (macro: Macro, keywords: Keywords, text: string | undefined): PictureArguments => {
+    const known = text === undefined ? undefined : read.get(text)
+    if (known !== undefined) return known
     const asked = readPictureArguments(macro, keywords, tell(macro))
-    const picture = data(given, asked.kind, asked.requireLocal)
+    if (text !== undefined && text.length < LONGEST_ARGUMENTS) read.set(text, asked)
+    return asked
+  }
+  const print = (macro: Macro, given: Given, keywords: Keywords, text: string | undefined): Printed => {
+    const asked = argumentsOf(macro, keywords, text)
+    const picture = pictureData(parts, helpers, given.subject, asked.requireLocal)
     const markup: MarkupParts = {
       settings,
       thumbhashUrl: parts.thumbhashUrl,
-      lookUp: (subject, kind) => data(subject ?? given, kind, asked.requireLocal),
+      lookUp: (other, kind) =>
+        pictureData(parts, helpers, helpers.read(other ?? given.raw, kind), asked.requireLocal),
     }
     const requested = helpers.requested(picture)
     const plain = (html: string): Printed => ({ html, preload: undefined, requested })
@@ -74,20 +98,25 @@ export function createMacros(parts: TemplateParts, helpers: Helpers, kept: Kept)
    */
   return (macro: Macro, given: unknown, keywords: Keywords): Markup => {
     if (macro !== 'background' && macro !== 'preload') checkAlt(keywords.alt)
-    const question = questionOf(macro, helpers.questionOf(given, keywords.kind), keywords)
-    const make = (): Printed => print(macro, given, keywords)
-    const printed = question === undefined ? make() : kept.get(question, make)
+    const text = textOfArguments(macro, keywords)
+    const subject = helpers.read(given, keywords.kind)
+    const make = (): Printed => print(macro, { raw: given, subject }, keywords, text)
+    const { alt } = keywords
+    const printed =
+      text === undefined
+        ? make()
+        : kept.get(`${text}\n${alt instanceof String ? 'safe' : ''}${alt}\n${subjectText(subject)}`, make)
     printed.requested?.()
     return printed
   }
 }
 
-/** The question that a call is, as text; undefined where it cannot be one. */
-function questionOf(macro: Macro, subject: string, keywords: Keywords): string | undefined {
-  let text = `${macro}\n${subject}`
+/** The arguments but `alt` as text; undefined where they cannot be one. */
+function textOfArguments(macro: Macro, keywords: Keywords): string | undefined {
+  let text: string = macro
   for (const name in keywords) {
     const value = keywords[name]
-    if (value === undefined || name === '__keywords') continue
+    if (value === undefined || name === '__keywords' || name === 'alt') continue
     if (typeof value === 'string') text += `\n${name}="${value.length}:${value}`
     else if (typeof value === 'number' || typeof value === 'boolean' || value === null)
       text += `\n${name}=${value}`
@@ -95,7 +124,7 @@ function questionOf(macro: Macro, subject: string, keywords: Keywords): string |
     else {
       const json = jsonOf(value)
       if (json === undefined) return undefined
-      text += `\n${name}:${value instanceof String ? 'safe' : ''}${json}`
+      text += `\n${name}:${json}`
     }
   }
   return text

@@ -15,8 +15,8 @@ export interface NunjucksParts extends Pick<TemplateParts, 'settings'> {
   readonly helpers: Helpers
   readonly macros: Macros
   readonly preloads: PagePreloads
-  /** URL of the stylesheet of pictures. */
-  readonly stylesheet: string
+  /** URLs of the stylesheet and the script of pictures, and where that reports to, by the names of globals. */
+  readonly files: Readonly<Record<string, string>>
 }
 
 /** Arguments by name. Nunjucks passes keyword arguments as a last object that is marked as such. */
@@ -74,7 +74,7 @@ function installFilters(environment: Environment, { helpers, settings }: Nunjuck
 }
 
 /** `artwork_img` and its kin: the macros under names that no other template has, and with any delimiters. */
-function installGlobals(environment: Environment, { macros, preloads, stylesheet }: NunjucksParts): void {
+function installGlobals(environment: Environment, { macros, preloads, files }: NunjucksParts): void {
   const safe = environment.getFilter('safe')
   for (const macro of Object.keys(POSITIONS) as Macro[])
     environment.addGlobal(
@@ -85,7 +85,7 @@ function installGlobals(environment: Environment, { macros, preloads, stylesheet
         return safe(html)
       },
     )
-  environment.addGlobal('artwork_stylesheet', stylesheet)
+  for (const [name, url] of Object.entries(files)) environment.addGlobal(name, url)
 }
 
 /** The context that a page is rendered with: Nunjucks calls globals on it. */

@@ -1,7 +1,6 @@
 /** What templates work with, and what they find out about a subject. */
 import type { Events } from '../events.js'
-import type { Displayed } from '../images/display-url.js'
-import type { Found } from '../images/entity-images.js'
+import type { DisplayFound } from '../images/display-url.js'
 import type { Images } from '../images/images.js'
 import type { Subject } from '../model/subject.js'
 import type { Settings } from '../options/settings.js'
@@ -25,15 +24,13 @@ export interface ImageName {
 }
 
 /** What is printed for a subject, with the local image where that is one. */
-export interface Shown {
+export interface Shown extends DisplayFound {
   readonly subject: Subject
-  readonly shown: Displayed
-  readonly local: Found | undefined
 }
 
 /** How a subject is looked up. */
 export interface SubjectLookup {
-  show(given: unknown, kind: unknown, requireLocal: unknown): Shown
+  show(subject: Subject, requireLocal: boolean): Shown
   /** The name of the subject's image under `/images`, where it has one. */
   nameOfSubject(subject: Subject): ImageName | undefined
 }

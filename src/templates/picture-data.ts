@@ -17,6 +17,8 @@ import type { SubjectLookup, TemplateParts } from './parts.js'
 export interface PictureData {
   readonly subject: Subject
   readonly shown: Displayed
+  /** The URL of its placeholder. */
+  readonly placeholder: string
   /** Its original, where that is known. */
   readonly original: Entry | undefined
   /** The sides of what `shown.url` answers with, where they are known; else the box of its kind. */
@@ -40,13 +42,12 @@ const MODERN = ['avif', 'webp'] as const satisfies readonly Format[]
 export function pictureData(
   { images, settings }: Pick<TemplateParts, 'images' | 'settings'>,
   { show, nameOfSubject }: SubjectLookup,
-  given: unknown,
-  kind: unknown,
+  subject: Subject,
   requireLocal: boolean,
 ): PictureData {
   const { display } = images
-  const { subject, shown, local } = show(given, kind, requireLocal)
-  const about = { subject, shown, isWhole: false }
+  const { shown, local, source } = show(subject, requireLocal)
+  const about = { subject, shown, placeholder: display.placeholder(subject.kind), isWhole: false }
   if (local !== undefined) {
     const own = localData(display, local)
     return {
@@ -57,7 +58,12 @@ export function pictureData(
     }
   }
   const name = nameOfSubject(subject)
-  const image = name === undefined ? undefined : display.image(name.text, name.kinds)
+  const image =
+    name === undefined
+      ? undefined
+      : name.text === source?.text
+        ? source.image
+        : display.image(name.text, name.kinds)
   const original = image?.original()
   const isWhole = image?.kind === 'logo' || (original !== undefined && kindOfType(original.type) === 'svg')
   return {

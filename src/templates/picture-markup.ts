@@ -146,7 +146,8 @@ function imageTag(
   const layout = layoutOf(data, asked)
   const { ratio } = layout
   const style: PictureStyle = {
-    ratio: isRound ? undefined : ratio,
+    // Of other cuts each source says its own.
+    ratio: isRound || asked.sources.length > 0 ? undefined : ratio,
     fit: isRound
       ? 'cover'
       : (asked.fit ?? (ratio === undefined ? undefined : data.isWhole ? 'contain' : 'cover')),
@@ -164,6 +165,8 @@ function imageTag(
       fetchpriority: asked.fetchpriority,
       ...others,
       'data-image-from': data.shown.from,
+      // For the script that shows it where a source's own URL does not answer.
+      'data-image-placeholder': data.shown.from === 'source' ? data.placeholder : undefined,
     },
   )}>`
   return { tag, layout }

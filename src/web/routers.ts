@@ -10,6 +10,7 @@ import type { Uploads } from '../uploads/uploads.js'
 import { createDashboardRouter, type DashboardParts } from './dashboard/dashboard-router.js'
 import { createHealthRouter } from './health-router.js'
 import { createLocalRouter } from './images/artwork-router.js'
+import { createBrokenImagesRouter } from './images/broken-images.js'
 import { createCaseCheck } from './images/case-check.js'
 import { createImagesRouter } from './images/images-router.js'
 import { createListener } from './images/listener.js'
@@ -31,6 +32,8 @@ export interface RouterParts {
   readonly isClosing: () => boolean
   /** A request goes on to the app, which may render a page. */
   readonly onPage: (res: Response) => void
+  /** A browser could not show the source URL of an image. @throws ArtworkError for one that no source has */
+  readonly onBroken: (url: string) => void
 }
 
 /** Makes them all. */
@@ -52,7 +55,7 @@ export function createRouters(settings: Settings, parts: RouterParts) {
 
 function createMainRouter(
   settings: Settings,
-  { images, responseCache, onPage }: RouterParts,
+  { images, responseCache, onPage, dashboard, onBroken }: RouterParts,
   uploadRouters: readonly Router[],
 ): Router {
   const { urls } = settings
@@ -66,7 +69,8 @@ function createMainRouter(
   router.use(urls.local, createLocalRouter(images, settings, responseCache))
   for (const uploadRouter of uploadRouters) router.use(urls.images, uploadRouter)
   router.use(urls.images, createImagesRouter(images, settings, responseCache))
-  router.use(urls.placeholders, createPlaceholderRouter(settings))
+  router.use(urls.placeholders, createPlaceholderRouter(settings, dashboard.views))
+  if (settings.display.beacon) router.use(urls.placeholders, createBrokenImagesRouter(settings, onBroken))
   router.use((_req, res, next) => {
     onPage(res)
     next()

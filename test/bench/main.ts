@@ -5,6 +5,7 @@ import { benchHard } from './hard.js'
 import { benchHit } from './hit.js'
 import { benchLoad, benchSoak } from './load.js'
 import { benchManage } from './manage.js'
+import { benchMarkup } from './markup.js'
 import { benchQuality } from './quality.js'
 import { benchStart } from './start.js'
 import { benchStore } from './store.js'
@@ -16,6 +17,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   hit: benchHit,
   load: benchLoad,
   manage: benchManage,
+  markup: benchMarkup,
   quality: benchQuality,
   soak: benchSoak,
   start: benchStart,

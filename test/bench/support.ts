@@ -2,13 +2,15 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Artwork, createArtwork, tmdb } from 'express-artwork'
+import { type Artwork, type ArtworkOptions, createArtwork, tmdb } from 'express-artwork'
 import sharp, { type Sharp } from 'sharp'
 
 /** A toolkit in a temporary folder; `end` takes both away. */
-export async function benchArtwork(): Promise<{ artwork: Artwork; end: () => Promise<void> }> {
+export async function benchArtwork(
+  options: ArtworkOptions = {},
+): Promise<{ artwork: Artwork; end: () => Promise<void> }> {
   const directory = await mkdtemp(join(tmpdir(), 'artwork-bench-'))
-  const artwork = await createArtwork({ directory, sources: [tmdb()] })
+  const artwork = await createArtwork({ directory, sources: [tmdb()], ...options })
   const end = async () => {
     await artwork.close()
     await rm(directory, { recursive: true, force: true })

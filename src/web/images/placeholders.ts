@@ -1,11 +1,13 @@
 /** The router of the placeholders, which are served from memory. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import express, { type Router } from 'express'
 import { respond } from '../../http/conditional.js'
 import type { Representation } from '../../http/image-fields.js'
 import { methodResponse, textResponse } from '../../http/response.js'
 import { digestOf, etagOf } from '../../model/digest.js'
 import { PLACEHOLDERS, type PlaceholderName, placeholderNamed } from '../../model/entity.js'
-import { PICTURE_STYLESHEET, pictureStylesheet } from '../../model/picture-style.js'
+import { PICTURE_SCRIPT, PICTURE_STYLESHEET, pictureStylesheet } from '../../model/picture-style.js'
 import type { Settings } from '../../options/settings.js'
 import { corsOf, readUrl } from '../shared/respond.js'
 import { requestFields, send } from '../shared/send.js'
@@ -15,8 +17,12 @@ import { cdnOf } from './image-response.js'
 /** A day: they change with a version of the toolkit only. */
 const CACHE = { kind: 'revisited', maxAge: 86_400, swr: 604_800, sie: 604_800 } as const
 
-/** Makes the router of `placeholder.svg` and `placeholder-{name}.svg`; other paths go on to the app. */
-export function createPlaceholderRouter(settings: Settings): Router {
+/**
+ * Makes the router of `placeholder.svg`, `placeholder-{name}.svg`, and the stylesheet and the script of pictures; other paths
+ * go on to the app.
+ * @param views folder of the templates
+ */
+export function createPlaceholderRouter(settings: Settings, views: string): Router {
   const cors = corsOf(settings)
   const startedAt = settings.now()
   const pictures = new Map<string, Representation>()
@@ -29,11 +35,15 @@ export function createPlaceholderRouter(settings: Settings): Router {
   // Who asks by a kind gets what is printed for it.
   for (const { kind, placeholder } of settings.kinds.values())
     add(`placeholder-${kind}.svg`, placeholderNamed(placeholder))
-  pictures.set(`/${PICTURE_STYLESHEET}`, stylesheet(startedAt))
+  pictures.set(
+    `/${PICTURE_STYLESHEET}`,
+    textFile(PICTURE_STYLESHEET, 'text/css', pictureStylesheet(), startedAt),
+  )
   for (const kind of settings.sources.flatMap(({ kinds }) => kinds)) add(`placeholder-${kind}.svg`, '')
   const router = express.Router()
   router.use((req, res, next) => {
     const { path } = readUrl(req.url)
+    if (path === `/${PICTURE_SCRIPT}` && !pictures.has(path)) addScript(pictures, views, settings)
     const picture = pictures.get(path)
     if (picture === undefined) {
       if (/^\/placeholder[^/]*\.svg$/.test(path))
@@ -56,17 +66,30 @@ export function createPlaceholderRouter(settings: Settings): Router {
   return router
 }
 
-/** The stylesheet of pictures, for pages without `style` attributes. */
-function stylesheet(storedAt: number): Representation {
-  const bytes = Buffer.from(pictureStylesheet())
+function textFile(fileName: string, type: string, text: string, storedAt: number): Representation {
+  const bytes = Buffer.from(text)
   const digest = digestOf(bytes)
   return {
     bytes,
-    type: 'text/css; charset=utf-8',
+    type: `${type}; charset=utf-8`,
     storedAt,
     digest,
     etag: etagOf(digest),
-    fileName: PICTURE_STYLESHEET,
+    fileName,
     isOurs: true,
+  }
+}
+
+/** Read when it is first asked for: an app that is bundled without its templates does without. */
+function addScript(
+  files: Map<string, Representation>,
+  views: string,
+  { logger, now }: Pick<Settings, 'logger' | 'now'>,
+): void {
+  try {
+    const text = readFileSync(join(views, 'artwork', 'picture.js'), 'utf8')
+    files.set(`/${PICTURE_SCRIPT}`, textFile(PICTURE_SCRIPT, 'text/javascript', text, now()))
+  } catch (error) {
+    logger.error({ err: error }, 'artwork: the script of pictures cannot be read')
   }
 }

@@ -1,0 +1,461 @@
+/** What the macros print: a table of subjects, in every form that a template may ask in. */
+
+import express from 'express'
+import { type ArtworkOptions, remote, tmdb, uploads, viewsPath } from 'express-artwork'
+import fc from 'fast-check'
+import { HtmlValidate } from 'html-validate'
+import nunjucks from 'nunjucks'
+import sharp from 'sharp'
+import { describe, expect, test } from 'vitest'
+import { jpeg, quarters } from '../support/images.js'
+import { image } from '../support/origin.js'
+import { anOrigin, listen, startApp } from '../support/toolkit.js'
+
+const IMPORT = "{% from 'artwork/picture.njk' import img, picture, avatar, background, preload %}"
+
+async function stage(options: ArtworkOptions = {}, configuration: nunjucks.ConfigureOptions = {}) {
+  const origin = await anOrigin()
+  const app = await startApp(
+    {
+      transform: { isolate: false, formats: ['jpeg', 'png', 'gif', 'webp', 'avif'] },
+      sources: [
+        tmdb({ baseUrl: `${origin.url}/t/p` }),
+        remote({ hosts: ['127.0.0.1'] }),
+        uploads({ authorize: () => true }),
+      ],
+      ...options,
+      fetch: { allowPrivate: [origin.host], retries: 0, ...options.fetch },
+    },
+    { origin },
+  )
+  const environment = new nunjucks.Environment(new nunjucks.FileSystemLoader(viewsPath), {
+    autoescape: true,
+    ...configuration,
+  })
+  app.artwork.installTemplates(environment)
+  const render = (template: string, context: object = {}): string =>
+    environment.renderString(`${IMPORT}${template}`, context)
+  return { ...app, environment, render }
+}
+
+const flat = (width: number, height: number) =>
+  sharp({ create: { width, height, channels: 3, background: '#336699' } })
+const moving = async (): Promise<Buffer> => {
+  const frames = await Promise.all(
+    ['#f00', '#0f0'].map((background) =>
+      sharp({ create: { width: 40, height: 30, channels: 3, background } })
+        .png()
+        .toBuffer(),
+    ),
+  )
+  return sharp(frames, { join: { animated: true } })
+    .gif()
+    .toBuffer()
+}
+
+/** Every kind of subject, by its name. */
+async function subjects() {
+  const app = await stage()
+  const { origin, artwork } = app
+  const source = async (name: string, bytes: Buffer, type?: string) => {
+    origin.serve(`/${name}`, image(bytes, type))
+    return `${origin.url}/${name}`
+  }
+  const stored = async (url: string) => {
+    await artwork.images.getImage(`remote/original/${Buffer.from(url).toString('base64url')}`)
+    return url
+  }
+  const cached = {
+    id: 'cached',
+    type: 'album',
+    image_url: await source('cached.jpg', await flat(1000, 800).jpeg().toBuffer()),
+  }
+  await artwork.images.downloadAndCache({
+    sourceUrl: cached.image_url,
+    entityType: 'album',
+    entityId: 'cached',
+  })
+  const failed = { id: 'failed', type: 'album', image_url: `${origin.url}/none.jpg` }
+  await artwork.images.downloadAndCache({
+    sourceUrl: failed.image_url,
+    entityType: 'album',
+    entityId: 'failed',
+  })
+  const svg = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 2 1"/>')
+  origin.serve('/t/p/w342/known.jpg', image(await flat(342, 500).jpeg().toBuffer()))
+  await artwork.images.getImage('poster/w342/known.jpg')
+  const upload = await artwork.uploads?.save('covers', await flat(320, 240).png().toBuffer())
+  class Row {
+    get id() {
+      return 'cached'
+    }
+    get entity_type() {
+      return 'album'
+    }
+    get imageUrl() {
+      return cached.image_url
+    }
+  }
+  const list: Readonly<Record<string, unknown>> = {
+    'a cached entity': cached,
+    'an instance of an ORM': new Row(),
+    'an entity that is not cached': { id: 'new', type: 'artist', image_url: `${origin.url}/new.jpg` },
+    'an entity whose image failed': failed,
+    'an entity without URL': { id: 'bare', type: 'playlist' },
+    nothing: undefined,
+    'a URL': await stored(await source('plain.jpg', await flat(900, 600).jpeg().toBuffer())),
+    'a URL that nobody has asked for': `${origin.url}/unknown.jpg`,
+    'an SVG': await stored(await source('logo.svg', svg, 'image/svg+xml')),
+    'a moving picture': await stored(await source('moving.gif', await moving())),
+    'a tiny picture': await stored(await source('tiny.png', await flat(3, 2).png().toBuffer())),
+    'a portrait': await stored(await source('portrait.jpg', await flat(300, 900).jpeg().toBuffer())),
+    'a huge picture': await stored(await source('huge.jpg', await flat(6000, 4000).jpeg().toBuffer())),
+    'a transparent picture': await stored(
+      await source(
+        'clear.png',
+        await sharp({ create: { width: 400, height: 400, channels: 4, background: '#33669980' } })
+          .png()
+          .toBuffer(),
+      ),
+    ),
+    'a poster of TMDb': 'poster/known.jpg',
+    'a poster that nobody has asked for': 'poster/unknown.jpg',
+    'a path of TMDb': '/unknown.jpg',
+    'an upload': upload?.url,
+    'a host that is not listed': 'https://elsewhere.example/x.jpg',
+  }
+  return { ...app, list }
+}
+
+/** Without what differs from run to run: ports, versions, ids of uploads. */
+const steady = (html: string, origin: string): string =>
+  html
+    .replace(/\/images\/remote\/([a-z0-9-]+)\/([A-Za-z0-9_-]+)/g, (_all, variant: string, id: string) =>
+      `/images/remote/${variant}/{${Buffer.from(id, 'base64url')}}`.replace(origin, 'origin:'),
+    )
+    .replaceAll(origin, 'origin:')
+    .replace(/\?v=[0-9a-f]{16}/g, '?v=…')
+    .replace(/(\/images\/covers\/(?:[a-z0-9-]+\/)?)[A-Za-z0-9_-]{20,}/g, '$1…')
+    .replace(/data:image\/png;base64,[A-Za-z0-9+/=]+/g, 'data:image/png…')
+
+const CALLS: Readonly<Record<string, string>> = {
+  img: "{{ img(s, 'x') }}",
+  picture: "{{ picture(s, 'x') }}",
+  'img of a fixed width': "{{ img(s, 'x', width=184) }}",
+  'img in a ratio': "{{ img(s, 'x', ratio='16/9', sizes='50vw', placeholder='thumbhash') }}",
+  avatar: "{{ avatar(s, 'x') }}",
+  background: '<div style="{{ background(s, width=400) }}"></div>',
+  preload: '{{ preload(s) }}',
+}
+
+test('golden: every macro over every subject', async () => {
+  const { render, list, origin } = await subjects()
+  for (const [call, template] of Object.entries(CALLS)) {
+    const lines = Object.entries(list).map(
+      ([name, s]) => `<!-- ${name} -->\n${steady(render(template, { s, kind: 'x' }), origin.url)}\n`,
+    )
+    await expect(lines.join('\n')).toMatchFileSnapshot(`golden/${call.replaceAll(' ', '-')}.html`)
+  }
+})
+
+test('all of it is valid HTML', async () => {
+  const { render, list } = await subjects()
+  const validator = new HtmlValidate({
+    extends: ['html-validate:recommended'],
+    rules: {
+      'no-inline-style': 'off',
+      'long-title': 'off',
+      'doctype-style': 'off',
+      'void-style': 'off',
+      'no-raw-characters': 'off',
+      'tel-non-breaking': 'off',
+    },
+  })
+  for (const [call, template] of Object.entries(CALLS))
+    for (const [name, s] of Object.entries(list)) {
+      const html = render(template, { s })
+      const [head, body] = call === 'preload' ? [html, ''] : ['', html]
+      const report = await validator.validateString(
+        `<!doctype html>\n<html lang="en"><head><title>x</title>${head}</head><body>${body}</body></html>`,
+      )
+      expect(
+        report.results.flatMap(({ messages }) =>
+          messages.map(({ ruleId, message }) => `${ruleId}: ${message}`),
+        ),
+        `${call} of ${name}`,
+      ).toEqual([])
+    }
+})
+
+test('every URL that is printed for what can be had answers, with the width that it says', async () => {
+  const { render, list, url, origin } = await subjects()
+  const names = [
+    'a cached entity',
+    'a URL',
+    'a tiny picture',
+    'a portrait',
+    'a poster of TMDb',
+    'an upload',
+    'a moving picture',
+  ]
+  const seen = new Set<string>()
+  // TMDb's other sizes are other files there.
+  for (const size of ['w92', 'w154', 'w185', 'w342', 'w500', 'w780', 'original'])
+    origin.serve(`/t/p/${size}/known.jpg`, image(await flat(342, 500).jpeg().toBuffer()))
+  for (const name of names) {
+    const html = render("{{ picture(s, 'x') }}", { s: list[name] })
+    for (const [, srcset = ''] of html.matchAll(/srcset="([^"]*)"/g))
+      for (const candidate of srcset.replaceAll('&amp;', '&').split(', ')) {
+        const [at = '', width = ''] = candidate.split(' ')
+        if (seen.has(at)) continue
+        seen.add(at)
+        const response = await fetch(url + at)
+        expect(response.status, at).toBe(200)
+        if (at.startsWith('/images/poster/')) continue
+        const made = await sharp(Buffer.from(await response.arrayBuffer())).metadata()
+        expect(`${made.width}w`, at).toBe(width)
+      }
+  }
+  expect(seen.size).toBeGreaterThan(35)
+})
+
+test('width and height are those of the picture, on every render but the first', async () => {
+  const { render, artwork, origin } = await stage()
+  origin.serve('/late.jpg', image(await jpeg(1200, 500)))
+  const s = { id: 'late', type: 'album', image_url: `${origin.url}/late.jpg` }
+  const sides = () =>
+    /width="(\d+)" height="(\d+)"/.exec(render("{{ img(s, 'x') }}", { s }))?.slice(1).map(Number)
+  const held = () => /aspect-ratio:([\d.]+)/.exec(render("{{ img(s, 'x') }}", { s }))?.[1]
+  // A square, which is what albums are, and held, whatever comes.
+  expect([sides(), held()]).toEqual([[500, 500], '1'])
+  await artwork.images.downloadAndCache({ sourceUrl: s.image_url, entityType: 'album', entityId: 'late' })
+  expect([sides(), held()]).toEqual([[500, 208], undefined])
+})
+
+describe('the page', () => {
+  const s = { id: 'x', type: 'album', image_url: 'http://127.0.0.1:1/a.jpg?a=1&b=2' }
+  const printed = async (template: string, context: object = {}, configuration = {}) => {
+    const { environment } = await stage({}, configuration)
+    return environment.renderString(template, { s, ...context })
+  }
+  test.each([
+    ['a loop', `${IMPORT}{% for one in [s] %}{{ img(one, 'x') }}{% endfor %}`],
+    ['a macro', `${IMPORT}{% macro card(one) %}{{ img(one, 'x') }}{% endmacro %}{{ card(s) }}`],
+    [
+      'caller()',
+      `${IMPORT}{% macro box() %}{{ caller() }}{% endmacro %}{% call box() %}{{ img(s, 'x') }}{% endcall %}`,
+    ],
+    [
+      'a block',
+      `${IMPORT}{% block main %}{% from 'artwork/picture.njk' import img %}{{ img(s, 'x') }}{% endblock %}`,
+    ],
+    ['import as', "{% import 'artwork/picture.njk' as pictures %}{{ pictures.img(s, 'x') }}"],
+    ['a global', "{{ artwork_img(s, 'x') }}"],
+    ['alt by name', "{{ artwork_img(s, alt='x') }}"],
+  ])('in %s', async (_name, template) => {
+    expect(await printed(template)).toBe(await printed("{{ artwork_img(s, 'x') }}"))
+  })
+  test.each([
+    ['without autoescape', { autoescape: false }],
+    ['with throwOnUndefined', { throwOnUndefined: true }],
+  ])('%s', async (_name, configuration) => {
+    expect(await printed(`${IMPORT}{{ img(s, 'x') }}`, {}, configuration)).toBe(
+      await printed("{{ artwork_img(s, 'x') }}"),
+    )
+  })
+  test('with other delimiters the globals are there', async () => {
+    const tags = {
+      blockStart: '<%',
+      blockEnd: '%>',
+      variableStart: '<$',
+      variableEnd: '$>',
+      commentStart: '<#',
+      commentEnd: '#>',
+    }
+    expect(await printed("<$ artwork_img(s, 'x') $>", {}, { tags })).toBe(
+      await printed("{{ artwork_img(s, 'x') }}"),
+    )
+  })
+  test('a missing alt is told with the template and its line', async () => {
+    const { environment } = await stage()
+    const loader = {
+      getSource: (name: string) => ({
+        src: `\n\n{{ artwork_img(s) }}`,
+        path: `/app/views/${name}`,
+        noCache: true,
+      }),
+    }
+    const own = new nunjucks.Environment(loader as unknown as nunjucks.ILoader, { autoescape: true })
+    expect(environment).toBeDefined()
+    const { artwork } = await startApp()
+    artwork.installTemplates(own)
+    // Nunjucks counts lines from 0.
+    expect(() => own.render('card.njk', { s })).toThrow(/card\.njk.*Line 2[\s\S]*alt text/)
+  })
+})
+
+test('what is wrong with a call is told once, and the rest is printed', async () => {
+  const lines: string[] = []
+  const note = (_fields: object, message: string) => void lines.push(message)
+  const { render } = await stage({ logger: { debug: note, info: note, warn: note, error: note } })
+  for (let time = 0; time < 3; time += 1)
+    expect(
+      render(
+        "{{ img('poster/a.jpg', 'x', widht=3, width='wide', loading='soon', attrs={ onload: 'x', src: 'y', id: 'z' }) }}",
+      ),
+    ).toMatch(/^<img src="[^"]+" srcset="[^"]+"[^>]* id="z"[^>]*>$/)
+  expect(lines.filter((line) => line.includes('the macro img'))).toEqual([
+    expect.stringContaining('knows no widht: there are '),
+    expect.stringContaining('width must be a number of pixels, got "wide"'),
+    expect.stringContaining('loading must be one of lazy, eager'),
+    expect.stringContaining('attrs must not hold "onload"'),
+    expect.stringContaining('attrs must not hold src, which is an argument of its own'),
+  ])
+})
+
+test('nothing that a template hands over leaves its attribute', async () => {
+  const { render } = await stage()
+  const nasty = fc.oneof(
+    fc.string(),
+    fc.constantFrom(
+      '"><script>alert(1)</script>',
+      "' onerror='x",
+      '" onload="x',
+      '</picture>',
+      'javascript:x',
+      '&quot;><b>',
+      '\u0000"',
+      "url('x')",
+    ),
+    fc.integer(),
+    fc.constant(null),
+    fc.array(fc.string()),
+  )
+  const tag = /^(?:<picture>)?(?:<(?:source|img|link)(?: [a-z][a-z0-9-]*(?:="[^"<>]*")?)*>)*(?:<\/picture>)?$/
+  const names = [
+    'kind',
+    'sizes',
+    'widths',
+    'class',
+    'loading',
+    'format',
+    'width',
+    'height',
+    'ratio',
+    'fit',
+    'style',
+    'placeholder',
+    'decoding',
+    'fetchpriority',
+    'priority',
+    'densities',
+  ]
+  fc.assert(
+    fc.property(
+      fc.oneof(nasty, fc.record({ id: nasty, type: nasty, image_url: nasty, image_path: nasty })),
+      fc.string(),
+      fc.dictionary(fc.constantFrom(...names), nasty),
+      fc.dictionary(
+        fc.oneof(fc.string(), fc.constantFrom('id', 'data-x', 'onclick', 'x y', 'aria-label')),
+        nasty,
+      ),
+      (s, alt, named, attrs) => {
+        for (const macro of ['img', 'picture', 'avatar', 'preload']) {
+          const list = Object.keys(named).map((name) => `${name}=named.${name}`)
+          const given = ['s', ...(macro === 'preload' ? [] : ['alt', 'attrs=attrs']), ...list].join(', ')
+          const html = render(`{{ ${macro}(${given}) }}`, { s, alt, named, attrs })
+          expect(html).toMatch(tag)
+          expect(html.replace(/"[^"]*"/g, '""')).not.toMatch(/ on[a-z]+=/)
+        }
+        const css = render('{{ background(s) }}', { s })
+        expect(css).not.toMatch(/["<>&\n]/)
+        expect(css).toMatch(/^background-image:url\('[^'"<>\s]*(?: [^'"<>\s]*)*'\)/)
+      },
+    ),
+    { numRuns: 150 },
+  )
+})
+
+test('with display.styles: classes nothing has a style attribute, and the stylesheet has every class', async () => {
+  const { render, url, origin, artwork } = await stage({ display: { styles: 'classes' } })
+  origin.serve('/a.jpg', image(await quarters(900, 400).jpeg().toBuffer()))
+  const s = { id: 'x', type: 'album', image_url: `${origin.url}/a.jpg` }
+  const css = await (await fetch(`${url}/static/images/artwork.css`)).text()
+  for (let time = 0; time < 2; time += 1) {
+    const html = render(
+      "{{ img(s, 'x') }}{{ picture(s, 'x', ratio='16/9') }}{{ avatar(s, 'x') }}{{ img(s, 'x', ratio=0.4) }}",
+      { s },
+    )
+    expect(html).not.toContain('style=')
+    const classes = [...html.matchAll(/class="([^"]*)"/g)].flatMap(([, list = '']) => list.split(' '))
+    expect(classes.length).toBeGreaterThan(4)
+    for (const one of new Set(classes)) if (one !== 'artwork-avatar') expect(css).toContain(`.${one}{`)
+    await artwork.images.downloadAndCache({ sourceUrl: s.image_url, entityType: 'album', entityId: 'x' })
+  }
+  expect(artwork.csp()['style-src-attr']).toEqual(["'none'"])
+})
+
+test('priority asks for the picture before the page is read', async () => {
+  const { artwork, environment, origin } = await stage()
+  const s = { id: 'x', type: 'album', image_url: `${origin.url}/a.jpg` }
+  const app = express()
+  app.use(artwork.router)
+  app.engine('njk', (_path, options, done) => {
+    done(
+      null,
+      environment.renderString(
+        `${IMPORT}{{ picture(s, 'x', priority=true, sizes='50vw') }}{{ img(other, 'x', priority=true, format='webp') }}`,
+        options,
+      ),
+    )
+  })
+  app.set('views', viewsPath)
+  app.get('/', (_req, res) => res.render('artwork/picture.njk', { s, other: s }))
+  const { url } = await listen(app)
+  const response = await fetch(url)
+  const html = await response.text()
+  expect(html).toMatch(/loading="eager" decoding="async" fetchpriority="high"/)
+  const links = (response.headers.get('link') ?? '').split(/, (?=<)/)
+  expect(links).toEqual([
+    expect.stringMatching(
+      /^<[^>]+>; rel=preload; as=image; imagesrcset="\/images\/remote\/w320-avif\/.*"; imagesizes="50vw"; type="image\/avif"; fetchpriority=high$/,
+    ),
+    expect.stringMatching(
+      /^<[^>]+>; rel=preload; as=image; imagesrcset="\/images\/remote\/w320-webp\/.*"; imagesizes="100vw"; type="image\/webp"; fetchpriority=high$/,
+    ),
+  ])
+})
+
+test('art direction: each cut with its own box, candidates and formats', async () => {
+  const { render } = await stage()
+  const html = render(
+    "{{ picture('backdrop/wide.jpg', 'x', sources=[{ media: '(width < 600px)', subject: 'poster/tall.jpg', sizes: '100vw' }]) }}",
+  )
+  const sources = [...html.matchAll(/<source ([^>]*)>/g)].map(([, attributes = '']) => attributes)
+  expect(sources.filter((one) => one.startsWith('media="(width &lt; 600px)"'))).toHaveLength(3)
+  expect(sources[0]).toMatch(
+    /type="image\/avif" srcset="\/images\/poster\/[^"]*" sizes="100vw" width="342" height="513"$/,
+  )
+  expect(sources.slice(3).every((one) => one.includes('/images/backdrop/'))).toBe(true)
+})
+
+test('what is printed is kept until something changes that it rests on', async () => {
+  const { render, origin, artwork, clock } = await stage()
+  origin.serve('/a.jpg', image(await jpeg(800, 400)))
+  const s = { id: 'x', type: 'album', image_url: `${origin.url}/a.jpg` }
+  const print = () => render("{{ img(s, 'x') }}", { s })
+  const first = print()
+  expect(print()).toBe(first)
+  // Another process, or a request, has made it.
+  await artwork.images.downloadAndCache({ sourceUrl: s.image_url, entityType: 'album', entityId: 'x' })
+  const second = print()
+  expect(second).toContain('/artwork/local/albums/x/x.webp?v=')
+  await artwork.images.purge({ entity: { kind: 'album', id: 'x' } })
+  expect(print()).toContain(origin.url)
+  // A failure is printed at once, and no longer than it lasts.
+  origin.serve('/a.jpg', { status: 404 })
+  await artwork.images.downloadAndCache({ sourceUrl: s.image_url, entityType: 'album', entityId: 'x' })
+  expect(print()).toContain('placeholder-album.svg')
+  clock.now += 2 * 3_600_000
+  expect(print()).toContain(origin.url)
+})
