@@ -4,7 +4,7 @@ import type { Events } from '../events.js'
 import type { Fetcher } from '../fetch/fetcher.js'
 import { type Address, formatAddress, toAddress } from '../model/address.js'
 import { etagOf } from '../model/digest.js'
-import { type Entry, imageKey } from '../model/entry.js'
+import { type Entry, imageKey, type Looks, looksOf } from '../model/entry.js'
 import { ArtworkError, asArtworkError } from '../model/failure.js'
 import { sniff, typeOf } from '../model/media-type.js'
 import { fieldOf, idOf, textOf } from '../model/text.js'
@@ -33,8 +33,8 @@ import { createRenditions } from './renditions.js'
 import { createResolver } from './resolve.js'
 import { type ServeOptions, serve } from './serve.js'
 
-/** An image in hand. Sides in pixels, `storedAt` in ms since the epoch, `etag` with its quotes. */
-export interface Image {
+/** An image in hand, and the looks of its original. Sides in pixels, `storedAt` in ms since the epoch, `etag` with its quotes. */
+export interface Image extends Looks {
   readonly bytes: Buffer
   readonly contentType: string
   readonly etag: string
@@ -234,9 +234,10 @@ function createVerbs(settings: Settings, parts: VerbParts) {
   }
 }
 
-const toImage = ({ entry, bytes, from }: ImageResult): Image => {
+const toImage = ({ entry, bytes, from, original = entry }: ImageResult): Image => {
   const { digest, type, width, height, storedAt } = entry
-  return { bytes, contentType: type, etag: etagOf(digest), digest, width, height, storedAt, from }
+  const looks = looksOf(original.traits)
+  return { bytes, contentType: type, etag: etagOf(digest), digest, width, height, storedAt, from, ...looks }
 }
 
 async function validate(

@@ -7,6 +7,7 @@ import type { BackOffs, Job, JobSelection } from '../jobs/ports.js'
 import type { Refresher, RefresherStatus } from '../jobs/refresher.js'
 import type { ImagesStats } from '../metrics/stats.js'
 import type { TimeSeries } from '../metrics/time-series.js'
+import { looksOf } from '../model/entry.js'
 import { ArtworkError } from '../model/failure.js'
 import type { Settings } from '../options/settings.js'
 import { ROLES, SORTS, type Store } from '../store/ports.js'
@@ -137,6 +138,7 @@ export function serializeImage(image: StoredImage): Record<string, unknown> {
     type: image.type,
     width: image.width,
     height: image.height,
+    ...looksOf(image.traits),
     bytes: image.size,
     digest: image.digest,
     ...(image.ownerKind !== undefined && { entity: { kind: image.ownerKind, id: image.ownerId } }),

@@ -89,3 +89,19 @@ export const addressOfKey = (key: string): string | undefined =>
 /** The artwork path of a key; undefined for the key of any other image. */
 export const pathOfKey = (key: string): string | undefined =>
   key.startsWith(ENTITY_IMAGES) ? key.slice(ENTITY_IMAGES.length) : undefined
+
+/** What a page may want to know of an image beside its sides; each is left out where it is not known. */
+export interface Looks {
+  /** Whether some of it may be transparent. */
+  readonly alpha?: boolean
+  /** Whether it moves. */
+  readonly animated?: boolean
+  /** Dominant colour, `#rrggbb`. */
+  readonly color?: string
+  /** ThumbHash, base64. */
+  readonly thumbhash?: string
+}
+
+/** The looks of an original. */
+export const looksOf = (traits: Traits | undefined): Looks =>
+  traits === undefined ? {} : { alpha: traits.alpha, animated: traits.frames > 1, ...(traits.preview ?? {}) }

@@ -2,6 +2,7 @@
 import type { Displayed } from '../images/display-url.js'
 import { srcsetOf } from '../images/print-url.js'
 import { type NfoOptions, nfoElement } from '../library/nfo.js'
+import { type Looks, looksOf } from '../model/entry.js'
 import { isFormat } from '../model/media-type.js'
 import { readSubject, type Subject, sourceKindsOf } from '../model/subject.js'
 import { textOf } from '../model/text.js'
@@ -10,17 +11,11 @@ import type { ImageName, Shown, TemplateParts } from './parts.js'
 import { pictureData } from './picture-data.js'
 
 /** What macros print of an image. */
-export interface ImageData extends Displayed {
+export interface ImageData extends Displayed, Looks {
   /** The URL of its placeholder. */
   readonly placeholder: string
   /** Candidates by width, '' where there are none. */
   readonly srcset: string
-  /** Whether its original may be transparent somewhere, and whether it moves; left out where that is not known. */
-  readonly alpha?: boolean
-  readonly animated?: boolean
-  /** Dominant colour, `#rrggbb`, and ThumbHash in base64, where they are known. */
-  readonly color?: string
-  readonly thumbhash?: string
 }
 
 /** How data of an image is asked for. */
@@ -97,13 +92,11 @@ export function createHelpers(parts: TemplateParts, kept: Kept) {
     const isAsked = widths !== undefined && widths !== ''
     const srcset = isAsked ? candidates(given, { kind, widths, format }) : ''
     const { original } = pictureData(parts, { show, nameOfSubject }, subject, requireLocal === true)
-    const { frames = 1, alpha, preview } = original?.traits ?? {}
     return {
       ...shown,
       placeholder: display.placeholder(subject.kind),
       srcset,
-      ...(original?.traits && { alpha: alpha === true, animated: frames > 1 }),
-      ...preview,
+      ...looksOf(original?.traits),
     }
   }
   /** The element of an image in an NFO file. */

@@ -37,8 +37,8 @@ interface Given {
 /** Arguments that are remembered, and how long their text may be, characters. */
 const MAX_READ = 500
 const LONGEST_ARGUMENTS = 1000
-/** Mistakes that are told are remembered, so that each is told once; so many. */
-const MAX_TOLD = 500
+/** Mistakes that were logged are remembered, so that each is logged once; so many. */
+const MAX_LOGGED = 500
 
 /** See {@link createMacros}. */
 export type Macros = ReturnType<typeof createMacros>
@@ -46,11 +46,11 @@ export type Macros = ReturnType<typeof createMacros>
 /** Makes the macros. */
 export function createMacros(parts: TemplateParts, helpers: Helpers, kept: Kept) {
   const { settings } = parts
-  const told = new Set<string>()
+  const logged = new Set<string>()
   const tell = (macro: Macro) => (message: string) => {
     const text = `artwork: the macro ${macro}: ${message}`
-    if (told.has(text) || told.size >= MAX_TOLD) return
-    told.add(text)
+    if (logged.has(text) || logged.size >= MAX_LOGGED) return
+    logged.add(text)
     settings.logger.warn({}, text)
   }
 

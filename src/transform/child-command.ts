@@ -50,7 +50,7 @@ interface Bundler {
 }
 
 /** Packages that the script needs. */
-const NEEDED = ['sharp', 'mime-types']
+const NEEDED = ['sharp', 'mime-types', 'thumbhash']
 /** Characters of a child's error output that are read. */
 const MAX_OUTPUT = 4000
 /** Ms in which a diagnosed child must be ready. */

@@ -12,6 +12,7 @@ import type { Settings } from '../options/settings.js'
 import type { Namespace, UploadSource } from '../sources/uploads.js'
 import { ownAddress } from './own-url.js'
 import { fitAndEncode, formatOf, type ProcessParts } from './process-upload.js'
+import type { StoredUpload } from './upload-entries.js'
 
 /** An image that was fetched for a client: not stored. */
 export interface FetchedImage {
@@ -22,6 +23,8 @@ export interface FetchedImage {
 /** The result for many URLs: where each is stored now, and why the others are not. */
 export interface ProxiedImages {
   readonly urls: Readonly<Record<string, string>>
+  /** What is known of those that were stored now, by the same URLs. */
+  readonly images: Readonly<Record<string, StoredUpload>>
   readonly errors: Readonly<Record<string, Reason>>
 }
 
@@ -44,7 +47,7 @@ export interface ImageFetchParts {
   /** The image of an address of ours, by the strict list. */
   serve(address: Address, isTrusted: false): Promise<ImageResult>
   /** Stores an image in a namespace. */
-  store(namespace: Namespace, bytes: Buffer, box: number): Promise<{ readonly url: string }>
+  store(namespace: Namespace, bytes: Buffer, box: number): Promise<StoredUpload>
 }
 
 /** URLs of one call that are fetched at once. */
@@ -130,6 +133,7 @@ export function createImageFetch(parts: ImageFetchParts) {
       const rules = source.uploads.namespace(namespace)
       checkPool(options.pool)
       const found = new Map<string, string>()
+      const images = new Map<string, StoredUpload>()
       const failed = new Map<string, Reason>()
       const storeOne = async (url: string): Promise<string> => {
         const address = addressOf(url, own)
@@ -140,6 +144,7 @@ export function createImageFetch(parts: ImageFetchParts) {
         const stored = await fetching.run(async () =>
           parts.store(rules, await fetchOnce(url, options, rules.maxBytes), rules.fetchFit),
         )
+        images.set(url, stored)
         return stored.url
       }
       const tryOne = async (url: string): Promise<void> => {
@@ -154,7 +159,11 @@ export function createImageFetch(parts: ImageFetchParts) {
       }
       const limit = createLimiter({ capacity: CONCURRENCY })
       await Promise.all([...new Set(wanted)].map((url) => limit.run(() => tryOne(url))))
-      return { urls: Object.fromEntries(found), errors: Object.fromEntries(failed) }
+      return {
+        urls: Object.fromEntries(found),
+        images: Object.fromEntries(images),
+        errors: Object.fromEntries(failed),
+      }
     },
   }
 }

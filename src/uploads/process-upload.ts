@@ -1,5 +1,6 @@
 /** What is done to the bytes of an upload or a fetched image: checked, fitted into a box and encoded anew, or left alone. */
 import type { Limiter } from '../concurrency.js'
+import type { Traits } from '../model/entry.js'
 import { ArtworkError } from '../model/failure.js'
 import { type Format, isFormat, sniff } from '../model/media-type.js'
 import { wouldStop } from '../model/output.js'
@@ -22,6 +23,8 @@ export interface Processed {
   readonly format: Format
   readonly width: number
   readonly height: number
+  /** Unknown of what moves and was encoded anew. */
+  readonly traits?: Traits
 }
 
 const fitInto = (box: number): Recipe => ({ width: box, height: box, fit: 'inside', enlarge: false })
@@ -66,6 +69,16 @@ export const processUpload = (
 ): Promise<Processed> =>
   limit.run(async () => {
     const { width, height, traits } = await transformer.inspect(bytes, format)
-    if (namespace.keepOriginal || wouldStop(format, traits)) return { bytes, format, width, height }
-    return transformer.transform(bytes, format, completeRecipe(fitInto(box), format, settings))
+    if (namespace.keepOriginal || wouldStop(format, traits)) return { bytes, format, width, height, traits }
+    const made = await transformer.transform(bytes, format, completeRecipe(fitInto(box), format, settings))
+    return traits.frames > 1 ? made : { ...made, traits: traitsAfter(traits, format) }
   })
+
+/** The traits of a still picture after it was encoded anew in its own format. */
+const traitsAfter = ({ alpha, preview }: Traits, format: Format): Traits => ({
+  frames: 1,
+  alpha: format !== 'jpeg' && alpha,
+  lossless: format === 'png' || format === 'gif',
+  isRevised: false,
+  ...(preview && { preview }),
+})

@@ -1,5 +1,5 @@
 /** Uploads as the entries that they are to the pipeline. */
-import { type Entry, imageKey, type Traits } from '../model/entry.js'
+import { type Entry, imageKey, type Looks, type Traits } from '../model/entry.js'
 import { NEVER_STALE } from '../model/freshness.js'
 import type { UploadFacts } from './upload-names.js'
 
@@ -9,6 +9,19 @@ export interface Upload extends UploadFacts {
   readonly storedAt: number
   /** Unknown until they were needed. */
   readonly traits?: Traits | undefined
+}
+
+/** A stored upload. Sides in pixels, `bytes` is a size, `storedAt` in ms since the epoch. */
+export interface StoredUpload extends Looks {
+  readonly imageId: string
+  readonly namespace: string
+  /** Its public URL. */
+  readonly url: string
+  readonly contentType: string
+  readonly width: number
+  readonly height: number
+  readonly bytes: number
+  readonly storedAt: number
 }
 
 const KEY = /^images\/([^/]+)\/original\/([^/]+)$/

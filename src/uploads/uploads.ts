@@ -4,30 +4,18 @@ import type { Context } from '../images/context.js'
 import type { ImageResult } from '../images/image.js'
 import type { Resolver } from '../images/resolve.js'
 import type { Address } from '../model/address.js'
-import type { Entry } from '../model/entry.js'
+import { type Entry, looksOf } from '../model/entry.js'
 import { ArtworkError } from '../model/failure.js'
 import { NEVER_STALE } from '../model/freshness.js'
 import { typeOf } from '../model/media-type.js'
 import type { Namespace, UploadSource } from '../sources/uploads.js'
 import { createImageFetch } from './fetch-images.js'
 import { formatOf, type ProcessParts, processingText, processUpload } from './process-upload.js'
-import { type Upload, uploadKey } from './upload-entries.js'
+import { type StoredUpload, type Upload, uploadKey } from './upload-entries.js'
 import type { UploadStats, UploadStore } from './upload-store.js'
 
 export type { FetchedImage, FetchOptions, ProxiedImages } from './fetch-images.js'
-
-/** A stored upload. Sides in pixels, `bytes` is a size, `storedAt` in ms since the epoch. */
-export interface StoredUpload {
-  readonly imageId: string
-  readonly namespace: string
-  /** Its public URL. */
-  readonly url: string
-  readonly contentType: string
-  readonly width: number
-  readonly height: number
-  readonly bytes: number
-  readonly storedAt: number
-}
+export type { StoredUpload } from './upload-entries.js'
 
 /** A page of a list. */
 export interface UploadPage {
@@ -75,7 +63,16 @@ export function createUploads(
     transformer,
     limit: createLimiter({ capacity: settings.transform.concurrency, maxWaiting: MAX_WAITING }),
   }
-  const toStored = ({ namespace, id, type, width, height, size, storedAt }: Upload): StoredUpload => ({
+  const toStored = ({
+    namespace,
+    id,
+    type,
+    width,
+    height,
+    size,
+    storedAt,
+    traits,
+  }: Upload): StoredUpload => ({
     imageId: id,
     namespace,
     url: `${urls.base}${urls.images}/${namespace}/${id}`,
@@ -84,6 +81,7 @@ export function createUploads(
     height,
     bytes: size,
     storedAt,
+    ...looksOf(traits),
   })
   /** Stores bytes in a namespace, fitted into a box and encoded anew, or as they came. */
   const storeUpload = async (namespace: Namespace, bytes: Buffer, box: number): Promise<StoredUpload> => {
@@ -100,10 +98,11 @@ export function createUploads(
       const at = settings.now()
       const { width, height } = made
       const facts = { type: typeOf(made.format), width, height, storedAt: at, validatedAt: at }
-      const entry = await store.write(
+      const written = await store.write(
         { key, role: 'original', ...facts, freshnessLifetime: NEVER_STALE },
         made.bytes,
       )
+      const entry = made.traits === undefined ? written : store.update(written, { traits: made.traits })
       return toStored({ ...entry, namespace: namespace.name, id })
     })
   }

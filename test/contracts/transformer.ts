@@ -80,7 +80,13 @@ export function transformerContract(name: string, open: (limits: DecodeLimits) =
         expect(await transformer.inspect(jpeg, 'jpeg')).toEqual({
           width: 120,
           height: 160,
-          traits: { frames: 1, alpha: false, lossless: false, isRevised: false },
+          traits: {
+            frames: 1,
+            alpha: false,
+            lossless: false,
+            isRevised: false,
+            preview: { color: expect.stringMatching(/^#[0-9a-f]{6}$/), thumbhash: expect.any(String) },
+          },
         })
       })
 

@@ -71,6 +71,12 @@ describe('uploading (parity 29)', () => {
       expect(saved).toEqual({
         image_id: expect.stringMatching(/^[0-9a-f]{32}$/),
         url: `/images/avatars/${saved.image_id}`,
+        width: expect.any(Number),
+        height: expect.any(Number),
+        alpha: false,
+        animated: false,
+        color: expect.stringMatching(/^#[0-9a-f]{6}$/),
+        thumbhash: expect.any(String),
       })
       ids.add(saved.image_id)
     }

@@ -1,13 +1,13 @@
 /*
  * Shows the placeholder where an image's own URL does not answer. It listens once for the whole page and replaces an image
- * once: a placeholder that fails too is left as it is. With data-beacon on its tag, the site is told which URL it was.
+ * once: a placeholder that fails too is left as it is. With data-beacon on its tag, it reports which URL it was.
  */
 ;(() => {
   const beacon = document.currentScript?.dataset.beacon
-  const told = new Set()
-  const tell = (url) => {
-    if (!beacon || told.has(url) || told.size >= 10) return
-    told.add(url)
+  const reported = new Set()
+  const report = (url) => {
+    if (!beacon || reported.has(url) || reported.size >= 10) return
+    reported.add(url)
     navigator.sendBeacon(beacon, url)
   }
   const replace = (image) => {
@@ -21,7 +21,7 @@
     image.removeAttribute('sizes')
     image.dataset.imageFrom = 'placeholder'
     image.src = placeholder
-    tell(broken)
+    report(broken)
   }
   document.addEventListener(
     'error',

@@ -23,10 +23,20 @@ export const proxyBody = z.object({
   pool,
 })
 
+/** What is known of how an image looks. */
+const looks = {
+  alpha: z.boolean().optional().describe('Whether some of it may be transparent.'),
+  animated: z.boolean().optional(),
+  color: z.string().optional().describe('Dominant colour, `#rrggbb`.'),
+  thumbhash: z.string().optional().describe('ThumbHash, base64.'),
+}
 /** The answer to an upload. */
 export const uploaded = z.object({
   image_id: z.string().regex(/^[0-9a-f]{32}$/),
   url: z.string().describe('Where it is served.'),
+  width: z.number().int().nonnegative(),
+  height: z.number().int().nonnegative(),
+  ...looks,
 })
 /** The answer to a deletion. */
 export const deleted = z.object({ deleted_count: z.number().int().nonnegative() })
@@ -35,13 +45,12 @@ export const fetched = z.object({ data: z.string().describe('The image in base64
 /** The answer to many fetches. */
 export const proxied = z.object({
   urls: z.record(z.string(), z.string()).describe('Where each source is kept now.'),
+  images: z.record(z.string(), uploaded).optional().describe('What is known of those that were stored now.'),
   errors: z.record(z.string(), z.string()).optional().describe('Why the others are not.'),
 })
 /** One upload in a list. */
 const listedImage = uploaded.extend({
   content_type: z.string(),
-  width: z.number().int().nonnegative(),
-  height: z.number().int().nonnegative(),
   bytes: z.number().int().nonnegative(),
   stored_at: z.iso.datetime(),
 })
@@ -78,6 +87,7 @@ export const keptPage = z.object({
       state: z.string(),
       held: z.boolean(),
       bytes: z.number().int().nonnegative(),
+      ...looks,
     }),
   ),
   total: z.number().int().nonnegative(),

@@ -6,7 +6,7 @@ import { type HttpResponse, jsonResponse } from '../../http/response.js'
 import { KIND } from '../../model/address.js'
 import { ArtworkError, asArtworkError } from '../../model/failure.js'
 import type { UploadSource } from '../../sources/uploads.js'
-import type { Uploads } from '../../uploads/uploads.js'
+import type { StoredUpload, Uploads } from '../../uploads/uploads.js'
 import { announcedLength } from '../shared/body.js'
 import { BadBody, jsonFailure } from '../shared/json.js'
 import { answer, failed, type Json, jsonContent, parameter, schemaOf } from '../shared/openapi.js'
@@ -159,14 +159,40 @@ function fetchRoutes(verbs: Uploads): readonly Route[] {
       },
       handle: async (call) => {
         const options = fetchOptions(call)
-        const { urls, errors } = await verbs
+        const { urls, images, errors } = await verbs
           .proxy(call.param('namespace'), call.body.urls, options, ownOrigins(call.req))
           .catch((error) => refuseBody(error, () => 'pool'))
-        return jsonResponse(200, { urls, ...(Object.keys(errors).length > 0 && { errors }) })
+        const stored = Object.entries(images).map(([url, one]) => [url, serializeUpload(one)])
+        return jsonResponse(200, {
+          urls,
+          ...(stored.length > 0 && { images: Object.fromEntries(stored) }),
+          ...(Object.keys(errors).length > 0 && { errors }),
+        })
       },
     }),
   ]
 }
+
+/** What is answered of a stored upload. */
+const serializeUpload = ({
+  imageId,
+  url,
+  width,
+  height,
+  alpha,
+  animated,
+  color,
+  thumbhash,
+}: StoredUpload): Record<string, unknown> => ({
+  image_id: imageId,
+  url,
+  width,
+  height,
+  alpha,
+  animated,
+  color,
+  thumbhash,
+})
 
 /** POST and PUT of an image. */
 function saveRoutes(verbs: Uploads, timeout: number): readonly Route[] {
@@ -186,8 +212,8 @@ function saveRoutes(verbs: Uploads, timeout: number): readonly Route[] {
       return verbs.save(name, bytes)
     }
     const weight = announcedLength(req) ?? bound
-    const { imageId, url } = await bodies.run(take, { weight, signal: disconnectSignal(res) })
-    return jsonResponse(200, { image_id: imageId, url })
+    const stored = await bodies.run(take, { weight, signal: disconnectSignal(res) })
+    return jsonResponse(200, serializeUpload(stored))
   }
   const saveRoute = (method: 'POST' | 'PUT', id: string): Route =>
     route({
@@ -234,11 +260,8 @@ const listRoute = (verbs: Uploads): Route =>
     handle: async ({ param, query }) => {
       const page = await verbs.list(param('namespace'), query)
       const images = page.images.map((one) => ({
-        image_id: one.imageId,
-        url: one.url,
+        ...serializeUpload(one),
         content_type: one.contentType,
-        width: one.width,
-        height: one.height,
         bytes: one.bytes,
         stored_at: new Date(one.storedAt).toISOString(),
       }))
