@@ -3,7 +3,7 @@ import express, { type Router } from 'express'
 import type { Artwork } from 'express-artwork'
 import type { Cdn } from './stage/cdn.js'
 import { PICTURED, type Records } from './stage/database.js'
-import { originalsOf, type Warmer } from './warmer.js'
+import { originalOf, type Warmer } from './warmer.js'
 
 /** What the site is made of. */
 export interface AppParts {
@@ -20,10 +20,9 @@ export function createControls({ artwork, records, cdn, warmer }: AppParts): Rou
   const missed = new Set<string>()
 
   const lookAgain = async (url: string): Promise<void> => {
-    for (const address of originalsOf(url)) {
-      missed.add(address)
-      await askAbout(address)
-    }
+    const address = originalOf(url)
+    missed.add(address)
+    await askAbout(address)
   }
   const askAbout = (address: string): Promise<void> =>
     artwork.images.refresh(address).then(
@@ -62,7 +61,7 @@ export function createControls({ artwork, records, cdn, warmer }: AppParts): Rou
     },
     forget: async () => {
       await artwork.images.clearCache()
-      warmer.forget()
+      warmer.later()
     },
   }
 

@@ -1,7 +1,4 @@
-/**
- * Pictures that nobody has looked at yet: fetched in the background, with the renditions that pages offer in
- * `srcset`. A page offers those only once they are here, so that it shows everything with the CDN down.
- */
+/** Pictures that nobody has looked at yet, fetched in the background, so that pages show everything with the CDN down. */
 import type { Artwork } from 'express-artwork'
 import { type Entity, PICTURED, type Records } from './stage/database.js'
 
@@ -17,34 +14,19 @@ export interface WarmerParts {
   readonly isUp: () => boolean
 }
 
-/** The widths that pages offer of a kind of picture; the app's `widths`, or TMDb's own. */
-const OFFERED: Readonly<Record<string, readonly number[]>> = {
-  album: [320, 640],
-  film_poster: [342, 500],
-}
 const EVERYTHING = 1000
 const TRY_AGAIN = 5000
-const ACCEPT = 'image/webp,image/*;q=0.8'
 
-/** Kind, size and id of the original behind a source URL. */
-function readUrl(url: string): { kind: string; size: string; id: string } {
+/** The address of the original behind a source URL. */
+export function originalOf(url: string): string {
   const [, size = '', id = ''] = /\/t\/p\/([a-z0-9]+)\/([^/]+)$/.exec(url) ?? []
-  if (id === '') return { kind: 'remote', size: 'original', id: Buffer.from(url).toString('base64url') }
-  return { kind: size === 'w1280' ? 'backdrop' : 'poster', size, id }
+  if (id === '') return `remote/original/${Buffer.from(url).toString('base64url')}`
+  return `${size === 'w1280' ? 'backdrop' : 'poster'}/${size}/${id}`
 }
 
-/** The addresses of every original that pages show of a picture: TMDb has one for each size. */
-export function originalsOf(url: string): string[] {
-  const { kind, size, id } = readUrl(url)
-  const sizes = kind === 'poster' ? (OFFERED.film_poster ?? []).map((width) => `w${width}`) : []
-  return [...new Set([size, ...sizes])].map((each) => `${kind}/${each}/${id}`)
-}
-
-/** Makes the warmer; `warm` or `later` begins. */
+/** Makes the warmer; `later` begins. */
 export function createWarmer({ artwork, records, delay, isUp }: WarmerParts) {
-  const ready = new Set<string>()
   let timer: NodeJS.Timeout | undefined
-  let round = 0
   let closed = false
 
   const urlOf = (kind: string, entity: Entity): string => String(entity[PICTURED[kind]?.url ?? ''] ?? '')
@@ -69,38 +51,16 @@ export function createWarmer({ artwork, records, delay, isUp }: WarmerParts) {
       if ((await artwork.images.downloadAndCache({ ...request, force: true })).status === 'failed') return
     }
   }
-  /** Makes the renditions of a picture; true when all of them are here. */
-  const render = async (kind: string, url: string): Promise<boolean> => {
-    const { kind: family, id } = readUrl(url)
-    try {
-      for (const width of OFFERED[kind] ?? [])
-        await artwork.images.getImage(`${family}/w${width}-auto/${id}`, { accept: ACCEPT })
-      return true
-    } catch {
-      return false
-    }
-  }
-  const warm = async (): Promise<void> => {
-    clearTimeout(timer)
-    round += 1
-    const mine = round
-    const all = everything()
-    await fetchAll(all)
-    let complete = everything().every(([kind, entity]) => isLocal(kind, entity))
-    for (const [kind, entity] of all) {
-      if (OFFERED[kind] === undefined) continue
-      const url = urlOf(kind, entity)
-      const made = await render(kind, url)
-      if (closed || mine !== round) return
-      if (made) ready.add(url)
-      complete &&= made
-    }
-    if (!complete && !closed && mine === round && isUp()) later(TRY_AGAIN)
-  }
   const isLocal = (kind: string, entity: Entity): boolean => {
     const path = String(entity[PICTURED[kind]?.path ?? ''] ?? '')
     const shown = artwork.images.getDisplayUrl(urlOf(kind, entity), path, kind, { requireLocal: true })
     return !shown.includes('placeholder')
+  }
+  const warm = async (): Promise<void> => {
+    clearTimeout(timer)
+    await fetchAll(everything())
+    const isComplete = everything().every(([kind, entity]) => isLocal(kind, entity))
+    if (!isComplete && !closed && isUp()) later(TRY_AGAIN)
   }
   const later = (after = delay): void => {
     clearTimeout(timer)
@@ -110,15 +70,6 @@ export function createWarmer({ artwork, records, delay, isUp }: WarmerParts) {
   return {
     /** Begins in a moment: `delay`, unless another time is given. */
     later,
-    /** The widths to offer of a picture, '' while they are not all here: what `img` takes as `widths`. */
-    widths: (kind: string, url: unknown): readonly number[] | '' =>
-      typeof url === 'string' && ready.has(url) ? (OFFERED[kind] ?? '') : '',
-    /** After everything was forgotten: begins as at the start. */
-    forget: (): void => {
-      ready.clear()
-      round += 1
-      later()
-    },
     close: (): void => {
       closed = true
       clearTimeout(timer)

@@ -133,8 +133,8 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     isClosing: lifecycle.isClosing,
   })
 
-  const { helpers, preloads, installTemplates } = createTemplates(settings, { images, events, cache })
-  let appEnvironment: Environment | undefined
+  const templates = createTemplates(settings, { images, events, cache })
+  const { helpers, preloads } = templates
   const routers = createRouters(settings, {
     images,
     uploads: uploads && source && { verbs: uploads, source },
@@ -142,7 +142,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     metrics,
     responseCache,
     dashboard: {
-      render: createRenderer(viewsPath, () => appEnvironment, installTemplates),
+      render: createRenderer(viewsPath, templates.ofApp, templates.install),
       views: viewsPath,
       reasons: degradedReasons,
     },
@@ -161,10 +161,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     images: publicImages(images, { ...maintenance, clearCache, explain: details.explain, stats }, helpers),
     refresher: publicRefresher(settings, refresher, management),
     ...(uploads && { uploads: publicUploads(uploads) }),
-    installTemplates: (environment) => {
-      appEnvironment = environment
-      installTemplates(environment)
-    },
+    installTemplates: templates.installInApp,
     preload: publicPreload(helpers),
     csp: () => imagePolicy(settings),
     nfo: (subject, nfoOptions = {}) => helpers.nfo(subject, nfoOptions),
@@ -190,10 +187,18 @@ function createTemplates(
     artwork_beacon: settings.display.beacon ? placeholderUrl(settings.urls, BROKEN_PATH) : '',
   }
   const installed = { settings, helpers, macros, preloads, files }
+  const install = (environment: Environment): void => installInNunjucks(environment, installed)
+  let appEnvironment: Environment | undefined
   return {
     helpers,
     preloads,
-    installTemplates: (environment: Environment): void => installInNunjucks(environment, installed),
+    install,
+    /** Into the app's own environment, which its dashboard is rendered with too. */
+    installInApp: (environment: Environment): void => {
+      appEnvironment = environment
+      install(environment)
+    },
+    ofApp: (): Environment | undefined => appEnvironment,
   }
 }
 
