@@ -3,6 +3,7 @@ import type { EntityId } from '../model/artwork-path.js'
 import { type EntityKind, placeholderFile } from '../model/entity.js'
 import type { Entry } from '../model/entry.js'
 import { freshnessOf } from '../model/freshness.js'
+import type { NoPicture } from '../model/no-picture.js'
 import { sourceKindsOf } from '../model/subject.js'
 import { artworkPathOf, entityImageUrl, isOwnUrl, placeholderUrl } from '../model/urls.js'
 import { isSoundUrl, isWebUrl } from '../model/web-url.js'
@@ -57,6 +58,7 @@ export interface DisplayParts {
   readonly printUrl: PrintUrl
   readonly presignedUrls: PresignedUrls
   readonly knownFailures: KnownFailures
+  readonly noPicture: NoPicture
   readonly entitySizes: Pick<EntitySizes, 'candidates' | 'originalOf'>
 }
 
@@ -111,6 +113,10 @@ function display(parts: DisplayParts, question: DisplayQuestion): DisplayFound {
   const { kind, sourceUrl, localPath } = question
   const requireLocal = question.requireLocal === true || parts.settings.display.requireLocal
   const local = findLocal(parts, question)
+  if (local !== undefined && standsForNone(parts, local.entry))
+    return {
+      shown: { url: placeholderUrl(urls, placeholderFile(kind)), from: 'placeholder', wanted: false },
+    }
   if (local !== undefined) {
     const { path, entry } = local
     const size = entry.width > 0 ? { width: entry.width, height: entry.height } : {}
@@ -133,6 +139,12 @@ function display(parts: DisplayParts, question: DisplayQuestion): DisplayFound {
   return {
     shown: { url: placeholderUrl(urls, placeholderFile(kind)), from: 'placeholder', wanted: isOther },
   }
+}
+
+/** Whether an entity's image was made of a picture that stands for none at its source. */
+function standsForNone({ entitySizes, noPicture }: DisplayParts, entry: Entry): boolean {
+  const thumbhash = entitySizes.originalOf(entry)?.traits?.preview?.thumbhash
+  return noPicture({ digest: entry.madeFrom ?? entry.digest, thumbhash })
 }
 
 function displayOwn(

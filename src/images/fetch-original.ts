@@ -18,6 +18,7 @@ import {
 import { type FreshnessRules, freshnessAfter } from '../model/freshness.js'
 import type { FetchRequest } from '../model/location.js'
 import { type Kind, kindOfType, typeOf } from '../model/media-type.js'
+import type { NoPicture } from '../model/no-picture.js'
 import { createRecent } from '../model/recent.js'
 import { hostOf } from '../model/web-url.js'
 import type { Settings } from '../options/settings.js'
@@ -40,6 +41,7 @@ export interface FetchParts {
   readonly singleFlight: SingleFlight
   readonly events: Pick<Events, 'emit'>
   readonly presignedUrls: PresignedUrls
+  readonly noPicture: NoPicture
   /** What sources may ask for. */
   readonly means: Means
   /** Names this run of the app: what its settings refused is judged anew by another one. */
@@ -234,6 +236,8 @@ async function storeResponse(
   if (!isTransient && stored?.isStored && stored.digest === digest)
     return { entry: store.update(stored, facts), bytes, ...answered(200) }
   const { width, height, traits } = await inspect(digest, bytes, kind, arrival)
+  if (parts.noPicture({ digest, thumbhash: traits.preview?.thumbhash }))
+    throw new ArtworkError('no_image', 'the source has only a picture that stands for none')
   const about = { key, role: 'original', type: typeOf(kind), width, height, traits } as const
   const entry: NewEntry = { ...about, storedAt, ...facts, sourceUrl: arrival.url }
   const unstored = { ...entry, digest, size: bytes.length, isStored: false }

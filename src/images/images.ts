@@ -7,6 +7,7 @@ import { etagOf } from '../model/digest.js'
 import { type Entry, imageKey, type Looks, looksOf } from '../model/entry.js'
 import { ArtworkError, asArtworkError } from '../model/failure.js'
 import { sniff, typeOf } from '../model/media-type.js'
+import { readNoPicture } from '../model/no-picture.js'
 import { fieldOf, idOf, textOf } from '../model/text.js'
 import type { Settings } from '../options/settings.js'
 import type { Means } from '../sources/source.js'
@@ -68,7 +69,8 @@ export function createImages(settings: Settings, ports: PipelineParts) {
   const singleFlight = createSingleFlight()
   const resolver = createResolver(settings)
   const recipes = createRecipes(settings, ports.run)
-  const base = { ...ports, settings, singleFlight, resolver, recipes }
+  const noPicture = readNoPicture(settings.noPicture)
+  const base = { ...ports, settings, singleFlight, resolver, recipes, noPicture }
   const presignedUrls = createPresignedUrls(base)
   const fetchOriginal = createFetchOriginal({ ...base, presignedUrls })
   const originals = createOriginals({ ...base, fetchOriginal })
@@ -134,7 +136,8 @@ export function createImages(settings: Settings, ports: PipelineParts) {
 function createPrinting(
   base: Omit<Parameters<typeof createReferences>[0], 'onMore'> &
     Parameters<typeof createEntityImages>[0] &
-    Pick<PipelineParts, 'store' | 'run'> & { readonly settings: Settings },
+    Pick<PipelineParts, 'store' | 'run'> &
+    Pick<DisplayParts, 'noPicture'> & { readonly settings: Settings },
   made: Pick<EntitySizeParts, 'originals' | 'makeRendition'> & Pick<DisplayParts, 'presignedUrls'>,
 ) {
   const trace = createReadTrace(base.store)

@@ -1,6 +1,7 @@
 /** What is known not to be had, without asking anybody: a page prints no URL of it. */
 import { imageKey } from '../model/entry.js'
 import { isOriginalFailureActive, isUpstreamFailure } from '../model/failure.js'
+import type { NoPicture } from '../model/no-picture.js'
 import type { Settings } from '../options/settings.js'
 import type { Store } from '../store/ports.js'
 import type { Original } from './resolve.js'
@@ -19,12 +20,17 @@ export function createKnownFailures(parts: {
   readonly settings: Pick<Settings, 'now'>
   readonly store: Pick<Store, 'negativeCache' | 'find'>
   readonly run: string
+  readonly noPicture: NoPicture
 }) {
-  const { settings, store, run } = parts
+  const { settings, store, run, noPicture } = parts
   const failureOf = ({ text }: Pick<Original, 'text'>): KnownFailure | undefined => {
     const key = imageKey(text)
+    const entry = store.find(key, 'memory')
     // What was there once is answered from what was made of it, whatever became of the last time that it was asked about.
-    if (store.find(key, 'memory') !== undefined) return undefined
+    if (entry !== undefined)
+      return noPicture({ digest: entry.digest, thumbhash: entry.traits?.preview?.thumbhash })
+        ? 'upstream'
+        : undefined
     const failure = store.negativeCache.get(key, 'memory')
     if (failure === undefined || !isOriginalFailureActive(failure, settings.now(), run)) return undefined
     return isUpstreamFailure(failure) ? 'upstream' : 'ours'

@@ -4,6 +4,7 @@ import { type Entry, imageKey } from '../model/entry.js'
 import { ArtworkError, asArtworkError, isUnreachable } from '../model/failure.js'
 import { freshnessOf } from '../model/freshness.js'
 import type { Kind } from '../model/media-type.js'
+import { createRecent } from '../model/recent.js'
 import type { Settings } from '../options/settings.js'
 import type { Store } from '../store/ports.js'
 import type { Transformer } from '../transform/transformer.js'
@@ -37,12 +38,16 @@ export function forwardOf(why: Forward['why'], thrown: unknown, collapsed = fals
 export const hasTraits = (entry: Entry): boolean =>
   entry.traits !== undefined || WITHOUT_TRAITS.has(kindOf(entry))
 
+/** Originals whose previews were looked for, so many. */
+const MAX_ASKED = 10_000
+
 const notStored = (): never => {
   throw new ArtworkError('not_held', 'the image is not held')
 }
 
 /** Makes the part of the pipeline that has to do with originals. */
 export function createOriginals(parts: OriginalParts) {
+  const asked = createRecent<true>(MAX_ASKED)
   return {
     /** The facts of an original, fetched where there are none. @throws ArtworkError */
     obtain: (original: Original, options: RequestOptions = {}) => obtain(parts, original, options),
@@ -55,7 +60,10 @@ export function createOriginals(parts: OriginalParts) {
       known: KnownOriginal,
       options: RequestOptions = {},
     ): Promise<KnownOriginal> => {
-      if (hasTraits(known.entry)) return known
+      if (hasTraits(known.entry)) {
+        addPreview(parts, asked, original, known)
+        return known
+      }
       const found = await readBytes(parts, original, known, options)
       const { traits } = await parts.transformer.inspect(found.bytes, kindOf(found.entry), options)
       return { ...found, entry: parts.store.update(found.entry, { traits }) }
@@ -83,6 +91,30 @@ export function createOriginals(parts: OriginalParts) {
       !isStrict(parts.settings, original) &&
       isUnreachable(asArtworkError(error)),
   }
+}
+
+/**
+ * Looks for the preview of what an earlier version stored without, behind everything that somebody waits for. What has none
+ * is not looked at again in this process.
+ */
+function addPreview(
+  parts: OriginalParts,
+  asked: ReturnType<typeof createRecent<true>>,
+  original: Original,
+  { entry }: KnownOriginal,
+): void {
+  const kind = kindOf(entry)
+  if (entry.traits?.preview !== undefined || kind === 'svg' || !entry.isStored) return
+  if (asked.get(entry.digest) === true) return
+  asked.set(entry.digest, true)
+  const later = { onlyIfCached: true, isBackground: true }
+  readBytes(parts, original, { entry }, later)
+    .then(({ bytes }) => parts.transformer.inspect(bytes, kind, later))
+    .then(({ traits }) => {
+      const now = parts.store.find(entry.key)
+      if (now?.digest === entry.digest && traits.preview !== undefined) parts.store.update(now, { traits })
+    })
+    .catch(() => {})
 }
 
 /** See the top of the file. */

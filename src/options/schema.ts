@@ -9,6 +9,7 @@ import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { SCHEDULED_KINDS, type ScheduledKind } from '../model/job-kinds.js'
 import { consoleLogger, type Logger } from '../model/logger.js'
+import { NO_PICTURE } from '../model/no-picture.js'
 import type { Repository } from '../model/repository.js'
 import { MAX_SIDE } from '../model/variant.js'
 import { isExactOrigin } from '../model/web-url.js'
@@ -218,6 +219,9 @@ export const optionsSchema = z.strictObject({
       beacon: z.boolean().default(false),
     })
     .prefault({}),
+  noPicture: z
+    .array(z.string().regex(NO_PICTURE, 'must be a SHA-256 in hex, or a ThumbHash in base64'))
+    .default([]),
   placeholderStatus: z.enum(['auto', 'ok', 'error']).default('auto'),
   logger: shaped<Logger>(
     (value) => has(value, 'debug', 'info', 'warn', 'error'),
