@@ -6,6 +6,7 @@ import { benchHit } from './hit.js'
 import { benchLoad, benchSoak } from './load.js'
 import { benchManage } from './manage.js'
 import { benchMarkup } from './markup.js'
+import { benchPages } from './pages.js'
 import { benchQuality } from './quality.js'
 import { benchStart } from './start.js'
 import { benchStore } from './store.js'
@@ -18,6 +19,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   load: benchLoad,
   manage: benchManage,
   markup: benchMarkup,
+  pages: benchPages,
   quality: benchQuality,
   soak: benchSoak,
   start: benchStart,
