@@ -8,7 +8,7 @@ import { readSubject, type Subject, sourceKindsOf } from '../model/subject.js'
 import { textOf } from '../model/text.js'
 import type { Kept } from './kept.js'
 import type { ImageName, Shown, TemplateParts } from './parts.js'
-import { pictureData } from './picture-data.js'
+import { type PictureData, pictureData } from './picture-data.js'
 
 /** What macros print of an image. */
 export interface ImageData extends Displayed, Looks {
@@ -73,13 +73,18 @@ export function createHelpers(parts: TemplateParts, kept: Kept) {
     const text = display.ownUrl(subject) ?? sourceUrl ?? localPath
     return text === undefined ? undefined : { text, kinds: sourceKindsOf(subject) }
   }
-  /** Candidates of a subject: of an entity's own image where there is one. */
-  const candidates = (given: unknown, asked: Pick<ImageDataOptions, 'kind' | 'widths' | 'format'>) => {
-    const data = pictureData(parts, { show, nameOfSubject }, read(given, asked.kind), false)
-    const format = textOf(asked.format) ?? 'auto'
-    const widths = Array.isArray(asked.widths) ? (asked.widths as readonly unknown[]) : undefined
-    return isFormat(format) || format === 'auto' ? srcsetOf(data.candidates(format, widths)) : ''
+  const srcsetIn = (data: PictureData, widths: unknown, format: unknown): string => {
+    const token = textOf(format) ?? 'auto'
+    const list = Array.isArray(widths) ? (widths as readonly unknown[]) : undefined
+    return isFormat(token) || token === 'auto' ? srcsetOf(data.candidates(token, list)) : ''
   }
+  /** Candidates of a subject: of an entity's own image where there is one. */
+  const srcset = (given: unknown, asked: Pick<ImageDataOptions, 'kind' | 'widths' | 'format'>): string =>
+    srcsetIn(
+      pictureData(parts, { show, nameOfSubject }, read(given, asked.kind), false),
+      asked.widths,
+      asked.format,
+    )
   /** The URL of an image in a variant, else the display URL. */
   const imageUrl = (given: unknown, variant: unknown, kind: unknown): string => {
     const name = nameOfSubject(read(given, kind))
@@ -88,15 +93,15 @@ export function createHelpers(parts: TemplateParts, kept: Kept) {
   }
 
   const imageData = (given: unknown, { kind, requireLocal, widths, format }: ImageDataOptions): ImageData => {
-    const { subject, shown } = shownOf(given, kind, requireLocal)
+    const data = pictureData(parts, { show, nameOfSubject }, read(given, kind), requireLocal === true)
+    requested(data)?.()
     const isAsked = widths !== undefined && widths !== ''
-    const srcset = isAsked ? candidates(given, { kind, widths, format }) : ''
-    const { original } = pictureData(parts, { show, nameOfSubject }, subject, requireLocal === true)
     return {
-      ...shown,
-      placeholder: display.placeholder(subject.kind),
-      srcset,
-      ...looksOf(original?.traits),
+      ...data.shown,
+      ...(data.isShapeKnown && data.box),
+      placeholder: data.placeholder,
+      srcset: isAsked ? srcsetIn(data, widths, format) : '',
+      ...looksOf(data.original?.traits),
     }
   }
   /** The element of an image in an NFO file. */
@@ -111,7 +116,7 @@ export function createHelpers(parts: TemplateParts, kept: Kept) {
     displayUrl,
     requested,
     nameOfSubject,
-    srcset: candidates,
+    srcset,
     imageData,
     imageUrl,
   }

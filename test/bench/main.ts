@@ -7,6 +7,7 @@ import { benchLoad, benchSoak } from './load.js'
 import { benchManage } from './manage.js'
 import { benchMarkup } from './markup.js'
 import { benchPages } from './pages.js'
+import { benchPriority } from './priority.js'
 import { benchQuality } from './quality.js'
 import { benchStart } from './start.js'
 import { benchStore } from './store.js'
@@ -20,6 +21,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   manage: benchManage,
   markup: benchMarkup,
   pages: benchPages,
+  priority: benchPriority,
   quality: benchQuality,
   soak: benchSoak,
   start: benchStart,
