@@ -149,8 +149,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     readiness,
     isClosing: lifecycle.isClosing,
     onPage: preloads.note,
-    // Its source is asked, as for any original that may have changed.
-    onBroken: (url) => events.emit('original-stale', { address: resolver.resolveUrl(url).text }),
+    onBroken: (url) => images.doubt(url),
   })
   const clearCache = async (): Promise<void> => {
     await maintenance.clearCache()

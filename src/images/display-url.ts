@@ -112,11 +112,14 @@ function display(parts: DisplayParts, question: DisplayQuestion): DisplayFound {
   const { urls } = parts.settings
   const { kind, sourceUrl, localPath } = question
   const requireLocal = question.requireLocal === true || parts.settings.display.requireLocal
-  const local = findLocal(parts, question)
-  if (local !== undefined && standsForNone(parts, local.entry))
+  const found = findLocal(parts, question)
+  const isNone = found !== undefined && standsForNone(parts, found.entry)
+  const isOutdated = isNone && sourceUrl !== undefined && needsDownload(parts, found.entry, sourceUrl)
+  if (isNone && !isOutdated)
     return {
       shown: { url: placeholderUrl(urls, placeholderFile(kind)), from: 'placeholder', wanted: false },
     }
+  const local = isNone ? undefined : found
   if (local !== undefined) {
     const { path, entry } = local
     const size = entry.width > 0 ? { width: entry.width, height: entry.height } : {}

@@ -75,7 +75,7 @@ export function createEntityImages(parts: EntityImageParts) {
     /** The entry under an artwork path whose bytes are stored, without I/O once warm. */
     peek: (path: string): Entry | undefined => {
       const entry = store.find(entityImageKey(path), 'memory')
-      if (!entry?.isStored) return undefined
+      if (!entry?.isStored || entry.role !== 'artwork') return undefined
       use(entry)
       return entry
     },
@@ -103,7 +103,7 @@ export function createEntityImages(parts: EntityImageParts) {
       const key = entityImageKey(path)
       let entry = await store.lookup(key)
       // Bytes that were replaced while they were read are under the same key with another digest: once more.
-      for (let digest = ''; entry !== undefined && entry.digest !== digest; entry = store.find(key)) {
+      for (let digest = ''; entry !== undefined && isOther(entry, digest); entry = store.find(key)) {
         const read = await store.read(entry)
         if (read !== undefined) {
           use(entry)
@@ -112,7 +112,8 @@ export function createEntityImages(parts: EntityImageParts) {
         }
         digest = entry.digest
       }
-      if (entry === undefined) return undefined
+      // Another size goes with the image that it is of.
+      if (entry === undefined || entry.role !== 'artwork') return undefined
       events.emit('image-missing', { path })
       return { ...entry, isStored: false }
     },
@@ -121,6 +122,9 @@ export function createEntityImages(parts: EntityImageParts) {
 
 /** See the top of the file. */
 export type EntityImages = ReturnType<typeof createEntityImages>
+
+/** Whether it is an entity's image, of other bytes than these. */
+const isOther = (entry: Entry, digest: string): boolean => entry.role === 'artwork' && entry.digest !== digest
 
 const isOwner = (entry: Entry, kind: string, id: string): boolean =>
   entry.ownerKind === kind && entry.ownerId === id

@@ -9,9 +9,9 @@ import { addressOfKey, type Entry, entityImageKey } from '../model/entry.js'
 import { ArtworkError, asArtworkError } from '../model/failure.js'
 import { type Format, isFormat, kindOfType } from '../model/media-type.js'
 import { outputSize, wouldStop } from '../model/output.js'
-import { readSizedPath, sizedPath, stemOf } from '../model/sized-path.js'
+import { readSizedPath, sizedPath, sizeVersion, stemOf } from '../model/sized-path.js'
 import { entityImageUrl } from '../model/urls.js'
-import type { Recipe } from '../model/variant.js'
+import { cutOf, MAX_SIDE, type Recipe } from '../model/variant.js'
 import type { Settings } from '../options/settings.js'
 import type { Store } from '../store/ports.js'
 import type { EntityImages, Found } from './entity-images.js'
@@ -34,9 +34,12 @@ export interface EntitySizeParts {
   readonly makeRendition: MakeRendition
 }
 
-/** A size in hand, with the entity's image that it belongs to; without bytes: it cannot be made now. */
+/**
+ * A size in hand, with the entity's image that it belongs to, and the digest that its `?v=` begins; without bytes: it cannot
+ * be made now.
+ */
 export type SizedImage =
-  | (ImageResult & { readonly entityImage: Entry })
+  | (ImageResult & { readonly entityImage: Entry; readonly version: string })
   | { readonly entityImage: Entry; readonly path: string }
 
 /** See {@link createEntitySizes}. */
@@ -57,15 +60,17 @@ export function createEntitySizes(parts: EntitySizeParts) {
       const sized = readSizedPath(path)
       if (sized === undefined) return undefined
       const found = await findEntityImage(parts, sized.stem, extensions)
-      if (found === undefined) return undefined
+      // What was imported may have such a name of its own.
+      const isOwn = (await parts.store.lookup(entityImageKey(path)))?.role === 'artwork'
+      if (found === undefined || isOwn) return undefined
       if (!settings.transform.formats.includes(sized.format))
         throw new ArtworkError('unsupported', 'this image format is not allowed')
-      if (settings.strict && !widthsOf(parts, found.entry).includes(sized.width))
+      if (sized.width > MAX_SIDE || (settings.strict && !widthsOf(parts, found.entry).includes(sized.width)))
         throw new ArtworkError('invalid', 'this size is not offered for this type')
       const size = await obtain(parts, found.entry, { ...sized, key: entityImageKey(path) }, options)
-      return size === undefined
-        ? { entityImage: found.entry, path: found.path }
-        : { ...size, entityImage: found.entry }
+      if (size === undefined) return { entityImage: found.entry, path: found.path }
+      const { madeFrom = '', recipe } = size.entry
+      return { ...size, entityImage: found.entry, version: sizeVersion(madeFrom, cutOf(recipe)) }
     },
     /** Whether there may be a size under a path: what lies there is a size, and no entity's own image. */
     isSize: (path: string): boolean => readSizedPath(path) !== undefined,
@@ -77,8 +82,10 @@ export function createEntitySizes(parts: EntitySizeParts) {
     candidates: (found: Found, format?: Format, widths?: readonly number[]): readonly Candidate[] =>
       orUndefined(() => candidatesOf(parts, found, format, widths)) ?? [],
     /** The original of an entity's image, where it is known. Without I/O once warm. */
-    originalOf: ({ original }: Entry): Entry | undefined =>
-      original === undefined ? undefined : parts.store.find(original, 'memory'),
+    originalOf: (entry: Entry): Entry | undefined => {
+      const key = originalKeyOf(entry)
+      return key === undefined ? undefined : parts.store.find(key, 'memory')
+    },
   }
 }
 
@@ -98,6 +105,10 @@ async function findEntityImage(
   }
   return undefined
 }
+
+/** The key of the original that an entity's image was made from; what was imported was made from none, whatever its record says. */
+const originalKeyOf = ({ original, madeFrom }: Entry): string | undefined =>
+  madeFrom === undefined ? undefined : original
 
 /** The widths that are offered of an entity's image: those of `/images` for its original. */
 function widthsOf(parts: EntitySizeParts, { original }: Entry): readonly number[] {
@@ -132,8 +143,9 @@ async function obtain(
   options: RequestOptions,
 ): Promise<ImageResult | undefined> {
   const { store, resolver, originals } = parts
-  const address = entityImage.original === undefined ? undefined : addressOfKey(entityImage.original)
-  const entry = entityImage.original === undefined ? undefined : await store.lookup(entityImage.original)
+  const originalKey = originalKeyOf(entityImage)
+  const address = originalKey === undefined ? undefined : addressOfKey(originalKey)
+  const entry = originalKey === undefined ? undefined : await store.lookup(originalKey)
   if (address === undefined || entry === undefined) return undefined
   try {
     const original = resolver.originalOf(parseAddress(address))
@@ -146,7 +158,9 @@ async function obtain(
       return { ...stored, original: known.entry }
     }
     if (!known.entry.isStored) return undefined
-    return await parts.makeRendition({ key, role: 'rendition' }, original, known, recipe, asStored)
+    const isUnsigned = parts.settings.strict && original.source.freeFormats !== undefined
+    const asked = { ...asStored, isUnsigned }
+    return await parts.makeRendition({ key, role: 'rendition' }, original, known, recipe, asked)
   } catch (error) {
     if (asArtworkError(error).code === 'cancelled') throw error
     return undefined
@@ -160,7 +174,8 @@ function candidatesOf(
   widths = widthsOf(parts, entry),
 ): readonly Candidate[] {
   const { settings, store, recipes } = parts
-  const original = entry.original === undefined ? undefined : store.find(entry.original, 'memory')
+  const originalKey = originalKeyOf(entry)
+  const original = originalKey === undefined ? undefined : store.find(originalKey, 'memory')
   if (original === undefined || !(original.width > 0) || entry.ownerKind === undefined) return []
   const kind = kindOfType(original.type)
   const own = formatOfKind(parts.entityImages.kindOf(entry.ownerKind))
@@ -179,7 +194,9 @@ function candidatesOf(
       if (stored?.isStored !== true || !recipes.isCurrent(stored, original, recipe)) continue
     }
     const size = outputSize(original, { ...recipe, format })
-    found.push({ url: entityImageUrl(settings.urls, sized, original.digest), width: size.width })
+    const cut = recipe.fit === 'cover' ? `${recipe.width}x${recipe.height}` : undefined
+    const version = sizeVersion(original.digest, cut)
+    found.push({ url: entityImageUrl(settings.urls, sized, version), width: size.width })
     if (size.width < width) break
   }
   return found

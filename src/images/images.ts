@@ -5,7 +5,7 @@ import type { Fetcher } from '../fetch/fetcher.js'
 import { type Address, formatAddress, toAddress } from '../model/address.js'
 import { etagOf } from '../model/digest.js'
 import { type Entry, imageKey, type Looks, looksOf } from '../model/entry.js'
-import { ArtworkError, asArtworkError } from '../model/failure.js'
+import { ArtworkError, asArtworkError, isOriginalFailureActive } from '../model/failure.js'
 import { sniff, typeOf } from '../model/media-type.js'
 import { readNoPicture } from '../model/no-picture.js'
 import { fieldOf, idOf, textOf } from '../model/text.js'
@@ -64,6 +64,9 @@ export interface PipelineParts {
 /** The parts of the pipeline, and its verbs. */
 export type Images = ReturnType<typeof createImages>
 
+/** What was asked about more lately than that is not doubted, ms. */
+const DOUBTED_AFTER_MS = 60_000
+
 /** Puts the pipeline together. */
 export function createImages(settings: Settings, ports: PipelineParts) {
   const singleFlight = createSingleFlight()
@@ -116,6 +119,19 @@ export function createImages(settings: Settings, ports: PipelineParts) {
     isCurrent: (entry: Entry): boolean => {
       const now = ports.store.find(entry.key)
       return now?.digest === entry.digest && now.validatedAt === entry.validatedAt
+    },
+    /**
+     * A browser could not show a source's URL: its source is asked, in the background, unless that was done just now.
+     * @throws ArtworkError for a URL that no source has
+     */
+    doubt: (url: string): void => {
+      const { text } = resolver.resolveUrl(url)
+      const key = imageKey(text)
+      const now = settings.now()
+      const failure = ports.store.negativeCache.get(key)
+      const isRecent = (ports.store.find(key)?.validatedAt ?? 0) > now - DOUBTED_AFTER_MS
+      if (isRecent || (failure !== undefined && isOriginalFailureActive(failure, now, ports.run))) return
+      ports.events.emit('original-stale', { address: text })
     },
     /** Resolves when everything that has begun has ended. */
     idle: singleFlight.idle,

@@ -6,7 +6,7 @@ import { kindOfType } from '../model/media-type.js'
 import { outputSize, type Size, wouldStop } from '../model/output.js'
 import { signAddress } from '../model/signature.js'
 import { imagePath } from '../model/urls.js'
-import type { Recipe } from '../model/variant.js'
+import { MAX_SIDE, type Recipe } from '../model/variant.js'
 import type { Settings } from '../options/settings.js'
 import type { Source } from '../sources/source.js'
 import type { Store } from '../store/ports.js'
@@ -113,10 +113,10 @@ export const srcsetOf = (candidates: readonly Candidate[]): string =>
 const isOnlyAsItIs = ({ type, traits }: Entry): boolean => wouldStop(kindOfType(type), traits)
 
 /** Widths in order, each once; what is no width is left out. */
-function inOrder(widths: readonly unknown[]): readonly number[] {
+export function inOrder(widths: readonly unknown[]): readonly number[] {
   const wanted = widths
     .map((width) => orUndefined(() => Number(width)) ?? 0)
-    .filter((width) => Number.isInteger(width) && width > 0)
+    .filter((width) => Number.isInteger(width) && width > 0 && width <= MAX_SIDE)
   return [...new Set(wanted)].sort((a, b) => a - b)
 }
 
@@ -157,6 +157,7 @@ function prepare(parts: PrintParts, text: string, kinds: readonly string[]): Pri
     }
   }
   const source = resolver.sourceOf(kind)
+  const isOneOriginal = source.nativeWidths(kind).length === 0
   const printVariant = variantPrinter(parts, reference, source, special?.base ?? settings.urls.base)
   /** Of an SVG, which is only given as it is: without the format, or whole. */
   const printable = (variant: string | undefined): Printed | undefined => {
@@ -184,7 +185,8 @@ function prepare(parts: PrintParts, text: string, kinds: readonly string[]): Pri
         if (isSvg || (entry !== undefined && isOnlyAsItIs(entry))) return []
         const own = entry?.width || Number.POSITIVE_INFINITY
         found.push({ url, width: Math.min(width, own) })
-        if (width >= own) break
+        // Each native size is a file of its own, as wide as it is named.
+        if (width > own || (width === own && isOneOriginal)) break
       }
       return found
     },

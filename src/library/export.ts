@@ -7,7 +7,6 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { readArtworkPath } from '../model/artwork-path.js'
 import { type Entry, entityImageKey } from '../model/entry.js'
 import type { Logger } from '../model/logger.js'
-import { readSizedPath } from '../model/sized-path.js'
 import type { Store } from '../store/ports.js'
 import {
   checkFolders,
@@ -92,7 +91,10 @@ type Update = (file: ExportFile, overwrite?: boolean) => Promise<Placed>
 function createUpdater(parts: Parts): Update {
   const { store, records } = parts
   const running = new Map<string, Promise<unknown>>()
-  const entryOf = ({ path }: ExportFile): Entry | undefined => store.find(entityImageKey(path))
+  const entryOf = ({ path }: ExportFile): Entry | undefined => {
+    const entry = store.find(entityImageKey(path))
+    return entry?.role === 'artwork' ? entry : undefined
+  }
   const update = async (file: ExportFile, overwrite: boolean): Promise<Placed> => {
     await checkFolders(file.root, dirname(pathOf(file)))
     const entry = entryOf(file)
@@ -147,7 +149,7 @@ function createFollower(update: Update, logger: Logger) {
       }
       for (const key of keys) {
         const path = key.startsWith('local/') ? readArtworkPath(exportPath({ key })) : undefined
-        if (path !== undefined && readSizedPath(path) === undefined) waiting.add(path)
+        if (path !== undefined) waiting.add(path)
       }
       if (waiting.size === 0) return
       busy ??= follow(root).finally(() => {

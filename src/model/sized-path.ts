@@ -2,6 +2,7 @@
  * The other sizes of an entity's image: its artwork path with a width before the extension, `albums/ab/abc123.w320.webp`.
  * An id holds no dot, so that no entity's own path reads like one. The extension is the format, whatever the entity's own is.
  */
+import { digestOf } from './digest.js'
 import { type Format, formatOfExtension } from './media-type.js'
 
 /** A size that a path names. */
@@ -24,6 +25,13 @@ const EXTENSION: Readonly<Record<Format, string>> = {
 
 /** An artwork path without its extension. */
 export const stemOf = (path: string): string => path.slice(0, path.lastIndexOf('.'))
+
+/**
+ * The digest whose beginning is the `?v=` of a size: its original's, and where it is cut to a shape, with that shape.
+ * @param cut sides of the box that it is cut to, `320x180`; undefined where nothing is cut off
+ */
+export const sizeVersion = (original: string, cut: string | undefined): string =>
+  cut === undefined ? original : digestOf(Buffer.from(`${original} ${cut}`))
 
 /** Reads the path of a size; undefined for any other. One size has one path: `jpeg` is written `jpg`. */
 export function readSizedPath(path: string): SizedPath | undefined {

@@ -2,6 +2,8 @@
 import { readArtworkPath } from './artwork-path.js'
 import { versionOf } from './digest.js'
 import { addressOfKey, type Entry, pathOfKey } from './entry.js'
+import { sizeVersion } from './sized-path.js'
+import { cutOf } from './variant.js'
 
 /** Where images are served. */
 export interface Urls {
@@ -30,7 +32,7 @@ export const entityImageUrl = (urls: Urls, path: string, digest?: string): strin
 export const placeholderUrl = (urls: Urls, file: string): string => `${urls.base}${urls.placeholders}/${file}`
 
 /** The URL of a stored image. */
-export function entryUrl(urls: Urls, entry: Pick<Entry, 'key' | 'digest' | 'role' | 'madeFrom'>): string {
+export function entryUrl(urls: Urls, entry: VersionedEntry): string {
   const path = pathOfKey(entry.key)
   return path === undefined
     ? imageUrl(urls, addressOfKey(entry.key) ?? '')
@@ -38,8 +40,11 @@ export function entryUrl(urls: Urls, entry: Pick<Entry, 'key' | 'digest' | 'role
 }
 
 /** The digest whose beginning is an image's `?v=`: its own, and for what is printed before it is made, its original's. */
-const versionedBy = ({ digest, role, madeFrom }: Pick<Entry, 'digest' | 'role' | 'madeFrom'>): string =>
-  role === 'artwork' ? digest : (madeFrom ?? digest)
+function versionedBy({ key, digest, role, madeFrom = digest, recipe }: VersionedEntry): string {
+  if (role === 'artwork' || pathOfKey(key) === undefined) return role === 'artwork' ? digest : madeFrom
+  return sizeVersion(madeFrom, cutOf(recipe))
+}
+type VersionedEntry = Pick<Entry, 'key' | 'digest' | 'role' | 'madeFrom' | 'recipe'>
 
 /** All URLs of a stored image: with its version and without, and as the negotiated variant that may come down to it. */
 export function allUrls(urls: Urls, entry: Entry): readonly string[] {

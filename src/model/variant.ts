@@ -199,6 +199,10 @@ export function recipeText(
   return `${version}:${width}x${height}:${fit}${enlarge ? '+' : ''}:${recipe.format ?? 'same'}:${quality}${spent}`
 }
 
+/** The sides of the box that a recipe, as text, cuts to, `320x180`; undefined where it cuts nothing off. */
+export const cutOf = (recipe: string | undefined): string | undefined =>
+  /^\d+:(\d+x\d+):cover/.exec(recipe ?? '')?.[1]
+
 /** Whether two recipes come to the same picture but for how well it is encoded: version, quality and effort. */
 export const isSameLook = (one: string, other: string): boolean =>
   one.split(':').slice(1, 4).join(':') === other.split(':').slice(1, 4).join(':')

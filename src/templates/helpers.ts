@@ -60,10 +60,14 @@ export function createHelpers(parts: TemplateParts, kept: Kept) {
   const displayUrl = (given: unknown, kind: unknown, requireLocal: unknown): string => {
     const subject = read(given, kind)
     const isLocal = requireLocal === true
-    const { url, emit } = kept.get(`url\n${isLocal}\n${subjectText(subject)}`, () => {
-      const shown = display.display({ ...subject, requireLocal: isLocal })
-      return { url: shown.url, emit: requested({ subject, shown }) }
-    })
+    const { url, emit } = kept.get(
+      `url\n${isLocal}\n${subjectText(subject)}`,
+      () => {
+        const shown = display.display({ ...subject, requireLocal: isLocal })
+        return { url: shown.url, emit: requested({ subject, shown }) }
+      },
+      (answer) => answer.url.length,
+    )
     emit?.()
     return url
   }

@@ -105,7 +105,11 @@ export function createMacros(parts: TemplateParts, helpers: Helpers, kept: Kept)
     const printed =
       text === undefined
         ? make()
-        : kept.get(`${text}\n${alt instanceof String ? 'safe' : ''}${alt}\n${subjectText(subject)}`, make)
+        : kept.get(
+            `${text}\n${alt instanceof String ? 'safe' : ''}${alt}\n${subjectText(subject)}`,
+            make,
+            ({ html }) => html.length,
+          )
     printed.requested?.()
     return printed
   }

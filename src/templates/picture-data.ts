@@ -2,7 +2,7 @@
 
 import type { Displayed } from '../images/display-url.js'
 import type { Found } from '../images/entity-images.js'
-import type { Candidate, PrintableImage } from '../images/print-url.js'
+import { type Candidate, inOrder, type PrintableImage } from '../images/print-url.js'
 import type { Box } from '../model/entity.js'
 import { PLACEHOLDER_BOXES } from '../model/entity.js'
 import type { Entry } from '../model/entry.js'
@@ -57,7 +57,9 @@ export function pictureData(
       modern: modernOf(settings, own.original, local.entry.type),
     }
   }
-  const name = nameOfSubject(subject)
+  // Where nothing but a local copy may be shown, its placeholder is shown until there is one.
+  const isHidden = shown.from === 'placeholder' && (requireLocal || settings.display.requireLocal)
+  const name = isHidden ? undefined : nameOfSubject(subject)
   const image =
     name === undefined
       ? undefined
@@ -87,7 +89,7 @@ function localData(
       entity.candidates(
         local,
         format === 'auto' ? undefined : format,
-        widths?.map(Number).sort((a, b) => a - b),
+        widths === undefined ? undefined : inOrder(widths),
       ),
   }
 }

@@ -3,7 +3,7 @@ import { type Candidate, srcsetOf } from '../images/print-url.js'
 import { type Format, typeOf } from '../model/media-type.js'
 import { type PictureStyle, styleClasses, styleText } from '../model/picture-style.js'
 import type { Settings } from '../options/settings.js'
-import { attributesText, voidElement } from './html.js'
+import { attributesText, escapeHtml, voidElement } from './html.js'
 import type { PictureArguments } from './picture-arguments.js'
 import type { PictureData } from './picture-data.js'
 import type { Preloaded } from './preload.js'
@@ -23,7 +23,7 @@ interface Layout {
   readonly height: number
   /** Width by height, where it is held. */
   readonly ratio: number | undefined
-  /** The width that was asked for: candidates are by density. */
+  /** The width that was asked for, or more where a picture of its shape has to be wider to fill the box: candidates are by density. */
   readonly fixedWidth: number | undefined
 }
 
@@ -35,7 +35,8 @@ interface CandidateText {
 
 const NO_CANDIDATES: CandidateText = { srcset: '', sizes: undefined }
 
-type SizeArguments = Pick<PictureArguments, 'width' | 'height' | 'ratio'>
+type SizeArguments = Pick<PictureArguments, 'width' | 'height' | 'ratio'> &
+  Partial<Pick<PictureArguments, 'fit'>>
 
 /** The box of a picture: as it was asked for, in the picture's own shape, else in the box of its kind. */
 function layoutOf(
@@ -53,7 +54,13 @@ function layoutOf(
     width: Math.max(1, Math.round(wide)),
     height: Math.max(1, Math.round(high)),
     ratio: isHeld ? ratio : undefined,
-    fixedWidth: width ?? (height === undefined ? undefined : Math.max(1, Math.round(wide))),
+    fixedWidth:
+      width === undefined && height === undefined
+        ? undefined
+        : Math.max(
+            1,
+            Math.round(isShapeKnown && asked.fit !== 'contain' ? Math.max(wide, high * own) : wide),
+          ),
   }
 }
 
@@ -261,7 +268,7 @@ const withoutGaps = <T extends object>(values: T): Partial<T> =>
 const cssUrl = (url: string): string =>
   `url('${url.replace(/[\\'"<>&\s]/g, (sign) => `\\${sign.charCodeAt(0).toString(16)} `)}')`
 
-/** `background`: declarations of CSS, the best format that the browser knows, by its density. */
+/** `background`: declarations of CSS, as they stand in a `style` attribute: the best format that the browser knows, by its density. */
 export function printBackground(data: PictureData, asked: PictureArguments): string {
   const width = asked.width ?? Math.min(data.box.width, 1280)
   const formats = asked.format === undefined ? [...data.modern, undefined] : [asked.format as Format | 'auto']
@@ -277,7 +284,9 @@ export function printBackground(data: PictureData, asked: PictureArguments): str
     })
   })
   const plain = `background-image:${cssUrl(data.shown.url)}`
-  return options.length === 0 ? plain : `${plain};background-image:image-set(${options.join(',')})`
+  return escapeHtml(
+    options.length === 0 ? plain : `${plain};background-image:image-set(${options.join(',')})`,
+  )
 }
 
 /** `preload`: the `link` of a page's head. */

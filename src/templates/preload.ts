@@ -45,10 +45,8 @@ export interface PagePreloads {
   add(context: object | undefined, preloaded: Preloaded): void
 }
 
-/** Most links of one page: its head has to fit into what servers and proxies take. */
-const MAX_LINKS = 8
-/** A longer one is left to the markup, characters: it would not fit into a head either. */
-const LONGEST_LINK = 4000
+/** Most characters of all links of a page: its head has to fit into what proxies take, which is 4 KiB in some. */
+const MAX_LINKS = 2000
 
 /** Makes the table; a response is forgotten with its `locals`. */
 export function createPagePreloads(): PagePreloads {
@@ -62,8 +60,10 @@ export function createPagePreloads(): PagePreloads {
       const locals: unknown = context === undefined ? undefined : Reflect.get(context, '_locals')
       const res = typeof locals === 'object' && locals !== null ? responses.get(locals) : undefined
       const link = preloadLink(preloaded)
-      if (res === undefined || link.length > LONGEST_LINK) return
-      if ([res.getHeader('Link') ?? []].flat().length < MAX_LINKS) addLink(res, link)
+      if (res === undefined) return
+      const before = [res.getHeader('Link') ?? []].flat().join()
+      // What is left out has its markup, which says `fetchpriority`.
+      if (before.length + link.length <= MAX_LINKS) addLink(res, link)
     },
   }
 }

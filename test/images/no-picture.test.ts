@@ -90,6 +90,9 @@ test('what was stored before it was listed is printed as its placeholder from th
   atEnd(artwork.close)
   expect(artwork.images.display(entity)).toMatchObject({ from: 'placeholder', wanted: false })
   expect(artwork.images.srcset(entity)).toBe('')
+  // Its record has another one now.
+  const another = { ...entity, image_url: before.urls.real }
+  expect(artwork.images.display(another)).toMatchObject({ url: before.urls.real, wanted: true })
 })
 
 test('what is neither is refused with its rule', async () => {

@@ -368,8 +368,8 @@ test('nothing that a template hands over leaves its attribute', async () => {
           expect(html.replace(/"[^"]*"/g, '""')).not.toMatch(/ on[a-z]+=/)
         }
         const css = render('{{ background(s) }}', { s })
-        expect(css).not.toMatch(/["<>&\n]/)
-        expect(css).toMatch(/^background-image:url\('[^'"<>\s]*(?: [^'"<>\s]*)*'\)/)
+        expect(css).not.toMatch(/["'<>\n]/)
+        expect(css).toMatch(/^background-image:url\(&#39;[^'"<>\s]*(?: [^'"<>\s]*)*&#39;\)/)
       },
     ),
     { numRuns: 150 },
@@ -458,4 +458,72 @@ test('what is printed is kept until something changes that it rests on', async (
   expect(print()).toContain('placeholder-album.svg')
   clock.now += 2 * 3_600_000
   expect(print()).toContain(origin.url)
+})
+
+test('the links of a page fit into a head that proxies take', async () => {
+  const { artwork, environment, origin } = await stage()
+  const app = express()
+  app.use(artwork.router)
+  app.get('/', (_req, res) => {
+    const list = Array.from({ length: 9 }, (_, id) => ({
+      id,
+      type: 'album',
+      image_url: `${origin.url}/${id}/${'x'.repeat(200)}.jpg`,
+    }))
+    const template = "{% for s in list %}{{ artwork_img(s, 'x', priority=true, widths=[320]) }}{% endfor %}"
+    res.send(environment.renderString(template, { list, _locals: res.locals }))
+  })
+  const { url } = await listen(app)
+  const response = await fetch(url)
+  const links = response.headers.get('link') ?? ''
+  expect(links.length).toBeGreaterThan(500)
+  expect(links.length).toBeLessThan(2050)
+  expect((await response.text()).match(/fetchpriority="high"/g)).toHaveLength(9)
+})
+
+test('with require_local nothing of the source is printed, in no form', async () => {
+  const { render, origin, artwork } = await stage()
+  origin.serve('/a.jpg', image(await jpeg(800, 400)))
+  const s = { id: 'x', type: 'album', image_url: `${origin.url}/a.jpg?token=secret` }
+  for (const macro of ['img', 'picture', 'avatar']) {
+    const html = render(`{{ ${macro}(s, 'x', require_local=true) }}`, { s })
+    expect(html).toContain('placeholder-album.svg')
+    expect(html).not.toContain('srcset')
+  }
+  expect(
+    render('{{ background(s, require_local=true) }}{{ preload(s, require_local=true) }}', { s }),
+  ).not.toMatch(/images\/remote|secret/)
+  expect(artwork.images.display(s).from).toBe('source')
+})
+
+test('a fixed box that is filled has a file that is wide enough for it', async () => {
+  const { render, origin, artwork } = await stage()
+  origin.serve('/wide.jpg', image(await jpeg(1600, 800)))
+  const url = `${origin.url}/wide.jpg`
+  await artwork.images.getImage(`remote/original/${Buffer.from(url).toString('base64url')}`)
+  // 300 high and twice as wide: 600 pixels.
+  expect(render("{{ img(s, 'x', width=300, height=300, densities=[1]) }}", { s: url })).toMatch(
+    /w640-auto\S* 1x"/,
+  )
+  expect(
+    render("{{ img(s, 'x', width=300, height=300, densities=[1], fit='contain') }}", { s: url }),
+  ).toMatch(/w320-auto\S* 1x"/)
+})
+
+test('one native size that is known does not end the list of TMDb', async () => {
+  const { render, artwork, origin } = await stage()
+  origin.serve('/t/p/w342/known.jpg', image(await jpeg(342, 513)))
+  await artwork.images.getImage('poster/w342/known.jpg')
+  expect(render("{{ 'poster/known.jpg' | image_srcset }}").match(/ \d+w/g)?.at(-1)).toBe(' 1920w')
+  origin.serve('/t/p/original/known.jpg', image(await jpeg(1000, 1500)))
+  await artwork.images.getImage('poster/original/known.jpg')
+  expect(render("{{ 'poster/known.jpg' | image_srcset }}").match(/ \d+w/g)?.at(-1)).toBe(' 1000w')
+})
+
+test('widths that are none are left out, and the same one is printed once', async () => {
+  const { render, list } = await subjects()
+  const s = list['a cached entity']
+  expect(
+    render("{{ img(s, 'x', widths=[640, '320', 320, 'x', 0.5, -1, 99999]) }}", { s }).match(/ \d+w/g),
+  ).toEqual([' 320w', ' 640w'])
 })

@@ -49,7 +49,7 @@ export function createLocalRouter(images: Images, settings: Settings, hot?: Resp
       return redirectResponse(entityImageUrl(settings.urls, size.path, entityImage.digest), cors)
     const { entry, bytes, from, original = entityImage } = size
     const { type, digest, storedAt } = entry
-    const cache = policyFor(version, original.digest, DEFAULT_POLICY)
+    const cache = policyFor(version, size.version, DEFAULT_POLICY)
     return {
       representation: { bytes, type, storedAt, digest, etag: etagOf(digest), fileName: fileNameOf(wanted) },
       rules: { cache, isPrivate: settings.private, cors, extra: tagFields(settings, entityImage, original) },

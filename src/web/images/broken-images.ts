@@ -3,9 +3,10 @@
  * be anyway, and what comes of that is what pages print from then on.
  */
 import express, { type Router } from 'express'
-import { methodResponse, textResponse } from '../../http/response.js'
+import { textResponse } from '../../http/response.js'
 import { BROKEN_PATH } from '../../model/picture-style.js'
 import type { Settings } from '../../options/settings.js'
+import { readBody, sendAndClose } from '../shared/body.js'
 import { clientOf } from '../shared/client.js'
 import { readUrl } from '../shared/respond.js'
 import { send } from '../shared/send.js'
@@ -16,6 +17,7 @@ const MAX_OF_ALL = 120
 const WINDOW_MS = 60_000
 /** A longer URL is no entity's. */
 const LONGEST_URL = 8192
+const BODY_TIMEOUT = 5000
 
 /** Counts what comes within a minute. */
 function createLimit(now: () => number) {
@@ -45,23 +47,19 @@ export function createBrokenImagesRouter(settings: Settings, report: (url: strin
   const router = express.Router()
   router.use((req, res, next) => {
     if (readUrl(req.url).path !== `/${BROKEN_PATH}`) return next()
-    if (req.method !== 'POST') return send(req, res, methodResponse(req.method, ''))
+    if (req.method !== 'POST')
+      return send(req, res, textResponse(405, 'method not allowed', '', { Allow: 'POST' }))
     if (req.headers['sec-fetch-site'] === 'cross-site')
       return send(req, res, textResponse(403, 'only pages of this site report images', ''))
-    let body = ''
-    req.setEncoding('utf8')
-    req.on('data', (chunk: string) => {
-      if (body.length <= LONGEST_URL) body += chunk
-    })
-    req.on('error', () => {})
-    req.on('end', () => {
-      try {
-        if (body.length <= LONGEST_URL && isWithin(clientOf(settings, req) ?? '')) report(body)
-      } catch {
-        // Not a URL of any source.
-      }
-      send(req, res, { status: 204, headers: { 'Cache-Control': 'no-store' }, body: undefined })
-    })
+    readBody(req, { maxBytes: LONGEST_URL, timeout: BODY_TIMEOUT })
+      .then((body) => {
+        if (isWithin(clientOf(settings, req) ?? '')) report(String(body))
+        send(req, res, { status: 204, headers: { 'Cache-Control': 'no-store' }, body: undefined })
+      })
+      // No URL of any source, or a body that cannot be read.
+      .catch(() =>
+        sendAndClose(req, res, { status: 204, headers: { 'Cache-Control': 'no-store' }, body: undefined }),
+      )
   })
   return router
 }

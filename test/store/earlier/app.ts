@@ -86,8 +86,8 @@ export function expectUntouched({ artwork }: Opened): void {
 }
 /** Every upload is there. */
 export async function expectUploads({ artwork }: Opened): Promise<void> {
+  // How an image looks, that version did not know.
   for (const [namespace, images] of Object.entries(known.uploads))
-    // How an image looks, that version did not know.
     expect((await artwork.uploads?.list(namespace))?.images).toMatchObject([...images])
   expect(artwork.images.stats().uploads).toMatchObject({ images: 3, badCopies: 0 })
 }

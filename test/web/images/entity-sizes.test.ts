@@ -1,12 +1,12 @@
 /** Entities' images in other widths: `/artwork/local/albums/ab/abc123.w320.webp`. */
-import { rm } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { remote, tmdb } from 'express-artwork'
 import sharp from 'sharp'
 import { expect, test } from 'vitest'
 import { jpeg } from '../../support/images.js'
 import { image } from '../../support/origin.js'
-import { anOrigin, startApp } from '../../support/toolkit.js'
+import { anOrigin, startApp, temporaryFolder } from '../../support/toolkit.js'
 
 async function stage(options: Parameters<typeof startApp>[0] = {}, query = '') {
   const app = await startApp(options)
@@ -180,4 +180,60 @@ test('of TMDb the native sizes are offered, and the usual ones that are wider', 
   ])
   for (const one of srcset.split(', ')) expect((await fetch(app.url + one.split(' ')[0])).status).toBe(200)
   expect(origin.hits()).toBe(1)
+})
+
+test('when its entity is gone it is gone, though its row may be there still', async () => {
+  const { app, sourceUrl, candidates } = await stage({
+    repository: { exists: async () => new Set<string>() },
+  })
+  const [[url = ''] = []] = candidates()
+  expect((await fetch(app.url + url)).status).toBe(200)
+  // Its original stays: another entity has it.
+  await app.artwork.images.downloadAndCache({ sourceUrl, entityType: 'artist', entityId: 'other' })
+  const { orphaned } = await app.artwork.images.optimizeCache({ force: true })
+  expect(orphaned).toBe(2)
+  expect((await fetch(app.url + url)).status).toBe(404)
+  expect((await fetch(app.url + url.replace('.w320', ''))).status).toBe(404)
+})
+
+test('what was imported is no other picture in another width', async () => {
+  const { app, sourceUrl } = await stage()
+  const folder = await temporaryFolder()
+  await mkdir(join(folder, 'albums/ab'), { recursive: true })
+  await writeFile(
+    join(folder, 'albums/ab/abc123.webp'),
+    await sharp(await jpeg(700, 700))
+      .webp()
+      .toBuffer(),
+  )
+  await writeFile(
+    join(folder, 'albums/ab/abc123.w320.webp'),
+    await sharp(await jpeg(40, 40))
+      .webp()
+      .toBuffer(),
+  )
+  const { imported } = await app.artwork.images.importFolder(folder, { overwrite: true })
+  expect(imported).toBeGreaterThan(0)
+  const entity = { id: 'abc123', type: 'album', image_url: sourceUrl }
+  expect(app.artwork.images.display(entity)).toMatchObject({ from: 'local', width: 700, height: 700 })
+  expect(app.artwork.images.srcset(entity)).toBe('')
+  const response = await fetch(`${app.url}/artwork/local/albums/ab/abc123.w640.webp`)
+  expect(await sidesOf(response)).toBe('webp 700x700')
+})
+
+test('another shape of its kind is another URL', async () => {
+  const square = { width: 400, height: 400, fit: 'cover' as const }
+  const first = await stage({ presets: { cut: square }, entities: { album: { variant: 'cut' } } })
+  const [[before = ''] = []] = first.candidates()
+  expect((await fetch(first.app.url + before)).headers.get('cache-control')).toContain('immutable')
+  await first.app.stop()
+  const again = await startApp(
+    { presets: { cut: { ...square, height: 200 } }, entities: { album: { variant: 'cut' } } },
+    first.app,
+  )
+  const entity = { id: 'abc123', type: 'album', image_url: first.sourceUrl }
+  const [after = ''] = again.artwork.images.srcset(entity).split(' ')
+  expect(after.split('?')[0]).toBe(before.split('?')[0])
+  expect(after).not.toBe(before)
+  expect(await sidesOf(await fetch(again.url + after))).toBe('webp 320x160')
 })
