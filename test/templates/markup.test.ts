@@ -1,12 +1,13 @@
 /** What the macros print: a table of subjects, in every form that a template may ask in. */
 
+import Database from 'better-sqlite3'
 import express from 'express'
 import { type ArtworkOptions, remote, tmdb, uploads, viewsPath } from 'express-artwork'
 import fc from 'fast-check'
 import { HtmlValidate } from 'html-validate'
 import nunjucks from 'nunjucks'
 import sharp from 'sharp'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { jpeg, quarters } from '../support/images.js'
 import { image } from '../support/origin.js'
 import { anOrigin, listen, startApp } from '../support/toolkit.js'
@@ -526,4 +527,29 @@ test('widths that are none are left out, and the same one is printed once', asyn
   expect(
     render("{{ img(s, 'x', widths=[640, '320', 320, 'x', 0.5, -1, 99999]) }}", { s }).match(/ \d+w/g),
   ).toEqual([' 320w', ' 640w'])
+})
+
+test('once warm, a render asks no database, whether what it prints is kept or not', async () => {
+  const { render, list } = await subjects()
+  const pictures = Object.values(list)
+  const page = (name: string) =>
+    render(
+      "{% for s in list %}{{ img(s, 'x', class=name) }}{{ picture(s, 'x', class=name) }}{{ s | image_display_url }}{% endfor %}",
+      {
+        list: pictures,
+        name,
+      },
+    )
+  const statement = Object.getPrototypeOf(new Database(':memory:').prepare('SELECT 1'))
+  const asked = (['get', 'all', 'iterate', 'run'] as const).map((verb) => vi.spyOn(statement, verb))
+  const countOf = (): number => asked.reduce((sum, { mock }) => sum + mock.calls.length, 0)
+  page('first')
+  const cold = countOf()
+  const again = page('first')
+  const another = page('second')
+  const warm = countOf() - cold
+  for (const spy of asked) spy.mockRestore()
+  expect(another).toBe(again.replaceAll('first', 'second'))
+  expect(cold, 'the first time it does').toBeGreaterThan(0)
+  expect(warm).toBe(0)
 })
