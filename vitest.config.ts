@@ -12,10 +12,11 @@ const heavy = isLight
   ? [
       'test/conformance/faults.test.ts',
       'test/store/maintenance.test.ts',
-      // What reads or compiles the sources, or compares pixels, is the same on every version.
+      // What reads or compiles the sources, compares pixels, or prints markup, is the same on every version.
       'test/{architecture,glossary}.test.ts',
       'test/jobs/job-kinds.test.ts',
-      'test/transform/{colours,formats}.test.ts',
+      'test/transform/{colours,formats,pictures,pictures-property}.test.ts',
+      'test/templates/markup.test.ts',
     ]
   : []
 /** Tests of other rooms that go through the routers, and tests of the routers that do not depend on Express' version. */
@@ -24,7 +25,9 @@ const throughRouters = [
   'test/images/unsigned-requests.test.ts',
   'test/sources/{remote-headers,tmdb}.test.ts',
 ]
-const independentOfExpress = ['test/web/{management/{cors,openapi},shared/large-json}.test.ts']
+const independentOfExpress = [
+  'test/web/{management/{cors,openapi},shared/large-json,images/{broken-images,entity-sizes}}.test.ts',
+]
 const source = new URL('./src/index.ts', import.meta.url).pathname
 const express4 = {
   resolve: { alias: { 'express-artwork': source, express: 'express4' } },

@@ -148,7 +148,7 @@ test.each([1, 2, 3].flatMap((scale) => [390, 768, 1280, 1920].map((width) => [sc
   'at %s dots a pixel and %s pixels the smallest file is taken that is sharp, in AVIF',
   async (scale, width) => {
     let checked = 0
-    for (const path of ['/', '/albums', '/films/fi01']) {
+    for (const path of ['/', '/films/fi01']) {
       // What a browser has already, and is larger, it takes instead: each page in one that has nothing.
       const { context, page } = await open({ width, height: 900 }, scale)
       await page.goto(warm.url + path)
@@ -246,7 +246,7 @@ test('with a CDN that is down, or slow, no page has a broken image, and nobody i
   for (const fault of ['power', 'speed']) {
     const service = await start(fault)
     await fetch(`${service.url}/panel/${fault}`, { method: 'POST', redirect: 'manual' })
-    for (const width of [390, 1280]) {
+    for (const width of fault === 'power' ? [390, 1280] : [1280]) {
       const { context, page } = await open({ width, height: 900 })
       for (const path of PAGES) {
         let requests = 0
