@@ -207,11 +207,7 @@ test('what is below the fold is not asked for before it is scrolled to', async (
 })
 
 test.each([390, 1280])('nothing moves, on the first render and on any other, at %s pixels', async (width) => {
-  const fresh = await startExample({
-    PORT: '0',
-    DATA_DIR: join(folder, `fresh${width}`),
-    WARM_DELAY: '600000',
-  })
+  const fresh = await start(`fresh${width}`)
   for (const { url } of [fresh, warm]) {
     const { context, page, problems } = await open({ width, height: 900 })
     await slowPictures(context)
