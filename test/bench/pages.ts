@@ -34,12 +34,15 @@ async function startExample(directory: string): Promise<{ url: string; child: Ch
   })
   let printed = ''
   child.stdout?.setEncoding('utf8')
-  for await (const chunk of child.stdout ?? []) {
-    printed += chunk
-    const [url] = /http:\/\/localhost:\d+(?=\n)/.exec(printed) ?? []
-    if (url !== undefined) return { url, child }
-  }
-  throw new Error('the example did not start')
+  const url = await new Promise<string>((resolve, reject) => {
+    child.stdout?.on('data', (chunk: string) => {
+      printed += chunk
+      const [found] = /http:\/\/localhost:\d+(?=\n)/.exec(printed) ?? []
+      if (found !== undefined) resolve(found)
+    })
+    child.once('exit', () => reject(new Error(`the example did not start: ${printed}`)))
+  })
+  return { url, child }
 }
 
 const json = async <T>(url: string): Promise<T> => (await fetch(url)).json() as Promise<T>
