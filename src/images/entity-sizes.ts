@@ -72,8 +72,6 @@ export function createEntitySizes(parts: EntitySizeParts) {
       const { madeFrom = '', recipe } = size.entry
       return { ...size, entityImage: found.entry, version: sizeVersion(madeFrom, cutOf(recipe)) }
     },
-    /** Whether there may be a size under a path: what lies there is a size, and no entity's own image. */
-    isSize: (path: string): boolean => readSizedPath(path) !== undefined,
     /**
      * The widths of an entity's image that answer now, narrowest first, up to its original's own: those that are stored, and
      * all where the original is. None of what shows something else when it is made again. Without I/O once warm.
@@ -82,10 +80,7 @@ export function createEntitySizes(parts: EntitySizeParts) {
     candidates: (found: Found, format?: Format, widths?: readonly number[]): readonly Candidate[] =>
       orUndefined(() => candidatesOf(parts, found, format, widths)) ?? [],
     /** The original of an entity's image, where it is known. Without I/O once warm. */
-    originalOf: (entry: Entry): Entry | undefined => {
-      const key = originalKeyOf(entry)
-      return key === undefined ? undefined : parts.store.find(key, 'memory')
-    },
+    originalOf: (entry: Entry): Entry | undefined => originalOf(parts, entry),
   }
 }
 
@@ -109,6 +104,12 @@ async function findEntityImage(
 /** The key of the original that an entity's image was made from; what was imported was made from none, whatever its record says. */
 const originalKeyOf = ({ original, madeFrom }: Entry): string | undefined =>
   madeFrom === undefined ? undefined : original
+
+/** That original, from memory. */
+function originalOf({ store }: EntitySizeParts, entry: Entry): Entry | undefined {
+  const key = originalKeyOf(entry)
+  return key === undefined ? undefined : store.find(key, 'memory')
+}
 
 /** The widths that are offered of an entity's image: those of `/images` for its original. */
 function widthsOf(parts: EntitySizeParts, { original }: Entry): readonly number[] {
@@ -174,8 +175,7 @@ function candidatesOf(
   widths = widthsOf(parts, entry),
 ): readonly Candidate[] {
   const { settings, store, recipes } = parts
-  const originalKey = originalKeyOf(entry)
-  const original = originalKey === undefined ? undefined : store.find(originalKey, 'memory')
+  const original = originalOf(parts, entry)
   if (original === undefined || !(original.width > 0) || entry.ownerKind === undefined) return []
   const kind = kindOfType(original.type)
   const own = formatOfKind(parts.entityImages.kindOf(entry.ownerKind))
@@ -194,7 +194,7 @@ function candidatesOf(
       if (stored?.isStored !== true || !recipes.isCurrent(stored, original, recipe)) continue
     }
     const size = outputSize(original, { ...recipe, format })
-    const cut = recipe.fit === 'cover' ? `${recipe.width}x${recipe.height}` : undefined
+    const cut = recipe.fit === 'cover' ? cutOf(recipes.text(recipe, original)) : undefined
     const version = sizeVersion(original.digest, cut)
     found.push({ url: entityImageUrl(settings.urls, sized, version), width: size.width })
     if (size.width < width) break

@@ -14,21 +14,16 @@ import type { Means } from '../sources/source.js'
 import type { NewEntry, Store } from '../store/ports.js'
 import type { Inspected, Transformer } from '../transform/transformer.js'
 import { createAutoFormats } from './auto-formats.js'
-import { createDisplayUrls, type DisplayParts, type DisplayUrls } from './display-url.js'
+import type { DisplayUrls } from './display-url.js'
 import { createDownload, type DownloadRequest, type SaveImageResult } from './download.js'
-import { createEntityImages } from './entity-images.js'
-import { createEntitySizes, type EntitySizeParts } from './entity-sizes.js'
 import { createFetchOriginal } from './fetch-original.js'
 import type { ImageResult } from './image.js'
-import { createKnownFailures } from './known-failures.js'
 import { createMakeRendition } from './make-rendition.js'
 import { createOriginals } from './originals.js'
 import { createPresignedUrls } from './presigned-urls.js'
-import { createPrintUrl } from './print-url.js'
+import { createPrinting } from './printing.js'
 import { createPurge } from './purge.js'
-import { createReadTrace } from './read-trace.js'
 import { createRecipes } from './recipes.js'
-import { createReferences } from './references.js'
 import { createRegenerate } from './regenerate.js'
 import { createRenditions } from './renditions.js'
 import { createResolver } from './resolve.js'
@@ -80,7 +75,8 @@ export function createImages(settings: Settings, ports: PipelineParts) {
   const makeRendition = createMakeRendition({ ...base, originals })
   const renditions = createRenditions({ ...base, originals, makeRendition })
   const autoFormats = createAutoFormats({ ...base, renditions })
-  const { display, entityImages, entitySizes, trace } = createPrinting(base, {
+  const { display, entityImages, entitySizes, trace } = createPrinting({
+    ...base,
     originals,
     makeRendition,
     presignedUrls,
@@ -146,33 +142,6 @@ export function createImages(settings: Settings, ports: PipelineParts) {
       serveAddress,
     }),
   }
-}
-
-/** What templates ask: over a store that notes what an answer rests on. */
-function createPrinting(
-  base: Omit<Parameters<typeof createReferences>[0], 'onMore'> &
-    Parameters<typeof createEntityImages>[0] &
-    Pick<PipelineParts, 'store' | 'run'> &
-    Pick<DisplayParts, 'noPicture'> & { readonly settings: Settings },
-  made: Pick<EntitySizeParts, 'originals' | 'makeRendition'> & Pick<DisplayParts, 'presignedUrls'>,
-) {
-  const trace = createReadTrace(base.store)
-  const noted = { ...base, store: trace.store }
-  const entityImages = createEntityImages(noted)
-  const references = createReferences({ ...noted, onMore: trace.isMore })
-  const knownFailures = createKnownFailures(noted)
-  const printUrl = createPrintUrl({ ...noted, references, knownFailures })
-  const entitySizes = createEntitySizes({ ...noted, ...made, entityImages })
-  const display = createDisplayUrls({
-    ...noted,
-    ...made,
-    entityImages,
-    entitySizes,
-    references,
-    printUrl,
-    knownFailures,
-  })
-  return { entityImages, entitySizes, display, trace }
 }
 
 /** What the public verbs work with. */

@@ -68,7 +68,6 @@ export interface PrintableImage {
 
 /** Makes the part of the pipeline that prints URLs. None of its verbs throws. */
 export function createPrintUrl(parts: PrintParts) {
-  const { settings } = parts
   /** An image that a text refers to, undefined where that is none. @param kinds which it may be of, best first */
   const image = (text: string, kinds: readonly string[] = []): PrintableImage | undefined =>
     orUndefined(() => prepare(parts, text, kinds))
@@ -83,22 +82,6 @@ export function createPrintUrl(parts: PrintParts) {
      */
     imageUrl: (text: string, variant?: string, kinds: readonly string[] = []): string | undefined =>
       image(text, kinds)?.url(variant),
-    /**
-     * The widths that can be printed for a source URL: those that the app lists; where it lists none, the native ones of its
-     * kind, and of the usual ones those that are wider.
-     */
-    widthsFor: (text: string, kinds: readonly string[] = []): readonly number[] =>
-      orUndefined(() => {
-        const { kind } = parts.references.read(text, kinds) ?? { kind: text.split('/', 1)[0] ?? '' }
-        return widthsOfKind(parts, kind)
-      }) ?? (settings.areWidthsDefault ? settings.widths : []),
-    /** Candidates for a `srcset`, by width: `… 320w, … 640w`. See {@link PrintableImage.candidates}. */
-    srcset: (
-      text: string,
-      widths: readonly unknown[],
-      format: string,
-      kinds: readonly string[] = [],
-    ): string => srcsetOf(image(text, kinds)?.candidates(format, widths) ?? []),
   }
 }
 
@@ -120,7 +103,10 @@ export function inOrder(widths: readonly unknown[]): readonly number[] {
   return [...new Set(wanted)].sort((a, b) => a - b)
 }
 
-/** The widths that are offered of a kind of source. @throws ArtworkError for a kind that no source has */
+/**
+ * The widths that are offered of a kind of source: those that the app lists; where it lists none, the native ones of the kind,
+ * and of the usual ones those that are wider. @throws ArtworkError for a kind that no source has
+ */
 export function widthsOfKind(
   {
     settings: { widths, areWidthsDefault },
@@ -157,8 +143,10 @@ function prepare(parts: PrintParts, text: string, kinds: readonly string[]): Pri
     }
   }
   const source = resolver.sourceOf(kind)
+  // Only a source with native sizes has an original for each.
   const isOneOriginal = source.nativeWidths(kind).length === 0
-  const printVariant = variantPrinter(parts, reference, source, special?.base ?? settings.urls.base)
+  const base = special?.base ?? settings.urls.base
+  const printVariant = variantPrinter(parts, reference, { source, base, isOneOriginal })
   /** Of an SVG, which is only given as it is: without the format, or whole. */
   const printable = (variant: string | undefined): Printed | undefined => {
     const found = orUndefined(() => printVariant(variant))
@@ -214,12 +202,13 @@ const USUAL_SIDE = 600
 function variantPrinter(
   { settings, store, resolver, knownFailures }: PrintParts,
   { kind, id, variant: own, isShort = false }: Reference,
-  source: Source,
-  base: string,
+  {
+    source,
+    base,
+    isOneOriginal,
+  }: { readonly source: Source; readonly base: string; readonly isOneOriginal: boolean },
 ): (variant: string | undefined) => Printed {
   const isTrusted = settings.signing.keys.length > 0
-  // Only a source with native sizes has an original for each.
-  const isOneOriginal = source.nativeWidths(kind).length === 0
   let first: { readonly original: Original; readonly id: string } | undefined
   const known = new Map<string, Known>()
   const about = (original: Original): Known => {

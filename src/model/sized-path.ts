@@ -3,7 +3,7 @@
  * An id holds no dot, so that no entity's own path reads like one. The extension is the format, whatever the entity's own is.
  */
 import { digestOf } from './digest.js'
-import { type Format, formatOfExtension } from './media-type.js'
+import { extensionOf, type Format, formatOfExtension } from './media-type.js'
 
 /** A size that a path names. */
 export interface SizedPath {
@@ -15,13 +15,6 @@ export interface SizedPath {
 }
 
 const SIZED = /^(.+)\.w([1-9][0-9]{0,4})\.([a-z]+)$/
-const EXTENSION: Readonly<Record<Format, string>> = {
-  jpeg: 'jpg',
-  png: 'png',
-  gif: 'gif',
-  webp: 'webp',
-  avif: 'avif',
-}
 
 /** An artwork path without its extension. */
 export const stemOf = (path: string): string => path.slice(0, path.lastIndexOf('.'))
@@ -37,10 +30,10 @@ export const sizeVersion = (original: string, cut: string | undefined): string =
 export function readSizedPath(path: string): SizedPath | undefined {
   const [, stem, width, extension = ''] = SIZED.exec(path) ?? []
   const format = formatOfExtension(extension)
-  if (stem === undefined || format === undefined || EXTENSION[format] !== extension) return undefined
+  if (stem === undefined || format === undefined || extensionOf(format) !== extension) return undefined
   return { stem, width: Number(width), format }
 }
 
 /** The path of a size: the inverse of {@link readSizedPath}. */
 export const sizedPath = (stem: string, width: number, format: Format): string =>
-  `${stem}.w${width}.${EXTENSION[format]}`
+  `${stem}.w${width}.${extensionOf(format)}`

@@ -41,8 +41,8 @@ export function entryUrl(urls: Urls, entry: VersionedEntry): string {
 
 /** The digest whose beginning is an image's `?v=`: its own, and for what is printed before it is made, its original's. */
 function versionedBy({ key, digest, role, madeFrom = digest, recipe }: VersionedEntry): string {
-  if (role === 'artwork' || pathOfKey(key) === undefined) return role === 'artwork' ? digest : madeFrom
-  return sizeVersion(madeFrom, cutOf(recipe))
+  if (role === 'artwork') return digest
+  return pathOfKey(key) === undefined ? madeFrom : sizeVersion(madeFrom, cutOf(recipe))
 }
 type VersionedEntry = Pick<Entry, 'key' | 'digest' | 'role' | 'madeFrom' | 'recipe'>
 

@@ -1,6 +1,6 @@
 /** Reads the arguments of the macros. What is wrong with them is told once, with what would be right, and left out. */
 import { readRatio } from '../model/entity.js'
-import { isFormat } from '../model/media-type.js'
+import { type Format, isFormat } from '../model/media-type.js'
 import { fieldOf, hasField, textOf } from '../model/text.js'
 
 /** Arguments as a template gives them, by name. */
@@ -13,7 +13,7 @@ export interface PictureArguments {
   readonly widths: readonly unknown[] | undefined
   readonly sizes: string | undefined
   /** `auto`, a format, or undefined: the macro's own way. */
-  readonly format: string | undefined
+  readonly format: Format | 'auto' | undefined
   readonly width: number | undefined
   readonly height: number | undefined
   readonly ratio: number | undefined

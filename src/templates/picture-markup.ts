@@ -1,11 +1,11 @@
 /** The markup of pictures: what the macros print, from what is known of a picture. */
-import { type Candidate, srcsetOf } from '../images/print-url.js'
 import { type Format, typeOf } from '../model/media-type.js'
 import { type PictureStyle, styleClasses, styleText } from '../model/picture-style.js'
 import type { Settings } from '../options/settings.js'
 import { attributesText, escapeHtml, voidElement } from './html.js'
 import type { PictureArguments } from './picture-arguments.js'
 import type { PictureData } from './picture-data.js'
+import { byDensity, type CandidateText, candidateText, layoutOf } from './picture-layout.js'
 import type { Preloaded } from './preload.js'
 
 /** Printed markup, and what the browser should fetch early of it. */
@@ -16,83 +16,6 @@ export interface Markup {
 
 /** What of the settings shows in the markup. */
 export type MarkupSettings = Pick<Settings, 'display'>
-
-/** How large a picture is laid out, and whether it keeps that shape whatever comes. */
-interface Layout {
-  readonly width: number
-  readonly height: number
-  /** Width by height, where it is held. */
-  readonly ratio: number | undefined
-  /** The width that was asked for, or more where a picture of its shape has to be wider to fill the box: candidates are by density. */
-  readonly fixedWidth: number | undefined
-}
-
-/** Candidates as text, and what they belong to. */
-interface CandidateText {
-  readonly srcset: string
-  readonly sizes: string | undefined
-}
-
-const NO_CANDIDATES: CandidateText = { srcset: '', sizes: undefined }
-
-type SizeArguments = Pick<PictureArguments, 'width' | 'height' | 'ratio'> &
-  Partial<Pick<PictureArguments, 'fit'>>
-
-/** The box of a picture: as it was asked for, in the picture's own shape, else in the box of its kind. */
-function layoutOf(
-  { box, isShapeKnown }: Pick<PictureData, 'box' | 'isShapeKnown'>,
-  asked: SizeArguments,
-): Layout {
-  const own = box.width / box.height
-  const { width, height } = asked
-  const given = asked.ratio ?? (width !== undefined && height !== undefined ? width / height : undefined)
-  const ratio = given ?? own
-  const wide = width ?? (height === undefined ? box.width : height * ratio)
-  const high = height ?? wide / ratio
-  const isHeld = given === undefined ? !isShapeKnown : !isShapeKnown || Math.abs(given / own - 1) > 0.01
-  return {
-    width: Math.max(1, Math.round(wide)),
-    height: Math.max(1, Math.round(high)),
-    ratio: isHeld ? ratio : undefined,
-    fixedWidth:
-      width === undefined && height === undefined
-        ? undefined
-        : Math.max(
-            1,
-            Math.round(isShapeKnown && asked.fit !== 'contain' ? Math.max(wide, high * own) : wide),
-          ),
-  }
-}
-
-/** The candidates for a box of so many pixels: for each density the narrowest that is sharp. */
-function densityText(candidates: readonly Candidate[], width: number, densities: readonly number[]): string {
-  const chosen: string[] = []
-  let before: Candidate | undefined
-  for (const density of [...densities].sort((a, b) => a - b)) {
-    const enough = candidates.find((one) => one.width >= width * density) ?? candidates.at(-1)
-    if (enough === undefined || enough === before) continue
-    chosen.push(`${enough.url} ${density}x`)
-    before = enough
-  }
-  return chosen.join(', ')
-}
-
-/** Candidates of a picture in a format, as its layout wants them. */
-function candidateText(
-  data: PictureData,
-  format: Format | 'auto' | undefined,
-  asked: Pick<PictureArguments, 'widths' | 'sizes' | 'densities' | 'loading'>,
-  { fixedWidth }: Pick<Layout, 'fixedWidth'>,
-): CandidateText {
-  const candidates = data.candidates(format, asked.widths)
-  if (candidates.length === 0) return NO_CANDIDATES
-  if (fixedWidth !== undefined && asked.sizes === undefined)
-    return { srcset: densityText(candidates, fixedWidth, asked.densities), sizes: undefined }
-  return {
-    srcset: srcsetOf(candidates),
-    sizes: asked.sizes ?? (asked.loading === 'lazy' ? 'auto, 100vw' : '100vw'),
-  }
-}
 
 /** What is seen until the picture has come. What shows through is no place for it. */
 function behind(
@@ -134,11 +57,6 @@ export interface MarkupParts {
   readonly lookUp: (subject: unknown, kind: unknown) => PictureData
 }
 
-interface Element {
-  readonly tag: string
-  readonly layout: Layout
-}
-
 /** The tag of an `img`, by what is known of its picture. @param alt escaped */
 function imageTag(
   { settings, thumbhashUrl }: MarkupParts,
@@ -149,7 +67,7 @@ function imageTag(
     text,
     isRound = false,
   }: { readonly alt: string; readonly text: CandidateText; readonly isRound?: boolean },
-): Element {
+): string {
   const layout = layoutOf(data, asked)
   const { ratio } = layout
   const style: PictureStyle = {
@@ -162,7 +80,7 @@ function imageTag(
     ...behind(data, asked.placeholder ?? settings.display.placeholder, thumbhashUrl),
   }
   const { class: _class, style: _style, ...others } = asked.attrs
-  const tag = `<img${attributesText({ src: data.shown.url, srcset: text.srcset || undefined, sizes: text.sizes })} alt="${alt}"${attributesText(
+  return `<img${attributesText({ src: data.shown.url, srcset: text.srcset || undefined, sizes: text.sizes })} alt="${alt}"${attributesText(
     {
       width: layout.width,
       height: layout.height,
@@ -176,13 +94,13 @@ function imageTag(
       'data-image-placeholder': data.shown.from === 'source' ? data.placeholder : undefined,
     },
   )}>`
-  return { tag, layout }
 }
 
 /** Media type of candidates, where all have the same. */
 const typeOfFormat = (format: Format | 'auto' | undefined): string | undefined =>
   format === undefined || format === 'auto' ? undefined : typeOf(format)
 
+/** What a browser should fetch early; nothing where that is a placeholder. */
 const preloaded = (
   data: PictureData,
   { srcset, sizes }: CandidateText,
@@ -200,10 +118,10 @@ export function printImage(
   alt: string,
   isRound = false,
 ): Markup {
-  const format = (asked.format ?? 'auto') as Format | 'auto'
+  const format = asked.format ?? 'auto'
   const text = candidateText(data, format, asked, layoutOf(data, asked))
-  const { tag } = imageTag(parts, data, asked, { alt, text, isRound })
-  return { html: tag, preload: asked.isPriority ? preloaded(data, text, format) : undefined }
+  const html = imageTag(parts, data, asked, { alt, text, isRound })
+  return { html, preload: asked.isPriority ? preloaded(data, text, format) : undefined }
 }
 
 /** `picture`. @param alt escaped */
@@ -226,8 +144,8 @@ export function printPicture(
     format,
     text: candidateText(data, format, asked, layout),
   }))
-  const own = candidateText(data, asked.format as Format | 'auto' | undefined, asked, layout)
-  const { tag } = imageTag(parts, data, asked, { alt, text: own })
+  const own = candidateText(data, asked.format, asked, layout)
+  const tag = imageTag(parts, data, asked, { alt, text: own })
   const best = sources.find(({ text }) => text.srcset !== '')
   const html = `<picture>${directed.join('')}${sources
     .filter(({ text }) => text.srcset !== '')
@@ -241,7 +159,7 @@ export function printPicture(
 /** The sources of another cut, one for each format. */
 function sourceTags(data: PictureData, asked: PictureArguments, media: string): string {
   const layout = layoutOf(data, asked)
-  const formats = asked.format === undefined ? [...data.modern, undefined] : [asked.format as Format | 'auto']
+  const formats = asked.format === undefined ? [...data.modern, undefined] : [asked.format]
   const tags = formats.map((format) => {
     const text = candidateText(data, format, asked, layout)
     if (text.srcset === '') return ''
@@ -252,7 +170,7 @@ function sourceTags(data: PictureData, asked: PictureArguments, media: string): 
   if (tags.join('') !== '') return tags.join('')
   return voidElement('source', {
     media,
-    srcset: `${srcsetUrl(data.shown.url)}`,
+    srcset: srcsetUrl(data.shown.url),
     width: layout.width,
     height: layout.height,
   })
@@ -271,17 +189,12 @@ const cssUrl = (url: string): string =>
 /** `background`: declarations of CSS, as they stand in a `style` attribute: the best format that the browser knows, by its density. */
 export function printBackground(data: PictureData, asked: PictureArguments): string {
   const width = asked.width ?? Math.min(data.box.width, 1280)
-  const formats = asked.format === undefined ? [...data.modern, undefined] : [asked.format as Format | 'auto']
+  const formats = asked.format === undefined ? [...data.modern, undefined] : [asked.format]
   const options = formats.flatMap((format) => {
     const type = typeOfFormat(format)
-    const candidates = data.candidates(format, asked.widths)
-    let before: Candidate | undefined
-    return [...asked.densities].flatMap((density) => {
-      const enough = candidates.find((one) => one.width >= width * density) ?? candidates.at(-1)
-      if (enough === undefined || enough === before) return []
-      before = enough
-      return [`${cssUrl(enough.url)}${type === undefined ? '' : ` type('${type}')`} ${density}x`]
-    })
+    return byDensity(data.candidates(format, asked.widths), width, asked.densities).map(
+      ({ url, density }) => `${cssUrl(url)}${type === undefined ? '' : ` type('${type}')`} ${density}x`,
+    )
   })
   const plain = `background-image:${cssUrl(data.shown.url)}`
   return escapeHtml(
@@ -297,18 +210,17 @@ export function printPreload(
 ): string {
   const layout = layoutOf(data, asked)
   const eager = { ...asked, loading: 'eager' } as const
-  const format = (asked.format ?? (isPicture ? data.modern[0] : 'auto')) as Format | 'auto' | undefined
+  const format = asked.format ?? (isPicture ? data.modern[0] : 'auto')
   const text = candidateText(data, format, eager, layout)
-  const { from, url } = data.shown
-  if (from === 'placeholder' && text.srcset === '') return ''
-  const { srcset, sizes } = text
+  const early = preloaded(data, text, format)
+  if (early === undefined) return ''
   return voidElement('link', {
     rel: 'preload',
     as: 'image',
-    href: url,
-    imagesrcset: srcset || undefined,
-    imagesizes: sizes,
-    type: srcset === '' ? undefined : typeOfFormat(format),
+    href: early.url,
+    imagesrcset: early.srcset || undefined,
+    imagesizes: early.sizes,
+    type: early.type,
     media,
     fetchpriority: 'high',
   })

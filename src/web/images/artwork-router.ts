@@ -10,6 +10,7 @@ import { etagOf } from '../../model/digest.js'
 import type { Entry } from '../../model/entry.js'
 import { ArtworkError } from '../../model/failure.js'
 import { canExpire, freshUntil } from '../../model/freshness.js'
+import { readSizedPath } from '../../model/sized-path.js'
 import { entityImageUrl } from '../../model/urls.js'
 import type { Settings } from '../../options/settings.js'
 import { clientOf } from '../shared/client.js'
@@ -63,7 +64,7 @@ export function createLocalRouter(images: Images, settings: Settings, hot?: Resp
     const { path, query } = readUrl(req.url ?? '')
     const segments = pathSegments(path)
     const wanted = segments === undefined ? undefined : readArtworkPath(segments)
-    const isSize = wanted !== undefined && images.entitySizes.isSize(wanted)
+    const isSize = wanted !== undefined && readSizedPath(wanted) !== undefined
     const size = isSize
       ? await images.entitySizes.get(wanted, {
           signal: disconnectSignal(res),

@@ -1,6 +1,6 @@
 /**
- * Where pages report that an image's own URL did not answer a browser. Nothing is believed: the source is asked, as it would
- * be anyway, and what comes of that is what pages print from then on.
+ * Where pages report that an image's own URL did not answer a browser. Nothing is believed: the source is asked,
+ * and what comes of that is what pages print from then on.
  */
 import express, { type Router } from 'express'
 import { textResponse } from '../../http/response.js'
@@ -18,6 +18,8 @@ const WINDOW_MS = 60_000
 /** A longer URL is no entity's. */
 const LONGEST_URL = 8192
 const BODY_TIMEOUT = 5000
+
+const NOTED = { status: 204, headers: { 'Cache-Control': 'no-store' }, body: undefined } as const
 
 /** Counts what comes within a minute. */
 function createLimit(now: () => number) {
@@ -54,12 +56,10 @@ export function createBrokenImagesRouter(settings: Settings, report: (url: strin
     readBody(req, { maxBytes: LONGEST_URL, timeout: BODY_TIMEOUT })
       .then((body) => {
         if (isWithin(clientOf(settings, req) ?? '')) report(String(body))
-        send(req, res, { status: 204, headers: { 'Cache-Control': 'no-store' }, body: undefined })
+        send(req, res, NOTED)
       })
       // No URL of any source, or a body that cannot be read.
-      .catch(() =>
-        sendAndClose(req, res, { status: 204, headers: { 'Cache-Control': 'no-store' }, body: undefined }),
-      )
+      .catch(() => sendAndClose(req, res, NOTED))
   })
   return router
 }

@@ -1,4 +1,4 @@
-/** The router of the placeholders, which are served from memory. */
+/** The router of the placeholders, and of the files that pages with pictures load; all of them are served from memory. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import express, { type Router } from 'express'
@@ -25,17 +25,16 @@ const CACHE = { kind: 'revisited', maxAge: 86_400, swr: 604_800, sie: 604_800 } 
 export function createPlaceholderRouter(settings: Settings, views: string): Router {
   const cors = corsOf(settings)
   const startedAt = settings.now()
-  const pictures = new Map<string, Representation>()
+  const files = new Map<string, Representation>()
   const add = (fileName: string, name: PlaceholderName): void => {
-    if (!pictures.has(`/${fileName}`))
-      pictures.set(`/${fileName}`, drawPlaceholder(name, startedAt, fileName))
+    if (!files.has(`/${fileName}`)) files.set(`/${fileName}`, drawPlaceholder(name, startedAt, fileName))
   }
   add('placeholder.svg', '')
   for (const name of PLACEHOLDERS) add(`placeholder-${name}.svg`, name)
   // Who asks by a kind gets what is printed for it.
   for (const { kind, placeholder } of settings.kinds.values())
     add(`placeholder-${kind}.svg`, placeholderNamed(placeholder))
-  pictures.set(
+  files.set(
     `/${PICTURE_STYLESHEET}`,
     textFile(PICTURE_STYLESHEET, 'text/css', pictureStylesheet(), startedAt),
   )
@@ -43,9 +42,9 @@ export function createPlaceholderRouter(settings: Settings, views: string): Rout
   const router = express.Router()
   router.use((req, res, next) => {
     const { path } = readUrl(req.url)
-    if (path === `/${PICTURE_SCRIPT}` && !pictures.has(path)) addScript(pictures, views, settings)
-    const picture = pictures.get(path)
-    if (picture === undefined) {
+    if (path === `/${PICTURE_SCRIPT}` && !files.has(path)) addScript(files, views, settings)
+    const file = files.get(path)
+    if (file === undefined) {
       if (/^\/placeholder[^/]*\.svg$/.test(path))
         send(req, res, textResponse(404, 'there is no such image', cors))
       else next()
@@ -54,7 +53,7 @@ export function createPlaceholderRouter(settings: Settings, views: string): Rout
       send(
         req,
         res,
-        respond(picture, requestFields(req), {
+        respond(file, requestFields(req), {
           cache: CACHE,
           isPrivate: false,
           cdn: cdnOf(settings),

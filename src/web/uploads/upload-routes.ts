@@ -6,13 +6,14 @@ import { type HttpResponse, jsonResponse } from '../../http/response.js'
 import { KIND } from '../../model/address.js'
 import { ArtworkError, asArtworkError } from '../../model/failure.js'
 import type { UploadSource } from '../../sources/uploads.js'
-import type { StoredUpload, Uploads } from '../../uploads/uploads.js'
+import type { Uploads } from '../../uploads/uploads.js'
 import { announcedLength } from '../shared/body.js'
 import { BadBody, jsonFailure } from '../shared/json.js'
 import { answer, failed, type Json, jsonContent, parameter, schemaOf } from '../shared/openapi.js'
 import { type Call, type Route, route } from '../shared/routes.js'
 import * as schemas from '../shared/schemas.js'
 import { disconnectSignal } from '../shared/send.js'
+import { serializeListed, serializeUpload } from './serialize.js'
 import { bodyKind, imageOf, largestBody, tooLarge } from './upload-body.js'
 
 /** Bytes of all bodies in memory at once, and how many requests wait for room. */
@@ -173,27 +174,6 @@ function fetchRoutes(verbs: Uploads): readonly Route[] {
   ]
 }
 
-/** What is answered of a stored upload. */
-const serializeUpload = ({
-  imageId,
-  url,
-  width,
-  height,
-  alpha,
-  animated,
-  color,
-  thumbhash,
-}: StoredUpload): Record<string, unknown> => ({
-  image_id: imageId,
-  url,
-  width,
-  height,
-  alpha,
-  animated,
-  color,
-  thumbhash,
-})
-
 /** POST and PUT of an image. */
 function saveRoutes(verbs: Uploads, timeout: number): readonly Route[] {
   const bodies = createLimiter({
@@ -259,12 +239,7 @@ const listRoute = (verbs: Uploads): Route =>
     },
     handle: async ({ param, query }) => {
       const page = await verbs.list(param('namespace'), query)
-      const images = page.images.map((one) => ({
-        ...serializeUpload(one),
-        content_type: one.contentType,
-        bytes: one.bytes,
-        stored_at: new Date(one.storedAt).toISOString(),
-      }))
+      const images = page.images.map(serializeListed)
       return jsonResponse(200, { images, next: page.next ?? null })
     },
   })
