@@ -37,6 +37,10 @@ export function createReadTrace(store: Store) {
   }
   return {
     store: traced,
+    /** What is being asked rests on these as well: a part of it was found out before. */
+    note: (found: readonly string[]): void => {
+      for (const key of found) note(key)
+    },
     /** What is being asked depends on something that no key tells of. */
     isMore: (): void => {
       isWhole = false

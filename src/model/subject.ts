@@ -110,20 +110,37 @@ export const sourceKindsOf = ({
 }): readonly string[] =>
   [kindName, kind?.kind, kind?.placeholder].filter((name) => name !== undefined && name !== '') as string[]
 
+/** The names of the fields that hold an id at a provider. */
+const providerFields = (provider: string): readonly [string, string, string] => [
+  provider,
+  `${provider}_id`,
+  `${provider}Id`,
+]
+const fieldsOfProviders = new WeakMap<EntityKind, readonly (readonly [string, string, string])[]>()
+function fieldsOf(kind: EntityKind): readonly (readonly [string, string, string])[] {
+  const known = fieldsOfProviders.get(kind)
+  if (known !== undefined) return known
+  const fields = kind.providers.map(providerFields)
+  fieldsOfProviders.set(kind, fields)
+  return fields
+}
+
 const lookUp = (kinds: ReadonlyMap<string, EntityKind>, name: unknown): EntityKind | undefined =>
   kinds.get(textOf(name) ?? '')
 
 /** Ids at providers, by priority: from `provider_ids`, or fields such as `spotify_id`. */
 function providerIdsOf(entity: object, kind: EntityKind | undefined): readonly EntityId[] {
+  if (kind === undefined) return NO_IDS
   const listed = fieldOf(entity, 'provider_ids') ?? fieldOf(entity, 'providerIds')
-  const table = typeof listed === 'object' && listed !== null ? listed : {}
+  const table = typeof listed === 'object' && listed !== null ? listed : undefined
   const ids: EntityId[] = []
-  for (const provider of kind?.providers ?? []) {
+  for (const [provider, snake, camel] of fieldsOf(kind)) {
     const id =
-      idOf(fieldOf(table, provider)) ??
-      idOf(fieldOf(entity, `${provider}_id`)) ??
-      idOf(fieldOf(entity, `${provider}Id`))
+      (table === undefined ? undefined : idOf(fieldOf(table, provider))) ??
+      idOf(fieldOf(entity, snake)) ??
+      idOf(fieldOf(entity, camel))
     if (id !== undefined) ids.push(id)
   }
   return ids
 }
+const NO_IDS: readonly EntityId[] = []

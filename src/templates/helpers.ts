@@ -26,6 +26,10 @@ export interface ImageDataOptions {
   readonly format?: unknown
 }
 
+/** What is known of a picture counts for so many characters, and for so many times its URL. */
+const PICTURE_SIZE = 500
+const CANDIDATES = 8
+
 /** See {@link createHelpers}. */
 export type Helpers = ReturnType<typeof createHelpers>
 
@@ -61,6 +65,7 @@ export function createHelpers(parts: TemplateParts, kept: Kept) {
     const subject = read(given, kind)
     const isLocal = requireLocal === true
     const { url, emit } = kept.get(
+      'prints',
       `url\n${isLocal}\n${subjectText(subject)}`,
       () => {
         const shown = display.display({ ...subject, requireLocal: isLocal })
@@ -77,6 +82,14 @@ export function createHelpers(parts: TemplateParts, kept: Kept) {
     const text = display.ownUrl(subject) ?? sourceUrl ?? localPath
     return text === undefined ? undefined : { text, kinds: sourceKindsOf(subject) }
   }
+  /** What is known of the subject's picture. @param text see {@link subjectText} */
+  const picture = (subject: Subject, requireLocal: boolean, text = subjectText(subject)): PictureData =>
+    kept.get(
+      'facts',
+      `data\n${requireLocal}\n${text}`,
+      (later) => pictureData(parts, { show, nameOfSubject }, subject, requireLocal, later),
+      ({ shown }) => PICTURE_SIZE + shown.url.length * CANDIDATES,
+    )
   const srcsetIn = (data: PictureData, widths: unknown, format: unknown): string => {
     const token = textOf(format) ?? 'auto'
     const list = Array.isArray(widths) ? (widths as readonly unknown[]) : undefined
@@ -84,11 +97,7 @@ export function createHelpers(parts: TemplateParts, kept: Kept) {
   }
   /** Candidates of a subject: of an entity's own image where there is one. */
   const srcset = (given: unknown, asked: Pick<ImageDataOptions, 'kind' | 'widths' | 'format'>): string =>
-    srcsetIn(
-      pictureData(parts, { show, nameOfSubject }, read(given, asked.kind), false),
-      asked.widths,
-      asked.format,
-    )
+    srcsetIn(picture(read(given, asked.kind), false), asked.widths, asked.format)
   /** The URL of an image in a variant, else the display URL. */
   const imageUrl = (given: unknown, variant: unknown, kind: unknown): string => {
     const name = nameOfSubject(read(given, kind))
@@ -97,7 +106,7 @@ export function createHelpers(parts: TemplateParts, kept: Kept) {
   }
 
   const imageData = (given: unknown, { kind, requireLocal, widths, format }: ImageDataOptions): ImageData => {
-    const data = pictureData(parts, { show, nameOfSubject }, read(given, kind), requireLocal === true)
+    const data = picture(read(given, kind), requireLocal === true)
     requested(data)?.()
     const isAsked = widths !== undefined && widths !== ''
     return {
@@ -119,7 +128,7 @@ export function createHelpers(parts: TemplateParts, kept: Kept) {
     shownOf,
     displayUrl,
     requested,
-    nameOfSubject,
+    picture,
     srcset,
     imageData,
     imageUrl,

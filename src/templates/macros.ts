@@ -12,7 +12,6 @@ import {
   type PictureArguments,
   readPictureArguments,
 } from './picture-arguments.js'
-import { pictureData } from './picture-data.js'
 import {
   type Markup,
   type MarkupParts,
@@ -32,6 +31,8 @@ interface Printed extends Markup {
 interface Given {
   readonly raw: unknown
   readonly subject: Subject
+  /** See {@link subjectText}. */
+  readonly text: string
 }
 
 /** Arguments that are remembered, and how long their text may be, characters. */
@@ -65,12 +66,11 @@ export function createMacros(parts: TemplateParts, helpers: Helpers, kept: Kept)
   }
   const print = (macro: Macro, given: Given, keywords: Keywords, text: string | undefined): Printed => {
     const asked = argumentsOf(macro, keywords, text)
-    const picture = pictureData(parts, helpers, given.subject, asked.requireLocal)
+    const picture = helpers.picture(given.subject, asked.requireLocal, given.text)
     const markup: MarkupParts = {
       settings,
       thumbhashUrl: parts.thumbhashUrl,
-      lookUp: (other, kind) =>
-        pictureData(parts, helpers, helpers.read(other ?? given.raw, kind), asked.requireLocal),
+      lookUp: (other, kind) => helpers.picture(helpers.read(other ?? given.raw, kind), asked.requireLocal),
     }
     const requested = helpers.requested(picture)
     const plain = (html: string): Printed => ({ html, preload: undefined, requested })
@@ -100,13 +100,15 @@ export function createMacros(parts: TemplateParts, helpers: Helpers, kept: Kept)
     if (macro !== 'background' && macro !== 'preload') checkAlt(keywords.alt)
     const text = textOfArguments(macro, keywords)
     const subject = helpers.read(given, keywords.kind)
-    const make = (): Printed => print(macro, { raw: given, subject }, keywords, text)
+    const about = subjectText(subject)
+    const make = (): Printed => print(macro, { raw: given, subject, text: about }, keywords, text)
     const { alt } = keywords
     const printed =
       text === undefined
         ? make()
         : kept.get(
-            `${text}\n${alt instanceof String ? 'safe' : ''}${alt}\n${subjectText(subject)}`,
+            'prints',
+            `${text}\n${alt instanceof String ? 'safe' : ''}${alt}\n${about}`,
             make,
             ({ html }) => html.length,
           )

@@ -1,7 +1,6 @@
 /** What is known of a picture when a page is printed: its URL, its candidates, its box, and what is seen before it comes. */
 
 import type { Displayed } from '../images/display-url.js'
-import type { Found } from '../images/entity-images.js'
 import { type Candidate, inOrder, type PrintableImage } from '../images/print-url.js'
 import type { Box } from '../model/entity.js'
 import { PLACEHOLDER_BOXES } from '../model/entity.js'
@@ -11,6 +10,7 @@ import { isMovingFormat } from '../model/output.js'
 import type { Subject } from '../model/subject.js'
 import { sourceKindsOf } from '../model/subject.js'
 import { isOwnUrl } from '../model/urls.js'
+import type { Later } from './kept.js'
 import type { SubjectLookup, TemplateParts } from './parts.js'
 
 /** See the top of the file. */
@@ -38,23 +38,34 @@ export interface PictureData {
 /** Formats that a page offers before the picture's own, best first. */
 const MODERN = ['avif', 'webp'] as const satisfies readonly Format[]
 
-/** Looks a picture up. */
+/** Looks a picture up. @param later finds out more about it, when that is asked for */
 export function pictureData(
   { images, settings }: Pick<TemplateParts, 'images' | 'settings'>,
   { show, nameOfSubject }: SubjectLookup,
   subject: Subject,
   requireLocal: boolean,
+  later: Later,
 ): PictureData {
   const { display } = images
   const { shown, local, source } = show(subject, requireLocal)
-  const about = { subject, shown, placeholder: display.placeholder(subject.kind), isWhole: false }
+  const placeholder = display.placeholder(subject.kind)
   if (local !== undefined) {
-    const own = localData(display, local)
+    const original = display.entity.originalOf(local.entry) ?? local.entry
     return {
-      ...about,
-      ...own,
-      ...boxOf(settings, subject, shown, own.original, undefined),
-      modern: modernOf(settings, own.original, local.entry.type),
+      subject,
+      shown,
+      placeholder,
+      original,
+      isWhole: false,
+      ...boxOf(settings, subject, shown, original, undefined),
+      candidates: remembered(later, (format, widths) =>
+        display.entity.candidates(
+          local,
+          format === 'auto' ? undefined : format,
+          widths === undefined ? undefined : inOrder(widths),
+        ),
+      ),
+      modern: modernOf(settings, original, local.entry.type),
     }
   }
   // Where nothing but a local copy may be shown, its placeholder is shown until there is one.
@@ -69,28 +80,33 @@ export function pictureData(
   const original = image?.original()
   const isWhole = image?.kind === 'logo' || (original !== undefined && kindOfType(original.type) === 'svg')
   return {
-    ...about,
+    subject,
+    shown,
+    placeholder,
     original,
     isWhole,
     ...boxOf(settings, subject, shown, original, image),
-    candidates: (format, widths) => image?.candidates(format, widths) ?? [],
+    candidates:
+      image === undefined
+        ? () => NONE
+        : remembered(later, (format, widths) => image.candidates(format, widths)),
     modern: modernOf(settings, original, original?.type),
   }
 }
+const NONE: readonly Candidate[] = []
 
-/** What is known of an entity's own image. */
-function localData(
-  { entity }: TemplateParts['images']['display'],
-  local: Found,
-): Pick<PictureData, 'original' | 'candidates'> {
-  return {
-    original: entity.originalOf(local.entry) ?? local.entry,
-    candidates: (format, widths) =>
-      entity.candidates(
-        local,
-        format === 'auto' ? undefined : format,
-        widths === undefined ? undefined : inOrder(widths),
-      ),
+type CandidatesOf = PictureData['candidates']
+
+/** Candidates of all widths are found out once for each format. */
+function remembered(later: Later, find: CandidatesOf): CandidatesOf {
+  const known = new Map<Format | 'auto' | undefined, readonly Candidate[]>()
+  return (format, widths) => {
+    if (widths !== undefined) return find(format, widths)
+    const before = known.get(format)
+    if (before !== undefined) return before
+    const found = later(() => find(format))
+    known.set(format, found)
+    return found
   }
 }
 
