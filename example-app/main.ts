@@ -37,7 +37,8 @@ const artwork = await createArtwork({
   directory: join(DATA_DIR, 'artwork'),
   sources: [tmdb({ baseUrl: `${cdn.base()}/t/p` }), remote({ hosts: ['127.0.0.1'] })],
   fetch: { allowPrivate: [host] },
-  widths: [96, 192, 320, 480, 640, 960, 1280],
+  // As wide as the boxes of its pages, at one and two dots a pixel.
+  widths: [96, 192, 240, 320, 480, 640, 960, 1200],
   transform: { formats: ['jpeg', 'png', 'gif', 'webp', 'avif'] },
   entities: {
     film_poster: {

@@ -1,5 +1,7 @@
 /** What the macros print: a table of subjects, in every form that a template may ask in. */
 
+import fs, { readFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import Database from 'better-sqlite3'
 import express from 'express'
 import { type ArtworkOptions, remote, tmdb, uploads, viewsPath } from 'express-artwork'
@@ -529,7 +531,18 @@ test('widths that are none are left out, and the same one is printed once', asyn
   ).toEqual([' 320w', ' 640w'])
 })
 
-test('once warm, a render asks no database, whether what it prints is kept or not', async () => {
+/** Every synchronous function of the file system, and those that begin something: a render cannot wait for those. */
+function spyOnFiles() {
+  const spies = [fs, fs.promises].flatMap((module) =>
+    Object.entries(module)
+      .filter(([name, value]) => typeof value === 'function' && /^[a-z]/.test(name))
+      .map(([name]) => vi.spyOn(module as unknown as Record<string, () => void>, name)),
+  )
+  syncBuiltinESMExports()
+  return spies
+}
+
+test('once warm, a render asks neither a database nor the file system, whether what it prints is kept or not', async () => {
   const { render, list } = await subjects()
   const pictures = Object.values(list)
   const page = (name: string) =>
@@ -541,14 +554,21 @@ test('once warm, a render asks no database, whether what it prints is kept or no
       },
     )
   const statement = Object.getPrototypeOf(new Database(':memory:').prepare('SELECT 1'))
-  const asked = (['get', 'all', 'iterate', 'run'] as const).map((verb) => vi.spyOn(statement, verb))
+  const asked = [
+    ...(['get', 'all', 'iterate', 'run'] as const).map((verb) => vi.spyOn(statement, verb)),
+    ...spyOnFiles(),
+  ]
   const countOf = (): number => asked.reduce((sum, { mock }) => sum + mock.calls.length, 0)
   page('first')
   const cold = countOf()
   const again = page('first')
   const another = page('second')
   const warm = countOf() - cold
+  readFileSync(import.meta.filename)
+  const counted = countOf() - cold - warm
   for (const spy of asked) spy.mockRestore()
+  syncBuiltinESMExports()
+  expect(counted, 'a call is counted').toBeGreaterThan(0)
   expect(another).toBe(again.replaceAll('first', 'second'))
   expect(cold, 'the first time it does').toBeGreaterThan(0)
   expect(warm).toBe(0)
