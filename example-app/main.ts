@@ -1,6 +1,6 @@
 /**
  * An evening in: artists, albums, playlists and films, rendered on the server. Runs with no network and
- * nothing to install. PORT (3000), CDN_PORT (PORT + 1), DATA_DIR, CDN=off, WARM_DELAY (ms until the pictures
+ * nothing to install. PORT (3000), CDN_PORT (PORT + 1), DATA_DIR, CDN (off, lies, cuts, denies, refuses), WARM_DELAY (ms until the pictures
  * that nobody has looked at are fetched too), FRONT_CACHE (URL of a cache in front, which is sent what to purge).
  */
 import { createServer } from 'node:http'
@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { createArtwork, remote, tmdb } from 'express-artwork'
 import { createApp } from './app.js'
 import { createRepository } from './repository.js'
-import { startCdn } from './stage/cdn.js'
+import { CDN_FAULTS, startCdn } from './stage/cdn.js'
 import { openRecords } from './stage/database.js'
 import { createWarmer } from './warmer.js'
 
@@ -28,6 +28,8 @@ const cdn = await startCdn({
   directory: join(DATA_DIR, 'cdn'),
 })
 cdn.state.down = CDN === 'off'
+const fault = CDN_FAULTS.find((one) => one === CDN)
+if (fault !== undefined) cdn.state.fault = fault
 const { host } = new URL(cdn.base())
 const records = openRecords(join(DATA_DIR, 'evening.sqlite'), cdn.base)
 

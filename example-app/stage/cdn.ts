@@ -11,11 +11,15 @@ import { openGallery, type Picture } from './gallery.js'
 /** A running CDN. */
 export interface Cdn {
   readonly base: () => string
-  readonly state: { down: boolean; slow: boolean; calls: number }
+  readonly state: { down: boolean; slow: boolean; calls: number; fault: CdnFault | undefined }
   /** Draws another picture under the same name. */
   change(path: string): Promise<void>
   close(): Promise<void>
 }
+
+/** How else it may fail: another's page as a picture, half a picture, no access, no connection. */
+export const CDN_FAULTS = ['lies', 'cuts', 'denies', 'refuses'] as const
+type CdnFault = (typeof CDN_FAULTS)[number]
 
 /** Where it listens, and where its pictures are kept. Port 0 takes a free one. */
 export interface CdnOptions {
@@ -42,7 +46,7 @@ function isHeld({ headers }: IncomingMessage, { etag, modified }: Picture): bool
 export async function startCdn({ port, directory }: CdnOptions): Promise<Cdn> {
   const gallery = await openGallery(directory)
   const resized = new Map<string, Picture>()
-  const state = { down: false, slow: false, calls: 0 }
+  const state: Cdn['state'] = { down: false, slow: false, calls: 0, fault: undefined }
 
   const find = async (path: string): Promise<Picture | undefined> => {
     const [, size = '', file = '', kind = ''] = TMDB.exec(path) ?? []
@@ -69,6 +73,18 @@ export async function startCdn({ port, directory }: CdnOptions): Promise<Cdn> {
       res.writeHead(503, { 'Retry-After': '1', 'Content-Type': 'text/plain' }).end('the CDN is down')
       return
     }
+    if (state.fault === 'refuses') {
+      res.destroy()
+      return
+    }
+    if (state.fault === 'denies') {
+      res.writeHead(403).end()
+      return
+    }
+    if (state.fault === 'lies') {
+      res.writeHead(200, { 'Content-Type': 'image/jpeg' }).end('<!doctype html><title>Sign in</title>')
+      return
+    }
     const found = await find((req.url ?? '').split('?', 1)[0] ?? '')
     if (found === undefined) {
       res.writeHead(404).end()
@@ -81,6 +97,8 @@ export async function startCdn({ port, directory }: CdnOptions): Promise<Cdn> {
       'Content-Type': 'image/jpeg',
     }
     if (isHeld(req, found)) res.writeHead(304, headers).end()
+    else if (state.fault === 'cuts')
+      res.writeHead(200, headers).end(found.bytes.subarray(0, found.bytes.length / 2))
     else
       res
         .writeHead(200, { ...headers, 'Content-Length': found.bytes.length })

@@ -1,4 +1,5 @@
 /** The benches: `npm run bench`, or `npm run bench NAME`. The only place for timings; ratios hold, seconds do not. */
+import { benchBytes } from './bytes.js'
 import { benchCrowd } from './crowd.js'
 import { benchFilters } from './filters.js'
 import { benchHard } from './hard.js'
@@ -13,6 +14,7 @@ import { benchStart } from './start.js'
 import { benchStore } from './store.js'
 
 const benches: Readonly<Record<string, () => Promise<void>>> = {
+  bytes: benchBytes,
   crowd: benchCrowd,
   filters: benchFilters,
   hard: benchHard,

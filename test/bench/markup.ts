@@ -39,7 +39,12 @@ async function measure(name: string, options: ArtworkOptions): Promise<void> {
     }
     // As a server does that has run for a while: the code is compiled, the facts are in memory.
     for (let round = 0; round < 20; round += 1) time(template, list, `before${round}`)
-    const times = { unseen: [] as number[], cold: [] as number[], warm: [] as number[], plain: [] as number[] }
+    const times = {
+      unseen: [] as number[],
+      cold: [] as number[],
+      warm: [] as number[],
+      plain: [] as number[],
+    }
     for (let round = 1; round <= ROUNDS; round += 1) {
       times.unseen.push(time(template, unseen()))
       // In another form than ever before, so that nothing is kept of it; then in the same.

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { noisy } from './support.js'
 
@@ -20,6 +20,14 @@ export interface Contestant {
   readonly process: ChildProcess
 }
 
+/** A module of a peer, installed from its own lock file the first time. */
+// biome-ignore lint/suspicious/noExplicitAny: peers are no dependency, so their types are not here.
+export async function installPeer(peer: string, module: string): Promise<any> {
+  const cwd = `${PEERS}${peer}`
+  if (!existsSync(`${cwd}/node_modules`)) await run('npm', ['ci', '--no-audit'], { cwd })
+  return import(pathToFileURL(`${cwd}/node_modules/${module}`).href)
+}
+
 const freePort = async (): Promise<number> => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -30,15 +38,16 @@ const freePort = async (): Promise<number> => {
 
 /** Next.js with one picture, built and started; installed from its own lock file the first time. */
 export async function nextImage(): Promise<Contestant> {
+  const folder = `${PEERS}next/`
   const options = {
-    cwd: PEERS,
+    cwd: folder,
     env: { ...process.env, NEXT_TELEMETRY_DISABLED: '1', NODE_ENV: 'production' },
   }
-  if (!existsSync(`${PEERS}node_modules`)) await run('npm', ['ci', '--no-audit'], options)
-  await mkdir(`${PEERS}next-app/public`, { recursive: true })
-  await writeFile(`${PEERS}next-app/public/picture.jpg`, await noisy().jpeg({ quality: 95 }).toBuffer())
-  const bin = `${PEERS}node_modules/next/dist/bin/next`
-  if (!existsSync(`${PEERS}next-app/.next/BUILD_ID`))
+  if (!existsSync(`${folder}node_modules`)) await run('npm', ['ci', '--no-audit'], options)
+  await mkdir(`${folder}next-app/public`, { recursive: true })
+  await writeFile(`${folder}next-app/public/picture.jpg`, await noisy().jpeg({ quality: 95 }).toBuffer())
+  const bin = `${folder}node_modules/next/dist/bin/next`
+  if (!existsSync(`${folder}next-app/.next/BUILD_ID`))
     await run(process.execPath, [bin, 'build', 'next-app'], options)
   const port = await freePort()
   const child = spawn(process.execPath, [bin, 'start', 'next-app', '-p', String(port), '-H', '127.0.0.1'], {

@@ -1,0 +1,10 @@
+/** As it comes, but that a cached picture stays fresh while it is measured, and that it may ask the bench's own origin. */
+export default {
+  images: {
+    minimumCacheTTL: 86_400,
+    qualities: [75],
+    dangerouslyAllowLocalIP: true,
+    remotePatterns: [{ protocol: 'http', hostname: '127.0.0.1' }],
+  },
+  productionBrowserSourceMaps: false,
+}
