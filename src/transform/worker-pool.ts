@@ -41,6 +41,8 @@ export interface PoolOptions extends DecodeLimits, ChildOptions {
   /** Ms that a foreground job may wait. */
   readonly waitTimeout: number
   readonly logger: Logger
+  /** Ms after which a child without a job ends. @default a minute */
+  readonly idleTimeout?: number
   /** What children are started with. @default the script beside this file, where it is */
   readonly script?: Script | undefined
 }

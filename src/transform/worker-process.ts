@@ -1,6 +1,6 @@
 /**
  * One child as the pool sees it, from its start to its end. It has one job at a time, is killed when that takes too long,
- * and ends when it has grown too large.
+ * and ends when it has grown too large, or has had nothing to do for a while: at rest an app has no decoders.
  */
 import type { ChildProcess } from 'node:child_process'
 import { ArtworkError } from '../model/failure.js'
@@ -40,10 +40,14 @@ export interface WorkerOptions {
   /** Ms one job may take. */
   readonly timeout: number
   readonly sandbox: readonly string[]
+  /** Ms after which a child without a job ends. @default a minute */
+  readonly idleTimeout?: number
 }
 
 /** Ms in which a child must be ready. */
 const START_TIMEOUT = 15_000
+/** Ms that a child waits for its next job. */
+const IDLE_TIMEOUT = 60_000
 /** A child is replaced after so many jobs, which bounds leaks. */
 const JOBS_PER_CHILD = 5000
 
@@ -68,9 +72,11 @@ export function createWorkerProcess(
       if (isBusy) handle?.ref()
       else handle?.unref()
   }
+  let idle: NodeJS.Timeout | undefined
   const release = (): WorkerJob | undefined => {
     const released = job
     timeLimit.clear()
+    clearTimeout(idle)
     job = undefined
     return released
   }
@@ -95,6 +101,7 @@ export function createWorkerProcess(
   }
   const run = (next: WorkerJob): void => {
     job = next
+    clearTimeout(idle)
     setBusy(true)
     timeLimit.set(isReady ? options.timeout : START_TIMEOUT)
     child.send(next.message, (error) => {
@@ -107,6 +114,7 @@ export function createWorkerProcess(
     release()?.resolve(answer)
     setBusy(false)
     if (answer.isFull || done >= JOBS_PER_CHILD) end()
+    else idle = setTimeout(end, options.idleTimeout ?? IDLE_TIMEOUT).unref()
     events.onFree()
   }
   const worker: WorkerProcess = {

@@ -175,6 +175,16 @@ describe('the pool', () => {
     expect(order).toEqual(['first', 'foreground', 'background'])
   })
 
+  test('a child that has nothing to do ends after a while, and the next job has another', async () => {
+    const one = pool({ idleTimeout: 50 })
+    const bytes = await large()
+    for (let time = 0; time < 2; time += 1) {
+      await Promise.all([one.transform(bytes, 'jpeg', quick), one.transform(bytes, 'jpeg', quick)])
+      await eventually(() => expect(children()).toHaveLength(0))
+    }
+    expect(one.trouble()).toBeUndefined()
+  })
+
   test('closing ends what runs and what waits, and leaves no child', async () => {
     const one = pool({ concurrency: 1 })
     const bytes = await large()
