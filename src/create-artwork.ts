@@ -13,6 +13,7 @@ import { checkSchedules } from './jobs/schedules.js'
 import { createJobQueue } from './jobs/sqlite/queue.js'
 import { createExporter } from './library/export.js'
 import { createLifecycle } from './lifecycle.js'
+import { createDiagnostics } from './management/diagnostics.js'
 import { createImageDetails } from './management/image-details.js'
 import { createMaintenance } from './management/maintenance.js'
 import { createManagement } from './management/management.js'
@@ -28,7 +29,7 @@ import { placeholderUrl } from './model/urls.js'
 import { type ArtworkOptions, ownVia, type Settings, settleOptions } from './options/settings.js'
 import { publicImages, publicPreload, publicRefresher, publicStart, publicUploads } from './public-face.js'
 import { isUploadSource } from './sources/uploads.js'
-import { openStorage } from './storage.js'
+import { checkDirectory, openStorage } from './storage.js'
 import { createKeyValueCache } from './store/key-value-cache.js'
 import type { MemoryCache } from './store/memory-cache.js'
 import { createRenderer } from './templates/dashboard-renderer.js'
@@ -56,6 +57,13 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   await prepare(settings)
   const { logger, now } = settings
   const events = createEvents(logger)
+  const diagnostics = createDiagnostics({
+    logger,
+    now,
+    isDevelopment: process.env.NODE_ENV !== 'production',
+  })
+  events.on('diagnosed', diagnostics.note)
+  checkDirectory(settings, diagnostics.note)
   const counts = createCounters(events)
   const metrics = createMetrics()
   const series = createTimeSeries(now)
@@ -93,7 +101,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     now,
     logger,
   })
-  listen(events, refresher)
+  listen(events, refresher, now)
 
   const responseCache = createResponseCache(settings, {
     keepsBytes: cache.keepsBytes,
@@ -120,6 +128,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     jobs: queue,
     store,
     meters: series,
+    diagnostics,
   })
   const lifecycle = createLifecycle(settings, {
     store,
@@ -149,6 +158,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     readiness,
     isClosing: lifecycle.isClosing,
     onPage: preloads.note,
+    onDiagnosed: diagnostics.note,
     onBroken: (url) => images.doubt(url),
   })
   const clearCache = async (): Promise<void> => {
@@ -163,6 +173,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     installTemplates: templates.installInApp,
     preload: publicPreload(helpers),
     csp: () => imagePolicy(settings),
+    diagnostics: diagnostics.list,
     nfo: (subject, nfoOptions = {}) => helpers.nfo(subject, nfoOptions),
     start: publicStart(settings, refresher, exporter),
     close: lifecycle.close,

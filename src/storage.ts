@@ -1,5 +1,7 @@
 /** Opens what is kept: the cache on disk under a memory cache, and uploads beside it. */
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
+import { type Diagnosed, directoryReadable } from './model/diagnostic.js'
 import type { Settings } from './options/settings.js'
 import type { UploadSource } from './sources/uploads.js'
 import { createDiskStore } from './store/disk/store.js'
@@ -52,6 +54,18 @@ export async function openStorage(settings: Settings, source: UploadSource | und
   }
   return { cache, uploadStore }
 }
+
+/** Notes a directory that other users of the machine may look into: one of the app's own is made so that they cannot. */
+export function checkDirectory(
+  { directory }: Pick<Settings, 'directory'>,
+  note: (found: Diagnosed) => void,
+): void {
+  if (process.platform === 'win32') return
+  const stats = statSync(directory, { throwIfNoEntry: false })
+  if (stats?.isDirectory() !== true || (stats.mode & OTHERS_MAY_READ) === 0) return
+  note(directoryReadable(directory, `mode ${(stats.mode & 0o777).toString(8)}`))
+}
+const OTHERS_MAY_READ = 0o004
 
 async function openUploads(
   { directory, now, logger }: Settings,

@@ -1,11 +1,13 @@
 /** What URL do I print for this? The one decision, synchronous: the local image, else the source, else a placeholder. */
+import type { Events } from '../events.js'
 import type { EntityId } from '../model/artwork-path.js'
+import { hostNotListed, noSuchAddress } from '../model/diagnostic.js'
 import { type EntityKind, placeholderFile } from '../model/entity.js'
 import type { Entry } from '../model/entry.js'
 import { freshnessOf } from '../model/freshness.js'
 import type { NoPicture } from '../model/no-picture.js'
 import { sourceKindsOf } from '../model/subject.js'
-import { artworkPathOf, entityImageUrl, isOwnUrl, placeholderUrl } from '../model/urls.js'
+import { artworkPathOf, entityImageUrl, isOwnUrl, placeholderUrl, readOwnUrl } from '../model/urls.js'
 import { isSoundUrl, isWebUrl } from '../model/web-url.js'
 import type { Settings } from '../options/settings.js'
 import type { Store } from '../store/ports.js'
@@ -51,7 +53,8 @@ export interface DisplayFound {
 
 /** What the decision works with. */
 export interface DisplayParts {
-  readonly settings: Pick<Settings, 'now' | 'freshness' | 'urls' | 'display'>
+  readonly settings: Pick<Settings, 'now' | 'freshness' | 'urls' | 'display' | 'sources'>
+  readonly events: Pick<Events, 'emit'>
   readonly store: Pick<Store, 'find'>
   readonly entityImages: EntityImages
   readonly references: References
@@ -135,13 +138,38 @@ function display(parts: DisplayParts, question: DisplayQuestion): DisplayFound {
   if (own !== undefined) return { shown: own }
   if (usable !== undefined) {
     const image = parts.printUrl.image(usable, sourceKindsOf(question))
+    if (image === undefined && isOther) noteUnlisted(parts, usable, sourceKindsOf(question))
     // A URL that is known to show nothing is not printed.
     if (!requireLocal && image?.failure() !== 'upstream')
       return { shown: { url: usable, from: 'source', wanted: isOther }, source: { text: usable, image } }
   }
+  if (usable === undefined) noteAddress(parts, localPath ?? sourceUrl)
   return {
     shown: { url: placeholderUrl(urls, placeholderFile(kind)), from: 'placeholder', wanted: isOther },
   }
+}
+
+/** Notes the host of a URL that no source takes, where it is the host that they do not take. */
+function noteUnlisted(
+  { settings: { sources }, events }: DisplayParts,
+  text: string,
+  kinds: readonly string[],
+): void {
+  const url = new URL(text)
+  if (url.username !== '' || url.password !== '') return
+  const isTaken = sources.some((source) => orUndefined(() => source.claim(url, kinds)) !== undefined)
+  const hasRemote = sources.some(({ name }) => name === 'remote')
+  if (!isTaken) events.emit('diagnosed', hostNotListed(url.host, hasRemote))
+}
+
+/** Notes a text in the shape of an image's address that names none. An artwork path that has no image yet is none of them. */
+function noteAddress({ settings: { urls, sources }, events }: DisplayParts, text: string | undefined): void {
+  if (text === undefined) return
+  const own = readOwnUrl(urls, text)
+  const [kind = '', ...rest] = text.split('/')
+  const isAddress =
+    own === undefined ? rest.length > 0 && sources.some(({ kinds }) => kinds.includes(kind)) : 'image' in own
+  if (isAddress) events.emit('diagnosed', noSuchAddress(text))
 }
 
 /** Whether an entity's image was made of a picture that stands for none at its source. */

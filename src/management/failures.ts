@@ -5,6 +5,7 @@ import { artworkPaths } from '../model/artwork-path.js'
 import type { EntityKind } from '../model/entity.js'
 import { entityImageKey, imageKey } from '../model/entry.js'
 import { ArtworkError, isErrorCode } from '../model/failure.js'
+import { adviceFor, adviceForReason } from '../model/failure-advice.js'
 import type { Store } from '../store/ports.js'
 
 /** A failure that is remembered, of a picture or of an entity. Times in ms since the epoch. */
@@ -14,6 +15,8 @@ export interface KnownFailure {
   readonly name: string
   readonly reason: string
   readonly message: string | undefined
+  /** What to do, with the option that mends it. */
+  readonly mend: string | undefined
   readonly at: number | undefined
   readonly nextTry: number
   readonly times: number
@@ -71,6 +74,7 @@ export function createFailureList({ images, backOffs, store, kindNamed }: Failur
           name,
           reason: reasonOf(code),
           message,
+          mend: adviceFor({ code, message })?.mend,
           at,
           nextTry: until,
           times: count,
@@ -87,6 +91,7 @@ export function createFailureList({ images, backOffs, store, kindNamed }: Failur
         name: key,
         reason,
         message: undefined,
+        mend: adviceForReason(reason),
         at: undefined,
         nextTry: until,
         times,

@@ -11,6 +11,7 @@ import { looksOf } from '../model/entry.js'
 import { ArtworkError } from '../model/failure.js'
 import type { Settings } from '../options/settings.js'
 import { ROLES, SORTS, type Store } from '../store/ports.js'
+import type { Diagnostics } from './diagnostics.js'
 import { createEntities, missing } from './entities.js'
 import { createFailureList } from './failures.js'
 import type { createImageDetails, ImageDetails, StoredImage } from './image-details.js'
@@ -24,6 +25,7 @@ export interface ManagementParts {
   readonly jobs: { readonly backOffs: Pick<BackOffs, 'byKind' | 'list'> }
   readonly store: Pick<Store, 'countByKind' | 'negativeCache'>
   readonly meters: TimeSeries
+  readonly diagnostics: Pick<Diagnostics, 'list'>
 }
 
 /** Which pictures to list. */
@@ -82,6 +84,8 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
     stats: (): ImagesStats => stats(),
     status: (): RefresherStatus => refresher.status(),
     meters,
+    /** Mistakes in how the toolkit is used. */
+    diagnostics: managed.diagnostics.list,
     jobs: (selection: JobSelection): readonly Job[] => refresher.list(selection),
     job: (id: string): { readonly job: Job; readonly children: ReturnType<Refresher['children']> } => {
       const job = jobOf(id)

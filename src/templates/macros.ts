@@ -1,5 +1,6 @@
 /** The macros: from a subject and arguments by name to markup. They know no template engine. */
 
+import { macroArgument } from '../model/diagnostic.js'
 import { createRecent } from '../model/recent.js'
 import type { Subject } from '../model/subject.js'
 import { type Helpers, subjectText } from './helpers.js'
@@ -38,22 +39,14 @@ interface Given {
 /** Arguments that are remembered, and how long their text may be, characters. */
 const MAX_READ = 500
 const LONGEST_ARGUMENTS = 1000
-/** Mistakes that were logged are remembered, so that each is logged once; so many. */
-const MAX_LOGGED = 500
 
 /** See {@link createMacros}. */
 export type Macros = ReturnType<typeof createMacros>
 
 /** Makes the macros. */
 export function createMacros(parts: TemplateParts, helpers: Helpers, kept: Kept) {
-  const { settings } = parts
-  const logged = new Set<string>()
-  const tell = (macro: Macro) => (message: string) => {
-    const text = `artwork: the macro ${macro}: ${message}`
-    if (logged.has(text) || logged.size >= MAX_LOGGED) return
-    logged.add(text)
-    settings.logger.warn({}, text)
-  }
+  const { settings, events } = parts
+  const tell = (macro: Macro) => (message: string) => events.emit('diagnosed', macroArgument(macro, message))
 
   /** Arguments that were read lately: a page gives most pictures the same. */
   const read = createRecent<PictureArguments>(MAX_READ)

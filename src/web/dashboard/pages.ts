@@ -82,6 +82,7 @@ const overview: Page = ({ management, settings, reasons }, { query }) => {
     bounds: disk,
     status: management.status(),
     reasons: reasons(),
+    diagnostics: management.diagnostics(),
     recent: management.jobs({ lane: 'job', limit: 6 }),
     numbers: {
       ...hitRatio(meters, words),

@@ -111,6 +111,23 @@ export function reportRoutes(management: Management): readonly Route[] {
     }),
     route({
       method: 'GET',
+      path: '/diagnostics',
+      description: {
+        id: 'diagnostics',
+        summary: 'Mistakes in how the toolkit is used, each with what mends it',
+        answers: { '200': anyObject('The latest first.') },
+      },
+      handle: () =>
+        jsonResponse(200, {
+          diagnostics: management.diagnostics().map(({ firstAt, lastAt, ...one }) => ({
+            ...one,
+            first_at: new Date(firstAt).toISOString(),
+            last_at: new Date(lastAt).toISOString(),
+          })),
+        }),
+    }),
+    route({
+      method: 'GET',
       path: '/failures',
       query: schemas.failuresQuery,
       description: {
