@@ -4,6 +4,7 @@ import type { Environment } from 'nunjucks'
 import type { Artwork } from './artwork.js'
 import { createEvents, type Events } from './events.js'
 import { createFetcher, type Fetcher } from './fetch/fetcher.js'
+import { loadProxyAgents } from './fetch/proxy-agents.js'
 import { ANY_POOL } from './fetch/proxy-pool.js'
 import { createImages, type Images } from './images/images.js'
 import { listen } from './jobs/background.js'
@@ -67,7 +68,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   const counts = createCounters(events)
   const metrics = createMetrics()
   const series = createTimeSeries(now)
-  const fetcher = observedFetcher(openFetcher(settings), [metrics, series])
+  const fetcher = observedFetcher(await openFetcher(settings), [metrics, series])
   const source = settings.sources.find(isUploadSource)
   const { cache, uploadStore } = await openStorage(settings, source)
   const { store } = cache
@@ -221,10 +222,11 @@ async function prepare({ strict, sources, schedules, repository, logger }: Setti
 }
 
 /** @throws TypeError for a source whose pool there is not */
-function openFetcher(settings: Settings): Fetcher {
+async function openFetcher(settings: Settings): Promise<Fetcher> {
   const fetcher = createFetcher({
     ...settings.fetch,
     lookup: settings.fetch.lookup,
+    proxyAgents: settings.fetch.proxies && (await loadProxyAgents()),
     via: ownVia(settings),
     now: settings.now,
   })

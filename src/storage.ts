@@ -60,12 +60,20 @@ export function checkDirectory(
   { directory }: Pick<Settings, 'directory'>,
   note: (found: Diagnosed) => void,
 ): void {
-  if (process.platform === 'win32') return
-  const stats = statSync(directory, { throwIfNoEntry: false })
-  if (stats?.isDirectory() !== true || (stats.mode & OTHERS_MAY_READ) === 0) return
-  note(directoryReadable(directory, `mode ${(stats.mode & 0o777).toString(8)}`))
+  const mode = process.platform === 'win32' ? 0 : modeOf(directory)
+  if ((mode & OTHERS_MAY_READ) !== 0) note(directoryReadable(directory, `mode ${(mode & 0o777).toString(8)}`))
 }
 const OTHERS_MAY_READ = 0o004
+
+/** The mode of a directory; 0 for what is none, or cannot be looked at: that is found out when it is opened. */
+function modeOf(directory: string): number {
+  try {
+    const stats = statSync(directory)
+    return stats.isDirectory() ? stats.mode : 0
+  } catch {
+    return 0
+  }
+}
 
 async function openUploads(
   { directory, now, logger }: Settings,

@@ -105,7 +105,6 @@ const OWNERS: Readonly<Record<string, string>> = {
   pino: 'cli',
   'pino-http': 'cli',
   'close-with-grace': 'cli',
-  'cli-progress': 'cli',
 }
 /** express is used by web, its Router by the root that mounts it, and an app by the command line; nunjucks only as a type. */
 const SHARED: Readonly<Record<string, readonly string[]>> = {

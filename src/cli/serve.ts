@@ -6,8 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseEnv } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import express from 'express'
-import { type Logger, pino } from 'pino'
-import { pinoHttp } from 'pino-http'
+import type { Logger } from 'pino'
 import { type Artwork, createArtwork, optionsFromEnv } from '../index.js'
 import { requestId } from '../model/request-id.js'
 import { holdsToken } from '../options/token.js'
@@ -47,8 +46,22 @@ export function environment(
 /** A path without its query, which may hold a signature. */
 const pathOf = (url: string | undefined): string => (url ?? '').replace(/\?.*$/, '')
 
+/** What the service logs with, which an app that only uses the library does not install. @throws Error that says how to */
+async function loadLogging() {
+  try {
+    const [{ pino }, { pinoHttp }] = await Promise.all([import('pino'), import('pino-http')])
+    return { pino, pinoHttp }
+  } catch (error) {
+    throw new Error(
+      'express-artwork serve needs the packages pino and pino-http: npm install pino pino-http',
+      { cause: error },
+    )
+  }
+}
+type Logging = Awaited<ReturnType<typeof loadLogging>>
+
 /** Logs requests: nothing of one but what can hold no secret. */
-const requestLog = (logger: Logger) =>
+const requestLog = (pinoHttp: Logging['pinoHttp'], logger: Logger) =>
   pinoHttp<IncomingMessage, ServerResponse>({
     logger,
     genReqId: (req, res) => {
@@ -71,7 +84,7 @@ const requestLog = (logger: Logger) =>
   })
 
 /** The app of the service, and how many of its requests are under way. */
-function createApp(artwork: Artwork, logger: Logger, token: string | undefined) {
+function createApp(artwork: Artwork, log: ReturnType<typeof requestLog>, token: string | undefined) {
   const app = express()
   app.disable('x-powered-by')
   let active = 0
@@ -82,7 +95,7 @@ function createApp(artwork: Artwork, logger: Logger, token: string | undefined) 
     })
     next()
   })
-  app.use(requestLog(logger))
+  app.use(log)
   app.use(artwork.router)
   if (token)
     // Browsers prompt for the password, which is the token.
@@ -108,10 +121,11 @@ export async function serve({ envFile, port, host }: ServeOptions): Promise<void
   const where = port ?? env.PORT ?? '3000'
   if (!/^\d{1,5}$/.test(where) || Number(where) > 65_535)
     throw new TypeError(`PORT must be a port number, got ${JSON.stringify(where)}`)
+  const { pino, pinoHttp } = await loadLogging()
   const logger = pino({ level }, pino.destination({ dest: 2, sync: false }))
   const artwork = await createArtwork({ logger, ...optionsFromEnv(env) })
 
-  const { app, active } = createApp(artwork, logger, env.ARTWORK_MANAGE_TOKEN)
+  const { app, active } = createApp(artwork, requestLog(pinoHttp, logger), env.ARTWORK_MANAGE_TOKEN)
   artwork.start()
   const server = createServer(app)
   await new Promise<void>((resolve, reject) => {
