@@ -25,6 +25,8 @@ const CLOSE_WITHIN = 25_000
 /** Ms in which requests under way may finish; then they are cut. */
 const FINISH_WITHIN = 15_000
 const POLL_EVERY = 25
+/** Ms that an idle connection stays open. */
+const KEEP_ALIVE = 75_000
 
 /** The variables of a file under those of the environment. @throws Error when the file cannot be read */
 export function environment(
@@ -128,6 +130,8 @@ export async function serve({ envFile, port, host }: ServeOptions): Promise<void
   const { app, active } = createApp(artwork, requestLog(pinoHttp, logger), env.ARTWORK_MANAGE_TOKEN)
   artwork.start()
   const server = createServer(app)
+  // Longer than a proxy keeps its connections (nginx: 60 s), so that it never sends into one that is being closed.
+  server.keepAliveTimeout = KEEP_ALIVE
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(Number(where), host ?? env.HOST ?? '0.0.0.0', resolve)

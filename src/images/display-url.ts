@@ -62,7 +62,7 @@ export interface DisplayParts {
   readonly presignedUrls: PresignedUrls
   readonly knownFailures: KnownFailures
   readonly noPicture: NoPicture
-  readonly entitySizes: Pick<EntitySizes, 'candidates' | 'originalOf'>
+  readonly entitySizes: Pick<EntitySizes, 'candidates' | 'originalOf' | 'isOffered'>
 }
 
 /** Makes the part of the pipeline that templates ask. None of its verbs throws for missing data. */
@@ -74,14 +74,16 @@ export function createDisplayUrls(parts: DisplayParts) {
     entity: {
       candidates: parts.entitySizes.candidates,
       originalOf: parts.entitySizes.originalOf,
+      isOffered: parts.entitySizes.isOffered,
     },
     display: (question: DisplayQuestion): Displayed => display(parts, question).shown,
     /** The same, with what was found on the way. */
     show: (question: DisplayQuestion): DisplayFound => display(parts, question),
     /** The local image that a question comes to, and its artwork path. */
     local: (question: DisplayQuestion): Found | undefined => findLocal(parts, question),
-    placeholder: (kind: EntityKind | undefined): string =>
-      placeholderUrl(settings.urls, placeholderFile(kind)),
+    /** @param name the kind that was asked for, which may be a source's: `poster` */
+    placeholder: (kind: EntityKind | undefined, name?: string): string =>
+      placeholderUrl(settings.urls, placeholderFile(kind, name)),
     /** Whether a text is a URL or an address of ours that answers, and no other's. */
     isOwn: (text: string): boolean => {
       if (isWebUrl(text) && !isOwnUrl(settings.urls, text)) return false
@@ -120,7 +122,11 @@ function display(parts: DisplayParts, question: DisplayQuestion): DisplayFound {
   const isOutdated = isNone && sourceUrl !== undefined && needsDownload(parts, found.entry, sourceUrl)
   if (isNone && !isOutdated)
     return {
-      shown: { url: placeholderUrl(urls, placeholderFile(kind)), from: 'placeholder', wanted: false },
+      shown: {
+        url: placeholderUrl(urls, placeholderFile(kind, question.kindName)),
+        from: 'placeholder',
+        wanted: false,
+      },
     }
   const local = isNone ? undefined : found
   if (local !== undefined) {
@@ -143,9 +149,13 @@ function display(parts: DisplayParts, question: DisplayQuestion): DisplayFound {
     if (!requireLocal && image?.failure() !== 'upstream')
       return { shown: { url: usable, from: 'source', wanted: isOther }, source: { text: usable, image } }
   }
-  if (usable === undefined) noteAddress(parts, localPath ?? sourceUrl)
+  if (usable === undefined) noteAddress(parts, localPath ?? sourceUrl, sourceKindsOf(question))
   return {
-    shown: { url: placeholderUrl(urls, placeholderFile(kind)), from: 'placeholder', wanted: isOther },
+    shown: {
+      url: placeholderUrl(urls, placeholderFile(kind, question.kindName)),
+      from: 'placeholder',
+      wanted: isOther,
+    },
   }
 }
 
@@ -163,8 +173,13 @@ function noteUnlisted(
 }
 
 /** Notes a text in the shape of an image's address that names none. An artwork path that has no image yet is none of them. */
-function noteAddress({ settings: { urls, sources }, events }: DisplayParts, text: string | undefined): void {
-  if (text === undefined) return
+function noteAddress(
+  { settings: { urls, sources }, events, printUrl }: DisplayParts,
+  text: string | undefined,
+  kindsOfSource: readonly string[],
+): void {
+  // One that could not be fetched is an address all the same.
+  if (text === undefined || printUrl.image(text, kindsOfSource) !== undefined) return
   const own = readOwnUrl(urls, text)
   const [kind = '', ...rest] = text.split('/')
   const isAddress =

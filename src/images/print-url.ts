@@ -176,7 +176,9 @@ function prepare(parts: PrintParts, text: string, kinds: readonly string[]): Pri
         const { url, entry, isSvg } = printed
         if (isSvg || (entry !== undefined && isOnlyAsItIs(entry))) return []
         const own = entry?.width || Number.POSITIVE_INFINITY
-        found.push({ url, width: Math.min(width, own) })
+        const real = Math.min(width, own)
+        // Of widths that come to the same picture the first is enough.
+        if (found.at(-1)?.width !== real) found.push({ url, width: real })
         // Each native size is a file of its own, as wide as it is named.
         if (width > own || (width === own && isOneOriginal)) break
       }

@@ -55,7 +55,7 @@ export const kindUnknown = (kind: string, known: readonly string[]): Diagnosed =
 export const sizeNotOffered = (variant: string, why: string): Diagnosed => ({
   code: 'size-not-offered',
   about: variant,
-  message: `a template asks for ${quoted(variant)}, which is not offered (${why}): it is left out. List its width in widths, name the variant in presets, or set signing.keys, which allow any size that a page prints`,
+  message: `a template asks for ${quoted(variant)}, which is not offered (${why}): it is left out. List its width in widths, or name the variant in presets`,
 })
 
 /** An argument of a macro that is wrong or not known. */
@@ -72,11 +72,11 @@ export const noSuchAddress = (text: string): Diagnosed => ({
   message: `${quoted(text)} looks like the address of an image and names none: it is printed as its placeholder. Addresses are kind/variant/id, as image_url prints them; an upload is there as long as it is not removed`,
 })
 
-/** Requests come by a proxy that the app does not know of. */
+/** Requests come by a proxy, and nothing says whose they are. */
 export const proxyNotTrusted = (field: string): Diagnosed => ({
   code: 'proxy-not-trusted',
   about: field,
-  message: `a request has ${field}, and the app trusts no proxy: all visitors count as one client, and hosts in URLs may be the proxy's. Tell Express how many proxies there are, app.set('trust proxy', 1), and set urls.base to the public origin`,
+  message: `a request has ${field}, and clientOf is not set: all visitors count as one client when they wait for the decoders. Set clientOf to what tells them apart, (req) => req.ip with app.set('trust proxy', 1), and urls.base to the public origin`,
 })
 
 /** A directory that others may look into. */

@@ -49,7 +49,7 @@ export function pictureData(
 ): PictureData {
   const { display } = images
   const { shown, local, source } = show(subject, requireLocal)
-  const placeholder = display.placeholder(subject.kind)
+  const placeholder = display.placeholder(subject.kind, subject.kindName)
   if (local !== undefined) {
     const original = display.entity.originalOf(local.entry) ?? local.entry
     return {
@@ -63,7 +63,7 @@ export function pictureData(
         const wanted = widths === undefined ? undefined : inOrder(widths)
         const found = display.entity.candidates(local, format === 'auto' ? undefined : format, wanted)
         for (const width of wanted ?? [])
-          if (width < original.width && original.type !== SVG && !found.some((one) => one.width === width))
+          if (!display.entity.isOffered(local.entry, width))
             events.emit('diagnosed', sizeNotOffered(`w${width}`, NOT_LISTED))
         return found
       }),
@@ -102,7 +102,6 @@ export function pictureData(
   }
 }
 const NONE: readonly Candidate[] = []
-const SVG = 'image/svg+xml'
 const NOT_LISTED = 'it is none of widths'
 
 type CandidatesOf = PictureData['candidates']

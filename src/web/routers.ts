@@ -83,13 +83,13 @@ function createMainRouter(
   return router
 }
 
-/** Notes a proxy in front of the app that Express has not been told of; once. */
+/** Notes a proxy in front of an app that does not say whose requests they are; once. */
 function createProxyCheck({ clientOf }: Settings, onDiagnosed: RouterParts['onDiagnosed']) {
   let isNoted = false
   return (req: Request): void => {
     if (clientOf !== undefined || isNoted) return
     const field = FORWARDED.find((name) => req.headers[name] !== undefined)
-    if (field === undefined || req.app?.get('trust proxy') !== false) return
+    if (field === undefined) return
     isNoted = true
     onDiagnosed(proxyNotTrusted(field))
   }

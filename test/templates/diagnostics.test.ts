@@ -79,7 +79,7 @@ const MISTAKES: readonly (readonly [
     '{{ album | image_url("w333-webp") }}',
     'size-not-offered',
     'w333-webp',
-    'signing.keys',
+    'presets',
   ],
   [
     'a size that TMDb does not have',
@@ -164,11 +164,11 @@ test('no more than two hundred causes are kept', async () => {
 
 describe('what is seen of requests and of the machine', () => {
   test.each([
-    ['a proxy that the app does not trust', false, ['proxy-not-trusted']],
-    ['one that it does', 1, []],
-  ])('%s', async (_what, trust, codes) => {
-    const { artwork } = await site()
-    const app = express().set('trust proxy', trust).use(artwork.router)
+    ['a proxy, and nothing that says whose requests they are', {}, ['proxy-not-trusted']],
+    ['a proxy, and clientOf', { clientOf: () => 'somebody' }, []],
+  ] as const)('%s', async (_what, options, codes) => {
+    const { artwork } = await site(options)
+    const app = express().use(artwork.router)
     app.get('/', (_req, res) => void res.send('page'))
     const { url } = await listen(app)
     for (let time = 0; time < 3; time += 1)
