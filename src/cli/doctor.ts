@@ -13,15 +13,7 @@ import {
   packageFindings,
   sharpFindings,
 } from './doctor/build.js'
-import {
-  clockFindings,
-  type Databases,
-  databaseFindings,
-  examineAll,
-  keyFindings,
-  processFindings,
-  storedFindings,
-} from './doctor/databases.js'
+import { DATABASE_NAMES, type Databases, databaseFindings, examineAll } from './doctor/databases.js'
 import { decoderFindings } from './doctor/decoder.js'
 import {
   databasesOf,
@@ -30,10 +22,12 @@ import {
   rightsFindings,
   spaceFindings,
 } from './doctor/directory.js'
-import { createExamination } from './doctor/examination.js'
-import { checked, exitCodeOf, type Finding, findings } from './doctor/finding.js'
+import { createExamination, type Examination } from './doctor/examination.js'
+import { checked, exitCodeOf, type Finding, findings, isProblem } from './doctor/finding.js'
 import { hostFindings } from './doctor/hosts.js'
 import { accessFindings, agreementFindings, boundFindings, environmentFindings } from './doctor/mistakes.js'
+import { processFindings } from './doctor/processes.js'
+import { clockFindings, keyFindings, storedFindings } from './doctor/stored.js'
 import { type DoctorOptions, findSubject, type Machine, type Subject, thisMachine } from './doctor/subject.js'
 import { print } from './output.js'
 
@@ -83,67 +77,60 @@ async function optionChecks(subject: Subject, isOffline: boolean): Checks {
   ]
 }
 
+/** What the catalogue counts; nothing where there is none yet, and undefined where it cannot be asked. */
+const usedIn = ({ catalogue }: Databases) =>
+  catalogue?.state === 'missing' || catalogue?.state === 'empty' ? {} : catalogue?.answers
 const hasAny = async (folder: string): Promise<boolean> => (await readdir(folder).catch(() => [])).length > 0
 
 /** What the databases say, and what lies beside them. */
-async function storedChecks(subject: Subject, directory: string, driver: readonly Finding[]): Checks {
+async function storedChecks(subject: Subject, directory: string, examination: Examination): Checks {
   const { uploads } = subject
-  if (driver.some(({ level }) => level === 'error')) return []
-  const examination = createExamination()
-  try {
-    let databases: Databases = {}
-    const found: Finding[] = []
-    const failed = await checked('databases', LONGEST, async () => {
+  let databases: Databases = {}
+  const found = [
+    ...(await checked('databases', LONGEST, async () => {
       databases = await examineAll(examination, directory, uploads)
       return []
-    })
-    found.push(...failed)
-    const files = databasesOf(directory, uploads)
-    const isEmpty = {
-      catalogue: !(await hasAny(join(layoutOf(directory).contents, 'content-v2'))),
-      uploads: uploads === undefined || !(await hasAny(join(uploads.directory, 'files'))),
-      jobs: true,
-    }
-    for (const name of ['catalogue', 'uploads', 'jobs'] as const) {
-      const one = databases[name]
-      const file = files[name]
-      if (one === undefined || file === undefined) continue
-      found.push(...databaseFindings(name, file, one, isEmpty[name]))
-    }
-    const used = databases.catalogue?.answers
-    const counted = { bytes: used?.bytes ?? 0, names: used?.names ?? 0 }
-    return [
-      ...found,
-      ...(await checked('stored', SHORT, () => storedFindings(databases))),
-      ...(uploads === undefined ? [] : await checked('upload-key', SHORT, () => keyFindings(uploads))),
-      ...(await checked('processes', SHORT * 3, () => processFindings(examination, directory, uploads))),
-      ...(await checked('space', SHORT, () =>
-        spaceFindings(subject, directory, used === undefined ? undefined : counted),
-      )),
-      ...(await checked('clock', SHORT, () => clockFindings(subject, databases))),
-    ]
-  } finally {
-    examination.close()
+    })),
+  ]
+  const files = databasesOf(directory, uploads)
+  const isEmpty = {
+    catalogue: !(await hasAny(join(layoutOf(directory).contents, 'content-v2'))),
+    uploads: uploads === undefined || !(await hasAny(join(uploads.directory, 'files'))),
+    jobs: true,
   }
+  for (const name of DATABASE_NAMES) {
+    const [one, file] = [databases[name], files[name]]
+    if (one !== undefined && file !== undefined)
+      found.push(...databaseFindings(name, file, one, isEmpty[name]))
+  }
+  return [
+    ...found,
+    ...(await checked('stored', SHORT, () => storedFindings(databases))),
+    ...(uploads === undefined ? [] : await checked('upload-key', SHORT, () => keyFindings(uploads))),
+    ...(await checked('processes', LONG, () => processFindings(examination, directory, uploads))),
+    ...(await checked('space', SHORT, () => spaceFindings(subject, directory, usedIn(databases)))),
+    ...(await checked('clock', SHORT, () => clockFindings(subject, databases))),
+  ]
 }
 
 /** The directory, and what is in it as far as it can be worked in. */
 async function directoryChecks(subject: Subject): Checks {
   const { directory, uploads } = subject
-  const found = await checked('directory', SHORT, () => directoryFindings(subject))
   const examination = createExamination()
-  const driver = await driverFindings(examination)
-  examination.close()
-  const isThere =
-    directory !== undefined && !found.some(({ level }) => level === 'warning' || level === 'error')
-  if (!isThere) return [...driver, ...found]
-  return [
-    ...driver,
-    ...found,
-    ...(await checked('rights', SHORT, () => rightsFindings(directory, uploads))),
-    ...(await checked('file-system', SHORT, () => fileSystemFindings(subject, directory))),
-    ...(await storedChecks(subject, directory, driver)),
-  ]
+  try {
+    const driver = await checked('better-sqlite3', SHORT * 2, () => driverFindings(examination))
+    const found = await checked('directory', SHORT, () => directoryFindings(subject))
+    if (directory === undefined || found.some(isProblem)) return [...driver, ...found]
+    return [
+      ...driver,
+      ...found,
+      ...(await checked('rights', SHORT, () => rightsFindings(directory, uploads))),
+      ...(await checked('file-system', SHORT, () => fileSystemFindings(subject, directory))),
+      ...(driver.some(isProblem) ? [] : await storedChecks(subject, directory, examination)),
+    ]
+  } finally {
+    examination.close()
+  }
 }
 
 /** Runs every check. Never throws. */

@@ -41,7 +41,8 @@ function remedyOf(text: string, { transform }: Settings): string {
     return 'leave express-artwork out of the bundle, or set transform.isolate: false'
   if (transform.sandbox.length > 0)
     return 'try the command of transform.sandbox by hand in front of node, and correct or leave it out'
-  if (/too much memory/.test(text)) return 'set transform.maxMemory higher: 768 MiB is the default'
+  if (/too much memory/.test(text))
+    return 'set transform.maxMemory to 128 MiB or more (768 MiB is the default)'
   return 'allow the app to start processes, with room for files in the temporary folder; or set transform.isolate: false'
 }
 

@@ -180,7 +180,7 @@ export async function fileSystemFindings(
 export async function spaceFindings(
   { machine, settings }: Subject,
   directory: string,
-  used: { readonly bytes: number; readonly names: number } | undefined,
+  used: { readonly bytes?: number; readonly names?: number } | undefined,
 ): Promise<readonly Finding[]> {
   const { ok, warning, error } = findings('space')
   const { bavail, bsize, files, ffree } = await machine.fileSystem(directory)
@@ -194,20 +194,21 @@ export async function spaceFindings(
       ),
     ]
   if (used === undefined) return [ok(`${sizeText(free)} are free`)]
-  const wanted = Math.max(0, maxBytes - used.bytes) + RESERVE
+  const { bytes = 0, names = 0 } = used
+  const wanted = Math.max(0, maxBytes - bytes) + RESERVE
   if (free < wanted)
     return [
       warning(
-        `disk.maxBytes is ${sizeText(maxBytes)}, of which ${sizeText(used.bytes)} are used, and ${sizeText(free)} are free: the disk is full before the bound is reached`,
-        `set disk.maxBytes to ${Math.floor((used.bytes + free * 0.9) / 1024 ** 2)} MiB or less, or make room`,
+        `disk.maxBytes is ${sizeText(maxBytes)}, of which ${sizeText(bytes)} are used, and ${sizeText(free)} are free: the disk is full before the bound is reached`,
+        `set disk.maxBytes to ${Math.floor((bytes + free * 0.9) / 1024 ** 2)} MiB or less, or make room`,
       ),
     ]
-  if (files > 0 && ffree < Math.max(0, maxNames - used.names) * INODES_PER_NAME)
+  if (files > 0 && ffree < Math.max(0, maxNames - names) * INODES_PER_NAME)
     return [
       warning(
-        `disk.maxNames is ${maxNames}, of which ${used.names} are used, and the file system has room for ${ffree} files, about ${INODES_PER_NAME} a name`,
-        `set disk.maxNames to ${used.names + Math.floor((ffree * 0.9) / INODES_PER_NAME)} or less`,
+        `disk.maxNames is ${maxNames}, of which ${names} are used, and the file system has room for ${ffree} files, about ${INODES_PER_NAME} a name`,
+        `set disk.maxNames to ${names + Math.floor((ffree * 0.9) / INODES_PER_NAME)} or less`,
       ),
     ]
-  return [ok(`${sizeText(free)} are free, for ${sizeText(Math.max(0, maxBytes - used.bytes))} that may come`)]
+  return [ok(`${sizeText(free)} are free, for ${sizeText(Math.max(0, maxBytes - bytes))} that may come`)]
 }

@@ -26,6 +26,15 @@ const finding = (check: string, level: Level, message: string, remedy: string | 
   ...(remedy !== undefined && { remedy }),
 })
 
+/** Names in one text that are written out. */
+const LISTED = 3
+/** Some of the names, in one text. */
+export const listed = (names: readonly string[]): string =>
+  names.slice(0, LISTED).join(', ') + (names.length > LISTED ? ' …' : '')
+
+/** Whether something is to be done. */
+export const isProblem = ({ level }: Finding): boolean => level === 'warning' || level === 'error'
+
 /** 0: nothing but ok and info; 1: a warning; 2: an error. */
 export const exitCodeOf = (found: readonly Finding[]): number =>
   found.some(({ level }) => level === 'error') ? 2 : Number(found.some(({ level }) => level === 'warning'))
@@ -36,13 +45,10 @@ export const reasonOf = (thrown: unknown): string =>
     ? thrown.message || ('code' in thrown ? String(thrown.code) : thrown.name)
     : String(thrown)
 
-/** Work that takes longer than it may. */
-export class TooLong extends Error {}
-
-/** Waits for work, but no longer. @throws TooLong, and what the work throws */
+/** Waits for work, but no longer. @throws Error where it takes longer, and what the work throws */
 export function within<T>(ms: number, work: () => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new TooLong(`it took longer than ${Math.round(ms / 1000)} s`)), ms)
+    const timer = setTimeout(() => reject(new Error(`it took longer than ${Math.round(ms / 1000)} s`)), ms)
     // What throws at once, rejects too.
     Promise.resolve()
       .then(work)

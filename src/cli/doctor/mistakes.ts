@@ -7,6 +7,8 @@ import { type Finding, findings } from './finding.js'
 import type { Subject } from './subject.js'
 
 const MIB = 1024 ** 2
+/** A decoder takes some 75 MiB before its first picture. */
+const LEAST_DECODER = 128 * MIB
 const PROXY_VARIABLES = ['http_proxy', 'https_proxy', 'all_proxy']
 
 /** Bytes in a unit that people read. */
@@ -73,6 +75,13 @@ export function boundFindings({ settings, machine }: Subject): readonly Finding[
       warning(
         `transform.concurrency is ${transform.concurrency}, and there are ${machine.cores} cores: decoders take turns, and the app waits for them`,
         `set transform.concurrency to ${machine.cores} or less, or leave it out`,
+      ),
+    )
+  if (transform.isolate && transform.maxMemory < LEAST_DECODER)
+    found.push(
+      warning(
+        `transform.maxMemory is ${sizeText(transform.maxMemory)}, and a decoder takes some 75 MiB before its first picture: it is ended in the middle of its work`,
+        'set transform.maxMemory to 128 MiB or more (768 MiB is the default)',
       ),
     )
   const decoders = transform.isolate ? transform.concurrency * transform.maxMemory : 0
