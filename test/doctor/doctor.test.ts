@@ -335,11 +335,15 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     ...{
       check: 'hosts',
       level: 'warning',
-      message: /the name nowhere\.invalid .* is not found/,
+      message: /^the name nowhere\.example of own is not found/,
       remedy: /DNS/,
     },
-    plant: ({ env }) =>
-      void Object.assign(env, { ARTWORK_REMOTE_HOSTS: '127.0.0.1,*.example.com,nowhere.invalid' }),
+    plant: (run) =>
+      configure(
+        run,
+        `fetch: { lookup: (name, _options, done) => done(Object.assign(new Error(name), { code: 'ENOTFOUND' })) },
+         sources: [source({ origins: ['nowhere.example', '*.example.com'] })]`,
+      ),
   },
   'a schedule that nobody can keep': {
     ...{
@@ -447,6 +451,20 @@ describe('doctor', () => {
     expect(exitCodeOf(found)).toBe(wanted.level === 'error' ? 2 : 1)
     expect(stateOf(run_.directory)).toEqual(before)
   })
+})
+
+test.skipIf(process.getuid?.() === 0)('a directory that this user may not write in', async () => {
+  const run_ = await stage()
+  chmodSync(run_.directory, 0o500)
+  atEnd(async () => chmodSync(run_.directory, 0o700))
+  expect((await run(run_)).filter(isProblem)).toEqual([
+    {
+      check: 'directory',
+      level: 'error',
+      message: expect.stringMatching(/cannot read and write/),
+      remedy: expect.stringMatching(/chown/),
+    },
+  ])
 })
 
 describe('what a test cannot take away from this machine', () => {
