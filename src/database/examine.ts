@@ -54,9 +54,10 @@ const HEAD_BYTES = 32
 /** Problems of a damaged file that are listed. */
 const LISTED = 3
 
-/** The head of a log; empty where there is none. */
+/** The head of a log; empty where there is none, or something else. */
 function headOf(log: string): string {
-  if (statSync(log, { throwIfNoEntry: false }) === undefined) return ''
+  // A pipe in its place would be waited for.
+  if (lstatSync(log, { throwIfNoEntry: false })?.isFile() !== true) return ''
   const file = openSync(log, 'r')
   try {
     const head = Buffer.alloc(HEAD_BYTES)
@@ -108,6 +109,7 @@ const problemsOf = (db: Database): readonly string[] =>
 
 /** Whether there is a way from a schema to that of this version. */
 const canMigrate = (found: number, { version, migrations }: Shape): boolean =>
+  found > 0 &&
   Array.from({ length: version - found }, (_, index) => found + index).every(
     (step) => migrations?.[step] !== undefined,
   )

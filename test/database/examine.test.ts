@@ -1,9 +1,11 @@
 /** How a database file is looked at without being touched, also while others write. */
-import { fork } from 'node:child_process'
+import { execFileSync, fork } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import { expect, test } from 'vitest'
 import { examineDatabase, isLocked } from '#src/database/examine.js'
 import type { Shape } from '#src/database/sqlite.js'
@@ -68,4 +70,42 @@ test('while another process writes all the time, no copy is ever damaged, and no
   expect(examineDatabase(file, SHAPE, scratch, () => 1)).toMatchObject({ state: 'sound', answers: 1 })
   expect(readdirSync(folder)).toContain('things.db-wal')
   expect(isLocked(file)).toBe(false)
+})
+
+test('whatever stands in the place of a database is named, and never waited for', async () => {
+  const folder = await temporaryFolder()
+  const scratch = join(folder, 'scratch')
+  mkdirSync(scratch)
+  const file = join(folder, 'things.db')
+  const look = () => examineDatabase(file, SHAPE, scratch, () => 1).state
+  const write = (sql: string): void => {
+    const db = new Database(file)
+    db.exec(sql)
+    db.close()
+  }
+  expect(look()).toBe('missing')
+  writeFileSync(file, '')
+  expect(look()).toBe('empty')
+  write('CREATE TABLE things (id INTEGER PRIMARY KEY, text TEXT); PRAGMA user_version = 2')
+  expect(look()).toBe('sound')
+  execFileSync('mkfifo', [`${file}-wal`])
+  expect(look()).toBe('sound')
+  rmSync(`${file}-wal`)
+  writeFileSync(`${file}-wal`, randomBytes(5000))
+  expect(look()).toBe('sound')
+  rmSync(`${file}-wal`)
+  for (const [version, state] of Object.entries({ 1: 'earlier', 3: 'newer', '-2147483648': 'unknown' })) {
+    write(`PRAGMA user_version = ${version}`)
+    expect(look(), version).toBe(state)
+  }
+  for (const size of [3000, 700, 99]) {
+    truncateSync(file, size)
+    expect(['damaged', 'unread']).toContain(look())
+  }
+  writeFileSync(file, randomBytes(20_000))
+  expect(look()).toBe('damaged')
+  rmSync(file)
+  execFileSync('mkfifo', [file])
+  expect(look()).toBe('odd')
+  expect(readdirSync(scratch)).toEqual([])
 })
