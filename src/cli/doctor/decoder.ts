@@ -5,6 +5,7 @@ import type { Settings } from '../../options/settings.js'
 import type { SharpBuild } from '../../transform/sharp-build.js'
 import type { Transformer } from '../../transform/transformer.js'
 import { type Finding, findings, reasonOf } from './finding.js'
+import { LEAST_DECODER } from './mistakes.js'
 import type { Subject } from './subject.js'
 
 /** Decodes, and makes each format. @throws ArtworkError */
@@ -52,7 +53,9 @@ export async function decoderFindings({ settings }: Subject, build: SharpBuild):
   const { transform } = settings
   const { lines, logger } = listener()
   const formats = transform.formats.filter(build.has)
-  const options = { ...transform, concurrency: 1, logger }
+  // That the bound itself is too low is found of the options, whether or not this picture is done before it counts.
+  const maxMemory = Math.max(transform.maxMemory, LEAST_DECODER)
+  const options = { ...transform, maxMemory, concurrency: 1, logger }
   const transformer = transform.isolate
     ? (await import('../../transform/worker-pool.js')).createWorkerPool(options)
     : (await import('../../transform/in-process.js')).createInProcess(options)

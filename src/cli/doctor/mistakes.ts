@@ -7,8 +7,8 @@ import { type Finding, findings } from './finding.js'
 import type { Subject } from './subject.js'
 
 const MIB = 1024 ** 2
-/** A decoder takes some 75 MiB before its first picture. */
-const LEAST_DECODER = 128 * MIB
+/** A decoder takes some 75 MiB before its first picture: with less it is ended, or not, by how long its work takes. */
+export const LEAST_DECODER = 128 * MIB
 const PROXY_VARIABLES = ['http_proxy', 'https_proxy', 'all_proxy']
 
 /** Bytes in a unit that people read. */
