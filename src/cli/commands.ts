@@ -1,7 +1,8 @@
 /** The short commands: each prints what it finds or did in a directory, beside a running server or without one. */
 import { isWebUrl } from '../model/web-url.js'
+import type { Common } from './options-of.js'
 import { print, show } from './output.js'
-import { type Common, withArtwork } from './with-artwork.js'
+import { withArtwork } from './with-artwork.js'
 
 /** Prints the numbers of a directory. */
 export const stats = (common: Common): Promise<number> =>

@@ -1,7 +1,8 @@
 /** A long job at the command line: queued, worked on, and shown to its end. */
 import { type Artwork, type Job, type JobKind, needsRepository } from '../index.js'
+import type { Common } from './options-of.js'
 import { print, printError, show } from './output.js'
-import { type Common, withArtwork } from './with-artwork.js'
+import { withArtwork } from './with-artwork.js'
 
 /** Shows a job's progress: one line that changes on a terminal, a line at each step elsewhere, or lines of JSON. */
 function progressOf({ json }: Common) {

@@ -1,15 +1,14 @@
 /** `express-artwork serve`: uploads, fetching, health and metrics as a service, from environment variables alone. */
-import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type AddressInfo, Server as NetServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseEnv } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import express from 'express'
 import type { Logger } from 'pino'
 import { type Artwork, createArtwork, optionsFromEnv } from '../index.js'
 import { requestId } from '../model/request-id.js'
 import { holdsToken } from '../options/token.js'
+import { environment } from './options-of.js'
 
 /** Where the environment comes from, and where to listen. */
 export interface ServeOptions {
@@ -27,23 +26,6 @@ const FINISH_WITHIN = 15_000
 const POLL_EVERY = 25
 /** Ms that an idle connection stays open. */
 const KEEP_ALIVE = 75_000
-
-/** The variables of a file under those of the environment. @throws Error when the file cannot be read */
-export function environment(
-  envFile: string | undefined,
-  own: Readonly<Record<string, string | undefined>> = process.env,
-): Readonly<Record<string, string | undefined>> {
-  if (envFile === undefined) return own
-  let text: string
-  try {
-    text = readFileSync(envFile, 'utf8')
-  } catch (error) {
-    throw new Error(`--env-file must be a file that can be read, got ${JSON.stringify(envFile)}`, {
-      cause: error,
-    })
-  }
-  return { ...parseEnv(text), ...own }
-}
 
 /** A path without its query, which may hold a signature. */
 const pathOf = (url: string | undefined): string => (url ?? '').replace(/\?.*$/, '')

@@ -1,6 +1,5 @@
 /** The store on disk: bytes in cacache, keys and facts in the catalogue, both in one directory. */
 import { access, constants } from 'node:fs/promises'
-import { join } from 'node:path'
 import { makeFolder, makeOwnFolder } from '../../database/files.js'
 import { type ProcessRegistry, registerProcess } from '../../database/process-registry.js'
 import { ArtworkError } from '../../model/failure.js'
@@ -13,6 +12,7 @@ import { createEntryStore } from './entry-store.js'
 import { createEviction, type Eviction } from './eviction.js'
 import { createKeyLocks } from './key-locks.js'
 import { createLastUse, type LastUse } from './last-use.js'
+import { layoutOf } from './layout.js'
 import type { Counts, DiskParts } from './parts.js'
 import { createRebuild } from './rebuild.js'
 import { createRecovery } from './recovery.js'
@@ -29,9 +29,6 @@ export interface DiskStoreOptions extends Bounds {
   readonly onChange?: (changed: readonly string[] | 'all') => void
 }
 
-/** Moves when the layout on disk changes shape. */
-const LAYOUT = 'v2'
-
 /**
  * Opens the store in `directory`, which is made where it is missing. What an earlier process left undone is finished in
  * the background.
@@ -39,16 +36,20 @@ const LAYOUT = 'v2'
  */
 export async function createDiskStore(options: DiskStoreOptions): Promise<Store> {
   const { directory, now, logger, onChange } = options
-  const contentsFolder = join(directory, `store-${LAYOUT}`)
+  const {
+    contents: contentsFolder,
+    processes: processesFolder,
+    catalogue: catalogueFile,
+  } = layoutOf(directory)
   makeFolder(directory)
   await access(directory, constants.W_OK)
   // SQLite needs a little space to open at all: what was reserved is for that.
   removeReserve(directory)
   makeOwnFolder(contentsFolder)
-  const processes = registerProcess(join(directory, `processes-${LAYOUT}`))
+  const processes = registerProcess(processesFolder)
   const contents = createContents(contentsFolder, processes.id)
   const connection = createConnection({
-    ...{ directory, layout: LAYOUT, contentsFolder, contents, now, logger },
+    ...{ file: catalogueFile, contentsFolder, contents, now, logger },
     onReopen: () => {
       onChange?.('all')
       recovery.restart()
