@@ -1,6 +1,6 @@
 /** The page of errors, from the table of the code. */
-import { ArtworkError, ERROR_CODES, recordFailure } from '#src/model/failure.js'
-import { adviceFor } from '#src/model/failure-advice.js'
+import { ArtworkError, ERROR_CODES, recordFailure } from '../../src/model/failure.js'
+import { adviceFor } from '../../src/model/failure-advice.js'
 import { page, tableOf } from './markdown.js'
 
 const spans = (ms: number): string =>

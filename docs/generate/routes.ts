@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import express from 'express'
-import { createArtwork, tmdb, uploads } from 'express-artwork'
+import { createArtwork, tmdb, uploads } from '../../src/index.js'
 import { page, tableOf } from './markdown.js'
 
 interface Operation {
