@@ -66,7 +66,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   events.on('diagnosed', diagnostics.note)
   checkDirectory(settings, diagnostics.note)
   const counts = createCounters(events)
-  const metrics = createMetrics()
+  const metrics = createMetrics(settings.directory)
   const series = createTimeSeries(now)
   const fetcher = observedFetcher(await openFetcher(settings), [metrics, series])
   const source = settings.sources.find(isUploadSource)
@@ -133,7 +133,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   })
   const lifecycle = createLifecycle(settings, {
     store,
-    finish: [series.close, refresher.close, images.idle, exporter.settled],
+    finish: [metrics.close, series.close, refresher.close, images.idle, exporter.settled],
     close: [exporter.close, fetcher.close, transformer.close, store.close],
   })
   const { readiness, degradedReasons } = createReadiness(settings, {
