@@ -2,44 +2,30 @@
 
 import type { Job } from '../../jobs/ports.js'
 import type { StoredImage } from '../../management/image-details.js'
+import { isCalendarTime, readableBytes, readableCount, utcTime } from '../../model/readable.js'
 
 const html = (text: string): string => text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`)
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
-
-const bytes = (value: number): string => {
-  let size = value
-  let unit = 0
-  while (size >= 1024 && unit < UNITS.length - 1) {
-    size /= 1024
-    unit += 1
-  }
-  return `${size < 10 && unit > 0 ? size.toFixed(1) : Math.round(size)} ${UNITS[unit]}`
-}
-const count = (value: number): string => Math.round(value).toLocaleString('en')
 const duration = (ms: number): string => {
   const seconds = Math.round(ms / 1000)
   if (seconds < 90) return `${seconds} s`
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`
   return seconds < 129_600 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} days`
 }
-/** Whether a time is one that a calendar has. */
-const isTime = (at: number | undefined | null): at is number =>
-  at !== undefined && at !== null && Number.isFinite(at) && Math.abs(at) < 8.64e15
 const time = (at: number | undefined | null): string =>
-  isTime(at) ? `${new Date(at).toISOString().slice(0, 19).replace('T', ' ')} UTC` : 'never'
+  isCalendarTime(at) ? `${utcTime(at).slice(0, -1).replace('T', ' ')} UTC` : 'never'
 
 /** The words, at a moment; templates have them as `fmt`. */
 export function formatterAt(now: number) {
   return {
-    bytes,
-    count,
+    bytes: readableBytes,
+    count: readableCount,
     time,
     percent: (share: number): string => `${(share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`,
     ms: (value: number): string =>
       value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`,
     /** A moment told from now, as HTML. */
     ago: (at: number | undefined | null): string => {
-      if (!isTime(at)) return 'never'
+      if (!isCalendarTime(at)) return 'never'
       const past = now - at
       const words =
         Math.abs(past) < 1500 ? 'now' : past < 0 ? `in ${duration(-past)}` : `${duration(past)} ago`
@@ -55,7 +41,7 @@ export function formatterAt(now: number) {
     },
     progress: ({ done, total, rate, eta, state }: Job): string =>
       [
-        total > 0 ? `${count(done)} of ${count(total)}` : '',
+        total > 0 ? `${readableCount(done)} of ${readableCount(total)}` : '',
         state === 'running' && rate !== undefined
           ? `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} a second`
           : '',
