@@ -11,7 +11,7 @@ const TIME = /^(?:at|until|lastUsed|lastRun|nextRun|nextTry)$|[a-z](?:At|Until)$
 const SIZE = /^(?:bytes|size)$|[a-z](?:Bytes|BytesPerName)$/
 
 /** The same with its times in ISO 8601; what no calendar has is left out. */
-export function withDates(value: unknown, name = ''): unknown {
+function withDates(value: unknown, name = ''): unknown {
   if (typeof value === 'number' && TIME.test(name)) return isCalendarTime(value) ? utcTime(value) : undefined
   if (Array.isArray(value)) return value.map((one) => withDates(one))
   if (typeof value !== 'object' || value === null) return value
