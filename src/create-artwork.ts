@@ -9,21 +9,22 @@ import { ANY_POOL } from './fetch/proxy-pool.js'
 import { createImages, type Images } from './images/images.js'
 import { listen } from './jobs/background.js'
 import { jobHandlers, needsRepository } from './jobs/kinds.js'
+import type { JobQueries } from './jobs/ports.js'
 import { createRefresher } from './jobs/refresher.js'
 import { checkSchedules } from './jobs/schedules.js'
 import { createJobQueue } from './jobs/sqlite/queue.js'
 import { createExporter } from './library/export.js'
 import { createLifecycle } from './lifecycle.js'
-import { createDiagnostics } from './management/diagnostics.js'
+import { createDiagnostics, type Diagnostics } from './management/diagnostics.js'
 import { createImageDetails } from './management/image-details.js'
 import { createMaintenance } from './management/maintenance.js'
 import { createManagement } from './management/management.js'
 import { createReadiness } from './management/readiness.js'
-import { createCounters } from './metrics/counters.js'
+import { type Counts, createCounters } from './metrics/counters.js'
 import { observedFetcher, observedTransformer } from './metrics/observe-work.js'
 import { createMetrics } from './metrics/prometheus.js'
 import { createStats } from './metrics/stats.js'
-import { createTimeSeries } from './metrics/time-series.js'
+import { createTimeSeries, type Snapshot } from './metrics/time-series.js'
 import { pathParams } from './model/artwork-path.js'
 import { BROKEN_PATH, PICTURE_SCRIPT, PICTURE_STYLESHEET } from './model/picture-style.js'
 import { placeholderUrl } from './model/urls.js'
@@ -33,6 +34,7 @@ import { isUploadSource } from './sources/uploads.js'
 import { checkDirectory, openStorage } from './storage.js'
 import { createKeyValueCache } from './store/key-value-cache.js'
 import type { MemoryCache } from './store/memory-cache.js'
+import type { Store } from './store/ports.js'
 import { createRenderer } from './templates/dashboard-renderer.js'
 import { createHelpers } from './templates/helpers.js'
 import { createKept } from './templates/kept.js'
@@ -58,15 +60,9 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   await prepare(settings)
   const { logger, now } = settings
   const events = createEvents(logger)
-  const diagnostics = createDiagnostics({
-    logger,
-    now,
-    isDevelopment: process.env.NODE_ENV !== 'production',
-  })
-  events.on('diagnosed', diagnostics.note)
-  checkDirectory(settings, diagnostics.note)
+  const diagnostics = openDiagnostics(settings, events)
   const counts = createCounters(events)
-  const metrics = createMetrics()
+  const metrics = createMetrics(settings.directory)
   const series = createTimeSeries(now)
   const fetcher = observedFetcher(await openFetcher(settings), [metrics, series])
   const source = settings.sources.find(isUploadSource)
@@ -115,11 +111,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
 
   const stats = createStats({ store, fetcher, counts, uploads })
   metrics.watch({ stats, refresher: refresher.status, decoding: transformer.load })
-  series.watch(() => {
-    const { bytes, memory } = store.stats()
-    const { queued, running } = queue.counts()
-    return { requests: { ...counts }, bytes, memoryBytes: memory.bytes, queued, running }
-  })
+  series.watch(createSnapshot(store, queue, counts))
   const details = createImageDetails({ ...images, settings, store, run })
   const management = createManagement(settings, {
     images,
@@ -133,7 +125,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   })
   const lifecycle = createLifecycle(settings, {
     store,
-    finish: [series.close, refresher.close, images.idle, exporter.settled],
+    finish: [metrics.close, series.close, refresher.close, images.idle, exporter.settled],
     close: [exporter.close, fetcher.close, transformer.close, store.close],
   })
   const { readiness, degradedReasons } = createReadiness(settings, {
@@ -181,6 +173,15 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
   }
 }
 
+/** What the charts of the dashboard are drawn from. */
+const createSnapshot =
+  (store: Pick<Store, 'stats'>, queue: Pick<JobQueries, 'counts'>, counts: Readonly<Counts>) =>
+  (): Snapshot => {
+    const { bytes, memory } = store.stats()
+    const { queued, running } = queue.counts()
+    return { requests: { ...counts }, bytes, memoryBytes: memory.bytes, queued, running }
+  }
+
 /** What templates print, and the way to install it in an environment of Nunjucks. */
 function createTemplates(
   settings: Settings,
@@ -211,6 +212,16 @@ function createTemplates(
     },
     ofApp: (): Environment | undefined => appEnvironment,
   }
+}
+
+/** The list of mistakes, which hears of those that events tell, and of what the directory allows. */
+function openDiagnostics(settings: Settings, events: Events): Diagnostics {
+  const { logger, now } = settings
+  const isDevelopment = process.env.NODE_ENV !== 'production'
+  const diagnostics = createDiagnostics({ logger, now, isDevelopment })
+  events.on('diagnosed', diagnostics.note)
+  checkDirectory(settings, diagnostics.note)
+  return diagnostics
 }
 
 /** Checks what options come to together, and loads what sources need. */

@@ -1,5 +1,5 @@
 /** `express-artwork serve`: uploads, fetching, health and metrics as a service, from environment variables alone. */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, Server as NetServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
@@ -96,6 +96,24 @@ function createApp(artwork: Artwork, log: ReturnType<typeof requestLog>, token: 
   return { app, active: () => active }
 }
 
+const LISTEN_PROBLEMS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'is in use already',
+  EACCES: 'may not be used by this user',
+  EADDRNOTAVAIL: 'is at an address that this machine has not',
+}
+/** Listens. @throws Error that says what is wrong with the port, and what to do */
+async function listenAt(server: Server, port: number, host: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, resolve)
+  }).catch((cause: NodeJS.ErrnoException) => {
+    const problem = LISTEN_PROBLEMS[cause.code ?? '']
+    if (problem === undefined) throw cause
+    const mend = cause.code === 'EADDRNOTAVAIL' ? '--host or HOST' : '--port or PORT'
+    throw new Error(`port ${port} at ${host} ${problem}: name another one by ${mend}`, { cause })
+  })
+}
+
 /** Starts the service. Resolves when it listens. @throws TypeError for a wrong variable, naming it, the rule and the value */
 export async function serve({ envFile, port, host }: ServeOptions): Promise<void> {
   const env = environment(envFile)
@@ -110,14 +128,16 @@ export async function serve({ envFile, port, host }: ServeOptions): Promise<void
   const artwork = await createArtwork({ logger, ...optionsFromEnv(env) })
 
   const { app, active } = createApp(artwork, requestLog(pinoHttp, logger), env.ARTWORK_MANAGE_TOKEN)
-  artwork.start()
   const server = createServer(app)
   // Longer than a proxy keeps its connections (nginx: 60 s), so that it never sends into one that is being closed.
   server.keepAliveTimeout = KEEP_ALIVE
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(Number(where), host ?? env.HOST ?? '0.0.0.0', resolve)
-  })
+  try {
+    await listenAt(server, Number(where), host ?? env.HOST ?? '0.0.0.0')
+  } catch (error) {
+    await artwork.close()
+    throw error
+  }
+  artwork.start()
   const { address, port: listening } = server.address() as AddressInfo
   const shown = address === '0.0.0.0' || address === '::' ? 'localhost' : address
   process.stdout.write(

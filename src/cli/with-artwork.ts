@@ -11,10 +11,17 @@ const quiet = {
   error: (fields: object, message?: string) =>
     printError(`${message ?? ''} ${'err' in fields ? String(fields.err) : ''}`),
 }
+/** What a command needs beside the toolkit. */
+interface Needs {
+  /** Schedules are to be shown. They begin nothing: only what is started does. */
+  readonly withSchedules?: boolean
+}
+
 /** Runs a command with the toolkit, and closes it. */
 export async function withArtwork<T>(
   common: Common,
   work: (artwork: Artwork, options: ArtworkOptions) => Promise<T>,
+  { withSchedules = false }: Needs = {},
 ): Promise<T> {
   // Schedules, and the export that follows the store, are the servers'.
   const schedules = Object.fromEntries(SCHEDULED_KINDS.map((kind) => [kind, false]))
@@ -22,7 +29,7 @@ export async function withArtwork<T>(
   const artwork = await createArtwork({
     logger: quiet,
     ...options,
-    schedules,
+    ...(!withSchedules && { schedules }),
     export: {},
   })
   try {

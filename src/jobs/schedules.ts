@@ -4,6 +4,7 @@
  */
 import { Cron } from 'croner'
 import { JOB_KINDS, type JobKind } from '../model/job-kinds.js'
+import { machineZone } from '../model/readable.js'
 import { jobOptionProblem, newJob } from './kinds.js'
 import type { Schedule, ScheduleTable } from './ports.js'
 
@@ -26,7 +27,8 @@ export type ScheduleRules = Readonly<Partial<Record<JobKind, ScheduleRule | fals
 export interface ScheduleStatus {
   readonly kind: string
   readonly cron: string
-  readonly timezone?: string
+  /** That of the machine, where the rule names none. */
+  readonly timezone: string
   readonly nextRun: number
   readonly lastRun: number | undefined
   /** The job that the last run was. */
@@ -65,11 +67,11 @@ const scheduleOf = (plan: Plan, all: readonly Schedule[]): Schedule | undefined 
   all.find(({ kind, plan: text }) => kind === plan.kind && text === plan.text)
 
 function statusOf(plan: Plan, found: Schedule | undefined, now: number): ScheduleStatus {
-  const { cron, timezone } = plan.rule
+  const { cron, timezone = machineZone() } = plan.rule
   return {
     kind: plan.kind,
     cron,
-    ...(timezone !== undefined && { timezone }),
+    timezone,
     nextRun: found?.next ?? nextRuns(plan, now)[0],
     lastRun: found?.last,
     lastJob: found?.lastJob === undefined ? undefined : String(found.lastJob),

@@ -95,7 +95,10 @@ export interface StoreStats {
   readonly memory: { readonly entries: number; readonly bytes: number }
   /** What cacache's index entries take on disk, whole blocks, bytes. */
   readonly indexBytes: number
-  /** Catalogue and index by the name, bytes; 0 where there is no name. */
+  /**
+   * What a name costs on disk beside its bytes: catalogue and index by the name, bytes; 0 where there is no name. Of the
+   * catalogue, without what it takes while it is empty, and without its log, whose place is used again.
+   */
   readonly bytesPerName: number
   readonly evictions: number
   /** Changes and files that a dead process left and were cleaned up, or that a sweep found, since start. */
@@ -107,6 +110,8 @@ export interface StoreStats {
   readonly catalogueBytes: number
   /** Whether anything survives the process. */
   readonly durable: boolean
+  /** Processes that have the directory open, this one among them. */
+  readonly processes: number
   readonly rebuilding: boolean
   /** Why nothing new is stored at the moment, undefined where it is. */
   readonly paused: string | undefined

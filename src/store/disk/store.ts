@@ -81,6 +81,13 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
     ...createQueries({
       connection,
       lastUse,
+      countProcesses: () => {
+        try {
+          return processes.count()
+        } catch {
+          return 1
+        }
+      },
       counts: parts.counts,
       isRebuilding,
       suspendedFor: suspension.reason,
@@ -121,8 +128,10 @@ function createQueries({
   counts,
   isRebuilding,
   suspendedFor,
+  countProcesses,
 }: {
   readonly connection: Connection
+  readonly countProcesses: () => number
   readonly lastUse: LastUse
   readonly counts: Readonly<Counts>
   readonly isRebuilding: () => boolean
@@ -149,7 +158,7 @@ function createQueries({
       const none = { bytes: 0, names: 0, indexBytes: 0, byRole: { original: 0, rendition: 0, artwork: 0 } }
       const totals = orDefault('counting', (current) => current.totals(), none)
       const catalogueBytes = orDefault('counting', (current) => current.fileSize(), 0)
-      const cost = catalogueBytes + totals.indexBytes
+      const cost = orDefault('counting', (current) => current.growth(), 0) + totals.indexBytes
       return {
         ...totals,
         memory: { entries: 0, bytes: 0 },
@@ -157,6 +166,7 @@ function createQueries({
         catalogueBytes,
         bytesPerName: totals.names === 0 ? 0 : Math.round(cost / totals.names),
         durable: true,
+        processes: countProcesses(),
         rebuilding: isRebuilding(),
         paused: suspendedFor(),
       }
