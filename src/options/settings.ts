@@ -49,7 +49,7 @@ export function settleOptions(given: ArtworkOptions = {}): Settings {
   checkSources(settings.sources, settings.signing.keys)
   const kinds = settleKinds(entities)
   checkVariants(kinds, { presets: settings.presets, encoding: settings.transform })
-  checkFormats(kinds, settings.transform.formats)
+  checkFormats(kinds, entities, settings.transform.formats)
   return Object.freeze({
     ...settings,
     repository: bounded(settings.repository, REPOSITORY_TIMEOUT),
@@ -58,11 +58,15 @@ export function settleOptions(given: ArtworkOptions = {}): Settings {
   })
 }
 
-/** Pictures of a kind could not be made in a format that is not allowed. */
-function checkFormats(kinds: ReadonlyMap<string, EntityKind>, formats: readonly string[]): void {
+/** A path that the app gives a kind ends in a format that pictures are made in. */
+function checkFormats(
+  kinds: ReadonlyMap<string, EntityKind>,
+  given: Readonly<Record<string, EntityKindOptions>>,
+  formats: readonly string[],
+): void {
   for (const kind of kinds.values()) {
     const format = formatOfKind(kind)
-    if (!formats.includes(format))
+    if (given[kind.kind]?.path !== undefined && !formats.includes(format))
       throw new TypeError(
         `entities.${kind.kind}.path ends in ${format}, which is none of transform.formats, got ${JSON.stringify(kind.path)}`,
       )

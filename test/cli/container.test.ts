@@ -13,16 +13,16 @@ const instructions = text
   .split('\n')
   .filter((line) => /^[A-Z]+ /.test(line))
 const stage = instructions.slice(instructions.findLastIndex((line) => line.startsWith('FROM ')))
-const valueOf = (name: string): string =>
+const instruction = (name: string): string =>
   stage.find((line) => line.startsWith(`${name} `))?.slice(name.length + 1) ?? ''
 
 test('the image is small, runs as a user of its own, and keeps its data in a volume of that user', () => {
-  expect(valueOf('FROM')).toMatch(/-slim$/)
-  expect(valueOf('USER')).toBe('node')
+  expect(instruction('FROM')).toMatch(/-slim$/)
+  expect(instruction('USER')).toBe('node')
   const index = (start: string): number => stage.findIndex((line) => line.startsWith(start))
   expect(index('USER ')).toBeGreaterThan(index('RUN mkdir'))
-  expect(valueOf('RUN')).toContain(`chown node:node ${valueOf('VOLUME')}`)
-  expect(valueOf('ENV')).toContain(`ARTWORK_DIRECTORY=${valueOf('VOLUME')}`)
+  expect(instruction('RUN')).toContain(`chown node:node ${instruction('VOLUME')}`)
+  expect(instruction('ENV')).toContain(`ARTWORK_DIRECTORY=${instruction('VOLUME')}`)
   const { engines } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { engines: { node: string } }
   const [least = 99] = /\d+/.exec(engines.node)?.map(Number) ?? []
   for (const [, major] of text.matchAll(/^FROM node:(\d+)/gm))
@@ -36,9 +36,9 @@ test('what is copied into the build is not what must stay out of it', () => {
 
 test('its command is one of the package, and its health check tells a service that answers from one that does not', async () => {
   const { bin } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { bin: Record<string, string> }
-  expect(JSON.parse(valueOf('CMD'))).toEqual([`node_modules/.bin/${Object.keys(bin)[0]}`, 'serve'])
+  expect(JSON.parse(instruction('CMD'))).toEqual([`node_modules/.bin/${Object.keys(bin)[0]}`, 'serve'])
   const [command = '', ...args] = JSON.parse(
-    /CMD (\[.*\])/.exec(valueOf('HEALTHCHECK'))?.[1] ?? '[]',
+    /CMD (\[.*\])/.exec(instruction('HEALTHCHECK'))?.[1] ?? '[]',
   ) as string[]
   expect(command).toBe('node')
   const service = await startService({})
@@ -54,6 +54,6 @@ test('its command is one of the package, and its health check tells a service th
 
 test('the documentation shows the same last stage', () => {
   const shown = /```dockerfile\n([\s\S]*?)```/.exec(pageAt('docs/deploying.md').text)?.[1] ?? ''
-  for (const line of ['USER node', valueOf('HEALTHCHECK'), valueOf('CMD')])
+  for (const line of ['USER node', instruction('HEALTHCHECK'), instruction('CMD')])
     expect(shown.replace(/\\\n\s*/g, ' ')).toContain(line)
 })

@@ -20,7 +20,8 @@ export const PAGES: readonly Page[] = [
   'SECURITY.md',
   ...['docs/', 'docs/reference/'].flatMap((folder) =>
     readdirSync(`${root}${folder}`)
-      .filter((name) => name.endsWith('.md'))
+      // The first page of the site is no page of its own.
+      .filter((name) => name.endsWith('.md') && name !== 'index.md')
       .map((name) => folder + name),
   ),
 ].map(pageAt)
