@@ -1,6 +1,6 @@
 /** What an app has in hand: the toolkit's own interfaces. */
 import type { RequestListener, ServerResponse } from 'node:http'
-import type { Router } from 'express'
+import type { RequestHandler, Router } from 'express'
 import type { Environment } from 'nunjucks'
 import type { Displayed } from './images/display-url.js'
 import type { Images } from './images/images.js'
@@ -15,9 +15,13 @@ import type { ImagesStats } from './metrics/stats.js'
 import type { Address } from './model/address.js'
 import type { JobKind } from './model/job-kinds.js'
 import type { EntityLike } from './model/repository.js'
+import type { UploadSource } from './sources/uploads.js'
 import type { VerifyOptions, VerifyReport } from './store/ports.js'
 import type { FetchedImage, FetchOptions, ProxiedImages, Uploads } from './uploads/uploads.js'
 import type { ImagePolicy } from './web/csp.js'
+import type { UploadFormOptions } from './web/uploads/upload-form.js'
+
+export type { FormFields, FormUpload, UploadFormOptions } from './web/uploads/upload-form.js'
 
 /** How a picture is printed in code. */
 export interface PrintOptions {
@@ -132,6 +136,18 @@ export interface ArtworkUploads extends Pick<Uploads, 'save' | 'remove' | 'remov
   fetch(url: string, options?: FetchOptions): Promise<FetchedImage>
   /** Fetches images and keeps them in a namespace. @throws ArtworkError for no namespace or an unknown pool */
   proxy(namespace: string, urls: readonly string[], options?: FetchOptions): Promise<ProxiedImages>
+  /**
+   * Middleware for a route of the app that takes a plain form (`method="post" enctype="multipart/form-data"`) and stores its
+   * pictures in a namespace, by the rules of that: all of them or, where anything is wrong, none.
+   * `req.artworkUploads` has what was stored and `req.body` the text fields. Then it redirects (`redirect`), answers JSON
+   * (`json`), or lets the app's handler go on; a failure is passed on as an `ArtworkError` with its `status` in that case.
+   *
+   * Who may send the form is for the app to say: mount its log-in check before it, and check a CSRF token, which is a field
+   * of the same body, in `authorize`. `authorize` of `uploads()` is about the JSON API, and not asked here. What browsers say
+   * comes from another site is refused (403), unless `uploads({ cors })` names its origin. Mount it before what reads bodies.
+   * @throws TypeError for no namespace, or a wrong option
+   */
+  form(namespace: string, options?: UploadFormOptions): RequestHandler
 }
 
 /** How a picture will be printed that is to be preloaded. */
@@ -202,3 +218,27 @@ export interface Artwork {
   /** Finishes what runs, writes what is to be written, and lets go of everything. The process can end after it. */
   close(): Promise<void>
 }
+
+/** A toolkit among whose sources `uploads()` is. */
+export interface ArtworkWithUploads extends Artwork {
+  readonly uploads: ArtworkUploads
+}
+
+/** Whether `uploads()` is certainly in a list of sources, as its type tells. */
+type HasUploads<Sources> = Sources extends readonly [infer First, ...infer Rest]
+  ? [First] extends [UploadSource]
+    ? true
+    : HasUploads<Rest>
+  : Sources extends readonly [...infer Rest, infer Last]
+    ? [Last] extends [UploadSource]
+      ? true
+      : HasUploads<Rest>
+    : false
+
+/** What `createArtwork` makes with a list of sources: `uploads` is there where `uploads()` is written in that list. */
+export type ArtworkOf<Sources> =
+  true extends HasUploads<Sources>
+    ? false extends HasUploads<Sources>
+      ? Artwork
+      : ArtworkWithUploads
+    : Artwork

@@ -1,7 +1,7 @@
 /** The composition root: read from top to bottom; nothing is used before it exists. */
 import { randomUUID } from 'node:crypto'
 import type { Environment } from 'nunjucks'
-import type { Artwork } from './artwork.js'
+import type { Artwork, ArtworkOf } from './artwork.js'
 import { createEvents, type Events } from './events.js'
 import { createFetcher, type Fetcher } from './fetch/fetcher.js'
 import { ANY_POOL } from './fetch/proxy-pool.js'
@@ -27,6 +27,7 @@ import { BROKEN_PATH, PICTURE_SCRIPT, PICTURE_STYLESHEET } from './model/picture
 import { placeholderUrl } from './model/urls.js'
 import { type ArtworkOptions, ownVia, type Settings, settleOptions } from './options/settings.js'
 import { publicImages, publicPreload, publicRefresher, publicStart, publicUploads } from './public-face.js'
+import type { Source } from './sources/source.js'
 import { isUploadSource } from './sources/uploads.js'
 import { openStorage } from './storage.js'
 import { createKeyValueCache } from './store/key-value-cache.js'
@@ -48,10 +49,18 @@ import { createRouters } from './web/routers.js'
 
 /**
  * Creates the toolkit. Does no slow work: what was lost on disk is rebuilt, and children are started, later.
+ * `artwork.uploads` is there where `uploads()` is listed in `sources`; in a list that is made elsewhere its type cannot tell.
  * @throws TypeError for a bad option, naming it, the rule and the value
  * @throws Error when `disk.required` is set and the directory cannot be used
  */
-export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwork> {
+export async function createArtwork<const Sources extends readonly Source[] = readonly Source[]>(
+  options: ArtworkOptions & { sources?: Sources | undefined } = {},
+): Promise<ArtworkOf<Sources>> {
+  // The sources decide whether there are uploads.
+  return (await create(options)) as ArtworkOf<Sources>
+}
+
+async function create(options: ArtworkOptions): Promise<Artwork> {
   const settings = settleOptions(options)
   await prepare(settings)
   const { logger, now } = settings
@@ -135,7 +144,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
 
   const templates = createTemplates(settings, { images, events, cache })
   const { helpers, preloads } = templates
-  const routers = createRouters(settings, {
+  const { uploadForm, ...routers } = createRouters(settings, {
     images,
     uploads: uploads && source && { verbs: uploads, source },
     management,
@@ -159,7 +168,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     ...routers,
     images: publicImages(images, { ...maintenance, clearCache, explain: details.explain, stats }, helpers),
     refresher: publicRefresher(settings, refresher, management),
-    ...(uploads && { uploads: publicUploads(uploads) }),
+    ...(uploads && uploadForm && { uploads: publicUploads(uploads, uploadForm) }),
     installTemplates: templates.installInApp,
     preload: publicPreload(helpers),
     csp: () => imagePolicy(settings),

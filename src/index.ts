@@ -2,11 +2,16 @@
 export type {
   Artwork,
   ArtworkImages,
+  ArtworkOf,
   ArtworkPrinters,
   ArtworkRefresher,
   ArtworkUploads,
+  ArtworkWithUploads,
+  FormFields,
+  FormUpload,
   PreloadOptions,
   PrintOptions,
+  UploadFormOptions,
 } from './artwork.js'
 export { createArtwork } from './create-artwork.js'
 export type { ProxyStatus } from './fetch/proxy-pool.js'

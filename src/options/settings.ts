@@ -12,7 +12,10 @@ import { preset } from './option-types.js'
 import { optionsSchema } from './schema.js'
 
 /** The options as an app writes them: every one may be left out. */
-export interface ArtworkOptions extends Omit<z.input<typeof optionsSchema>, 'entities' | 'presets'> {
+export interface ArtworkOptions
+  extends Omit<z.input<typeof optionsSchema>, 'entities' | 'presets' | 'sources'> {
+  /** Where images come from. */
+  sources?: readonly Source[] | undefined
   /** Kinds of entity beside the built-in ones, and changes to those. */
   entities?: Readonly<Record<string, EntityKindOptions>>
   /** Named variants. */
