@@ -1,7 +1,7 @@
 /** The composition root: read from top to bottom; nothing is used before it exists. */
 import { randomUUID } from 'node:crypto'
 import type { Environment } from 'nunjucks'
-import type { Artwork, ArtworkOf } from './artwork.js'
+import type { Artwork, ArtworkOf, TemplateEnvironment } from './artwork.js'
 import { createEvents, type Events } from './events.js'
 import { createFetcher, type Fetcher } from './fetch/fetcher.js'
 import { ANY_POOL } from './fetch/proxy-pool.js'
@@ -25,7 +25,8 @@ import { createTimeSeries } from './metrics/time-series.js'
 import { pathParams } from './model/artwork-path.js'
 import { BROKEN_PATH, PICTURE_SCRIPT, PICTURE_STYLESHEET } from './model/picture-style.js'
 import { placeholderUrl } from './model/urls.js'
-import { type ArtworkOptions, ownVia, type Settings, settleOptions } from './options/settings.js'
+import type { ArtworkOptions } from './options/artwork-options.js'
+import { ownVia, type Settings, settleOptions } from './options/settings.js'
 import { publicImages, publicPreload, publicRefresher, publicStart, publicUploads } from './public-face.js'
 import type { Source } from './sources/source.js'
 import { isUploadSource } from './sources/uploads.js'
@@ -54,7 +55,10 @@ import { createRouters } from './web/routers.js'
  * @throws Error when `disk.required` is set and the directory cannot be used
  */
 export async function createArtwork<const Sources extends readonly Source[] = readonly Source[]>(
-  options: ArtworkOptions & { sources?: Sources | undefined } = {},
+  options: Omit<ArtworkOptions, 'sources'> & {
+    /** Where images come from: `tmdb()`, `remote({ hosts })`, `uploads({ authorize })`, `atproto()`. @default none */
+    sources?: Sources | undefined
+  } = {},
 ): Promise<ArtworkOf<Sources>> {
   // The sources decide whether there are uploads.
   return (await create(options)) as ArtworkOf<Sources>
@@ -202,7 +206,9 @@ function createTemplates(
     preloads,
     install,
     /** Into the app's own environment, which its dashboard is rendered with too. */
-    installInApp: (environment: Environment): void => {
+    installInApp: (given: TemplateEnvironment): void => {
+      // It is told by an interface of our own, so that an app needs no types of Nunjucks.
+      const environment = given as Environment
       appEnvironment = environment
       install(environment)
     },

@@ -15,7 +15,9 @@ import { createUploadFiles, type UploadFiles } from './upload-files.js'
 
 /** Numbers of the uploads of a directory. */
 export interface UploadStats {
+  /** How many there are. */
   readonly images: number
+  /** Their bytes. */
   readonly bytes: number
   /** Copies that were gone or damaged when they were read, since start. */
   readonly badCopies: number

@@ -18,6 +18,7 @@ export type { StoredUpload } from './upload-entries.js'
 
 /** A page of a list. */
 export interface UploadPage {
+  /** The uploads of the page. */
   readonly images: readonly StoredUpload[]
   /** `after` of the next page; undefined on the last one. */
   readonly next: string | undefined
