@@ -72,8 +72,16 @@ export function createImageFetch(parts: ImageFetchParts) {
     if (pool !== undefined && !fetcher.pools().includes(pool))
       throw new ArtworkError('invalid', 'there is no proxy pool of this name')
   }
-  const addressOf = (url: string, origins: readonly string[]): Address | undefined =>
-    ownAddress(url, [urls.base, ...settings.fetch.publicOrigins, ...origins], urls.images)
+  const addressOf = (url: string, origins: readonly string[]): Address | undefined => {
+    const address = ownAddress(url, [urls.base, ...settings.fetch.publicOrigins, ...origins], urls.images)
+    // Who may read it is asked about the request for it alone.
+    const isOthers =
+      address !== undefined &&
+      parts.isNamespace(address.kind) &&
+      source.uploads.namespace(address.kind).mayRead !== undefined
+    if (isOthers) throw new ArtworkError('refused', 'this image is for those alone who may read it')
+    return address
+  }
   /** Fetches an image from anywhere public, whole and checked. */
   const fetchOnce = async (
     url: string,
