@@ -8,14 +8,26 @@ import { shownHelpers } from './helpers.js'
 import type { Entity } from './stage/database.js'
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
-const WORDS: Readonly<Record<string, string>> = { local: 'local', source: 'CDN', placeholder: 'placeholder' }
+const WORDS = { local: 'local', source: 'from the CDN', placeholder: 'placeholder' } as const
 
-/** Where the pictures of a page come from, in words: `12 local, 3 CDN`. */
+/** Where the pictures of a page come from, in words: `12 local, 3 from the CDN`. The panel's script counts alike. */
 function countPictures(html: string): string {
-  const counts = new Map<string, number>()
-  for (const [, from = ''] of html.matchAll(/ data-image-from="([a-z]+)"/g))
-    counts.set(from, (counts.get(from) ?? 0) + 1)
-  return [...counts].map(([from, count]) => `${count} ${WORDS[from] ?? from}`).join(', ') || 'no pictures'
+  const sources = [...html.matchAll(/ data-image-from="([a-z]+)"/g)].map(([, from]) => from)
+  return (
+    Object.entries(WORDS)
+      .map(([from, word]) => [sources.filter((one) => one === from).length, word] as const)
+      .filter(([count]) => count > 0)
+      .map(([count, word]) => `${count} ${word}`)
+      .join(', ') || 'no pictures'
+  )
+}
+
+const UNITS = ['B', 'KiB', 'MiB', 'GiB']
+/** A size, as the dashboard prints it. */
+function sizeText(bytes: number): string {
+  const unit = Math.min(UNITS.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10))
+  const size = bytes / 1024 ** unit
+  return `${size < 10 && unit > 0 ? size.toFixed(1) : Math.round(size)} ${UNITS[unit]}`
 }
 
 /** A request, its response, and what handles errors. */
@@ -40,13 +52,17 @@ export function createApp(parts: AppParts): Express {
 
   const show = ({ req, res, next }: Call, view: string, context: object = {}): void => {
     const status = view === 'missing' ? 404 : 200
-    const { queued, running, done } = artwork.refresher.status()
+    // The figures of the dashboard, in its words.
+    const { queued, running } = artwork.refresher.status()
     const { names, bytes } = artwork.images.stats()
-    const panel = { busy: queued + running, done, names, megabytes: (bytes / 2 ** 20).toFixed(1) }
+    const count = (value: number): string => value.toLocaleString('en')
+    const panel = {
+      ...{ queued: count(queued), running: count(running), names: count(names), bytes: sizeText(bytes) },
+    }
     res.set('Content-Security-Policy', policy)
     res.render(`${view}.njk`, { ...context, view, panel, page: req.path }, (error, html: string) => {
       if (error) return next(error)
-      const counted = html.replace('<!--pictures-->', () => countPictures(html))
+      const counted = html.replaceAll('<!--pictures-->', () => countPictures(html))
       res.status(status).set('Cache-Control', 'no-store').type('html').send(counted)
     })
   }

@@ -23,10 +23,16 @@ const {
   FRONT_CACHE,
 } = process.env
 const port = Number(PORT)
-const cdn = await startCdn({
-  port: Number(process.env.CDN_PORT ?? (port === 0 ? 0 : port + 1)),
-  directory: join(DATA_DIR, 'cdn'),
-})
+/** A port that cannot be had is one line with what mends it. */
+const endFor = (variable: string, wanted: number, { code, message }: NodeJS.ErrnoException): never => {
+  const problem = code === 'EADDRINUSE' ? `port ${wanted} is in use already` : message
+  console.error(`${problem}: name another one by ${variable}, such as ${variable}=8080 npm start`)
+  process.exit(1)
+}
+const cdnPort = Number(process.env.CDN_PORT ?? (port === 0 ? 0 : port + 1))
+const cdn = await startCdn({ port: cdnPort, directory: join(DATA_DIR, 'cdn') }).catch((error) =>
+  endFor('CDN_PORT', cdnPort, error),
+)
 cdn.state.down = CDN === 'off'
 const fault = CDN_FAULTS.find((one) => one === CDN)
 if (fault !== undefined) cdn.state.fault = fault
@@ -68,6 +74,7 @@ const artwork = await createArtwork({
 const warmer = createWarmer({ artwork, records, delay: Number(WARM_DELAY), isUp: () => !cdn.state.down })
 
 const server = createServer(artwork.listener(createApp({ artwork, records, cdn, warmer })))
+server.once('error', (error) => endFor('PORT', port, error))
 server.listen(port, () => {
   const url = `http://localhost:${(server.address() as AddressInfo).port}`
   console.log(`An evening in: ${url}`)

@@ -10,6 +10,7 @@ import type { Job, JobSelection } from './jobs/ports.js'
 import type { Enqueued, Priority, RefresherEvent, RefresherStatus } from './jobs/refresher.js'
 import type { ImportOptions, ImportReport } from './library/import.js'
 import type { NfoOptions } from './library/nfo.js'
+import type { Diagnostic } from './management/diagnostics.js'
 import type { Explained } from './management/explain.js'
 import type { KnownFailure } from './management/failures.js'
 import type { ImagesStats } from './metrics/stats.js'
@@ -315,6 +316,12 @@ export interface Artwork {
    * helmet: `directives: { ...helmet.contentSecurityPolicy.getDefaultDirectives(), ...artwork.csp() }`.
    */
   csp(): ImagePolicy
+  /**
+   * Mistakes in how the toolkit is used that a page does not show: a host that is not listed, `start()` that was not called, a
+   * size that is not offered. The latest first, each with the option or the call that mends it. The dashboard lists them too;
+   * each is logged once in development, and one an hour at most where `NODE_ENV` is `production`.
+   */
+  diagnostics(): readonly Diagnostic[]
   /**
    * The element of an NFO file for a picture: `<thumb aspect="poster">…</thumb>` or `<fanart><thumb>…</thumb></fanart>`,
    * with the path of its exported file; '' where there is none, and no URL either.

@@ -4,24 +4,27 @@ import type { Environment } from 'nunjucks'
 import type { Artwork, ArtworkOf, TemplateEnvironment } from './artwork.js'
 import { createEvents, type Events } from './events.js'
 import { createFetcher, type Fetcher } from './fetch/fetcher.js'
+import { loadProxyAgents } from './fetch/proxy-agents.js'
 import { ANY_POOL } from './fetch/proxy-pool.js'
 import { createImages, type Images } from './images/images.js'
 import { listen } from './jobs/background.js'
 import { jobHandlers, needsRepository } from './jobs/kinds.js'
+import type { JobQueries } from './jobs/ports.js'
 import { createRefresher } from './jobs/refresher.js'
 import { checkSchedules } from './jobs/schedules.js'
 import { createJobQueue } from './jobs/sqlite/queue.js'
 import { createExporter } from './library/export.js'
 import { createLifecycle } from './lifecycle.js'
+import { createDiagnostics, type Diagnostics } from './management/diagnostics.js'
 import { createImageDetails } from './management/image-details.js'
 import { createMaintenance } from './management/maintenance.js'
 import { createManagement } from './management/management.js'
 import { createReadiness } from './management/readiness.js'
-import { createCounters } from './metrics/counters.js'
+import { type Counts, createCounters } from './metrics/counters.js'
 import { observedFetcher, observedTransformer } from './metrics/observe-work.js'
 import { createMetrics } from './metrics/prometheus.js'
 import { createStats } from './metrics/stats.js'
-import { createTimeSeries } from './metrics/time-series.js'
+import { createTimeSeries, type Snapshot } from './metrics/time-series.js'
 import { pathParams } from './model/artwork-path.js'
 import { BROKEN_PATH, PICTURE_SCRIPT, PICTURE_STYLESHEET } from './model/picture-style.js'
 import { placeholderUrl } from './model/urls.js'
@@ -30,9 +33,10 @@ import { ownVia, type Settings, settleOptions } from './options/settings.js'
 import { publicImages, publicPreload, publicRefresher, publicStart, publicUploads } from './public-face.js'
 import type { Source } from './sources/source.js'
 import { isUploadSource } from './sources/uploads.js'
-import { openStorage } from './storage.js'
+import { checkDirectory, openStorage } from './storage.js'
 import { createKeyValueCache } from './store/key-value-cache.js'
 import type { MemoryCache } from './store/memory-cache.js'
+import type { Store } from './store/ports.js'
 import { createRenderer } from './templates/dashboard-renderer.js'
 import { createHelpers } from './templates/helpers.js'
 import { createKept } from './templates/kept.js'
@@ -69,10 +73,11 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
   await prepare(settings)
   const { logger, now } = settings
   const events = createEvents(logger)
+  const diagnostics = openDiagnostics(settings, events)
   const counts = createCounters(events)
-  const metrics = createMetrics()
+  const metrics = createMetrics(settings.directory)
   const series = createTimeSeries(now)
-  const fetcher = observedFetcher(openFetcher(settings), [metrics, series])
+  const fetcher = observedFetcher(await openFetcher(settings), [metrics, series])
   const source = settings.sources.find(isUploadSource)
   const { cache, uploadStore } = await openStorage(settings, source)
   const { store } = cache
@@ -106,7 +111,7 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
     now,
     logger,
   })
-  listen(events, refresher)
+  listen(events, refresher, now)
 
   const responseCache = createResponseCache(settings, {
     keepsBytes: cache.keepsBytes,
@@ -119,11 +124,7 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
 
   const stats = createStats({ store, fetcher, counts, uploads })
   metrics.watch({ stats, refresher: refresher.status, decoding: transformer.load })
-  series.watch(() => {
-    const { bytes, memory } = store.stats()
-    const { queued, running } = queue.counts()
-    return { requests: { ...counts }, bytes, memoryBytes: memory.bytes, queued, running }
-  })
+  series.watch(createSnapshot(store, queue, counts))
   const details = createImageDetails({ ...images, settings, store, run })
   const management = createManagement(settings, {
     images,
@@ -133,10 +134,11 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
     jobs: queue,
     store,
     meters: series,
+    diagnostics,
   })
   const lifecycle = createLifecycle(settings, {
     store,
-    finish: [series.close, refresher.close, images.idle, exporter.settled],
+    finish: [metrics.close, series.close, refresher.close, images.idle, exporter.settled],
     close: [exporter.close, fetcher.close, transformer.close, store.close],
   })
   const { readiness, degradedReasons } = createReadiness(settings, {
@@ -162,6 +164,7 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
     readiness,
     isClosing: lifecycle.isClosing,
     onPage: preloads.note,
+    onDiagnosed: diagnostics.note,
     onBroken: (url) => images.doubt(url),
   })
   const clearCache = async (): Promise<void> => {
@@ -176,11 +179,21 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
     installTemplates: templates.installInApp,
     preload: publicPreload(helpers),
     csp: () => imagePolicy(settings),
+    diagnostics: diagnostics.list,
     nfo: (subject, nfoOptions = {}) => helpers.nfo(subject, nfoOptions),
     start: publicStart(settings, refresher, exporter),
     close: lifecycle.close,
   }
 }
+
+/** What the charts of the dashboard are drawn from. */
+const createSnapshot =
+  (store: Pick<Store, 'stats'>, queue: Pick<JobQueries, 'counts'>, counts: Readonly<Counts>) =>
+  (): Snapshot => {
+    const { bytes, memory } = store.stats()
+    const { queued, running } = queue.counts()
+    return { requests: { ...counts }, bytes, memoryBytes: memory.bytes, queued, running }
+  }
 
 /** What templates print, and the way to install it in an environment of Nunjucks. */
 function createTemplates(
@@ -216,6 +229,16 @@ function createTemplates(
   }
 }
 
+/** The list of mistakes, which hears of those that events tell, and of what the directory allows. */
+function openDiagnostics(settings: Settings, events: Events): Diagnostics {
+  const { logger, now } = settings
+  const isDevelopment = process.env.NODE_ENV !== 'production'
+  const diagnostics = createDiagnostics({ logger, now, isDevelopment })
+  events.on('diagnosed', diagnostics.note)
+  checkDirectory(settings, diagnostics.note)
+  return diagnostics
+}
+
 /** Checks what options come to together, and loads what sources need. */
 async function prepare({ strict, sources, schedules, repository, logger }: Settings): Promise<void> {
   if (!strict && sources.some(({ freeFormats }) => freeFormats !== undefined))
@@ -225,10 +248,11 @@ async function prepare({ strict, sources, schedules, repository, logger }: Setti
 }
 
 /** @throws TypeError for a source whose pool there is not */
-function openFetcher(settings: Settings): Fetcher {
+async function openFetcher(settings: Settings): Promise<Fetcher> {
   const fetcher = createFetcher({
     ...settings.fetch,
     lookup: settings.fetch.lookup,
+    proxyAgents: settings.fetch.proxies && (await loadProxyAgents()),
     via: ownVia(settings),
     now: settings.now,
   })

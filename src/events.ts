@@ -4,6 +4,7 @@
  */
 import { EventEmitter } from 'node:events'
 import type { EntityId } from './model/artwork-path.js'
+import type { Diagnosed } from './model/diagnostic.js'
 import type { Logger } from './model/logger.js'
 
 /** Events by their name. */
@@ -19,6 +20,8 @@ export interface EventMap {
     readonly sourceUrl: string | undefined
     readonly params: Readonly<Record<string, EntityId>> | undefined
   }
+  /** The toolkit is used in a way that would otherwise be silent. Heard by the list of diagnostics. */
+  diagnosed: Diagnosed
   /** An image was found. Heard by metrics, as are those below. */
   'image-served': { readonly from: 'memory' | 'disk' | 'upstream' }
   'upstream-request': Readonly<Record<string, never>>

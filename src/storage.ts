@@ -1,5 +1,7 @@
 /** Opens what is kept: the cache on disk under a memory cache, and uploads beside it. */
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
+import { type Diagnosed, directoryReadable } from './model/diagnostic.js'
 import type { Settings } from './options/settings.js'
 import type { UploadSource } from './sources/uploads.js'
 import { createDiskStore } from './store/disk/store.js'
@@ -51,6 +53,26 @@ export async function openStorage(settings: Settings, source: UploadSource | und
     clearTimeout(slow)
   }
   return { cache, uploadStore }
+}
+
+/** Notes a directory that other users of the machine may look into: one of the app's own is made so that they cannot. */
+export function checkDirectory(
+  { directory }: Pick<Settings, 'directory'>,
+  note: (found: Diagnosed) => void,
+): void {
+  const mode = process.platform === 'win32' ? 0 : modeOf(directory)
+  if ((mode & OTHERS_MAY_READ) !== 0) note(directoryReadable(directory, `mode ${(mode & 0o777).toString(8)}`))
+}
+const OTHERS_MAY_READ = 0o004
+
+/** The mode of a directory; 0 for what is none, or cannot be looked at: that is found out when it is opened. */
+function modeOf(directory: string): number {
+  try {
+    const stats = statSync(directory)
+    return stats.isDirectory() ? stats.mode : 0
+  } catch {
+    return 0
+  }
 }
 
 async function openUploads(

@@ -1,14 +1,10 @@
 /** The short commands: each prints what it finds or did in a directory, beside a running server or without one. */
+import { readableCount, utcTime } from '../model/readable.js'
 import { isWebUrl } from '../model/web-url.js'
+import type { Common } from './options-of.js'
 import { print, show } from './output.js'
-import { type Common, withArtwork } from './with-artwork.js'
-
-/** Prints the numbers of a directory. */
-export const stats = (common: Common): Promise<number> =>
-  withArtwork(common, async (artwork) => {
-    show({ ...artwork.images.stats(), queue: artwork.refresher.status() }, common)
-    return 0
-  })
+import { printSchedules } from './stats.js'
+import { withArtwork } from './with-artwork.js'
 
 /** Pauses or resumes the queue of a directory, for all its processes. */
 export const setPaused = (isPaused: boolean, common: Common): Promise<number> =>
@@ -22,42 +18,49 @@ export const setPaused = (isPaused: boolean, common: Common): Promise<number> =>
 /** Prints failures, their reasons, and when each is tried again. */
 export const failures = (common: Common): Promise<number> =>
   withArtwork(common, async ({ refresher }) => {
+    let isNone = true
     for (let after: string | undefined; ; ) {
       const { failures: some, next } = refresher.failures({
         limit: 200,
         ...(after !== undefined && { after }),
       })
       for (const { of, name, reason, times, nextTry, url } of some) {
-        const row = {
-          of,
-          name,
-          reason,
-          times,
-          nextTry: new Date(nextTry).toISOString(),
-          ...(url !== undefined && { url }),
+        isNone = false
+        if (common.json) show({ of, name, reason, times, nextTry, url }, common)
+        else {
+          const often = times === 1 ? 'once' : `${readableCount(times)} times`
+          print(`${url ?? name}: ${reason}, ${often}, next try ${utcTime(nextTry)}`)
         }
-        print(
-          common.json ? JSON.stringify(row) : `${name}: ${reason}, ${times} times, next try ${row.nextTry}`,
-        )
       }
-      if (next === undefined) return 0
+      if (next === undefined) break
       after = next
     }
-  })
-
-/** Prints long jobs, the newest first. */
-export const jobs = (common: Common): Promise<number> =>
-  withArtwork(common, async ({ refresher }) => {
-    for (const { id, kind, state, done, total, error } of refresher.jobs({ lane: 'job', limit: 50 })) {
-      const row = { id: String(id), kind, state, done, total, ...(error !== undefined && { error }) }
-      print(
-        common.json
-          ? JSON.stringify(row)
-          : `${id} ${kind} ${state} ${done}/${total}${error === undefined ? '' : `: ${error}`}`,
-      )
-    }
+    if (isNone && !common.json) print('Nothing has failed: no picture waits to be tried again.')
     return 0
   })
+
+/** Prints long jobs, the newest first, and when others begin by themselves. */
+export const jobs = (common: Common): Promise<number> =>
+  withArtwork(
+    common,
+    async ({ refresher }) => {
+      const found = refresher.jobs({ lane: 'job', limit: 50 })
+      for (const { id, kind, state, done, total, error, createdAt, endedAt } of found) {
+        const row = { id: String(id), kind, state, done, total, error, createdAt, endedAt }
+        if (common.json) show(row, common)
+        else {
+          const ended = endedAt === undefined ? '' : `, ended ${utcTime(endedAt)}`
+          const why = error === undefined ? '' : `: ${error}`
+          print(`${id} ${kind} ${state} ${done}/${total}, asked for ${utcTime(createdAt)}${ended}${why}`)
+        }
+      }
+      if (common.json) return 0
+      if (found.length === 0) print('No long job has been asked for yet.')
+      printSchedules(refresher.status().schedules)
+      return 0
+    },
+    { withSchedules: true },
+  )
 
 /** Prints why a picture is answered as it is. */
 export const explain = (target: string, common: Common): Promise<number> =>
@@ -77,6 +80,8 @@ export const purge = (
 ): Promise<number> =>
   withArtwork(common, async (artwork) => {
     const [kind = '', id = ''] = target.split(/:(.*)/s)
+    if (entity && (kind === '' || id === ''))
+      throw new Error(`--entity takes a kind and an id, such as artist:7, got ${JSON.stringify(target)}`)
     const purged = await artwork.images.purge(
       tag
         ? { tag: target }

@@ -1,19 +1,30 @@
 #!/usr/bin/env node
-/** The command line: a user of the toolkit like any other. */
+/**
+ * The command line: a user of the toolkit like any other. What a command needs is loaded when it is run, so that `doctor`
+ * can say why the rest does not load.
+ */
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
-import { JOB_KINDS } from '../index.js'
-import { explain, failures, jobs, purge, setPaused, stats } from './commands.js'
+import { JOB_KINDS } from '../model/job-kinds.js'
+import type { DoctorOptions } from './doctor.js'
 import { JOB_COMMANDS, jobPayload } from './job-commands.js'
-import { runJob } from './run-job.js'
-import { serve } from './serve.js'
-import type { Common } from './with-artwork.js'
+import type { Common } from './options-of.js'
 
 const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
 const version =
   typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : '0'
 
-const program = new Command('express-artwork')
+/** The options of every command that works on a directory. They are taken before the command, too. */
+const withCommon = (command: Command): Command =>
+  command
+    .option(
+      '--config <file>',
+      "module whose default export is the app's options, or a function that gives them",
+    )
+    .option('--env-file <file>', 'file of variables, where there is no --config')
+    .option('--json', 'print JSON, a line at a time')
+
+const program = withCommon(new Command('express-artwork'))
   .description('Images for server-rendered Express apps: as a service, and at the command line.')
   .version(version)
   .showHelpAfterError()
@@ -23,19 +34,13 @@ const program = new Command('express-artwork')
   })
 
 const command = (name: string, description: string, examples: readonly string[]): Command =>
-  program
-    .command(name)
-    .description(description)
-    .option(
-      '--config <file>',
-      "module whose default export is the app's options, or a function that gives them",
-    )
-    .option('--env-file <file>', 'file of variables, where there is no --config')
-    .option('--json', 'print JSON, a line at a time')
-    .addHelpText(
-      'after',
-      `\nExamples:\n${examples.map((example) => `  $ express-artwork ${example}`).join('\n')}`,
-    )
+  withCommon(program.command(name).description(description)).addHelpText(
+    'after',
+    `\nExamples:\n${examples.map((example) => `  $ express-artwork ${example}`).join('\n')}`,
+  )
+/** What was given, wherever it stood. */
+const common = (): Common => program.opts<Common>()
+const commands = () => import('./commands.js')
 const ends = (code: Promise<number>): Promise<void> =>
   code.then((found) => {
     process.exitCode = found
@@ -51,10 +56,16 @@ program
     'after',
     '\nExamples:\n  $ express-artwork serve --env-file .env\n  $ ARTWORK_UPLOAD_TOKEN=… PORT=8080 express-artwork serve',
   )
-  .action((options: { envFile?: string; port?: string; host?: string }) => serve(options))
+  .action(async (options: { port?: string; host?: string }, own: Command) => {
+    const { config, json, envFile } = common()
+    const foreign = config !== undefined ? '--config' : json ? '--json' : undefined
+    if (foreign !== undefined)
+      own.error(`error: serve has no option '${foreign}': its options are variables of the environment`)
+    return (await import('./serve.js')).serve({ ...options, envFile })
+  })
 
-command('stats', 'Print the numbers of the store and the queue', ['stats', 'stats --json']).action(
-  (options: Common) => ends(stats(options)),
+command('stats', 'Print the numbers of the store and the queue', ['stats', 'stats --json']).action(() =>
+  ends(import('./stats.js').then(({ stats }) => stats(common()))),
 )
 for (const kind of JOB_KINDS) {
   const job = JOB_COMMANDS[kind]
@@ -62,24 +73,26 @@ for (const kind of JOB_KINDS) {
   const jobCommand = command(usage, job.description, job.examples)
   for (const option of job.options ?? []) jobCommand.addOption(option)
   jobCommand.action(() => {
-    const { json, config, envFile, ...options } = jobCommand.opts<Common & Record<string, unknown>>()
-    return ends(runJob(kind, jobPayload(job, jobCommand.args, options), { json, config, envFile }))
+    const payload = jobPayload(job, jobCommand.args, jobCommand.opts())
+    return ends(import('./run-job.js').then(({ runJob }) => runJob(kind, payload, common())))
   })
 }
 command('failures', 'Say what could not be had, why, and when it is tried again', ['failures --json']).action(
-  (options: Common) => ends(failures(options)),
+  () => ends(commands().then(({ failures }) => failures(common()))),
 )
-command('jobs', 'List long jobs, the newest first', ['jobs']).action((options: Common) => ends(jobs(options)))
+command('jobs', 'List long jobs, the newest first, and when others begin by themselves', ['jobs']).action(
+  () => ends(commands().then(({ jobs }) => jobs(common()))),
+)
 for (const verb of ['pause', 'resume'] as const)
   command(
     verb,
     verb === 'pause' ? 'Begin nothing new, in no process of the directory' : 'Begin new work again',
     [verb],
-  ).action((options: Common) => ends(setPaused(verb === 'pause', options)))
+  ).action(() => ends(commands().then(({ setPaused }) => setPaused(verb === 'pause', common()))))
 command('explain <target>', 'Say why a picture is answered as it is', [
   'explain https://image.tmdb.org/t/p/w342/abc.jpg',
   'explain poster/w342/abc.jpg --json',
-]).action((target: string, options: Common) => ends(explain(target, options)))
+]).action((target: string) => ends(commands().then(({ explain }) => explain(target, common()))))
 command('purge <target>', 'Take pictures away, by URL or address', [
   'purge https://image.tmdb.org/t/p/w342/abc.jpg',
   'purge --tag kind-poster',
@@ -87,8 +100,22 @@ command('purge <target>', 'Take pictures away, by URL or address', [
 ])
   .option('--tag', 'the target is a tag')
   .option('--entity', 'the target is an entity, kind:id')
-  .action((target: string, options: Common & { tag?: boolean; entity?: boolean }) =>
-    ends(purge(target, options)),
+  .action((target: string, { tag, entity }: { tag?: boolean; entity?: boolean }) =>
+    ends(commands().then(({ purge }) => purge(target, { ...common(), tag, entity }))),
+  )
+command(
+  'doctor',
+  'Look for what is wrong with the options, the directory and the machine; nothing is changed',
+  ['doctor --config artwork.config.mjs', 'doctor --directory /srv/artwork --offline --json'],
+)
+  .option('--directory <path>', 'the directory to look at, in place of that of the options')
+  .option('--offline', 'do not ask the hosts of the sources')
+  .addHelpText(
+    'after',
+    '\nA line for each check: ok, info, warning or error.\nExit code: 0 nothing but ok and info, 1 a warning, 2 an error.',
+  )
+  .action((options: Pick<DoctorOptions, 'directory' | 'offline'>) =>
+    ends(import('./doctor.js').then(({ doctor }) => doctor({ ...common(), ...options }))),
   )
 
 try {

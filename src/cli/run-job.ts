@@ -1,27 +1,19 @@
 /** A long job at the command line: queued, worked on, and shown to its end. */
-import cliProgress from 'cli-progress'
 import { type Artwork, type Job, type JobKind, needsRepository } from '../index.js'
+import type { Common } from './options-of.js'
 import { print, printError, show } from './output.js'
-import { type Common, withArtwork } from './with-artwork.js'
+import { withArtwork } from './with-artwork.js'
 
-/** Shows a job's progress: a bar on a terminal, a line at each step elsewhere, or lines of JSON. */
+/** Shows a job's progress: one line that changes on a terminal, a line at each step elsewhere, or lines of JSON. */
 function progressOf({ json }: Common) {
-  const bar =
-    !json && process.stderr.isTTY
-      ? new cliProgress.SingleBar(
-          { format: '{kind} {bar} {value}/{total} {eta_formatted}', hideCursor: true },
-          cliProgress.Presets.shades_classic,
-        )
-      : undefined
+  const isTerminal = !json && process.stderr.isTTY
   let isShown = false
   let last = ''
   return {
     update: (job: Job): void => {
-      if (bar !== undefined && job.total > 0) {
-        if (!isShown) bar.start(job.total, job.done, { kind: job.kind })
+      if (isTerminal && job.total > 0) {
         isShown = true
-        bar.setTotal(job.total)
-        bar.update(job.done)
+        process.stderr.write(`\r${progressLine(job)}\u001b[K`)
         return
       }
       const line = `${job.kind} ${job.state} ${job.done}/${job.total}`
@@ -41,8 +33,20 @@ function progressOf({ json }: Common) {
         )
       else printError(line)
     },
-    stop: (): void => bar?.stop(),
+    stop: (): void => {
+      if (isShown) process.stderr.write('\n')
+    },
   }
+}
+
+/** `verify 120/4000 3 %, 2 min left` */
+function progressLine({ kind, done, total, eta }: Job): string {
+  const share = Math.floor((100 * done) / total)
+  const left =
+    eta === undefined
+      ? ''
+      : `, ${eta < 60_000 ? `${Math.ceil(eta / 1000)} s` : `${Math.ceil(eta / 60_000)} min`} left`
+  return `${kind} ${done}/${total} ${share} %${left}`
 }
 
 /** Shows a job until its end. A signal cancels it, and lets what runs of it finish. */

@@ -1,16 +1,14 @@
 /** `express-artwork serve`: uploads, fetching, health and metrics as a service, from environment variables alone. */
-import { readFileSync } from 'node:fs'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, Server as NetServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseEnv } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import express from 'express'
-import { type Logger, pino } from 'pino'
-import { pinoHttp } from 'pino-http'
+import type { Logger } from 'pino'
 import { type Artwork, createArtwork, optionsFromEnv } from '../index.js'
 import { requestId } from '../model/request-id.js'
 import { holdsToken } from '../options/token.js'
+import { environment } from './options-of.js'
 
 /** Where the environment comes from, and where to listen. */
 export interface ServeOptions {
@@ -26,29 +24,28 @@ const CLOSE_WITHIN = 25_000
 /** Ms in which requests under way may finish; then they are cut. */
 const FINISH_WITHIN = 15_000
 const POLL_EVERY = 25
-
-/** The variables of a file under those of the environment. @throws Error when the file cannot be read */
-export function environment(
-  envFile: string | undefined,
-  own: Readonly<Record<string, string | undefined>> = process.env,
-): Readonly<Record<string, string | undefined>> {
-  if (envFile === undefined) return own
-  let text: string
-  try {
-    text = readFileSync(envFile, 'utf8')
-  } catch (error) {
-    throw new Error(`--env-file must be a file that can be read, got ${JSON.stringify(envFile)}`, {
-      cause: error,
-    })
-  }
-  return { ...parseEnv(text), ...own }
-}
+/** Ms that an idle connection stays open. */
+const KEEP_ALIVE = 75_000
 
 /** A path without its query, which may hold a signature. */
 const pathOf = (url: string | undefined): string => (url ?? '').replace(/\?.*$/, '')
 
+/** What the service logs with, which an app that only uses the library does not install. @throws Error that says how to */
+async function loadLogging() {
+  try {
+    const [{ pino }, { pinoHttp }] = await Promise.all([import('pino'), import('pino-http')])
+    return { pino, pinoHttp }
+  } catch (error) {
+    throw new Error(
+      'express-artwork serve needs the packages pino and pino-http: npm install pino pino-http',
+      { cause: error },
+    )
+  }
+}
+type Logging = Awaited<ReturnType<typeof loadLogging>>
+
 /** Logs requests: nothing of one but what can hold no secret. */
-const requestLog = (logger: Logger) =>
+const requestLog = (pinoHttp: Logging['pinoHttp'], logger: Logger) =>
   pinoHttp<IncomingMessage, ServerResponse>({
     logger,
     genReqId: (req, res) => {
@@ -71,7 +68,7 @@ const requestLog = (logger: Logger) =>
   })
 
 /** The app of the service, and how many of its requests are under way. */
-function createApp(artwork: Artwork, logger: Logger, token: string | undefined) {
+function createApp(artwork: Artwork, log: ReturnType<typeof requestLog>, token: string | undefined) {
   const app = express()
   app.disable('x-powered-by')
   let active = 0
@@ -82,7 +79,7 @@ function createApp(artwork: Artwork, logger: Logger, token: string | undefined) 
     })
     next()
   })
-  app.use(requestLog(logger))
+  app.use(log)
   app.use(artwork.router)
   if (token)
     // Browsers prompt for the password, which is the token.
@@ -99,6 +96,24 @@ function createApp(artwork: Artwork, logger: Logger, token: string | undefined) 
   return { app, active: () => active }
 }
 
+const LISTEN_PROBLEMS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'is in use already',
+  EACCES: 'may not be used by this user',
+  EADDRNOTAVAIL: 'is at an address that this machine has not',
+}
+/** Listens. @throws Error that says what is wrong with the port, and what to do */
+async function listenAt(server: Server, port: number, host: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, resolve)
+  }).catch((cause: NodeJS.ErrnoException) => {
+    const problem = LISTEN_PROBLEMS[cause.code ?? '']
+    if (problem === undefined) throw cause
+    const mend = cause.code === 'EADDRNOTAVAIL' ? '--host or HOST' : '--port or PORT'
+    throw new Error(`port ${port} at ${host} ${problem}: name another one by ${mend}`, { cause })
+  })
+}
+
 /** Starts the service. Resolves when it listens. @throws TypeError for a wrong variable, naming it, the rule and the value */
 export async function serve({ envFile, port, host }: ServeOptions): Promise<void> {
   const env = environment(envFile)
@@ -108,16 +123,21 @@ export async function serve({ envFile, port, host }: ServeOptions): Promise<void
   const where = port ?? env.PORT ?? '3000'
   if (!/^\d{1,5}$/.test(where) || Number(where) > 65_535)
     throw new TypeError(`PORT must be a port number, got ${JSON.stringify(where)}`)
+  const { pino, pinoHttp } = await loadLogging()
   const logger = pino({ level }, pino.destination({ dest: 2, sync: false }))
   const artwork = await createArtwork({ logger, ...optionsFromEnv(env) })
 
-  const { app, active } = createApp(artwork, logger, env.ARTWORK_MANAGE_TOKEN)
-  artwork.start()
+  const { app, active } = createApp(artwork, requestLog(pinoHttp, logger), env.ARTWORK_MANAGE_TOKEN)
   const server = createServer(app)
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(Number(where), host ?? env.HOST ?? '0.0.0.0', resolve)
-  })
+  // Longer than a proxy keeps its connections (nginx: 60 s), so that it never sends into one that is being closed.
+  server.keepAliveTimeout = KEEP_ALIVE
+  try {
+    await listenAt(server, Number(where), host ?? env.HOST ?? '0.0.0.0')
+  } catch (error) {
+    await artwork.close()
+    throw error
+  }
+  artwork.start()
   const { address, port: listening } = server.address() as AddressInfo
   const shown = address === '0.0.0.0' || address === '::' ? 'localhost' : address
   process.stdout.write(

@@ -65,7 +65,7 @@ export function registerProcess(folder: string) {
     seenAlive.delete(id)
     return false
   }
-  const isAlive = (id: string): boolean => {
+  const isAlive = (id: string, isRemoved = true): boolean => {
     if (id === self.id) return true
     if (!isId(id) || !existsSync(pathOf(id))) return forget(id)
     if (performance.now() < (seenAlive.get(id) ?? 0)) return true
@@ -76,7 +76,7 @@ export function registerProcess(folder: string) {
         seenAlive.set(id, performance.now() + ALIVE_FOR)
         return true
       }
-      rmSync(pathOf(id), { force: true })
+      if (isRemoved) rmSync(pathOf(id), { force: true })
       return forget(id)
     } catch {
       forget(id)
@@ -87,9 +87,11 @@ export function registerProcess(folder: string) {
     /** Who we are. Changes only when our file was taken away. */
     id: (): string => self.id,
     /** Whether a process is alive. The file of a dead one is removed. */
-    isAlive,
+    isAlive: (id: string): boolean => isAlive(id),
     /** Removes the files of dead processes. Answers how many there were. */
     reap: (): number => readdirSync(folder).filter((id) => isId(id) && id !== self.id && !isAlive(id)).length,
+    /** How many processes are alive, this one among them. Removes nothing: the next start is to see who died. */
+    count: (): number => readdirSync(folder).filter((id) => isId(id) && isAlive(id, false)).length,
     /** Registers again when our file is gone. Answers whether it was. */
     return: (): boolean => {
       if (existsSync(pathOf(self.id))) return false

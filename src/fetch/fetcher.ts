@@ -14,6 +14,7 @@ import { createCircuitBreakers } from './circuit-breaker.js'
 import type { Exchanged } from './exchange.js'
 import { checkUrl, guardedLookup, isExcepted } from './guard.js'
 import { createPlaces } from './places.js'
+import type { CreateProxyAgents } from './proxy-agents.js'
 import { isProxyTrouble } from './proxy-health.js'
 import { createProxyPools, type ProxyOptions, type ProxyStatus } from './proxy-pool.js'
 import { followRedirects, type Message, type RedirectOptions } from './redirects.js'
@@ -40,6 +41,8 @@ export interface FetcherOptions extends RedirectOptions {
   readonly perHost: number
   readonly lookup: LookupFunction | undefined
   readonly proxies?: ProxyOptions | undefined
+  /** Where there are proxies. */
+  readonly proxyAgents?: CreateProxyAgents | undefined
   readonly now: () => number
 }
 
@@ -75,7 +78,13 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   const guarded = guardedLookup(plain)
   const agents = createAgents({ perHost, connectTimeout, lookup: guarded })
   const exceptedAgents = createAgents({ perHost, connectTimeout, lookup: plain })
-  const pools = createProxyPools(options.proxies, { connectTimeout, guarded, plain, now })
+  const pools = createProxyPools(options.proxies, {
+    connectTimeout,
+    guarded,
+    plain,
+    now,
+    createAgents: options.proxyAgents,
+  })
   const places = createPlaces(options)
   const breakers = createCircuitBreakers({ now })
   const closing = new AbortController()

@@ -1,9 +1,10 @@
-/** Agents that go through a proxy: http and https (CONNECT, or absolute form for plain http), and socks. */
+/**
+ * Agents that go through a proxy: http and https (CONNECT, or absolute form for plain http), and socks. Their packages are
+ * loaded where proxies are configured; the one of socks an app installs itself.
+ */
 import type { Agent, ClientRequest } from 'node:http'
 import { connect as dial, isIP, type LookupFunction, type Socket } from 'node:net'
-import { HttpProxyAgent } from 'http-proxy-agent'
-import { HttpsProxyAgent } from 'https-proxy-agent'
-import { SocksProxyAgent } from 'socks-proxy-agent'
+import { codeOf } from '../model/failure.js'
 
 /** A failure at the proxy, or on the way to it. */
 class ProxyError extends Error {
@@ -44,22 +45,65 @@ interface DialOptions {
 const MIN_ATTEMPT_TIMEOUT = 10
 const SETTINGS = { keepAlive: true, timeout: 15_000, scheduling: 'lifo' } as const
 
-/** The agents of one proxy, by the scheme of a URL. */
-export function createProxyAgents(proxy: URL, options: ProxyAgentOptions) {
+/** The packages of the agents; undefined: it is not installed. */
+interface ProxyPackages {
+  readonly HttpProxyAgent: typeof import('http-proxy-agent')['HttpProxyAgent']
+  readonly HttpsProxyAgent: typeof import('https-proxy-agent')['HttpsProxyAgent']
+  readonly SocksProxyAgent: typeof import('socks-proxy-agent')['SocksProxyAgent'] | undefined
+}
+
+/** The agents of one proxy, by the scheme of a URL. The types of their packages are in no public declaration. */
+export interface ProxyAgents {
+  agentFor(url: URL): Agent
+  /** Whether what answers is the source itself, and not the proxy in its name. */
+  isTunnelled(url: URL): boolean
+  close(): void
+}
+
+/** Makes the agents of a proxy. @throws Error for a socks proxy whose package is not installed */
+export type CreateProxyAgents = (proxy: URL, options: ProxyAgentOptions) => ProxyAgents
+
+/** Loads the packages. */
+export async function loadProxyAgents(): Promise<CreateProxyAgents> {
+  const [{ HttpProxyAgent }, { HttpsProxyAgent }] = await Promise.all([
+    import('http-proxy-agent'),
+    import('https-proxy-agent'),
+  ])
+  const packages: ProxyPackages = { HttpProxyAgent, HttpsProxyAgent, SocksProxyAgent: await loadSocks() }
+  return (proxy, options) => createProxyAgents(packages, proxy, options)
+}
+
+async function loadSocks(): Promise<ProxyPackages['SocksProxyAgent']> {
+  // The import stands in its `try`: bundlers leave it alone where the package is not installed.
+  try {
+    return (await import('socks-proxy-agent')).SocksProxyAgent
+  } catch (error) {
+    if (codeOf(error) === 'ERR_MODULE_NOT_FOUND') return undefined
+    throw error
+  }
+}
+
+/** See {@link CreateProxyAgents}. */
+function createProxyAgents(packages: ProxyPackages, proxy: URL, options: ProxyAgentOptions): ProxyAgents {
+  const { HttpProxyAgent, HttpsProxyAgent, SocksProxyAgent } = packages
   const closing = new AbortController()
   const isSocks = proxy.protocol.startsWith('socks')
   const isTls = proxy.protocol === 'https:'
   const bound = <A extends Agent & { connect: Connect }>(agent: A): A =>
     bounded(agent, { ...options, isTls, closing: closing.signal })
-  const tunnel = isSocks
-    ? // The proxy resolves names, unless they are resolved here: never by a lookup that is not guarded.
-      bound(new SocksProxyAgent(withProtocol(proxy, 'socks5h:'), SETTINGS))
-    : bound(new HttpsProxyAgent(proxy, SETTINGS))
+  if (isSocks && SocksProxyAgent === undefined)
+    throw new Error(
+      'fetch.proxies has a socks proxy, which needs the package socks-proxy-agent: npm install socks-proxy-agent',
+    )
+  const tunnel =
+    isSocks && SocksProxyAgent !== undefined
+      ? // The proxy resolves names, unless they are resolved here: never by a lookup that is not guarded.
+        bound(new SocksProxyAgent(withProtocol(proxy, 'socks5h:'), SETTINGS))
+      : bound(new HttpsProxyAgent(proxy, SETTINGS))
   const plain = isSocks || options.lookup !== undefined ? tunnel : bound(new HttpProxyAgent(proxy, SETTINGS))
   const agentFor = (url: URL): Agent => (url.protocol === 'https:' ? tunnel : plain)
   return {
     agentFor,
-    /** Whether what answers is the source itself, and not the proxy in its name. */
     isTunnelled: (url: URL): boolean => agentFor(url) === tunnel,
     close: (): void => {
       closing.abort()

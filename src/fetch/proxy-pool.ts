@@ -2,7 +2,7 @@
 import type { Agent } from 'node:http'
 import type { LookupFunction } from 'node:net'
 import { ArtworkError } from '../model/failure.js'
-import { createProxyAgents } from './proxy-agents.js'
+import type { CreateProxyAgents } from './proxy-agents.js'
 import { type HealthOptions, type ProxyHealth, watchProxies } from './proxy-health.js'
 import { createProxyLists, type ProxyListOptions } from './proxy-list.js'
 
@@ -35,9 +35,9 @@ export interface ProxyStatus {
 interface Proxy {
   readonly key: string
   readonly displayUrl: string
-  readonly agents: ReturnType<typeof createProxyAgents>
+  readonly agents: ReturnType<CreateProxyAgents>
   /** The same for exceptions from the guard. */
-  readonly excepted: ReturnType<typeof createProxyAgents>
+  readonly excepted: ReturnType<CreateProxyAgents>
   readonly health: ProxyHealth
 }
 
@@ -47,6 +47,8 @@ export interface PoolParts {
   readonly guarded: LookupFunction
   readonly plain: LookupFunction
   readonly now: () => number
+  /** Undefined where there are no proxies. */
+  readonly createAgents: CreateProxyAgents | undefined
 }
 
 /** The proxy that an exchange goes through. */
@@ -69,8 +71,10 @@ export function createProxyPools(options: ProxyOptions | undefined, parts: PoolP
     const listed = lists.all()
     for (const proxy of proxies.values())
       if (!listed.has(proxy.key) && proxies.delete(proxy.key)) close(proxy)
-    for (const key of listed)
-      if (!proxies.has(key)) proxies.set(key, createProxy(key, options?.resolve === 'here', parts))
+    for (const key of listed) {
+      const made = proxies.has(key) ? undefined : createProxy(key, options?.resolve === 'here', parts)
+      if (made !== undefined) proxies.set(key, made)
+    }
   }
   sync()
 
@@ -108,10 +112,13 @@ export function createProxyPools(options: ProxyOptions | undefined, parts: PoolP
   }
 }
 
-function createProxy(key: string, isResolvedHere: boolean, parts: PoolParts): Proxy {
+/** @throws Error for a socks proxy whose package is not installed */
+function createProxy(key: string, isResolvedHere: boolean, parts: PoolParts): Proxy | undefined {
+  const { createAgents } = parts
+  if (createAgents === undefined) return undefined
   const url = new URL(key)
   const agents = (lookup: LookupFunction) =>
-    createProxyAgents(url, {
+    createAgents(url, {
       connectTimeout: parts.connectTimeout,
       lookup: isResolvedHere ? lookup : undefined,
     })

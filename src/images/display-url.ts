@@ -1,11 +1,13 @@
 /** What URL do I print for this? The one decision, synchronous: the local image, else the source, else a placeholder. */
+import type { Events } from '../events.js'
 import type { EntityId } from '../model/artwork-path.js'
+import { hostNotListed, noSuchAddress } from '../model/diagnostic.js'
 import { type EntityKind, placeholderFile } from '../model/entity.js'
 import type { Entry } from '../model/entry.js'
 import { freshnessOf } from '../model/freshness.js'
 import type { NoPicture } from '../model/no-picture.js'
 import { sourceKindsOf } from '../model/subject.js'
-import { artworkPathOf, entityImageUrl, isOwnUrl, placeholderUrl } from '../model/urls.js'
+import { artworkPathOf, entityImageUrl, isOwnUrl, placeholderUrl, readOwnUrl } from '../model/urls.js'
 import { isSoundUrl, isWebUrl } from '../model/web-url.js'
 import type { Settings } from '../options/settings.js'
 import type { Store } from '../store/ports.js'
@@ -55,7 +57,8 @@ export interface DisplayFound {
 
 /** What the decision works with. */
 export interface DisplayParts {
-  readonly settings: Pick<Settings, 'now' | 'freshness' | 'urls' | 'display'>
+  readonly settings: Pick<Settings, 'now' | 'freshness' | 'urls' | 'display' | 'sources'>
+  readonly events: Pick<Events, 'emit'>
   readonly store: Pick<Store, 'find'>
   readonly entityImages: EntityImages
   readonly references: References
@@ -63,7 +66,7 @@ export interface DisplayParts {
   readonly presignedUrls: PresignedUrls
   readonly knownFailures: KnownFailures
   readonly noPicture: NoPicture
-  readonly entitySizes: Pick<EntitySizes, 'candidates' | 'originalOf'>
+  readonly entitySizes: Pick<EntitySizes, 'candidates' | 'originalOf' | 'isOffered'>
 }
 
 /** Makes the part of the pipeline that templates ask. None of its verbs throws for missing data. */
@@ -75,14 +78,16 @@ export function createDisplayUrls(parts: DisplayParts) {
     entity: {
       candidates: parts.entitySizes.candidates,
       originalOf: parts.entitySizes.originalOf,
+      isOffered: parts.entitySizes.isOffered,
     },
     display: (question: DisplayQuestion): Displayed => display(parts, question).shown,
     /** The same, with what was found on the way. */
     show: (question: DisplayQuestion): DisplayFound => display(parts, question),
     /** The local image that a question comes to, and its artwork path. */
     local: (question: DisplayQuestion): Found | undefined => findLocal(parts, question),
-    placeholder: (kind: EntityKind | undefined): string =>
-      placeholderUrl(settings.urls, placeholderFile(kind)),
+    /** @param name the kind that was asked for, which may be a source's: `poster` */
+    placeholder: (kind: EntityKind | undefined, name?: string): string =>
+      placeholderUrl(settings.urls, placeholderFile(kind, name)),
     /** Whether a text is a URL or an address of ours that answers, and no other's. */
     isOwn: (text: string): boolean => {
       if (isWebUrl(text) && !isOwnUrl(settings.urls, text)) return false
@@ -121,7 +126,11 @@ function display(parts: DisplayParts, question: DisplayQuestion): DisplayFound {
   const isOutdated = isNone && sourceUrl !== undefined && needsDownload(parts, found.entry, sourceUrl)
   if (isNone && !isOutdated)
     return {
-      shown: { url: placeholderUrl(urls, placeholderFile(kind)), from: 'placeholder', wanted: false },
+      shown: {
+        url: placeholderUrl(urls, placeholderFile(kind, question.kindName)),
+        from: 'placeholder',
+        wanted: false,
+      },
     }
   const local = isNone ? undefined : found
   if (local !== undefined) {
@@ -139,13 +148,47 @@ function display(parts: DisplayParts, question: DisplayQuestion): DisplayFound {
   if (own !== undefined) return { shown: own }
   if (usable !== undefined) {
     const image = parts.printUrl.image(usable, sourceKindsOf(question))
+    if (image === undefined && isOther) noteUnlisted(parts, usable, sourceKindsOf(question))
     // A URL that is known to show nothing is not printed.
     if (!requireLocal && image?.failure() !== 'upstream')
       return { shown: { url: usable, from: 'source', wanted: isOther }, source: { text: usable, image } }
   }
+  if (usable === undefined) noteAddress(parts, localPath ?? sourceUrl, sourceKindsOf(question))
   return {
-    shown: { url: placeholderUrl(urls, placeholderFile(kind)), from: 'placeholder', wanted: isOther },
+    shown: {
+      url: placeholderUrl(urls, placeholderFile(kind, question.kindName)),
+      from: 'placeholder',
+      wanted: isOther,
+    },
   }
+}
+
+/** Notes the host of a URL that no source takes, where it is the host that they do not take. */
+function noteUnlisted(
+  { settings: { sources }, events }: DisplayParts,
+  text: string,
+  kinds: readonly string[],
+): void {
+  const url = new URL(text)
+  if (url.username !== '' || url.password !== '') return
+  const isTaken = sources.some((source) => orUndefined(() => source.claim(url, kinds)) !== undefined)
+  const hasRemote = sources.some(({ name }) => name === 'remote')
+  if (!isTaken) events.emit('diagnosed', hostNotListed(url.host, hasRemote))
+}
+
+/** Notes a text in the shape of an image's address that names none. An artwork path that has no image yet is none of them. */
+function noteAddress(
+  { settings: { urls, sources }, events, printUrl }: DisplayParts,
+  text: string | undefined,
+  kindsOfSource: readonly string[],
+): void {
+  // One that could not be fetched is an address all the same.
+  if (text === undefined || printUrl.image(text, kindsOfSource) !== undefined) return
+  const own = readOwnUrl(urls, text)
+  const [kind = '', ...rest] = text.split('/')
+  const isAddress =
+    own === undefined ? rest.length > 0 && sources.some(({ kinds }) => kinds.includes(kind)) : 'image' in own
+  if (isAddress) events.emit('diagnosed', noSuchAddress(text))
 }
 
 /** Whether an entity's image was made of a picture that stands for none at its source. */

@@ -138,9 +138,10 @@ async function downloadTo(
     return result(parts, 'cached', path, before, repository)
   }
   if (force) await originals.refresh(original, true)
-  const known = await originals.obtain(original, { signal })
+  const about = { signal, isBackground: true }
+  const known = await originals.obtain(original, about)
   store.negativeCache.clear(target.key)
-  const made = await parts.makeRendition(target, original, known, entityImages.recipeFor(kind), { signal })
+  const made = await parts.makeRendition(target, original, known, entityImages.recipeFor(kind), about)
   if (!made.entry.isStored) throw new ArtworkError('disk_write', 'the image could not be kept')
   return result(parts, 'downloaded', path, made.entry, await saveRecord(parts, path, made.entry, sourceUrl))
 }

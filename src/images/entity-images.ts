@@ -137,7 +137,11 @@ function createKinds(settings: EntityImageParts['settings']) {
     /** @throws ArtworkError `invalid` (400) */
     kindOf: (name: string): EntityKind => {
       const kind = settings.kinds.get(name)
-      if (kind === undefined) throw new ArtworkError('invalid', 'entity type is not known')
+      if (kind === undefined)
+        throw new ArtworkError(
+          'invalid',
+          `entity type is not known: there are ${[...settings.kinds.keys()].join(', ')}`,
+        )
       return kind
     },
     recipeFor: (kind: EntityKind): Recipe => {

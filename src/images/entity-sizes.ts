@@ -79,6 +79,9 @@ export function createEntitySizes(parts: EntitySizeParts) {
      */
     candidates: (found: Found, format?: Format, widths?: readonly number[]): readonly Candidate[] =>
       orUndefined(() => candidatesOf(parts, found, format, widths)) ?? [],
+    /** Whether a width is offered of an entity's image. */
+    isOffered: (entry: Entry, width: number): boolean =>
+      !settings.strict || widthsOf(parts, entry).includes(width),
     /** The original of an entity's image, where it is known. Without I/O once warm. */
     originalOf: (entry: Entry): Entry | undefined => originalOf(parts, entry),
   }
@@ -196,7 +199,9 @@ function candidatesOf(
     const size = outputSize(original, { ...recipe, format })
     const cut = recipe.fit === 'cover' ? cutOf(recipes.text(recipe, original)) : undefined
     const version = sizeVersion(original.digest, cut)
-    found.push({ url: entityImageUrl(settings.urls, sized, version), width: size.width })
+    // Of widths that come to the same picture the first is enough.
+    if (found.at(-1)?.width !== size.width)
+      found.push({ url: entityImageUrl(settings.urls, sized, version), width: size.width })
     if (size.width < width) break
   }
   return found

@@ -2,6 +2,7 @@
 import { makeAddress } from '../model/address.js'
 import { versionOf } from '../model/digest.js'
 import { type Entry, imageKey } from '../model/entry.js'
+import { asArtworkError } from '../model/failure.js'
 import { kindOfType } from '../model/media-type.js'
 import { outputSize, type Size, wouldStop } from '../model/output.js'
 import { signAddress } from '../model/signature.js'
@@ -58,6 +59,8 @@ export interface PrintableImage {
   candidates(format: string | undefined, widths?: readonly unknown[]): readonly Candidate[]
   /** Why the one that the URL of a variant is made from is known not to be had. */
   failure(variant?: string): KnownFailure | undefined
+  /** Why a variant is not offered; undefined where it is. */
+  refusal(variant: string): string | undefined
   /** Its original, where that is known: the one that the URL of a variant is made from. */
   original(variant?: string): Entry | undefined
   /** The sides of what a URL answers with, pixels, where they are known. */
@@ -137,6 +140,7 @@ function prepare(parts: PrintParts, text: string, kinds: readonly string[]): Pri
       url: () => url,
       candidates: () => [],
       failure: () => undefined,
+      refusal: () => undefined,
       original: () => undefined,
       size: () => undefined,
       usualSize: undefined,
@@ -172,11 +176,21 @@ function prepare(parts: PrintParts, text: string, kinds: readonly string[]): Pri
         const { url, entry, isSvg } = printed
         if (isSvg || (entry !== undefined && isOnlyAsItIs(entry))) return []
         const own = entry?.width || Number.POSITIVE_INFINITY
-        found.push({ url, width: Math.min(width, own) })
+        const real = Math.min(width, own)
+        // Of widths that come to the same picture the first is enough.
+        if (found.at(-1)?.width !== real) found.push({ url, width: real })
         // Each native size is a file of its own, as wide as it is named.
         if (width > own || (width === own && isOneOriginal)) break
       }
       return found
+    },
+    refusal: (variant) => {
+      try {
+        printVariant(variant)
+        return undefined
+      } catch (error) {
+        return asArtworkError(error).message
+      }
     },
     failure: (variant) => orUndefined(() => printVariant(variant))?.failure,
     original: (variant) => orUndefined(() => printVariant(variant))?.entry,

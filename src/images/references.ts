@@ -142,7 +142,9 @@ export function readTarget(
   const path = readArtworkPath(bare)
   const local = path === undefined ? undefined : store.find(entityImageKey(path))
   if (local !== undefined) return { local }
-  if (isLocal) throw new ArtworkError('unknown_image', 'there is no such image')
+  // What ends in an extension and is no kind of a source is an entity's image.
+  if (isLocal || (path !== undefined && /\.[a-z]{3,4}$/.test(path)))
+    throw new ArtworkError('unknown_image', 'there is no such image')
   return { address: given }
 }
 

@@ -2,6 +2,7 @@
 import { createLimiter } from '../concurrency.js'
 import type { Events } from '../events.js'
 import type { DownloadRequest } from '../images/download.js'
+import { notStarted } from '../model/diagnostic.js'
 import { asArtworkError } from '../model/failure.js'
 import type { Logger } from '../model/logger.js'
 import { downloadKey } from './downloads.js'
@@ -10,6 +11,8 @@ const MAX_WAITING = 10_000
 /** An entity that was requested is not looked up again for so long, ms; so many are remembered. */
 const REQUESTED_FOR_MS = 30_000
 const MAX_REQUESTED = 20_000
+/** An app that shows images starts jobs within so long, ms. */
+const START_WITHIN_MS = 10_000
 
 /** What is done in the background, and how much of it at once. */
 interface BackgroundParts {
@@ -83,18 +86,27 @@ export function createBackground(parts: BackgroundParts) {
 
 /** Hears what the pipeline and templates come upon. Entities are downloaded once jobs have been started. */
 export function listen(
-  events: Pick<Events, 'on'>,
+  events: Events,
   refresher: Pick<
     ReturnType<typeof createBackground>,
     'originalStale' | 'imageMissing' | 'entityRequested'
   > & {
     isStarted(): boolean
   },
+  now: () => number,
 ): void {
+  let waitingSince: number | undefined
   events.on('original-stale', ({ address }) => refresher.originalStale(address))
   events.on('image-missing', ({ path }) => refresher.imageMissing(path))
   events.on('entity-requested', ({ kind, id, sourceUrl, params }) => {
     if (refresher.isStarted())
-      refresher.entityRequested({ sourceUrl, entityType: kind, entityId: id, ...(params && { params }) })
+      return refresher.entityRequested({
+        sourceUrl,
+        entityType: kind,
+        entityId: id,
+        ...(params && { params }),
+      })
+    waitingSince ??= now()
+    if (now() - waitingSince >= START_WITHIN_MS) events.emit('diagnosed', notStarted())
   })
 }

@@ -2,7 +2,7 @@
 import type { DownloadRequest } from '../images/download.js'
 import { JOB_KINDS } from '../model/job-kinds.js'
 import type { Downloads, Priority } from './downloads.js'
-import { isJobKind, newJob } from './kinds.js'
+import { isJobKind, jobTypeProblem, newJob } from './kinds.js'
 import type { Added, JobProcessor, JobQueue, NewJob, Unsupported } from './ports.js'
 
 /** What became of a request for a job. */
@@ -63,11 +63,13 @@ export function createIntake({ jobs, processor, downloads, onFailed }: IntakePar
       const isResting = !wanted.force && downloads.isResting(job.key, url)
       return isResting ? { accepted: false, reason: 'recently failed' } : add(job)
     },
-    /** Queues a long job. The same options of a kind are queued once. @throws TypeError for no kind of job */
+    /** Queues a long job. The same options of a kind are queued once. @throws TypeError for no kind of job, or a wrong option */
     run: (kind: string, payload: object): Enqueued => {
       if (state !== 'open') return { accepted: false, reason: state }
       if (!isJobKind(kind))
         throw new TypeError(`kind must be one of ${JOB_KINDS.join(', ')}, got ${JSON.stringify(kind)}`)
+      const problem = jobTypeProblem(kind, { ...payload })
+      if (problem !== undefined) throw new TypeError(`${kind}: ${problem.name} ${problem.rule}`)
       return add(newJob(kind, payload), unsupported(kind))
     },
     /** Queues a failed or cancelled job again. Returns whether it was one. */

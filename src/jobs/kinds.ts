@@ -75,17 +75,36 @@ function ruleOf(schema: unknown): Rule {
   return [isText, 'a text']
 }
 
-/** What is wrong with the options of a job: the option and its rule; undefined where all is well. */
+/** What is wrong with an option of a job. */
+interface OptionProblem {
+  readonly name: string
+  readonly rule: string
+}
+
+/** What is wrong with the names and types of a job's options; undefined where all is well. */
+export function jobTypeProblem(
+  kind: JobKind,
+  options: Readonly<Record<string, unknown>>,
+): OptionProblem | undefined {
+  const { shape } = JOBS[kind].options
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(shape, name))
+  if (unknown !== undefined) {
+    const names = Object.keys(shape).join(', ') || 'none'
+    return { name: unknown, rule: `is no option of this job: there are ${names}` }
+  }
+  const [issue] = JOBS[kind].options.safeParse(options).error?.issues ?? []
+  return issue && { name: issue.path.join('.'), rule: `cannot be that: ${issue.message}` }
+}
+
+/** The same for a schedule, whose options run without anybody who sees what comes of them. */
 export function jobOptionProblem(
   kind: JobKind,
   options: Readonly<Record<string, unknown>>,
-): { readonly name: string; readonly rule: string } | undefined {
+): OptionProblem | undefined {
   const { shape } = JOBS[kind].options
+  const problem = jobTypeProblem(kind, options)
+  if (problem !== undefined && !Object.hasOwn(shape, problem.name)) return problem
   for (const [name, value] of Object.entries(options)) {
-    if (!Object.hasOwn(shape, name)) {
-      const names = Object.keys(shape).join(', ') || 'none'
-      return { name, rule: `is no option of this job: there are ${names}` }
-    }
     const [isValid, must] = ruleOf(shape[name])
     if (value !== undefined && !isValid(value)) return { name, rule: `must be ${must}` }
   }

@@ -4,6 +4,7 @@
  */
 import { Cron } from 'croner'
 import { JOB_KINDS, type JobKind } from '../model/job-kinds.js'
+import { machineZone } from '../model/readable.js'
 import { jobOptionProblem, newJob } from './kinds.js'
 import type { Schedule, ScheduleTable } from './ports.js'
 
@@ -28,8 +29,8 @@ export interface ScheduleStatus {
   readonly kind: string
   /** The cron expression. */
   readonly cron: string
-  /** IANA name, where one was given. */
-  readonly timezone?: string
+  /** That of the machine, where the rule names none. */
+  readonly timezone: string
   /** When it is due next. */
   readonly nextRun: number
   /** When it was begun last, undefined where it never was. */
@@ -70,11 +71,11 @@ const scheduleOf = (plan: Plan, all: readonly Schedule[]): Schedule | undefined 
   all.find(({ kind, plan: text }) => kind === plan.kind && text === plan.text)
 
 function statusOf(plan: Plan, found: Schedule | undefined, now: number): ScheduleStatus {
-  const { cron, timezone } = plan.rule
+  const { cron, timezone = machineZone() } = plan.rule
   return {
     kind: plan.kind,
     cron,
-    ...(timezone !== undefined && { timezone }),
+    timezone,
     nextRun: found?.next ?? nextRuns(plan, now)[0],
     lastRun: found?.last,
     lastJob: found?.lastJob === undefined ? undefined : String(found.lastJob),

@@ -5,7 +5,8 @@ import { readTarget } from '../images/references.js'
 import type { Original, Resolved, Resolver } from '../images/resolve.js'
 import { type Address, formatAddress, toAddress } from '../model/address.js'
 import { addressOfKey, type Entry, imageKey } from '../model/entry.js'
-import { ArtworkError, isOriginalFailureActive } from '../model/failure.js'
+import { ArtworkError, asArtworkError, isOriginalFailureActive } from '../model/failure.js'
+import { adviceFor } from '../model/failure-advice.js'
 import { canExpire, freshnessOf, freshUntil } from '../model/freshness.js'
 import type { OneOf } from '../model/one-of.js'
 import { isOwnUrl } from '../model/urls.js'
@@ -70,6 +71,10 @@ export interface Explained {
         readonly nextTry: number
         /** How often in a row it has failed. */
         readonly times: number
+        /** The rule of ours that refused, in one word; undefined where it was none. */
+        readonly rule: string | undefined
+        /** What to do, with the option that mends it. */
+        readonly mend: string | undefined
       }
     | undefined
 }
@@ -98,8 +103,13 @@ export function explain(
   parts: ExplainParts,
   target: OneOf<{ readonly address: Address | string; readonly url: string }>,
 ): Explained {
-  if (target.url !== undefined && !isOwnUrl(parts.settings.urls, target.url))
-    return explainOriginal(parts, parts.resolver.resolveUrl(target.url), undefined)
+  const { url } = target
+  if (url !== undefined && !isOwnUrl(parts.settings.urls, url))
+    return explainOriginal(
+      parts,
+      withMend(() => parts.resolver.resolveUrl(url)),
+      undefined,
+    )
   const found = readTarget(parts, target.url ?? target.address)
   const original = 'local' in found ? found.local.original : undefined
   if ('local' in found && original === undefined)
@@ -110,6 +120,18 @@ export function explain(
     resolved,
     text: formatAddress(toAddress(address)),
   })
+}
+
+/** What refuses says what mends it. */
+function withMend<T>(look: () => T): T {
+  try {
+    return look()
+  } catch (thrown) {
+    const error = asArtworkError(thrown)
+    const mend = adviceFor(error)?.mend
+    if (mend === undefined) throw error
+    throw new ArtworkError(error.code, `${error.message}: ${mend}`, { cause: error })
+  }
 }
 
 /** @param asked the address that was asked about; undefined for a URL, which is its original */
@@ -145,6 +167,8 @@ function explainOriginal(
       at: failure.at,
       nextTry: failure.until,
       times: failure.count,
+      rule: adviceFor(failure)?.rule,
+      mend: adviceFor(failure)?.mend,
     },
   }
 }

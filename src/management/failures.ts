@@ -5,6 +5,7 @@ import { artworkPaths } from '../model/artwork-path.js'
 import type { EntityKind } from '../model/entity.js'
 import { entityImageKey, imageKey } from '../model/entry.js'
 import { ArtworkError, isErrorCode } from '../model/failure.js'
+import { adviceFor, adviceForReason } from '../model/failure-advice.js'
 import type { Store } from '../store/ports.js'
 
 /** A failure that is remembered, of a picture or of an entity. Times in ms since the epoch. */
@@ -17,6 +18,8 @@ export interface KnownFailure {
   readonly reason: string
   /** The same in words, where there are any. */
   readonly message: string | undefined
+  /** What to do, with the option that mends it. */
+  readonly mend: string | undefined
   /** When it failed. */
   readonly at: number | undefined
   /** When it is tried again. */
@@ -78,6 +81,7 @@ export function createFailureList({ images, backOffs, store, kindNamed }: Failur
           name,
           reason: reasonOf(code),
           message,
+          mend: adviceFor({ code, message })?.mend,
           at,
           nextTry: until,
           times: count,
@@ -94,6 +98,7 @@ export function createFailureList({ images, backOffs, store, kindNamed }: Failur
         name: key,
         reason,
         message: undefined,
+        mend: adviceForReason(reason),
         at: undefined,
         nextTry: until,
         times,

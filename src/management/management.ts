@@ -7,10 +7,12 @@ import type { BackOffs, Job, JobSelection } from '../jobs/ports.js'
 import type { Refresher, RefresherStatus } from '../jobs/refresher.js'
 import type { ImagesStats } from '../metrics/stats.js'
 import type { TimeSeries } from '../metrics/time-series.js'
-import { looksOf } from '../model/entry.js'
+import { type Entry, looksOf } from '../model/entry.js'
 import { ArtworkError } from '../model/failure.js'
+import { remoteUrlOf } from '../model/remote-url.js'
 import type { Settings } from '../options/settings.js'
 import { ROLES, SORTS, type Store } from '../store/ports.js'
+import type { Diagnostics } from './diagnostics.js'
 import { createEntities, missing } from './entities.js'
 import { createFailureList } from './failures.js'
 import type { createImageDetails, ImageDetails, StoredImage } from './image-details.js'
@@ -24,6 +26,7 @@ export interface ManagementParts {
   readonly jobs: { readonly backOffs: Pick<BackOffs, 'byKind' | 'list'> }
   readonly store: Pick<Store, 'countByKind' | 'negativeCache'>
   readonly meters: TimeSeries
+  readonly diagnostics: Pick<Diagnostics, 'list'>
 }
 
 /** Which pictures to list. */
@@ -82,6 +85,8 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
     stats: (): ImagesStats => stats(),
     status: (): RefresherStatus => refresher.status(),
     meters,
+    /** Mistakes in how the toolkit is used. */
+    diagnostics: managed.diagnostics.list,
     jobs: (selection: JobSelection): readonly Job[] => refresher.list(selection),
     job: (id: string): { readonly job: Job; readonly children: ReturnType<Refresher['children']> } => {
       const job = jobOf(id)
@@ -121,6 +126,12 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
     image: (name: string): ImageDetails => details.details(name) ?? missing('image'),
     /** The bytes of a kept picture: the smallest of those made from it that is at least so wide, itself else. */
     bytes: (name: string, atLeast: number) => details.storedBytes(name, atLeast),
+    /** The path of what a stored image came from: of its source URL, where that is known, else its own. */
+    sourcePathOf: ({ key, original = key, sourceUrl, role }: Entry): string => {
+      const url = sourceUrl ?? remoteUrlOf(original)
+      if (role === 'artwork' || url === undefined || !URL.canParse(url)) return key
+      return new URL(url).pathname
+    },
     failures: createFailureList({ images, backOffs: jobs.backOffs, store, kindNamed: entities.kindNamed }),
   }
 }

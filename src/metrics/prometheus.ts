@@ -1,9 +1,19 @@
 /** Numbers for Prometheus, in a registry of their own: nothing is counted for the process as a whole. */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import {
+  type Aggregator,
+  AggregatorRegistry,
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  Registry,
+} from 'prom-client'
 import type { RefresherStatus } from '../jobs/refresher.js'
 import type { Load } from '../transform/transformer.js'
+import { gathered, joinCluster, workerName } from './cluster.js'
 import type { WorkObserver } from './observe-work.js'
 import type { ImagesStats } from './stats.js'
+import { withLabel } from './sum-of-processes.js'
 
 /** What is looked at when the numbers are asked for. */
 export interface Gauges {
@@ -17,8 +27,12 @@ export interface Metrics extends WorkObserver {
   /** Registers the numbers that are looked up. */
   watch(gauges: Gauges): void
   readonly contentType: string
-  /** The numbers as Prometheus reads them. Those of the process are added when somebody first asks. */
+  /**
+   * The numbers as Prometheus reads them. Those of the process are added when somebody first asks. In a worker of a
+   * cluster they are those of all workers, where the primary gathers them (`clusterMetrics`); else its own, labelled.
+   */
   print(): Promise<string>
+  close(): void
 }
 
 const FETCH_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
@@ -27,10 +41,12 @@ const ENCODE_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 /** Numbers that are looked up when they are asked for. */
 function createCollectors(registers: [Registry]) {
   return {
-    gauge: (name: string, help: string, look: () => number): void =>
+    /** @param aggregator how those of several processes become one */
+    gauge: (name: string, help: string, look: () => number, aggregator: Aggregator = 'sum'): void =>
       void new Gauge({
         name,
         help,
+        aggregator,
         registers,
         collect() {
           this.set(look())
@@ -54,10 +70,12 @@ function createCollectors(registers: [Registry]) {
       help: string,
       label: string,
       look: () => readonly (readonly [string, number])[],
+      aggregator: Aggregator = 'sum',
     ): void =>
       void new Gauge({
         name,
         help,
+        aggregator,
         labelNames: [label],
         registers,
         collect() {
@@ -110,12 +128,19 @@ function collectStore({ gauge, counter, labelled }: Collectors, stats: () => Ima
     ]
   })
   gauge('artwork_uploads', 'Uploads that are kept.', () => stats().uploads?.images ?? 0)
-  gauge('artwork_catalogue_rebuilding', 'Whether a lost catalogue is being read back.', () =>
-    Number(stats().rebuilding),
+  gauge(
+    'artwork_catalogue_rebuilding',
+    'Whether a lost catalogue is being read back.',
+    () => Number(stats().rebuilding),
+    'max',
   )
-  gauge('artwork_writing_paused', 'Whether nothing new is kept at the moment.', () =>
-    Number(stats().paused !== undefined),
+  gauge(
+    'artwork_writing_paused',
+    'Whether nothing new is kept at the moment.',
+    () => Number(stats().paused !== undefined),
+    'max',
   )
+  gauge('artwork_processes', 'Processes that have the directory open.', () => stats().processes)
 }
 
 function collectUpstreams(registers: [Registry], { labelled }: Collectors, stats: () => ImagesStats): void {
@@ -124,9 +149,15 @@ function collectUpstreams(registers: [Registry], { labelled }: Collectors, stats
     'Hosts that are not asked for a while, because they failed ten times in a row.',
     'host',
     () => stats().restingHosts.map((host) => [host, 1] as const),
+    'max',
   )
-  labelled('artwork_proxy_up', 'Proxies, 0 while one rests.', 'proxy', () =>
-    stats().proxies.map(({ proxy, restingUntil }) => [proxy, Number(restingUntil === undefined)] as const),
+  labelled(
+    'artwork_proxy_up',
+    'Proxies, 0 while one rests.',
+    'proxy',
+    () =>
+      stats().proxies.map(({ proxy, restingUntil }) => [proxy, Number(restingUntil === undefined)] as const),
+    'min',
   )
   new Gauge({
     name: 'artwork_proxy_requests',
@@ -143,10 +174,22 @@ function collectUpstreams(registers: [Registry], { labelled }: Collectors, stats
   })
 }
 
+/** Whose numbers they are. */
+function nameProcess(registers: [Registry]): void {
+  const info = new Gauge({
+    name: 'artwork_process_info',
+    help: 'Whose figures these are: a process, and which worker of a cluster it is.',
+    labelNames: ['pid', 'worker'],
+    registers,
+  })
+  info.set({ pid: process.pid, worker: workerName() }, 1)
+}
+
 /** Makes the metrics of a toolkit. What costs something to know is looked up when it is asked for. */
-export function createMetrics(): Metrics {
+export function createMetrics(directory: string): Metrics {
   const registry = new Registry()
   const registers: [Registry] = [registry]
+  nameProcess(registers)
   const histogram = (name: string, help: string, buckets: number[]) =>
     new Histogram({ name, help, labelNames: ['outcome'], buckets, registers })
   const fetches = histogram(
@@ -162,8 +205,27 @@ export function createMetrics(): Metrics {
   /** What was looked up for the page that is being printed. */
   let snapshot: ImagesStats | undefined
   let isProcessWatched = false
+  const read = () => {
+    if (!isProcessWatched) collectDefaultMetrics({ register: registry })
+    isProcessWatched = true
+    snapshot = undefined
+    return registry.getMetricsAsJSON()
+  }
+  /** Of this process. Of one of several workers each says so. */
+  const printOwn = async (): Promise<string> => {
+    const figures = await read()
+    const worker = workerName()
+    if (worker === '') return registry.metrics()
+    const ofAll = figures.map((figure) => ({ ...figure, aggregator: 'first' }))
+    return AggregatorRegistry.aggregate([withLabel(ofAll, 'worker', worker)]).metrics()
+  }
+  let leave = (): void => {}
   return {
     watch: (gauges: Gauges): void => {
+      leave = joinCluster({
+        directory,
+        read: async () => ({ isDurable: gauges.stats().durable, figures: await read() }),
+      })
       const collectors = createCollectors(registers)
       const stats = (): ImagesStats => {
         snapshot ??= gauges.stats()
@@ -185,11 +247,7 @@ export function createMetrics(): Metrics {
     fetched: ({ ms, outcome }) => fetches.observe({ outcome }, ms / 1000),
     transformed: ({ ms, outcome }) => encodes.observe({ outcome }, ms / 1000),
     contentType: registry.contentType,
-    print: (): Promise<string> => {
-      if (!isProcessWatched) collectDefaultMetrics({ register: registry })
-      isProcessWatched = true
-      snapshot = undefined
-      return registry.metrics()
-    },
+    print: async (): Promise<string> => (await gathered(directory)) ?? printOwn(),
+    close: () => leave(),
   }
 }

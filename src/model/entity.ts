@@ -172,8 +172,8 @@ function settleKind(kind: string, options: EntityKindOptions): EntityKind {
   const path = options.path ?? DEFAULT_PATH
   const extension = path.slice(path.lastIndexOf('.') + 1)
   const problem = (rule: string, value: string) =>
-    new TypeError(`entities.${kind} ${rule}, got ${JSON.stringify(value)}`)
-  if (!KIND_NAME.test(kind)) throw problem('must be named by lower-case letters, digits and _', kind)
+    new TypeError(`entities.${kind}${rule}, got ${JSON.stringify(value)}`)
+  if (!KIND_NAME.test(kind)) throw problem(' must be named by lower-case letters, digits and _', kind)
   if (!PATH_SHAPE.test(path) || formatOfExtension(extension) === undefined)
     throw problem('.path must be a relative template that ends in jpg, png, webp, gif or avif', path)
   if (!/\{(?:id|slug)\}/.test(path)) throw problem('.path must hold {id} or {slug}', path)
@@ -214,8 +214,9 @@ function boxOf(variant: string, ratio: number | undefined, placeholder: Placehol
 }
 
 /** File name of a kind's placeholder; the plain one for a kind that has none, and for no kind at all. */
-export function placeholderFile(kind: EntityKind | undefined): string {
-  return kind?.placeholder ? `placeholder-${kind.placeholder}.svg` : 'placeholder.svg'
+export function placeholderFile(kind: EntityKind | undefined, name?: string): string {
+  const placeholder = kind === undefined ? placeholderNamed(name) : kind.placeholder
+  return placeholder ? `placeholder-${placeholder}.svg` : 'placeholder.svg'
 }
 
 /** The extension's format of a kind's artwork path. */

@@ -75,6 +75,9 @@ const table = {
 /** The name of a row in the table of errors. */
 export type ErrorCode = keyof typeof table
 
+/** The names of all rows. */
+export const ERROR_CODES = Object.keys(table) as readonly ErrorCode[]
+
 /** Whether a text names a row. */
 export const isErrorCode = (text: string): text is ErrorCode => Object.hasOwn(table, text)
 

@@ -2,7 +2,7 @@
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import { type EntityKind, settleKinds } from '../model/entity.js'
+import { type EntityKind, formatOfKind, settleKinds } from '../model/entity.js'
 import { type BoundedRepository, bounded } from '../model/repository.js'
 import { parseVariant, presetNameProblem, type VariantRules } from '../model/variant.js'
 import { viaOf } from '../model/via.js'
@@ -42,12 +42,24 @@ export function settleOptions(given: ArtworkOptions = {}): Settings {
   checkSources(settings.sources, settings.signing.keys)
   const kinds = settleKinds(entities)
   checkVariants(kinds, { presets: settings.presets, encoding: settings.transform })
+  checkFormats(kinds, settings.transform.formats)
   return Object.freeze({
     ...settings,
     repository: bounded(settings.repository, REPOSITORY_TIMEOUT),
     kinds,
     areWidthsDefault: given.widths === undefined,
   })
+}
+
+/** Pictures of a kind could not be made in a format that is not allowed. */
+function checkFormats(kinds: ReadonlyMap<string, EntityKind>, formats: readonly string[]): void {
+  for (const kind of kinds.values()) {
+    const format = formatOfKind(kind)
+    if (!formats.includes(format))
+      throw new TypeError(
+        `entities.${kind.kind}.path ends in ${format}, which is none of transform.formats, got ${JSON.stringify(kind.path)}`,
+      )
+  }
 }
 
 function checkVariants(kinds: ReadonlyMap<string, EntityKind>, rules: VariantRules): void {

@@ -157,6 +157,7 @@ function sizesOf(all: Iterable<Item>): Omit<StoreStats, 'memory' | 'evictions'> 
     indexBytes: 0,
     bytesPerName: 0,
     durable: false,
+    processes: 1,
     rebuilding: false,
     paused: undefined,
   }

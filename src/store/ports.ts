@@ -104,7 +104,10 @@ export interface StoreStats {
   }
   /** What cacache's index entries take on disk, whole blocks, bytes. */
   readonly indexBytes: number
-  /** Catalogue and index by the name, bytes; 0 where there is no name. */
+  /**
+   * What a name costs on disk beside its bytes: catalogue and index by the name, bytes; 0 where there is no name. Of the
+   * catalogue, without what it takes while it is empty, and without its log, whose place is used again.
+   */
   readonly bytesPerName: number
   /** Images that were evicted to stay within bounds, since start. */
   readonly evictions: number
@@ -118,6 +121,8 @@ export interface StoreStats {
   readonly catalogueBytes: number
   /** Whether anything survives the process. */
   readonly durable: boolean
+  /** Processes that have the directory open, this one among them. */
+  readonly processes: number
   /** Whether a lost catalogue is being read back. */
   readonly rebuilding: boolean
   /** Why nothing new is stored at the moment, undefined where it is. */

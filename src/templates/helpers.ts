@@ -1,7 +1,8 @@
 /** What templates of any engine, the app's code and `Link` fields use: display URL, srcset, data of an image. Nothing here throws for missing data. */
 import type { Displayed } from '../images/display-url.js'
-import { srcsetOf } from '../images/print-url.js'
+import { type PrintableImage, srcsetOf } from '../images/print-url.js'
 import { type NfoOptions, nfoElement } from '../library/nfo.js'
+import { kindMissing, kindUnknown, sizeNotOffered } from '../model/diagnostic.js'
 import { type Looks, looksOf } from '../model/entry.js'
 import { isFormat } from '../model/media-type.js'
 import { readSubject, type Subject, sourceKindsOf } from '../model/subject.js'
@@ -38,10 +39,10 @@ export function createHelpers(parts: TemplateParts, kept: Kept) {
   const { images, settings, events } = parts
   const { display } = images
   const { kinds, kindOf } = settings
-  const warnOnce = createKindWarning(settings)
+  const checkKind = createKindCheck(parts)
   const read = (given: unknown, kind: unknown): Subject => {
     const subject = readSubject(given, textOf(kind), kinds, kindOf)
-    warnOnce(given, subject, kind)
+    checkKind(given, subject, kind)
     return subject
   }
   const show = (subject: Subject, requireLocal: boolean): Shown => ({
@@ -90,6 +91,11 @@ export function createHelpers(parts: TemplateParts, kept: Kept) {
       (later) => pictureData(parts, { show, nameOfSubject }, subject, requireLocal, later),
       ({ shown }) => PICTURE_SIZE + shown.url.length * CANDIDATES,
     )
+  /** A variant that is asked for and not offered. */
+  const noteRefused = (image: PrintableImage | undefined, variant: string): void => {
+    const why = image?.refusal(variant)
+    if (why !== undefined) events.emit('diagnosed', sizeNotOffered(variant, why))
+  }
   const srcsetIn = (data: PictureData, widths: unknown, format: unknown): string => {
     const token = textOf(format) ?? 'auto'
     const list = Array.isArray(widths) ? (widths as readonly unknown[]) : undefined
@@ -101,7 +107,10 @@ export function createHelpers(parts: TemplateParts, kept: Kept) {
   /** The URL of an image in a variant, else the display URL. */
   const imageUrl = (given: unknown, variant: unknown, kind: unknown): string => {
     const name = nameOfSubject(read(given, kind))
-    const own = name === undefined ? undefined : display.imageUrl(name.text, textOf(variant), name.kinds)
+    const image = name === undefined ? undefined : display.image(name.text, name.kinds)
+    const wanted = textOf(variant)
+    const own = image?.url(wanted)
+    if (own === undefined && wanted !== undefined) noteRefused(image, wanted)
     return own ?? displayUrl(given, kind, false)
   }
 
@@ -151,19 +160,16 @@ export function subjectText({
   return text
 }
 
-/** Makes the warning of an entity without a known kind, whose image is never stored, which its page does not show. */
-function createKindWarning({ logger }: Pick<TemplateParts['settings'], 'logger'>) {
-  let isLogged = false
+/** Makes the check of an entity without a known kind, whose image is never stored, which its page does not show. */
+function createKindCheck({ events, settings }: Pick<TemplateParts, 'events' | 'settings'>) {
   return (given: unknown, { kind, sourceUrl, id }: Subject, kindName: unknown): void => {
-    if (isLogged || kind !== undefined || id === undefined || sourceUrl === undefined) return
+    if (kind !== undefined || id === undefined || sourceUrl === undefined) return
     if (typeof given !== 'object' || given === null) return
-    isLogged = true
     const name = textOf(kindName)
-    const what =
-      name === undefined ? 'an entity without a kind' : `the kind ${JSON.stringify(name)}, which is not known`
-    logger.warn(
-      { fields: Object.keys(given).slice(0, 20) },
-      `artwork: a template shows ${what}: its picture is never kept. Name its kind in the filter or macro, give it an entity_type, or set the option kindOf; kinds of your own are declared in entities`,
-    )
+    const found =
+      name === undefined
+        ? kindMissing(Object.keys(given).slice(0, 20))
+        : kindUnknown(name, [...settings.kinds.keys()])
+    events.emit('diagnosed', found)
   }
 }

@@ -1,5 +1,6 @@
 /** The macros: from a subject and arguments by name to markup. They know no template engine. */
 
+import { macroArgument } from '../model/diagnostic.js'
 import { createRecent } from '../model/recent.js'
 import type { Subject } from '../model/subject.js'
 import { type Helpers, subjectText } from './helpers.js'
@@ -12,6 +13,7 @@ import {
   type PictureArguments,
   readPictureArguments,
 } from './picture-arguments.js'
+import type { PictureData } from './picture-data.js'
 import {
   type Markup,
   type MarkupParts,
@@ -38,22 +40,14 @@ interface Given {
 /** Arguments that are remembered, and how long their text may be, characters. */
 const MAX_READ = 500
 const LONGEST_ARGUMENTS = 1000
-/** Mistakes that were logged are remembered, so that each is logged once; so many. */
-const MAX_LOGGED = 500
 
 /** See {@link createMacros}. */
 export type Macros = ReturnType<typeof createMacros>
 
 /** Makes the macros. */
 export function createMacros(parts: TemplateParts, helpers: Helpers, kept: Kept) {
-  const { settings } = parts
-  const logged = new Set<string>()
-  const tell = (macro: Macro) => (message: string) => {
-    const text = `artwork: the macro ${macro}: ${message}`
-    if (logged.has(text) || logged.size >= MAX_LOGGED) return
-    logged.add(text)
-    settings.logger.warn({}, text)
-  }
+  const { settings, events } = parts
+  const tell = (macro: Macro) => (message: string) => events.emit('diagnosed', macroArgument(macro, message))
 
   /** Arguments that were read lately: a page gives most pictures the same. */
   const read = createRecent<PictureArguments>(MAX_READ)
@@ -67,29 +61,38 @@ export function createMacros(parts: TemplateParts, helpers: Helpers, kept: Kept)
   const print = (macro: Macro, given: Given, keywords: Keywords, text: string | undefined): Printed => {
     const asked = argumentsOf(macro, keywords, text)
     const picture = helpers.picture(given.subject, asked.requireLocal, given.text)
+    const others: PictureData[] = []
     const markup: MarkupParts = {
       settings,
       thumbhashUrl: parts.thumbhashUrl,
-      lookUp: (other, kind) => helpers.picture(helpers.read(other ?? given.raw, kind), asked.requireLocal),
+      lookUp: (other, kind) => {
+        const found = helpers.picture(helpers.read(other ?? given.raw, kind), asked.requireLocal)
+        others.push(found)
+        return found
+      },
     }
-    const requested = helpers.requested(picture)
-    const plain = (html: string): Printed => ({ html, preload: undefined, requested })
+    // What a page shows it asks for, pictures of other cuts as well.
+    const done = ({ html, preload }: Markup): Printed => {
+      const wanted = [picture, ...others].flatMap((one) => helpers.requested(one) ?? [])
+      const requested = (): void => {
+        for (const request of wanted) request()
+      }
+      return { html, preload, requested: wanted.length === 0 ? undefined : requested }
+    }
     switch (macro) {
       case 'img':
-        return { ...printImage(markup, picture, asked, altText(keywords.alt)), requested }
+        return done(printImage(markup, picture, asked, altText(keywords.alt)))
       case 'avatar':
-        return { ...printImage(markup, picture, asked, altText(keywords.alt), true), requested }
+        return done(printImage(markup, picture, asked, altText(keywords.alt), true))
       case 'picture':
-        return { ...printPicture(markup, picture, asked, altText(keywords.alt)), requested }
+        return done(printPicture(markup, picture, asked, altText(keywords.alt)))
       case 'background':
-        return plain(printBackground(picture, asked))
-      case 'preload':
-        return plain(
-          printPreload(picture, asked, {
-            media: keywords.media === undefined ? undefined : String(keywords.media),
-            isPicture: keywords.picture === true,
-          }),
-        )
+        return done({ html: printBackground(picture, asked), preload: undefined })
+      case 'preload': {
+        const media = keywords.media === undefined ? undefined : String(keywords.media)
+        const html = printPreload(picture, asked, { media, isPicture: keywords.picture === true })
+        return done({ html, preload: undefined })
+      }
     }
   }
   /**

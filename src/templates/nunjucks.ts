@@ -53,8 +53,8 @@ function installFilters(environment: Environment, { helpers, settings }: Nunjuck
   })
   environment.addFilter('image_placeholder', (given: unknown, ...rest: unknown[]) => {
     const { kind } = readArguments(rest, ['kind'])
-    const named = kinds.get(textOf(given) ?? '')
-    return display.placeholder(named ?? read(given, kind).kind)
+    const name = textOf(given) ?? ''
+    return display.placeholder(kinds.get(name) ?? read(given, kind).kind, textOf(kind) ?? name)
   })
   environment.addFilter('image_data', (given: unknown, ...rest: unknown[]): ImageData => {
     const { require_local: requireLocal, ...others } = readArguments(rest, [

@@ -2,6 +2,7 @@
 
 import type { Displayed } from '../images/display-url.js'
 import { type Candidate, inOrder, type PrintableImage } from '../images/print-url.js'
+import { sizeNotOffered } from '../model/diagnostic.js'
 import type { Box } from '../model/entity.js'
 import { PLACEHOLDER_BOXES } from '../model/entity.js'
 import type { Entry } from '../model/entry.js'
@@ -40,7 +41,7 @@ const MODERN = ['avif', 'webp'] as const satisfies readonly Format[]
 
 /** Looks a picture up. @param later finds out more about it, when that is asked for */
 export function pictureData(
-  { images, settings }: Pick<TemplateParts, 'images' | 'settings'>,
+  { images, settings, events }: Pick<TemplateParts, 'images' | 'settings' | 'events'>,
   { show, nameOfSubject }: SubjectLookup,
   subject: Subject,
   requireLocal: boolean,
@@ -48,7 +49,7 @@ export function pictureData(
 ): PictureData {
   const { display } = images
   const { shown, local, source } = show(subject, requireLocal)
-  const placeholder = display.placeholder(subject.kind)
+  const placeholder = display.placeholder(subject.kind, subject.kindName)
   if (local !== undefined) {
     const original = display.entity.originalOf(local.entry) ?? local.entry
     return {
@@ -58,13 +59,14 @@ export function pictureData(
       original,
       isWhole: false,
       ...boxOf(settings, subject, shown, original, undefined),
-      candidates: remembered(later, (format, widths) =>
-        display.entity.candidates(
-          local,
-          format === 'auto' ? undefined : format,
-          widths === undefined ? undefined : inOrder(widths),
-        ),
-      ),
+      candidates: remembered(later, (format, widths) => {
+        const wanted = widths === undefined ? undefined : inOrder(widths)
+        const found = display.entity.candidates(local, format === 'auto' ? undefined : format, wanted)
+        for (const width of wanted ?? [])
+          if (!display.entity.isOffered(local.entry, width))
+            events.emit('diagnosed', sizeNotOffered(`w${width}`, NOT_LISTED))
+        return found
+      }),
       modern: modernOf(settings, original, local.entry.type),
     }
   }
@@ -89,11 +91,18 @@ export function pictureData(
     candidates:
       image === undefined
         ? () => NONE
-        : remembered(later, (format, widths) => image.candidates(format, widths)),
+        : remembered(later, (format, widths) => {
+            for (const width of widths === undefined ? [] : inOrder(widths)) {
+              const why = image.refusal(`w${width}`)
+              if (why !== undefined) events.emit('diagnosed', sizeNotOffered(`w${width}`, why))
+            }
+            return image.candidates(format, widths)
+          }),
     modern: modernOf(settings, original, original?.type),
   }
 }
 const NONE: readonly Candidate[] = []
+const NOT_LISTED = 'it is none of widths'
 
 type CandidatesOf = PictureData['candidates']
 

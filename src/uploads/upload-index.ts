@@ -7,7 +7,8 @@ import { readUploadKey, type Upload, uploadKey } from './upload-entries.js'
 import type { UploadFiles } from './upload-files.js'
 import type { UploadFacts } from './upload-names.js'
 
-const SHAPE: Shape = {
+/** The index of uploads: a commit waits for the disk. */
+export const UPLOADS: Shape = {
   version: 1,
   synchronous: 'FULL',
   schema: `
@@ -96,7 +97,7 @@ export function openUploadIndex(
   tell: (message: string) => void,
   damaged?: number,
 ) {
-  const { db, inode } = openDatabase(file, damaged, SHAPE, tell)
+  const { db, inode } = openDatabase(file, damaged, UPLOADS, tell)
   const transaction = immediate(db)
   const sql = prepareStatements(db)
   let seen = sql.last.get()?.seq ?? 0

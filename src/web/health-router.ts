@@ -1,4 +1,7 @@
-/** `/health` (the process answers), `/ready` (it should be sent requests, and how well it can answer them), `/metrics`. */
+/**
+ * `/health` (the process answers), `/ready` (it should be sent requests, and how well it can answer them), `/metrics`: of
+ * this process, or of all workers of a cluster whose primary has called `clusterMetrics()`.
+ */
 import express, { type Router } from 'express'
 import { type HttpResponse, jsonResponse, methodResponse, textResponse } from '../http/response.js'
 import type { Readiness } from '../management/readiness.js'

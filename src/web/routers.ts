@@ -1,9 +1,10 @@
 /** Every router, and the listener in front of an app, over the same parts. */
-import express, { type Response, type Router } from 'express'
+import express, { type Request, type Response, type Router } from 'express'
 import type { Images } from '../images/images.js'
 import type { Management } from '../management/management.js'
 import type { Readiness } from '../management/readiness.js'
 import type { Metrics } from '../metrics/prometheus.js'
+import { type Diagnosed, proxyNotTrusted } from '../model/diagnostic.js'
 import type { Settings } from '../options/settings.js'
 import type { UploadSource } from '../sources/uploads.js'
 import type { Uploads } from '../uploads/uploads.js'
@@ -34,6 +35,8 @@ export interface RouterParts {
   readonly isClosing: () => boolean
   /** A request goes on to the app, which may render a page. */
   readonly onPage: (res: Response) => void
+  /** The app is used in a way that would otherwise be silent. */
+  readonly onDiagnosed: (found: Diagnosed) => void
   /** A browser could not show the source URL of an image. @throws ArtworkError for one that no source has */
   readonly onBroken: (url: string) => void
 }
@@ -59,7 +62,7 @@ export function createRouters(settings: Settings, parts: RouterParts) {
 
 function createMainRouter(
   settings: Settings,
-  { images, responseCache, onPage, dashboard, onBroken }: RouterParts,
+  { images, responseCache, onPage, dashboard, onBroken, onDiagnosed }: RouterParts,
   uploadRouters: readonly Router[],
 ): Router {
   const { urls } = settings
@@ -75,9 +78,24 @@ function createMainRouter(
   router.use(urls.images, createImagesRouter(images, settings, responseCache))
   router.use(urls.placeholders, createPlaceholderRouter(settings, dashboard.views))
   if (settings.display.beacon) router.use(urls.placeholders, createBrokenImagesRouter(settings, onBroken))
-  router.use((_req, res, next) => {
+  const checkProxy = createProxyCheck(settings, onDiagnosed)
+  router.use((req, res, next) => {
+    checkProxy(req)
     onPage(res)
     next()
   })
   return router
 }
+
+/** Notes a proxy in front of an app that does not say whose requests they are; once. */
+function createProxyCheck({ clientOf }: Settings, onDiagnosed: RouterParts['onDiagnosed']) {
+  let isNoted = false
+  return (req: Request): void => {
+    if (clientOf !== undefined || isNoted) return
+    const field = FORWARDED.find((name) => req.headers[name] !== undefined)
+    if (field === undefined) return
+    isNoted = true
+    onDiagnosed(proxyNotTrusted(field))
+  }
+}
+const FORWARDED = ['x-forwarded-for', 'x-forwarded-host', 'forwarded']

@@ -2,13 +2,12 @@
  * Bytes of pictures that the example's pages cost a browser: by the macros, by the one local copy of each entity, and by plain
  * originals. Needs Chromium.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openBrowser } from '../support/browser.js'
+import { runExample } from '../support/example.js'
 
 const PAGES = ['/', '/films', '/albums', '/artists', '/films/fi01', '/albums/al03']
 const SCREENS = [
@@ -23,26 +22,6 @@ interface Listed {
   readonly url: string
   readonly bytes: number
   readonly original?: string
-}
-
-async function startExample(directory: string): Promise<{ url: string; child: ChildProcess }> {
-  const root = new URL('../../', import.meta.url).pathname
-  const child = spawn(process.execPath, ['--import', 'tsx', 'example-app/main.ts'], {
-    cwd: root,
-    env: { ...process.env, PORT: '0', DATA_DIR: directory, WARM_DELAY: '0' },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  let printed = ''
-  child.stdout?.setEncoding('utf8')
-  const url = await new Promise<string>((resolve, reject) => {
-    child.stdout?.on('data', (chunk: string) => {
-      printed += chunk
-      const [found] = /http:\/\/localhost:\d+(?=\n)/.exec(printed) ?? []
-      if (found !== undefined) resolve(found)
-    })
-    child.once('exit', () => reject(new Error(`the example did not start: ${printed}`)))
-  })
-  return { url, child }
 }
 
 const json = async <T>(url: string): Promise<T> => (await fetch(url)).json() as Promise<T>
@@ -74,7 +53,7 @@ async function listed(url: string, role: string): Promise<Listed[]> {
 /** Prints the table. */
 export async function benchPages(): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'artwork-pages-'))
-  const { url, child } = await startExample(directory)
+  const { url, stop } = await runExample(directory)
   const browser = await openBrowser()
   try {
     await warmUp(url)
@@ -117,8 +96,7 @@ export async function benchPages(): Promise<void> {
     }
   } finally {
     await browser.close()
-    child.kill()
-    await once(child, 'exit')
+    await stop()
     await rm(directory, { recursive: true, force: true })
   }
 }

@@ -2,12 +2,13 @@
 /// <reference lib="dom.iterable" />
 /** The example site in a real browser: every picture on every page, from the CDN, from here, and with the CDN gone. */
 import { mkdtempSync, rmSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openBrowser } from '../support/browser.js'
-import { freePort, type Service, startExample } from '../support/child-process.js'
+import { freePort, type Service, startExample, startScript } from '../support/child-process.js'
 
 interface Picture {
   readonly src: string
@@ -142,7 +143,7 @@ describe('the example site', () => {
 
     await press('Take the CDN down')
     await expect.poll(() => page.locator('[data-count="cdn"]').textContent()).toBe('down')
-    expect(await page.locator('[data-count="page"]').textContent()).toMatch(/^\d+ local$/)
+    expect(await page.locator('dd[data-count="page"]').textContent()).toMatch(/^\d+ local$/)
     const down = await picturesOf(page, `${url}/`)
     expect(down.filter(({ width }) => width === 0)).toEqual([])
     await page.keyboard.press('Tab')
@@ -154,5 +155,74 @@ describe('the example site', () => {
     await context.close()
     expect(await example.stop()).toBe(0)
     example = undefined
+  })
+
+  test('a page that begins cold becomes local before one’s eyes; its panel and the dashboard have the same figures', async () => {
+    example = await startExample({ PORT: '0', DATA_DIR: join(folder, 'cold'), WARM_DELAY: '600000' })
+    const { url } = example
+    const context = await browser.newContext({ viewport: { width: 1280, height: 900 } })
+    const page = await context.newPage()
+    const troubles: string[] = []
+    page.on('pageerror', (error) => troubles.push(error.message))
+    page.on('console', (message) => message.type() === 'error' && troubles.push(message.text()))
+    let navigations = 0
+    page.on('framenavigated', () => {
+      navigations += 1
+    })
+    const response = await page.goto(`${url}/films`, { waitUntil: 'domcontentloaded' })
+    expect(await response?.text()).toMatch(/data-count="page">\d+ from the CDN</)
+    expect(response?.headers()['content-security-policy']).toMatch(/^default-src 'self'; (?!.*script-src)/)
+    const summary = page.locator('summary [data-count="page"]')
+    await expect.poll(() => summary.textContent(), { timeout: 90_000, interval: 100 }).toMatch(/^\d+ local$/)
+    expect(navigations).toBe(1)
+    const pictures = await page.evaluate(async () => {
+      const images = [...document.images].filter((image) => image.dataset.imageFrom !== undefined)
+      for (const image of images) image.loading = 'eager'
+      await Promise.all(images.map((image) => image.decode().catch(() => {})))
+      return images.map(({ currentSrc, naturalWidth, dataset }) => ({
+        isLocal: currentSrc.startsWith(location.origin) && dataset.imageFrom === 'local',
+        naturalWidth,
+      }))
+    })
+    expect(pictures.length).toBeGreaterThan(5)
+    expect(pictures.filter(({ isLocal, naturalWidth }) => !isLocal || naturalWidth === 0)).toEqual([])
+
+    await page.click('#panel summary')
+    await expect
+      .poll(() => page.locator('[data-count="queue"]').textContent(), { timeout: 90_000, interval: 200 })
+      .toBe('0 waiting, 0 under way')
+    // What is shown is made in more sizes meanwhile: both are read until they are of the same moment.
+    const figures = async () => {
+      const panel = await page.locator('[data-count="stored"]').textContent()
+      const text = (await (await fetch(`${url}/api/images/dashboard/`)).text()).replace(/<[^>]*>|\s+/g, ' ')
+      const [, size = '', images = ''] =
+        /Stored +([\d.]+ [KMG]?i?B) +of [^,]+, ([\d,]+) images/.exec(text) ?? []
+      expect(text).toMatch(/Queue +0 +waiting, +0 +under way/)
+      return [panel, `${size}, ${images} images`]
+    }
+    await expect.poll(async () => new Set(await figures()).size, { timeout: 30_000, interval: 500 }).toBe(1)
+    expect(troubles).toEqual([])
+    await context.close()
+    expect(await example.stop()).toBe(0)
+    example = undefined
+  })
+
+  test('a port that is in use is one line with the variable that mends it', async () => {
+    const other = createServer()
+    await new Promise<void>((resolve) => other.listen(0, resolve))
+    const { port } = other.address() as AddressInfo
+    const ended = async (env: Readonly<Record<string, string>>) => {
+      const started = startScript('example-app/main.ts', [], {
+        ...process.env,
+        DATA_DIR: join(folder, 'busy'),
+        ...env,
+      })
+      return [await started.ended, started.err()]
+    }
+    const line = (variable: string) =>
+      `port ${port} is in use already: name another one by ${variable}, such as ${variable}=8080 npm start\n`
+    expect(await ended({ PORT: String(port), CDN_PORT: '0' })).toEqual([1, line('PORT')])
+    expect(await ended({ PORT: '0', CDN_PORT: String(port) })).toEqual([1, line('CDN_PORT')])
+    await new Promise<void>((resolve) => other.close(() => resolve()))
   })
 })

@@ -1,12 +1,12 @@
-/** The transcript in the README: every command is run as it stands there, and answers what stands there. */
+/** The transcript in the documentation of the command line: every command is run as it stands there, and answers what stands there. */
 import { execFile } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { startService } from '../support/child-process.js'
+import { pageAt } from '../support/documents.js'
 import { jpeg } from '../support/images.js'
-import { readme } from '../support/readme.js'
 import { temporaryFolder } from '../support/toolkit.js'
 
 const run = promisify(execFile)
@@ -16,7 +16,9 @@ interface Step {
   readonly output: string
 }
 const steps: Step[] = []
-for (const line of (/```console\n([\s\S]*?)```/.exec(readme)?.[1] ?? '').trimEnd().split('\n')) {
+for (const line of (/```console\n([\s\S]*?)```/.exec(pageAt('docs/command-line.md').text)?.[1] ?? '')
+  .trimEnd()
+  .split('\n')) {
   const last = steps.at(-1)
   if (line.startsWith('$ ')) steps.push({ command: line.slice(2), output: '' })
   else if (last !== undefined) steps[steps.length - 1] = { ...last, output: `${last.output}${line}\n` }
@@ -30,7 +32,7 @@ const pattern = (text: string): RegExp =>
       .join('[^"]*?')}$`,
   )
 
-test('the transcript of the README is true', async () => {
+test('the transcript of the documentation is true', async () => {
   await run('curl', ['--version']).catch(() => {
     throw new Error('this test needs curl: apt-get install -y curl')
   })

@@ -1,8 +1,8 @@
 /** What an upstream may send, and what comes of it: every row of the README's table, over real HTTP. */
 import { describe, expect, test } from 'vitest'
+import { pageAt, table } from '../support/documents.js'
 import { jpeg, png } from '../support/images.js'
 import { type Answer, image } from '../support/origin.js'
-import { table } from '../support/readme.js'
 import { remoteAddress, stage } from '../support/toolkit.js'
 
 interface Outcome {
@@ -110,9 +110,9 @@ const ROWS: Readonly<Record<string, Row>> = {
   },
 }
 
-const rows = table('### What an upstream may send')
+const rows = table(pageAt('docs/http.md'), '## What an upstream may send')
 
-test('the README’s table has these rows, and tells their statuses', () => {
+test('the documentation’s table has these rows, and tells their statuses', () => {
   expect(rows.map(([name]) => name).sort()).toEqual(Object.keys(ROWS).sort())
   for (const [name = '', bounded = '', strict = ''] of rows) {
     expect([name, Number(/^\d+/.exec(bounded)?.[0]), Number(/^\d+/.exec(strict)?.[0])]).toEqual([

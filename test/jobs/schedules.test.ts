@@ -176,6 +176,9 @@ describe('schedules', () => {
       expect(artwork.refresher.job(id)).toMatchObject(failed)
       expect(artwork.refresher.status()).toMatchObject({ failed: 2, queued: 0 })
       await artwork.refresher.idle()
+      expect(() => artwork.refresher.run('cleanup', { dryrun: true })).toThrow(
+        /cleanup: dryrun is no option of this job: there are .*dryRun/,
+      )
       expect(() => artwork.refresher.run('nonsense' as 'sync')).toThrow(
         /^kind must be one of sync, .*nonsense/,
       )

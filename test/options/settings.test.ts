@@ -69,7 +69,11 @@ describe('options', () => {
     [{ nonsense: 1 }, /nonsense is no option/],
     [{ fetch: { nonsense: 1 } }, /fetch\.nonsense is no option/],
     [{ presets: { webp: { width: 1 } } }, /presets\.webp is a word/],
-    [{ entities: { film: { path: '../{id}.jpg' } } }, /entities\.film \.path.*\.\.\/\{id\}\.jpg/],
+    [
+      { entities: { film: { path: '{plural}/{id}.avif' } } },
+      /entities\.film\.path ends in avif, which is none of transform\.formats/,
+    ],
+    [{ entities: { film: { path: '../{id}.jpg' } } }, /entities\.film\.path.*\.\.\/\{id\}\.jpg/],
     [{ entities: { film: { variant: 'w1-inside' } } }, /entities\.film\.variant.*w1-inside/],
     [{ sources: [{}] }, /sources\.0.*tmdb\(\)/],
     [{ urls: { images: 'images/' } }, /urls\.images.*absolute path/],

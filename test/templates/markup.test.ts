@@ -573,3 +573,43 @@ test('once warm, a render asks neither a database nor the file system, whether w
   expect(cold, 'the first time it does').toBeGreaterThan(0)
   expect(warm).toBe(0)
 })
+
+test('two widths that come to the same picture are one candidate', async () => {
+  const { render, artwork, origin } = await stage({ widths: [320, 640, 1280] })
+  origin.serve('/exact.jpg', image(await jpeg(640, 640)))
+  const album = { id: 'exact', type: 'album', image_url: `${origin.url}/exact.jpg` }
+  const widths = () => render('{{ s | image_srcset }}', { s: album }).match(/ \d+w/g)
+  expect(widths()).toEqual([' 320w', ' 640w', ' 1280w'])
+  await artwork.images.downloadAndCache({
+    sourceUrl: album.image_url,
+    entityType: 'album',
+    entityId: 'exact',
+  })
+  expect(widths()).toEqual([' 320w', ' 640w'])
+  origin.serve('/t/p/w780/narrow.jpg', image(await jpeg(500, 750)))
+  origin.serve('/t/p/original/narrow.jpg', image(await jpeg(500, 750)))
+  for (const size of ['w780', 'original']) await artwork.images.getImage(`poster/${size}/narrow.jpg`)
+  const found = render("{{ 'poster/narrow.jpg' | image_srcset([500, 780]) }}").match(/ \d+w/g) ?? []
+  expect(new Set(found).size).toBe(found.length)
+})
+
+test('a picture of another cut is fetched as well when it has been shown', async () => {
+  const { render, artwork, origin } = await stage()
+  artwork.start()
+  for (const name of ['wide', 'tall']) origin.serve(`/${name}.jpg`, image(await jpeg(300, 300)))
+  const [wide, tall] = ['wide', 'tall'].map((id) => ({
+    id,
+    type: 'album',
+    image_url: `${origin.url}/${id}.jpg`,
+  }))
+  render("{{ picture(wide, 'x', sources=[{ media: '(max-width: 40em)', subject: tall }]) }}", { wide, tall })
+  await expect
+    .poll(() => render('{{ tall | image_display_url }}', { tall }), { timeout: 20_000 })
+    .toMatch(/^\/artwork\/local\/albums\//)
+})
+
+test('a kind of a source has its own placeholder', async () => {
+  const { render } = await stage()
+  expect(render("{{ 'poster' | image_placeholder }}")).toMatch(/placeholder-poster\.svg$/)
+  expect(render("{{ img(none, 'x', kind='backdrop') }}")).toContain('placeholder-backdrop.svg')
+})

@@ -252,7 +252,10 @@ describe('an entity that does not say its kind (mended 36)', () => {
     for (let time = 0; time < 3; time += 1)
       render('{{ e | image_display_url }}{{ e | image_display_url("unknown") }}', { e: entity })
     const warnings = logger.lines.filter((line) => /template shows/.test(line))
-    expect(warnings).toEqual([expect.stringMatching(/without a kind.*entity_type.*kindOf/)])
+    expect(warnings).toEqual([
+      expect.stringMatching(/without a kind.*entity_type.*kindOf/),
+      expect.stringMatching(/the kind "unknown", which is not known.*entities/),
+    ])
     const other = quietLogger()
     const typo = await site({ logger: other })
     typo.render('{{ e | image_display_url("artsit") }}', { e: entity })

@@ -8,10 +8,12 @@ const words = (job) => {
   if (job.eta_seconds !== undefined) parts.push(`${job.eta_seconds} s left`)
   return parts.filter(Boolean).join(', ')
 }
+const states = { queued: 'waiting', running: 'under way' }
 const show = (root, job) => {
   const state = root.querySelector('[data-job-state]')
-  if (state && state.textContent !== job.state) {
-    state.textContent = job.state
+  const stateText = states[job.state] ?? job.state
+  if (state && state.textContent !== stateText) {
+    state.textContent = stateText
     state.className = `state is-${job.state}`
   }
   const bar = root.querySelector('[data-job-bar]')
@@ -51,12 +53,13 @@ for (const live of document.querySelectorAll('[data-live]')) {
     if (new URLSearchParams(location.search).size > 0 && !location.search.includes('span=')) return null
     const row = document.createElement('tr')
     row.dataset.job = job.id
+    row.setAttribute('role', 'row')
     row.innerHTML =
-      '<th scope="row"><a></a></th><td><span data-job-state></span></td><td class="wide"><span class="bar"><progress data-job-bar></progress><span data-job-text></span></span></td><td>now</td>'
+      '<th scope="row" role="rowheader"><a></a></th><td role="cell"><span data-job-state></span></td><td class="wide" role="cell"><span class="bar"><progress data-job-bar></progress><span data-job-text></span></span></td><td role="cell" data-label="Begun">now</td>'
     const link = row.querySelector('a')
     link.href = `${base}/jobs/${job.id}`
-    link.textContent = `${job.kind} ${job.id}`
-    row.querySelector('progress').setAttribute('aria-label', `Progress of ${job.kind} ${job.id}`)
+    link.textContent = `${job.kind.charAt(0).toUpperCase()}${job.kind.slice(1)} ${job.id}`
+    row.querySelector('progress').setAttribute('aria-label', `Progress of ${link.textContent}`)
     table.querySelector('[data-none]')?.remove()
     table.prepend(row)
     return row
@@ -91,7 +94,7 @@ if (data && window.uPlot) {
     for (const chart of drawn.splice(0)) chart.destroy()
     for (const chart of charts) {
       const place = document.querySelector(`[data-chart="${chart.id}"] .plot`)
-      if (!place || chart.data[0].length < 2) continue
+      if (!place || place.matches('.is-empty')) continue
       place.replaceChildren()
       const axis = {
         stroke: colour('dim'),

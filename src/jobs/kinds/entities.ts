@@ -15,7 +15,11 @@ export const entityKinds = z.array(z.string()).optional().describe('Kinds of ent
 export function kindsIn(payload: unknown, { kinds }: Pick<Settings, 'kinds'>): readonly string[] {
   const named = textsOf(fieldsOf(payload).kinds) ?? [...kinds.keys()]
   const unknown = named.filter((kind) => !kinds.has(kind))
-  if (unknown.length > 0) throw new ArtworkError('invalid', `no kinds of entity: ${unknown.join(', ')}`)
+  if (unknown.length > 0)
+    throw new ArtworkError(
+      'invalid',
+      `no kinds of entity: ${unknown.join(', ')}; there are ${[...kinds.keys()].join(', ')}`,
+    )
   return named
 }
 

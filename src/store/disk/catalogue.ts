@@ -6,7 +6,7 @@
  * `changing` says which those are until they are gone. So a process may die anywhere, and what a key stands for is there.
  */
 import { statSync } from 'node:fs'
-import { openDatabase } from '../../database/sqlite.js'
+import { type Database, keep, openDatabase } from '../../database/sqlite.js'
 import { createChangeFeed, createLeaseTable } from './coordination.js'
 import { createEntries, createRows } from './entries.js'
 import { createEvictionTable } from './eviction.js'
@@ -27,6 +27,17 @@ export interface CatalogueParts {
   readonly now: () => number
   /** Called with a message when a file was put aside. */
   readonly tell?: (message: string) => void
+}
+
+/** Bytes of the pages in use beyond those of an empty catalogue: of each table and index the first, and that of the schema. */
+function createGrowth(db: Database): () => number {
+  const sql = keep(
+    db.prepare<[], { bytes: number }>(
+      `SELECT (page_count - freelist_count - 1 - (SELECT count(*) FROM sqlite_schema WHERE rootpage > 0)) * page_size AS bytes
+        FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
+    ),
+  )
+  return () => Math.max(0, sql.get()?.bytes ?? 0)
 }
 
 /** See the top of the file. Every verb is synchronous and throws what SQLite throws. */
@@ -67,6 +78,8 @@ export function openCatalogue(file: string, { unlink, now, tell }: CataloguePart
         (sum, suffix) => sum + (statSync(file + suffix, { throwIfNoEntry: false })?.size ?? 0),
         0,
       ),
+    /** Bytes that its entries take, without the log. */
+    growth: createGrowth(db),
     close: (): void => void db.close(),
   }
 }

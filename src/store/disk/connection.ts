@@ -1,5 +1,4 @@
 /** The catalogue of a directory as an open file: opened anew when the file was lost or is damaged. */
-import { join } from 'node:path'
 import { makeOwnFolder } from '../../database/files.js'
 import { inodeOf, isCorrupt } from '../../database/sqlite.js'
 import type { Logger } from '../../model/logger.js'
@@ -11,9 +10,8 @@ const REOPEN_EVERY = 1000
 
 /** What {@link createConnection} works with. */
 export interface ConnectionParts {
-  readonly directory: string
-  /** Moves when the layout on disk changes shape. */
-  readonly layout: string
+  /** Of the catalogue. */
+  readonly file: string
   readonly contentsFolder: string
   readonly contents: Pick<Contents, 'unlink' | 'isEmpty'>
   readonly now: () => number
@@ -27,8 +25,7 @@ export type Connection = ReturnType<typeof createConnection>
 
 /** Opens the catalogue. @throws what SQLite throws when its file cannot be used */
 export function createConnection(parts: ConnectionParts) {
-  const { directory, layout, contentsFolder, contents, now, logger, onReopen } = parts
-  const file = join(directory, `catalogue-${layout}.sqlite`)
+  const { file, contentsFolder, contents, now, logger, onReopen } = parts
   const tell = (message: string): void => logger.warn({}, `artwork catalogue: ${message}`)
   const open = (damaged?: number): Catalogue => {
     makeOwnFolder(contentsFolder)

@@ -1,6 +1,5 @@
 /** The store on disk: bytes in cacache, keys and facts in the catalogue, both in one directory. */
 import { access, constants } from 'node:fs/promises'
-import { join } from 'node:path'
 import { makeFolder, makeOwnFolder } from '../../database/files.js'
 import { type ProcessRegistry, registerProcess } from '../../database/process-registry.js'
 import { ArtworkError } from '../../model/failure.js'
@@ -13,6 +12,7 @@ import { createEntryStore } from './entry-store.js'
 import { createEviction, type Eviction } from './eviction.js'
 import { createKeyLocks } from './key-locks.js'
 import { createLastUse, type LastUse } from './last-use.js'
+import { layoutOf } from './layout.js'
 import type { Counts, DiskParts } from './parts.js'
 import { createRebuild } from './rebuild.js'
 import { createRecovery } from './recovery.js'
@@ -29,9 +29,6 @@ export interface DiskStoreOptions extends Bounds {
   readonly onChange?: (changed: readonly string[] | 'all') => void
 }
 
-/** Moves when the layout on disk changes shape. */
-const LAYOUT = 'v2'
-
 /**
  * Opens the store in `directory`, which is made where it is missing. What an earlier process left undone is finished in
  * the background.
@@ -39,16 +36,20 @@ const LAYOUT = 'v2'
  */
 export async function createDiskStore(options: DiskStoreOptions): Promise<Store> {
   const { directory, now, logger, onChange } = options
-  const contentsFolder = join(directory, `store-${LAYOUT}`)
+  const {
+    contents: contentsFolder,
+    processes: processesFolder,
+    catalogue: catalogueFile,
+  } = layoutOf(directory)
   makeFolder(directory)
   await access(directory, constants.W_OK)
   // SQLite needs a little space to open at all: what was reserved is for that.
   removeReserve(directory)
   makeOwnFolder(contentsFolder)
-  const processes = registerProcess(join(directory, `processes-${LAYOUT}`))
+  const processes = registerProcess(processesFolder)
   const contents = createContents(contentsFolder, processes.id)
   const connection = createConnection({
-    ...{ directory, layout: LAYOUT, contentsFolder, contents, now, logger },
+    ...{ file: catalogueFile, contentsFolder, contents, now, logger },
     onReopen: () => {
       onChange?.('all')
       recovery.restart()
@@ -80,6 +81,13 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
     ...createQueries({
       connection,
       lastUse,
+      countProcesses: () => {
+        try {
+          return processes.count()
+        } catch {
+          return 1
+        }
+      },
       counts: parts.counts,
       isRebuilding,
       suspendedFor: suspension.reason,
@@ -120,8 +128,10 @@ function createQueries({
   counts,
   isRebuilding,
   suspendedFor,
+  countProcesses,
 }: {
   readonly connection: Connection
+  readonly countProcesses: () => number
   readonly lastUse: LastUse
   readonly counts: Readonly<Counts>
   readonly isRebuilding: () => boolean
@@ -148,7 +158,7 @@ function createQueries({
       const none = { bytes: 0, names: 0, indexBytes: 0, byRole: { original: 0, rendition: 0, artwork: 0 } }
       const totals = orDefault('counting', (current) => current.totals(), none)
       const catalogueBytes = orDefault('counting', (current) => current.fileSize(), 0)
-      const cost = catalogueBytes + totals.indexBytes
+      const cost = orDefault('counting', (current) => current.growth(), 0) + totals.indexBytes
       return {
         ...totals,
         memory: { entries: 0, bytes: 0 },
@@ -156,6 +166,7 @@ function createQueries({
         catalogueBytes,
         bytesPerName: totals.names === 0 ? 0 : Math.round(cost / totals.names),
         durable: true,
+        processes: countProcesses(),
         rebuilding: isRebuilding(),
         paused: suspendedFor(),
       }

@@ -4,17 +4,19 @@
  */
 import { rmSync, statfsSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { PRIVATE_FILE } from '../../database/files.js'
+import { layoutOf } from './layout.js'
 import type { DiskParts } from './parts.js'
 
 /** See the top of the file. */
 export type WriteSuspension = ReturnType<typeof createWriteSuspension>
 
 const SUSPENDED_FOR = 60_000
-const RESERVE = 256 * 1024
-const LEAST_BYTES = 64 * 1024
-const LEAST_INODES = 16
+/** Bytes that are set aside. */
+export const RESERVE = 256 * 1024
+/** With less, a file system is full. */
+export const LEAST_BYTES = 64 * 1024
+export const LEAST_INODES = 16
 const FULL = ['ENOSPC', 'EDQUOT', 'SQLITE_FULL']
 const UNWRITABLE = ['EROFS', 'EACCES', 'EPERM', 'EIO', 'SQLITE_READONLY', 'SQLITE_IOERR', 'SQLITE_CANTOPEN']
 
@@ -38,11 +40,9 @@ function isNearlyFull(directory: string): boolean {
   }
 }
 
-const reserveOf = (directory: string): string => join(directory, 'ballast')
-
 /** Frees the reserved space, where the disk is full. */
 export function removeReserve(directory: string, isFull = isNearlyFull(directory)): void {
-  if (isFull) rmSync(reserveOf(directory), { force: true })
+  if (isFull) rmSync(layoutOf(directory).reserve, { force: true })
 }
 
 /** Makes the suspension of a store's writes. @param shrink evicts some of what there is */
@@ -51,7 +51,7 @@ export function createWriteSuspension(
   parts: Pick<DiskParts, 'isClosed' | 'logger' | 'onError'>,
   shrink: () => Promise<void>,
 ) {
-  const reserve = reserveOf(directory)
+  const reserve = layoutOf(directory).reserve
   let until = 0
   let why: string | undefined
   const reserveSpace = async (): Promise<void> => {

@@ -42,6 +42,8 @@ type Formatter = ReturnType<typeof formatterAt>
 /** A chart as its template takes it. */
 function figureOf({ id, title, note, axis, unit, lines, at }: Chart, fmt: Formatter) {
   const word = unit === 'bytes' ? fmt.bytes : fmt.count
+  const isEmpty =
+    (!isBars(at) && at.length < 2) || lines.every(({ values }) => values.every((value) => value === 0))
   const highest = Math.max(1, ...lines.flatMap(({ values }) => values))
   const rows = at
     .map((place, index) => [
@@ -54,6 +56,7 @@ function figureOf({ id, title, note, axis, unit, lines, at }: Chart, fmt: Format
     title,
     note,
     axis,
+    isEmpty,
     rows: isBars(at) ? rows : rows.reverse(),
     lines: lines.map(({ label, values }) => ({
       label,

@@ -9,6 +9,7 @@ import { type HttpResponse, textResponse } from '../../http/response.js'
 import type { Management } from '../../management/management.js'
 import { etagOf } from '../../model/digest.js'
 import { ArtworkError, asArtworkError } from '../../model/failure.js'
+import { fileNameOf } from '../../model/file-name.js'
 import { isWebUrl } from '../../model/web-url.js'
 import type { Settings } from '../../options/settings.js'
 import { jobEvents, queueEvents } from '../management/serialize.js'
@@ -20,6 +21,7 @@ import { disconnectSignal, requestFields, send } from '../shared/send.js'
 import { sendEvents } from '../shared/server-events.js'
 import { startAction } from './actions.js'
 import { createAssets } from './assets.js'
+import { closedResponse } from './closed-page.js'
 import { formatterAt } from './format.js'
 import { DASHBOARD_PAGES, type PAGES } from './pages.js'
 
@@ -134,9 +136,10 @@ function fileRoutes(settings: Settings, management: Management, assets: ReturnTy
         const atLeast = Number(query.get('w') ?? 0) || Number.MAX_SAFE_INTEGER
         const found = await management.bytes(query.get('name') ?? '', atLeast)
         if (found === undefined) return management.missing('image')
-        const { digest, type, storedAt } = found.entry
-        const { bytes } = found
-        return answer(req, { bytes, type, digest, etag: etagOf(digest), storedAt, fileName: 'picture' })
+        const { bytes, entry } = found
+        const { digest, type, storedAt } = entry
+        const fileName = fileNameOf(management.sourcePathOf(entry), type)
+        return answer(req, { bytes, type, digest, etag: etagOf(digest), storedAt, fileName })
       },
     }),
   ]
@@ -212,7 +215,7 @@ export function createDashboardRouter(settings: Settings, parts: DashboardParts)
     const { status, code, message } = error
     if (code === 'unknown') settings.logger.error({ err: thrown }, 'artwork dashboard: a page failed')
     // A refusal is answered without our pages.
-    if (code === 'refused' || code === 'unauthenticated') return textResponse(status, `${message}\n`, '')
+    if (code === 'refused' || code === 'unauthenticated') return closedResponse(req, error)
     const heading = HEADINGS[status] ?? 'That went wrong'
     return render(req, { name: 'problem', status }, { status, heading, message }).catch((failure) => {
       settings.logger.error({ err: failure }, 'artwork dashboard: the page of what went wrong failed')

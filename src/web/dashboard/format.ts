@@ -2,44 +2,38 @@
 
 import type { Job } from '../../jobs/ports.js'
 import type { StoredImage } from '../../management/image-details.js'
+import { adviceForReason } from '../../model/failure-advice.js'
+import { isCalendarTime, readableBytes, readableCount, utcTime, zonedTime } from '../../model/readable.js'
+import { remoteUrlOf, withRemoteUrls } from '../../model/remote-url.js'
+import { JOB_WORDS, REASON_WORDS, STATE_WORDS, sentence } from './words.js'
 
 const html = (text: string): string => text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`)
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
-
-const bytes = (value: number): string => {
-  let size = value
-  let unit = 0
-  while (size >= 1024 && unit < UNITS.length - 1) {
-    size /= 1024
-    unit += 1
-  }
-  return `${size < 10 && unit > 0 ? size.toFixed(1) : Math.round(size)} ${UNITS[unit]}`
-}
-const count = (value: number): string => Math.round(value).toLocaleString('en')
 const duration = (ms: number): string => {
   const seconds = Math.round(ms / 1000)
   if (seconds < 90) return `${seconds} s`
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`
   return seconds < 129_600 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} days`
 }
-/** Whether a time is one that a calendar has. */
-const isTime = (at: number | undefined | null): at is number =>
-  at !== undefined && at !== null && Number.isFinite(at) && Math.abs(at) < 8.64e15
 const time = (at: number | undefined | null): string =>
-  isTime(at) ? `${new Date(at).toISOString().slice(0, 19).replace('T', ' ')} UTC` : 'never'
+  isCalendarTime(at) ? `${utcTime(at).slice(0, -1).replace('T', ' ')} UTC` : 'never'
+
+/** `artist:7` → `artist 7`. */
+const entityName = (key: string): string => key.replace(':', ' ')
 
 /** The words, at a moment; templates have them as `fmt`. */
 export function formatterAt(now: number) {
   return {
-    bytes,
-    count,
+    bytes: readableBytes,
+    count: readableCount,
     time,
-    percent: (share: number): string => `${(share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`,
+    /** A share; `–` for that of nothing. */
+    percent: (share: number): string =>
+      Number.isFinite(share) ? `${(share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %` : '–',
     ms: (value: number): string =>
       value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`,
     /** A moment told from now, as HTML. */
     ago: (at: number | undefined | null): string => {
-      if (!isTime(at)) return 'never'
+      if (!isCalendarTime(at)) return 'never'
       const past = now - at
       const words =
         Math.abs(past) < 1500 ? 'now' : past < 0 ? `in ${duration(-past)}` : `${duration(past)} ago`
@@ -48,14 +42,32 @@ export function formatterAt(now: number) {
     /** What a picture is called: its entity, its path, or the variant and URL that it is of. */
     name: ({ key: name, ownerKind, ownerId }: Pick<StoredImage, 'key' | 'ownerKind' | 'ownerId'>): string => {
       if (ownerKind !== undefined && ownerId !== undefined) return `${ownerKind} ${ownerId}`
-      const [, kind = '', variant = '', id = ''] = name.split('/')
-      if (kind !== 'remote') return name.slice(name.indexOf('/') + 1)
-      const url = Buffer.from(id, 'base64url').toString('utf8')
+      const url = remoteUrlOf(name)
+      if (url === undefined) return name.slice(name.indexOf('/') + 1)
+      const [, , variant = ''] = name.split('/')
       return variant === 'original' ? url : `${variant} of ${url}`
     },
+    /** A text with the URLs that addresses in it stand for. */
+    plain: (text: unknown): string => withRemoteUrls(String(text ?? '')),
+    /** A moment in a time zone, which is named. */
+    zoned: (at: number, timeZone: string): string =>
+      isCalendarTime(at) ? zonedTime(at, timeZone).replace('T', ' ') : 'never',
+    state: (state: string): string => STATE_WORDS[state] ?? state,
+    reason: (reason: string | undefined): string => REASON_WORDS[reason ?? ''] ?? '',
+    /** What to do about a reason. */
+    advice: (reason: string | undefined): string => {
+      const advice = adviceForReason(reason ?? '')
+      return advice === undefined ? '' : sentence(advice)
+    },
+    sentence,
+    /** What a job is called: by its kind and number, or by the entity whose picture it fetches. */
+    job: ({ kind, id, lane, key }: Pick<Job, 'kind' | 'id' | 'lane' | 'key'>): string =>
+      lane === 'task' ? `Picture of ${entityName(key)}` : `${sentence(kind).slice(0, -1)} ${id}`,
+    jobWords: (kind: string): string => JOB_WORDS[kind] ?? '',
+    entity: entityName,
     progress: ({ done, total, rate, eta, state }: Job): string =>
       [
-        total > 0 ? `${count(done)} of ${count(total)}` : '',
+        total > 0 ? `${readableCount(done)} of ${readableCount(total)}` : '',
         state === 'running' && rate !== undefined
           ? `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} a second`
           : '',

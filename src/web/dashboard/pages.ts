@@ -61,7 +61,7 @@ function hitRatio(meters: Management['meters'], { percent, count }: ReturnType<t
   const all = hits + sum('upstream')
   return {
     hitRatio: all === 0 ? '–' : percent(hits / all),
-    hits: all === 0 ? 'nothing was asked for' : `${count(hits)} of ${count(all)}`,
+    hits: all === 0 ? 'no requests yet' : `${count(hits)} of ${count(all)}`,
   }
 }
 
@@ -82,6 +82,7 @@ const overview: Page = ({ management, settings, reasons }, { query }) => {
     bounds: disk,
     status: management.status(),
     reasons: reasons(),
+    diagnostics: management.diagnostics(),
     recent: management.jobs({ lane: 'job', limit: 6 }),
     numbers: {
       ...hitRatio(meters, words),
@@ -170,11 +171,14 @@ const job: Page = ({ management, settings }, { param }) => {
   const removed = Number(counts.removed ?? 0)
   return {
     job: found,
-    title: isDry ? `Clean-up ${found.id}, a dry run` : `${found.kind} ${found.id}`,
+    title: isDry ? `Clean-up ${found.id}, a dry run` : words.job(found),
     isOpen: found.endedAt === undefined,
     result: Object.entries(counts).map(([name, value]) => ({
       name: wordsOf(name),
-      value: /bytes$/i.test(name) && typeof value === 'number' ? words.bytes(value) : valueText(value),
+      value:
+        /bytes$/i.test(name) && typeof value === 'number'
+          ? words.bytes(value)
+          : words.plain(valueText(value)),
     })),
     going: toRemove,
     goingMore: removed > toRemove.length ? removed : 0,

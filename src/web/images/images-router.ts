@@ -11,8 +11,8 @@ import type { Images } from '../../images/images.js'
 import { type Address, makeAddress, pathSegments } from '../../model/address.js'
 import { etagOf } from '../../model/digest.js'
 import { ArtworkError } from '../../model/failure.js'
+import { fileNameOf } from '../../model/file-name.js'
 import { canExpire, freshUntil } from '../../model/freshness.js'
-import { extensionOf, kindOfType } from '../../model/media-type.js'
 import { signatureHolds } from '../../model/signature.js'
 import type { Settings } from '../../options/settings.js'
 import { clientOf } from '../shared/client.js'
@@ -92,9 +92,10 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
     version: string | null,
     signedUntil: number | undefined,
   ): ImageResponse => {
+    const source = images.resolver.sourceOf(address.kind)
+    const { cache = DEFAULT_POLICY } = source
     const rules = access.rulesOf(address)
     const isPrivate = settings.private || rules?.isPrivate === true
-    const { cache = DEFAULT_POLICY } = images.resolver.sourceOf(address.kind)
     const usual: CachePolicy = rules === undefined ? cache : { kind: 'immutable', maxAge: rules.maxAge }
     const { entry, bytes, original, negotiation, forward, isInterim = false, isTransient = false } = image
     const { type, digest, storedAt } = entry
@@ -111,7 +112,7 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
         digest,
         etag: etagOf(digest),
         storedAt,
-        fileName: fileNameOf(address, type),
+        fileName: fileNameOf(source.fileName?.(address) ?? address.id, type),
       },
       rules: {
         cache: policy,
@@ -146,10 +147,4 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
   const onFailure = createFallback(settings, placeholderOfAddress(settings))
   const isOurs = (path: string): boolean => isPicturePath(settings, path)
   return createResponseRouter(settings, { isOurs, answer, onFailure, amend: access.amend }, hot)
-}
-
-function fileNameOf(address: Address, type: string): string {
-  const name = (address.id.split('/').at(-1) ?? 'image').replace(/\.[a-z0-9]+$/i, '').slice(0, 60)
-  const kind = kindOfType(type)
-  return `${name}.${kind === undefined ? 'bin' : extensionOf(kind)}`
 }

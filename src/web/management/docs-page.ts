@@ -51,7 +51,7 @@ export function docsPage(document: Json): string {
 <p>The same for machines: <a href="openapi.json">openapi.json</a> (OpenAPI ${html(document.openapi)}).</p>
 <label>Bearer token, sent with what you try here and kept nowhere
 <input id="token" type="password" autocomplete="off"></label>
-<main>${operations.join('\n') || '<p>There are no uploads here, and so no JSON API yet.</p>'}</main>
+<main>${operations.join('\n') || '<p>There are no operations.</p>'}</main>
 <script src="docs.js" defer></script></body></html>
 `
 }

@@ -64,7 +64,10 @@ export function imageRoutes(management: Management): readonly Route[] {
       description: {
         id: 'explain',
         summary: 'Why a picture is answered as it is',
-        answers: { '200': anyObject('What is held, until when it is fresh, and what failed last.') },
+        answers: {
+          '200': anyObject('What is held, until when it is fresh, and what failed last.'),
+          ...NOT_FOUND,
+        },
       },
       handle: ({ query: { address, url = '' } }) =>
         jsonResponse(200, management.explain(address === undefined ? { url } : { address })),
@@ -76,7 +79,7 @@ export function imageRoutes(management: Management): readonly Route[] {
       description: {
         id: 'purge',
         summary: 'Take a picture and all that was made from it away',
-        answers: { '200': answer('What is gone.', schemas.purged) },
+        answers: { '200': answer('What is gone.', schemas.purged), ...NOT_FOUND },
       },
       handle: async ({ body }) => {
         const { removed, urls, tags } = await management.purge(body)
@@ -108,6 +111,23 @@ export function reportRoutes(management: Management): readonly Route[] {
           queue: serializeStatus(management.status()),
         })
       },
+    }),
+    route({
+      method: 'GET',
+      path: '/diagnostics',
+      description: {
+        id: 'diagnostics',
+        summary: 'Mistakes in how the toolkit is used, each with what mends it',
+        answers: { '200': anyObject('The latest first.') },
+      },
+      handle: () =>
+        jsonResponse(200, {
+          diagnostics: management.diagnostics().map(({ firstAt, lastAt, ...one }) => ({
+            ...one,
+            first_at: new Date(firstAt).toISOString(),
+            last_at: new Date(lastAt).toISOString(),
+          })),
+        }),
     }),
     route({
       method: 'GET',

@@ -24,7 +24,7 @@ export function openApiDocument(
       title: 'express-artwork',
       version: '1',
       description:
-        'Uploads, fetching for others, and the images themselves. Every failure of the JSON API is `{ "detail": … }`.',
+        'Uploads, fetching for others, management, and the images themselves. Every failure of the JSON API is `{ "detail": … }`.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: base === '' ? '/' : base }],

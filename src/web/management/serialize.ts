@@ -37,7 +37,7 @@ export const serializeStatus = ({ schedules, ...status }: RefresherStatus): Reco
   schedules: schedules.map(({ kind, cron, timezone, nextRun, lastRun, lastJob, refused }) => ({
     kind,
     cron,
-    ...(timezone !== undefined && { timezone }),
+    timezone,
     next_run: isoTime(nextRun) ?? null,
     last_run: isoTime(lastRun) ?? null,
     last_job: lastJob ?? null,

@@ -7,7 +7,7 @@ import nunjucks from 'nunjucks'
 import { describe, expect, test } from 'vitest'
 import { jpeg } from '../../support/images.js'
 import { image } from '../../support/origin.js'
-import { listen, quietLogger, startApp, temporaryFolder } from '../../support/toolkit.js'
+import { listen, quietLogger, remoteAddress, startApp, temporaryFolder } from '../../support/toolkit.js'
 
 async function stage(options: ArtworkOptions = {}, parsers: 'none' | 'parsed' = 'none') {
   const records = new Map<string, { id: string; image_url: string }>()
@@ -86,6 +86,104 @@ describe('the dashboard', () => {
       }
     expect(await (await fetch(`${closed.url}/pictures`)).text()).toContain('manage: { authorize }')
     await shut.close()
+  })
+
+  test.each([
+    ['no function says who may', undefined, 403, /this app has not said who may[\s\S]*ARTWORK_MANAGE_TOKEN/],
+    ['refused', () => false, 403, /the app’s own decision[\s\S]*manage\.authorize[\s\S]*ask whoever runs it/],
+    ['not known yet', () => 'unauthenticated' as const, 401, /who you are[\s\S]*Log in to the app first/],
+  ])('who may not enter reads how to, and who decides: %s', async (_name, authorize, status, text) => {
+    const app = await stage({ manage: authorize === undefined ? {} : { authorize } })
+    const asBrowser = await app.api('/dashboard/failures', { headers: { Accept: 'text/html,*/*' } })
+    expect([asBrowser.status, asBrowser.headers.get('content-type')]).toEqual([
+      status,
+      'text/html; charset=utf-8',
+    ])
+    expect(asBrowser.headers.get('content-security-policy')).toContain("default-src 'none'")
+    const html = await asBrowser.text()
+    expect(html).toMatch(text)
+    expect(html).toContain('<code>manage.authorize</code>')
+    expect(html).not.toMatch(/<script|<a |src=/)
+    const asProgram = await app.api('/dashboard/failures')
+    expect([asProgram.status, asProgram.headers.get('content-type')]).toEqual([
+      status,
+      'text/plain; charset=utf-8',
+    ])
+    expect(await asProgram.text()).toMatch(text)
+  })
+
+  test('what is empty says so: charts without data, a ratio of no requests, lists of nothing', async () => {
+    const app = await stage()
+    const overview = await (await app.api('/dashboard/')).text()
+    expect(overview.match(/No data yet/g)).toHaveLength(4)
+    expect(overview).not.toContain('<polyline')
+    expect(overview).toMatch(/Hit ratio, last hour<\/dt><dd>–<\/dd><dd class="dim">no requests yet</)
+    expect(overview).not.toMatch(/NaN|undefined/)
+    expect(overview).toContain('No job has been asked for yet.')
+    expect(await (await app.api('/dashboard/failures')).text()).toContain('Nothing fails at the moment.')
+    expect(await (await app.api('/dashboard/jobs?lane=task')).text()).toContain(
+      'No picture has been asked for yet.',
+    )
+    expect(await (await app.api('/dashboard/jobs?state=failed')).text()).toContain('No job is in this state.')
+    await app.sync()
+    expect(await (await app.api('/dashboard/')).text()).toContain('<polyline')
+  })
+
+  test('a failure says what failed, of which picture, why, what to do, and when it is tried again', async () => {
+    const app = await stage()
+    app.origin.serve('/2.jpg', { status: 404 })
+    await app.sync()
+    const address = remoteAddress(`${app.origin.url}/gone.jpg`, 'original-webp')
+    await app.artwork.images.getImage(address).catch(() => {})
+    const html = await (await app.api('/dashboard/failures')).text()
+    expect(html).toContain(
+      `<span title="artist:2">artist 2</span><br><span class="dim">${app.origin.url}/2.jpg`,
+    )
+    expect(html).toContain('The source has no such image.')
+    expect(html).toContain('Open the source URL in a browser: the record may have an old one.')
+    expect(html).toMatch(/data-label="Tried again"><time datetime="[^"]+" title="[^"]+ UTC">in 24 h<\/time>/)
+    expect(html).toContain(
+      `title="images/${address.replace('original-webp', 'original')}">${app.origin.url}/gone.jpg<`,
+    )
+    const jobs = await (await app.api('/dashboard/jobs?lane=task&state=failed')).text()
+    expect(jobs).toContain('>Picture of artist 2</a>')
+    expect(jobs).toContain('The source has no such image. Open the source URL in a browser')
+  })
+
+  test('pictures of URLs are shown by their URL, with the address as a title, and saved under its name', async () => {
+    const app = await stage()
+    app.origin.serve('/some/caf%C3%A9%20%22live%22.jpg', image(await jpeg(60, 40)))
+    const url = `${app.origin.url}/some/caf%C3%A9%20%22live%22.jpg`
+    const key = `images/${remoteAddress(url)}`
+    await app.artwork.images.getImage(remoteAddress(url))
+    await app.artwork.images.getImage(remoteAddress(url, 'original-webp'))
+    const id = key.split('/').at(-1) ?? ''
+    for (const path of ['/images', `/image?name=${encodeURIComponent(key)}`]) {
+      const html = await (await app.api(`/dashboard${path}`)).text()
+      const texts = html.replace(/<[^>]*>/g, ' ')
+      expect(texts, path).toContain(url)
+      expect(texts, path).not.toContain(id)
+      expect(html, path).toContain(`title="${key}"`)
+    }
+    const named = async (answer: Response) => answer.headers.get('content-disposition')
+    const safe = `filename="caf___live_.jpg"; filename*=UTF-8''caf%C3%A9%20_live_.jpg`
+    expect(await named(await app.api(`/dashboard/picture?name=${encodeURIComponent(key)}`))).toBe(
+      `inline; ${safe}`,
+    )
+    expect(await named(await app.get(`/${key}`))).toBe(`inline; ${safe}`)
+    const auto = await app.get(`/${key.replace('/original/', '/original-auto/')}`, {
+      headers: { Accept: 'image/webp' },
+    })
+    expect(await named(auto)).toBe(`inline; ${safe.replaceAll('.jpg', '.webp')}`)
+  })
+
+  test('the next run of a schedule names its time zone', async () => {
+    const app = await stage({
+      schedules: { cleanup: { cron: '30 4 * * *', timezone: 'Asia/Tokyo', jitter: 0 } },
+    })
+    expect(await (await app.api('/dashboard/')).text()).toMatch(
+      /<td>\d{4}-\d\d-\d\d 04:30:00\+09:00 Asia\/Tokyo<\/td>/,
+    )
   })
 
   test.each(['none', 'parsed'] as const)(
@@ -327,8 +425,10 @@ describe('the lists of the management API (parity 40)', () => {
     await app.sync()
     await app.artwork.images.getImage('poster/w92/nothing.jpg').catch(() => {})
     const html = await (await app.api('/dashboard/failures')).text()
-    const rows = [...html.matchAll(/<th scope="row"[^>]*>([^<]*)/g)].map(([, name]) => name)
-    expect(rows.filter((name) => /artist:2/.test(name ?? ''))).toHaveLength(1)
+    const rows = [...html.matchAll(/<th scope="row"[^>]*><span title="[^"]*">([^<]*)/g)].map(
+      ([, name]) => name,
+    )
+    expect(rows.filter((name) => /artist 2/.test(name ?? ''))).toHaveLength(1)
     expect(rows.filter((name) => /2\.jpg|3\.jpg/.test(name ?? ''))).toEqual([])
     expect(rows.filter((name) => /nothing\.jpg/.test(name ?? ''))).toHaveLength(1)
   })

@@ -1,13 +1,18 @@
-/** The README is true: its code has the right types, its tables are those of the code, its names exist. */
+/** The README and the documentation are true: their code has the right types, their tables are those of the code, their links lead somewhere. */
 import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import * as artwork from 'express-artwork'
+import nunjucks from 'nunjucks'
 import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
-import { ArtworkError, type ErrorCode } from '#src/model/failure.js'
 import { environmentNames } from '#src/options/env-variables.js'
 import { optionsSchema } from '#src/options/schema.js'
 import { settleOptions } from '#src/options/settings.js'
-import { readme, root, table } from './support/readme.js'
+import { referencePages } from '../../docs/generate/reference.js'
+import { anchorsOf, blocksOf, PAGES, pageAt, root, table } from '../support/documents.js'
+
+const readme = pageAt('README.md')
+const blocks = PAGES.flatMap(blocksOf)
 
 const manifest: { scripts: Record<string, string> } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
 
@@ -32,12 +37,57 @@ const flatten = (value: object, prefix = ''): Record<string, unknown> =>
     }),
   )
 
-describe('the README', () => {
+test('the README is read in three minutes', () => {
+  expect(readme.text.split('\n').length).toBeLessThanOrEqual(181)
+  const prose = readme.text.replace(/^```[\s\S]*?^```$/gm, '')
+  expect(prose.split(/\s+/).length).toBeLessThanOrEqual(1500)
+})
+
+test('the pages of the reference that follow from the code are current (npm run docs:reference)', async () => {
+  for (const [file, text] of Object.entries(await referencePages()))
+    expect(pageAt(`docs/reference/${file}`).text, file).toBe(text)
+}, 120_000)
+
+test('every link leads somewhere, also to a heading, and every page can be reached from the README', () => {
+  const reached = new Set(['README.md'])
+  const broken: string[] = []
+  for (const { path, text } of PAGES) {
+    const bare = text.replace(/^```[\s\S]*?^```$/gm, '').replace(/`[^`\n]*`/g, '')
+    const links = [...bare.matchAll(/\]\(([^)\s]+)\)/g), ...bare.matchAll(/(?:src|srcset)="([^"]+)"/g)]
+    for (const [, link = ''] of links) {
+      if (/^[a-z]+:/.test(link)) continue
+      const [file = '', anchor] = link.split('#')
+      const target = file === '' ? path : join(dirname(path), file)
+      reached.add(target)
+      const linked = PAGES.find((page) => page.path === target)
+      if (!existsSync(root + target)) broken.push(`${path}: ${link}`)
+      else if (anchor !== undefined && linked !== undefined && !anchorsOf(linked).has(anchor))
+        broken.push(`${path}: ${link} (no such heading)`)
+    }
+  }
+  expect(broken).toEqual([])
+  expect(PAGES.map(({ path }) => path).filter((path) => !reached.has(path))).toEqual([])
+})
+
+test('every template is one, and every JSON is', () => {
+  const environment = new nunjucks.Environment(null)
+  environment.addFilter('dump', String)
+  for (const { page, language, code, line } of blocks) {
+    if (language === 'njk')
+      expect(() => new nunjucks.Template(code, environment, page, true), `${page}:${line}`).not.toThrow()
+    if (language === 'json') expect(() => JSON.parse(code), `${page}:${line}`).not.toThrow()
+  }
+})
+
+describe('the documentation', () => {
   test('its table of options names every option with its default', () => {
     const { kinds: _kinds, areWidthsDefault: _isDefault, ...settings } = settleOptions()
     const actual = flatten(settings)
     const rows = new Map(
-      table('## Options').map(([name = '', value = '']) => [name.replaceAll('`', ''), value]),
+      table(pageAt('docs/reference/options.md'), '# Options').map(([name = '', value = '']) => [
+        name.replaceAll('`', ''),
+        value,
+      ]),
     )
     const words = [
       'entities',
@@ -64,7 +114,7 @@ describe('the README', () => {
 
   test('its table of variables names every one that has a name of its own', () => {
     const named = new Set(
-      table('### As a service').flatMap(([names = '']) =>
+      table(pageAt('docs/reference/environment.md'), '# Environment variables').flatMap(([names = '']) =>
         [...names.matchAll(/`([A-Z_]+)`/g)].map(([, name]) => name),
       ),
     )
@@ -80,48 +130,30 @@ describe('the README', () => {
   })
 
   test('its chapter on security names tests that exist', () => {
-    const named = table('## Security').flatMap(([, shown = '']) => [...shown.matchAll(/`(test\/[^`]+)`/g)])
+    const named = table(
+      pageAt('docs/security.md'),
+      '## What is defended, and the test that shows it',
+    ).flatMap(([, shown = '']) => [...shown.matchAll(/`(test\/[^`]+)`/g)])
     expect(named.length).toBeGreaterThan(9)
     for (const [, file = ''] of named) expect(existsSync(`${root}${file}`), file).toBe(true)
-    for (const [, shown = ''] of table('## Security')) {
+    for (const [, shown = ''] of table(
+      pageAt('docs/security.md'),
+      '## What is defended, and the test that shows it',
+    )) {
       const [, file = ''] = /`(test\/[^`]+)`/.exec(shown) ?? []
       const text = readFileSync(`${root}${file}`, 'utf8')
       for (const [id] of shown.matchAll(/\b[FHP]\d\d\b/g)) expect(text, id).toContain(`${id}:`)
     }
   })
 
-  test('its table of errors is the table of the code', () => {
-    const codes: ErrorCode[] = [
-      'invalid',
-      'refused',
-      'not_found',
-      'slow_request',
-      'too_large',
-      'unsupported',
-      'invalid_image',
-      'connection',
-      'upstream_denied',
-      'upstream_failed',
-      'throttled',
-      'processing',
-      'timeout',
-      'unavailable',
-    ]
-    const rows = table('## Errors').map(([, status = '', reasons = '']) => ({
-      status: Number.parseInt(status, 10),
-      reasons: reasons.replaceAll('`', '').split(', '),
-    }))
-    for (const code of codes) {
-      const { status, reason } = new ArtworkError(code, '')
-      expect(rows.find((row) => row.status === status)?.reasons, code).toContain(reason)
-    }
-  })
-
   test('its commands are scripts of the package', () => {
-    for (const [, run, short] of readme.matchAll(/npm (?:run ([a-z:]+)|(test|start)\b)/g)) {
-      const name = run ?? short ?? ''
-      expect(Object.keys(manifest.scripts), name).toContain(name)
-    }
+    let count = 0
+    for (const { path, text } of PAGES)
+      for (const [, run, short] of text.matchAll(/npm (?:run ([a-z:]+)|(test|start)\b)/g)) {
+        count += 1
+        expect(Object.keys(manifest.scripts), `${path}: ${run ?? short}`).toContain(run ?? short ?? '')
+      }
+    expect(count).toBeGreaterThan(20)
   })
 
   test('every filter it names exists, and every filter that exists is named', () => {
@@ -129,21 +161,35 @@ describe('the README', () => {
     const source = readFileSync(`${root}src/templates/nunjucks.ts`, 'utf8')
     for (const [, name = ''] of source.matchAll(/addFilter\('([a-z_]+)'/g))
       if (name !== 'image_alt') added.push(name)
-    const named = [...readme.matchAll(/^\| `(image_[a-z_]+)\(/gm)].map(([, name]) => name)
+    const named = [...pageAt('docs/filters.md').text.matchAll(/^\| `(image_[a-z_]+)\(/gm)].map(
+      ([, name]) => name,
+    )
     expect(named).toEqual(added)
   })
 
-  test('the tree it draws is the tree', () => {
-    const chapter = readme.split('```text\n')[1]?.split('```')[0] ?? ''
-    const names = [...chapter.matchAll(/^ {2}([a-z./]+) /gm)].map(([, name = '']) => name)
-    expect(names.length).toBeGreaterThan(8)
-    for (const name of names) expect(existsSync(`${root}src/${name}`), name).toBe(true)
+  test('the files that it names are there', () => {
+    const missing: string[] = []
+    const { text } = pageAt('docs/architecture.md')
+    const rooms =
+      '(?:model|http|database|store|fetch|transform|sources|options|images|uploads|library|jobs|metrics|management|web|templates|cli)'
+    for (const [, file = ''] of text.matchAll(new RegExp(`\`(${rooms}/[a-z0-9/-]+\\.ts)`, 'g')))
+      if (!existsSync(`${root}src/${file}`)) missing.push(file)
+    for (const { path, text: page } of PAGES)
+      for (const [, file = ''] of page.matchAll(/`((?:src|test|example-app|docs)\/[a-zA-Z0-9/._-]+)`/g))
+        if (!existsSync(root + file)) missing.push(`${path}: ${file}`)
+    expect(missing).toEqual([])
   })
 
   test('its TypeScript has no type error', () => {
-    const blocks = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = '']) => code)
-    expect(blocks.length).toBeGreaterThan(1)
-    const files = new Map(blocks.map((code, index) => [`${root}test/readme-block-${index}.ts`, code]))
+    const modules = blocks.filter(({ language }) => language === 'ts')
+    expect(modules.length).toBeGreaterThan(60)
+    const files = new Map(
+      modules.map(({ page, line, code }) => [
+        `${root}test/${page.replace(/\W/g, '-')}-${line}.ts`,
+        // Each is a module of its own.
+        `${code}\nexport {}\n`,
+      ]),
+    )
     const config = ts.readConfigFile(`${root}tsconfig.json`, ts.sys.readFile)
     const { options } = ts.parseJsonConfigFileContent(config.config, ts.sys, root)
     const host = ts.createCompilerHost(options)
@@ -161,12 +207,19 @@ describe('the README', () => {
       const source = program.getSourceFile(file)
       return [...program.getSemanticDiagnostics(source), ...program.getSyntacticDiagnostics(source)]
     })
-    expect(problems.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, ' '))).toEqual([])
-  })
+    expect(
+      problems.map(
+        ({ file, messageText }) =>
+          `${file?.fileName.replace(root, '')}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`,
+      ),
+    ).toEqual([])
+  }, 120_000)
 
   test('what it imports from the package is exported', () => {
-    for (const [, names = ''] of readme.matchAll(/import \{([^}]+)\} from 'express-artwork'/g))
-      for (const name of names.split(',')) expect(Object.keys(artwork)).toContain(name.trim())
+    for (const { text } of PAGES)
+      for (const [, names = ''] of text.matchAll(/import \{([^}]+)\} from 'express-artwork'/g))
+        for (const name of names.split(',').map((one) => one.trim()))
+          if (name !== '' && !name.startsWith('type ')) expect(Object.keys(artwork)).toContain(name)
   })
 })
 

@@ -1,0 +1,53 @@
+/** Figures of several processes as one: what is of a directory is in the figures of each of them, and counts once. */
+
+/** A figure, as prom-client writes it down. */
+export interface Figure {
+  readonly name: string
+  readonly values: readonly {
+    readonly value: number
+    readonly labels: Readonly<Record<string, string | number | undefined>>
+  }[]
+}
+
+/** Figures of one toolkit of a process. */
+export interface ProcessFigures {
+  readonly directory: string
+  /** Whether the directory is in use; without it all is in memory, and of this process. */
+  readonly isDurable: boolean
+  readonly figures: readonly Figure[]
+}
+
+type Labels = Figure['values'][number]['labels']
+
+const always = (): boolean => true
+/** Which values are of the directory. */
+const OF_DIRECTORY: Readonly<Record<string, (labels: Labels) => boolean>> = {
+  artwork_names: always,
+  artwork_uploads: always,
+  artwork_processes: always,
+  artwork_bytes: ({ where }) => where !== 'memory',
+  artwork_queue_depth: ({ queue }) => queue === 'refresh',
+}
+
+const withoutShared = (figure: Figure): Figure => {
+  const isShared = OF_DIRECTORY[figure.name]
+  if (isShared === undefined) return figure
+  return { ...figure, values: figure.values.filter(({ labels }) => !isShared(labels)) }
+}
+
+/** What is to be summed. */
+export function sumOf(processes: readonly ProcessFigures[]): Figure[][] {
+  const counted = new Set<string>()
+  return processes.map(({ directory, isDurable, figures }) => {
+    const isCounted = isDurable && counted.has(directory)
+    if (isDurable) counted.add(directory)
+    return isCounted ? figures.map(withoutShared) : [...figures]
+  })
+}
+
+/** The same figures, each with another label. */
+export const withLabel = (figures: readonly Figure[], label: string, text: string): Figure[] =>
+  figures.map((figure) => ({
+    ...figure,
+    values: figure.values.map((value) => ({ ...value, labels: { ...value.labels, [label]: text } })),
+  }))
