@@ -1,9 +1,10 @@
 /** What an app has in hand: the toolkit's own interfaces. */
 import type { RequestListener, ServerResponse } from 'node:http'
-import type { Router } from 'express'
-import type { Environment } from 'nunjucks'
+import type { RequestHandler, Router } from 'express'
 import type { Displayed } from './images/display-url.js'
-import type { Images } from './images/images.js'
+import type { DownloadRequest, SaveImageResult } from './images/download.js'
+import type { Image } from './images/images.js'
+import type { Purged, PurgeTarget } from './images/purge.js'
 import type { OptimizeOptions, OptimizeResult, OptimizeWatch } from './jobs/cleanup.js'
 import type { Job, JobSelection } from './jobs/ports.js'
 import type { Enqueued, Priority, RefresherEvent, RefresherStatus } from './jobs/refresher.js'
@@ -15,10 +16,21 @@ import type { KnownFailure } from './management/failures.js'
 import type { ImagesStats } from './metrics/stats.js'
 import type { Address } from './model/address.js'
 import type { JobKind } from './model/job-kinds.js'
+import type { OneOf } from './model/one-of.js'
 import type { EntityLike } from './model/repository.js'
+import type { UploadSource } from './sources/uploads.js'
 import type { VerifyOptions, VerifyReport } from './store/ports.js'
-import type { FetchedImage, FetchOptions, ProxiedImages, Uploads } from './uploads/uploads.js'
+import type {
+  FetchedImage,
+  FetchOptions,
+  ProxiedImages,
+  StoredUpload,
+  UploadPage,
+} from './uploads/uploads.js'
 import type { ImagePolicy } from './web/csp.js'
+import type { UploadFormOptions } from './web/uploads/upload-form.js'
+
+export type { FormFields, FormUpload, UploadFormOptions } from './web/uploads/upload-form.js'
 
 /** How a picture is printed in code. */
 export interface PrintOptions {
@@ -54,7 +66,14 @@ export interface ArtworkMaintenance {
    * that is explained.
    * @throws ArtworkError `invalid` (400), `refused` (403), `unknown_image` (404)
    */
-  explain(target: { readonly address: Address | string } | { readonly url: string }): Explained
+  explain(
+    target: OneOf<{
+      /** A canonical address, a URL that we printed, or an artwork path. */
+      readonly address: Address | string
+      /** A source URL, or one that we printed. */
+      readonly url: string
+    }>,
+  ): Explained
   /** Removes what was not used for long, orphans and damaged copies. */
   optimizeCache(options?: OptimizeOptions, watch?: OptimizeWatch): Promise<OptimizeResult>
   /** Forgets everything that can be fetched again. */
@@ -63,31 +82,88 @@ export interface ArtworkMaintenance {
   importFolder(folder: string, options?: ImportOptions): Promise<ImportReport>
   /** Checks every stored byte against its digest, slowly, and mends what it finds; an interrupted run is gone on with. */
   verify(options?: VerifyOptions): Promise<VerifyReport>
+  /** Numbers of what is stored, and of what happened since start. */
   stats(): ImagesStats
 }
 
-/** The public verbs of the pipeline; each is described where it is made, in `images/images.ts`. */
-export type ArtworkImages = ArtworkPrinters &
-  ArtworkMaintenance &
-  Pick<
-    Images,
-    | 'getImage'
-    | 'getDisplayUrl'
-    | 'downloadAndCache'
-    | 'validateImage'
-    | 'put'
-    | 'refresh'
-    | 'remove'
-    | 'purge'
-  >
+/** The verbs of images. */
+export interface ArtworkImages extends ArtworkPrinters, ArtworkMaintenance {
+  /**
+   * The image of an address, fetched and made where it is not stored.
+   * @throws ArtworkError any row of the table of errors
+   */
+  getImage(address: Address | string, options?: GetImageOptions): Promise<Image>
+  /**
+   * What URL to print, synchronously: the local copy, else the source, else the placeholder of the type.
+   * @param sourceUrl the entity's own URL
+   * @param localPath its artwork path
+   * @param entityType an entity kind; an unknown one has the plain placeholder
+   */
+  getDisplayUrl(
+    sourceUrl: string | null | undefined,
+    localPath: string | null | undefined,
+    entityType: string,
+    options?: {
+      /** Never lets the source's URL out. @default false */
+      requireLocal?: boolean
+    },
+  ): string
+  /** Fetches an entity's picture, makes it and names it. Never throws: see `status` and `reason`. */
+  downloadAndCache(request: DownloadRequest): Promise<SaveImageResult>
+  /** Whether a URL answers with an image: HEAD, and a ranged GET where HEAD is refused. Never throws. */
+  validateImage(url: string): Promise<boolean>
+  /**
+   * Keeps given bytes as the original of an address.
+   * @throws ArtworkError `unsupported` (415), `invalid_image` (422), `too_large` (413), `disk_write` (503)
+   */
+  put(address: Address | string, bytes: Uint8Array): Promise<Image>
+  /**
+   * Asks upstream about an image now; when it changed, what was made from it is made again.
+   * @returns whether its bytes are others now
+   * @throws ArtworkError any row that has to do with an upstream; what is stored stays
+   */
+  refresh(address: Address | string): Promise<Refreshed>
+  /** Forgets an image and everything made from it. Answers whether it was there. */
+  remove(address: Address | string): Promise<boolean>
+  /**
+   * Takes images away with every rendition, memory included, and tells `onPurge`. An address may be a URL that we
+   * printed, or an artwork path: then every picture of its entity goes, originals included.
+   * @throws ArtworkError `invalid` (400), `refused` (403) or `unknown_image` (404) for a target that nothing has
+   */
+  purge(target: PurgeTarget): Promise<Purged>
+}
 
+/** What a caller of `getImage` may say. */
+export interface GetImageOptions {
+  /** What `Accept` of the client says; an `-auto` variant chooses its format by it. */
+  readonly accept?: string | undefined
+  /** Aborted when nobody waits any more. */
+  readonly signal?: AbortSignal | undefined
+  /** Answers from what is stored, or not at all (504). @default false */
+  readonly onlyIfCached?: boolean | undefined
+  /** Which client it is for, so that clients take turns. */
+  readonly client?: string | undefined
+}
+
+/** What asking upstream about an image came to. */
+export interface Refreshed {
+  /** Whether its bytes are others now. */
+  readonly changed: boolean
+}
 /** The background worker. */
 export interface ArtworkRefresher {
   /**
    * Queues an entity's picture: its URL is read from its fields. Works after `artwork.start()`.
    * @returns whether it was taken, and why not
    */
-  enqueue(kind: string, entity: EntityLike, options?: { priority?: Priority }): Enqueued
+  enqueue(
+    kind: string,
+    entity: EntityLike,
+    options?: {
+      /** What is queued before what. @default 'normal' */
+      priority?: Priority
+    },
+  ): Enqueued
   /**
    * Queues a long job: `sync`, `refresh`, `validate`, `warm`, `cleanup`, `verify`, `export` or `import`. One that is queued already with
    * the same options is not queued again. `sync` and `validate` fail at once where there is no repository with `list`.
@@ -117,22 +193,62 @@ export interface ArtworkRefresher {
    */
   drain(): Promise<number>
   /** What could not be had, why, and when it is tried again: some of pictures, some of entities. */
-  failures(options?: { readonly after?: string; readonly limit?: number }): {
+  failures(options?: {
+    /** `next` of the page before. @default the first page */
+    readonly after?: string
+    /** Most of a page. @default 50 */
+    readonly limit?: number
+  }): {
+    /** A page of them. */
     readonly failures: readonly KnownFailure[]
     /** What to ask the next page with, as `after`. */
     readonly next: string | undefined
   }
+  /** Numbers of the queue, and how it stands. */
   status(): RefresherStatus
   /** Resolves when nothing that may run is queued or running. */
   idle(): Promise<void>
 }
 
-/** The verbs of uploads for the app's own code; each is described where it is made, in `uploads/uploads.ts`. */
-export interface ArtworkUploads extends Pick<Uploads, 'save' | 'remove' | 'removeAll' | 'list'> {
+/** The verbs of uploads for the app's own code. */
+export interface ArtworkUploads {
+  /**
+   * Stores an image in a namespace. When it resolves the image is on disk, and stays until it is removed. The same bytes
+   * are the same image.
+   * @throws ArtworkError `invalid` (400) for no namespace, `too_large` (413), `unsupported` (415),
+   * `invalid_image` (422), `disk_write` (503)
+   */
+  save(namespace: string, bytes: Uint8Array): Promise<StoredUpload>
+  /** Removes an image and what was made from it. Answers whether it was there. @throws ArtworkError */
+  remove(namespace: string, imageId: string): Promise<boolean>
+  /** Removes every image of a namespace. Answers how many there were. @throws ArtworkError */
+  removeAll(namespace: string): Promise<number>
+  /** Images of a namespace, in the order of their ids. @throws ArtworkError */
+  list(
+    namespace: string,
+    page?: {
+      /** Only those after this id. @default from the first one */
+      after?: string
+      /** 1 to 1,000. @default 100 */
+      limit?: number
+    },
+  ): Promise<UploadPage>
   /** Fetches an image from any public host, fitted into the box of fetched images. @throws ArtworkError */
   fetch(url: string, options?: FetchOptions): Promise<FetchedImage>
   /** Fetches images and keeps them in a namespace. @throws ArtworkError for no namespace or an unknown pool */
   proxy(namespace: string, urls: readonly string[], options?: FetchOptions): Promise<ProxiedImages>
+  /**
+   * Middleware for a route of the app that takes a plain form (`method="post" enctype="multipart/form-data"`) and stores its
+   * pictures in a namespace, by the rules of that: all of them or, where anything is wrong, none.
+   * `req.artworkUploads` has what was stored and `req.body` the text fields. Then it redirects (`redirect`), answers JSON
+   * (`json`), or lets the app's handler go on; a failure is passed on as an `ArtworkError` with its `status` in that case.
+   *
+   * Who may send the form is for the app to say: mount its log-in check before it, and check a CSRF token, which is a field
+   * of the same body, in `authorize`. `authorize` of `uploads()` is about the JSON API, and not asked here. What browsers say
+   * comes from another site is refused (403), unless `uploads({ cors })` names its origin. Mount it before what reads bodies.
+   * @throws TypeError for no namespace, or a wrong option
+   */
+  form(namespace: string, options?: UploadFormOptions): RequestHandler
 }
 
 /** How a picture will be printed that is to be preloaded. */
@@ -149,9 +265,21 @@ export interface PreloadOptions {
   readonly requireLocal?: boolean
 }
 
+/** What of an environment of Nunjucks is used: its own types are needed by nobody who does not use it. */
+export interface TemplateEnvironment {
+  /** Adds a filter. */
+  addFilter(name: string, filter: (...given: never[]) => unknown): unknown
+  /** Adds a global. */
+  addGlobal(name: string, value: unknown): unknown
+  /** The filter of a name. */
+  getFilter(name: string): (...given: never[]) => unknown
+}
+
 /** A toolkit in operation. */
 export interface Artwork {
+  /** Images, and what pages print for them. */
   readonly images: ArtworkImages
+  /** The background worker. */
   readonly refresher: ArtworkRefresher
   /** Uploads; there where `uploads()` is among the sources. */
   readonly uploads?: ArtworkUploads
@@ -177,7 +305,7 @@ export interface Artwork {
   /** The dashboard alone, for another mount path; closed as the management API is. */
   readonly dashboardRouter: Router
   /** Adds the filters to a Nunjucks environment. */
-  installTemplates(environment: Environment): void
+  installTemplates(environment: TemplateEnvironment): void
   /**
    * Adds `Link: rel=preload; as=image` for a picture above the fold, with what `img` and `picture` print for it.
    * @param subject an entity, a URL or an artwork path, as in templates
@@ -205,7 +333,33 @@ export interface Artwork {
    *   others too, which other processes do
    * @throws TypeError for an id that can be none
    */
-  start(options?: { readonly job?: string }): void
+  start(options?: {
+    /** Id of the only long job that this process works on. @default any */
+    readonly job?: string
+  }): void
   /** Finishes what runs, writes what is to be written, and lets go of everything. The process can end after it. */
   close(): Promise<void>
 }
+
+/** A toolkit among whose sources `uploads()` is. */
+export interface ArtworkWithUploads extends Artwork {
+  /** Uploads. */
+  readonly uploads: ArtworkUploads
+}
+
+/** Whether `uploads()` is certainly in a list of sources, as its type tells. */
+type HasUploads<Sources> = Sources extends
+  | readonly [UploadSource, ...unknown[]]
+  | readonly [...unknown[], UploadSource]
+  ? true
+  : Sources extends readonly [unknown, ...infer Rest] | readonly [...infer Rest, unknown]
+    ? HasUploads<Rest>
+    : false
+
+/** What `createArtwork` makes with a list of sources: `uploads` is there where `uploads()` is written in that list. */
+export type ArtworkOf<Sources> =
+  true extends HasUploads<Sources>
+    ? false extends HasUploads<Sources>
+      ? Artwork
+      : ArtworkWithUploads
+    : Artwork

@@ -1,7 +1,7 @@
 /** The composition root: read from top to bottom; nothing is used before it exists. */
 import { randomUUID } from 'node:crypto'
 import type { Environment } from 'nunjucks'
-import type { Artwork } from './artwork.js'
+import type { Artwork, ArtworkOf, TemplateEnvironment } from './artwork.js'
 import { createEvents, type Events } from './events.js'
 import { createFetcher, type Fetcher } from './fetch/fetcher.js'
 import { loadProxyAgents } from './fetch/proxy-agents.js'
@@ -28,8 +28,10 @@ import { createTimeSeries, type Snapshot } from './metrics/time-series.js'
 import { pathParams } from './model/artwork-path.js'
 import { BROKEN_PATH, PICTURE_SCRIPT, PICTURE_STYLESHEET } from './model/picture-style.js'
 import { placeholderUrl } from './model/urls.js'
-import { type ArtworkOptions, ownVia, type Settings, settleOptions } from './options/settings.js'
+import type { ArtworkOptions } from './options/artwork-options.js'
+import { ownVia, type Settings, settleOptions } from './options/settings.js'
 import { publicImages, publicPreload, publicRefresher, publicStart, publicUploads } from './public-face.js'
+import type { Source } from './sources/source.js'
 import { isUploadSource } from './sources/uploads.js'
 import { checkDirectory, openStorage } from './storage.js'
 import { createKeyValueCache } from './store/key-value-cache.js'
@@ -52,10 +54,21 @@ import { createRouters } from './web/routers.js'
 
 /**
  * Creates the toolkit. Does no slow work: what was lost on disk is rebuilt, and children are started, later.
+ * `artwork.uploads` is there where `uploads()` is listed in `sources`; in a list that is made elsewhere its type cannot tell.
  * @throws TypeError for a bad option, naming it, the rule and the value
  * @throws Error when `disk.required` is set and the directory cannot be used
  */
-export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwork> {
+export async function createArtwork<const Sources extends readonly Source[] = readonly Source[]>(
+  options: Omit<ArtworkOptions, 'sources'> & {
+    /** Where images come from: `tmdb()`, `remote({ hosts })`, `uploads({ authorize })`, `atproto()`. @default none */
+    sources?: Sources | undefined
+  } = {},
+): Promise<ArtworkOf<Sources>> {
+  // The sources decide whether there are uploads.
+  return (await create(options)) as ArtworkOf<Sources>
+}
+
+async function create(options: ArtworkOptions): Promise<Artwork> {
   const settings = settleOptions(options)
   await prepare(settings)
   const { logger, now } = settings
@@ -137,7 +150,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
 
   const templates = createTemplates(settings, { images, events, cache })
   const { helpers, preloads } = templates
-  const routers = createRouters(settings, {
+  const { uploadForm, ...routers } = createRouters(settings, {
     images,
     uploads: uploads && source && { verbs: uploads, source },
     management,
@@ -162,7 +175,7 @@ export async function createArtwork(options: ArtworkOptions = {}): Promise<Artwo
     ...routers,
     images: publicImages(images, { ...maintenance, clearCache, explain: details.explain, stats }, helpers),
     refresher: publicRefresher(settings, refresher, management),
-    ...(uploads && { uploads: publicUploads(uploads) }),
+    ...(uploads && uploadForm && { uploads: publicUploads(uploads, uploadForm) }),
     installTemplates: templates.installInApp,
     preload: publicPreload(helpers),
     csp: () => imagePolicy(settings),
@@ -206,7 +219,9 @@ function createTemplates(
     preloads,
     install,
     /** Into the app's own environment, which its dashboard is rendered with too. */
-    installInApp: (environment: Environment): void => {
+    installInApp: (given: TemplateEnvironment): void => {
+      // It is told by an interface of our own, so that an app needs no types of Nunjucks.
+      const environment = given as Environment
       appEnvironment = environment
       install(environment)
     },

@@ -2,11 +2,19 @@
 export type {
   Artwork,
   ArtworkImages,
+  ArtworkOf,
   ArtworkPrinters,
   ArtworkRefresher,
   ArtworkUploads,
+  ArtworkWithUploads,
+  FormFields,
+  FormUpload,
+  GetImageOptions,
   PreloadOptions,
   PrintOptions,
+  Refreshed,
+  TemplateEnvironment,
+  UploadFormOptions,
 } from './artwork.js'
 export { createArtwork } from './create-artwork.js'
 export type { ProxyStatus } from './fetch/proxy-pool.js'
@@ -39,8 +47,8 @@ export type { Format } from './model/media-type.js'
 export type { EntityLike, EntityPage, Repository, SavedImage } from './model/repository.js'
 export { signAddress } from './model/signature.js'
 export type { Preset, Recipe, Variant } from './model/variant.js'
+export type { ArtworkOptions, Duration, Size } from './options/artwork-options.js'
 export { type Environment as ArtworkEnvironment, optionsFromEnv } from './options/env.js'
-export type { ArtworkOptions } from './options/settings.js'
 export { type AtprotoOptions, atproto, type Identity } from './sources/atproto.js'
 export { type RemoteOptions, remote } from './sources/remote.js'
 export type { Checked, Means, Question, Source } from './sources/source.js'

@@ -35,7 +35,8 @@ export const publicImages = (images: Images, verbs: MaintenanceVerbs, helpers: H
 })
 
 /** `artwork.uploads` */
-export const publicUploads = (uploads: Uploads): ArtworkUploads => ({
+export const publicUploads = (uploads: Uploads, form: ArtworkUploads['form']): ArtworkUploads => ({
+  form,
   save: uploads.save,
   remove: uploads.remove,
   removeAll: uploads.removeAll,

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseEnv } from 'node:util'
+import type { ArtworkOptions } from '../options/artwork-options.js'
 import { optionsFromEnv } from '../options/env.js'
-import type { ArtworkOptions } from '../options/settings.js'
 
 /** What every command takes. */
 export interface Common {

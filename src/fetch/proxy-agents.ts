@@ -52,11 +52,16 @@ interface ProxyPackages {
   readonly SocksProxyAgent: typeof import('socks-proxy-agent')['SocksProxyAgent'] | undefined
 }
 
+/** The agents of one proxy, by the scheme of a URL. The types of their packages are in no public declaration. */
+export interface ProxyAgents {
+  agentFor(url: URL): Agent
+  /** Whether what answers is the source itself, and not the proxy in its name. */
+  isTunnelled(url: URL): boolean
+  close(): void
+}
+
 /** Makes the agents of a proxy. @throws Error for a socks proxy whose package is not installed */
-export type CreateProxyAgents = (
-  proxy: URL,
-  options: ProxyAgentOptions,
-) => ReturnType<typeof createProxyAgents>
+export type CreateProxyAgents = (proxy: URL, options: ProxyAgentOptions) => ProxyAgents
 
 /** Loads the packages. */
 export async function loadProxyAgents(): Promise<CreateProxyAgents> {
@@ -78,8 +83,8 @@ async function loadSocks(): Promise<ProxyPackages['SocksProxyAgent']> {
   }
 }
 
-/** The agents of one proxy, by the scheme of a URL. */
-function createProxyAgents(packages: ProxyPackages, proxy: URL, options: ProxyAgentOptions) {
+/** See {@link CreateProxyAgents}. */
+function createProxyAgents(packages: ProxyPackages, proxy: URL, options: ProxyAgentOptions): ProxyAgents {
   const { HttpProxyAgent, HttpsProxyAgent, SocksProxyAgent } = packages
   const closing = new AbortController()
   const isSocks = proxy.protocol.startsWith('socks')
@@ -99,7 +104,6 @@ function createProxyAgents(packages: ProxyPackages, proxy: URL, options: ProxyAg
   const agentFor = (url: URL): Agent => (url.protocol === 'https:' ? tunnel : plain)
   return {
     agentFor,
-    /** Whether what answers is the source itself, and not the proxy in its name. */
     isTunnelled: (url: URL): boolean => agentFor(url) === tunnel,
     close: (): void => {
       closing.abort()

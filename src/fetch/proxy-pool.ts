@@ -22,8 +22,11 @@ export const ANY_POOL = '*'
 export interface ProxyStatus {
   /** `http://proxy.example.com:8080` */
   readonly proxy: string
+  /** Names of the pools that it is in. */
   readonly pools: readonly string[]
+  /** Exchanges through it that came to an answer, since start. */
   readonly succeeded: number
+  /** Exchanges through it that failed because of it, since start. */
   readonly failed: number
   /** Until when it rests, ms since the epoch; undefined where it does not. */
   readonly restingUntil: number | undefined

@@ -2,19 +2,45 @@
 
 /** How long clients and shared caches may keep an answer. Seconds. */
 export type CachePolicy =
-  | { readonly kind: 'immutable'; readonly maxAge: number }
-  | { readonly kind: 'revisited'; readonly maxAge: number; readonly swr: number; readonly sie: number }
-  | { readonly kind: 'brief'; readonly maxAge: number }
+  | {
+      /** The URL names the content: it is never asked about again. */
+      readonly kind: 'immutable'
+      /** Seconds that it may be kept. */
+      readonly maxAge: number
+    }
+  | {
+      /** What the URL stands for may change: it is asked about again behind the answer. */
+      readonly kind: 'revisited'
+      /** Seconds that it may be kept. */
+      readonly maxAge: number
+      /** Seconds of `stale-while-revalidate` (RFC 5861). */
+      readonly swr: number
+      /** Seconds of `stale-if-error` (RFC 5861). */
+      readonly sie: number
+    }
+  | {
+      /** Kept for a while, and not a moment longer. */
+      readonly kind: 'brief'
+      /** Seconds that it may be kept. */
+      readonly maxAge: number
+    }
   /** By upstream's own rules: times count from when it was asked, as `Age` does. */
   | {
+      /** As upstream says. */
       readonly kind: 'passed-on'
+      /** Seconds that it may be kept. */
       readonly maxAge: number
       /** For shared caches, where that is something else. */
       readonly sharedMaxAge?: number | undefined
+      /** Seconds of `stale-while-revalidate` (RFC 5861). */
       readonly swr: number
+      /** Seconds of `stale-if-error` (RFC 5861). */
       readonly sie: number
     }
-  | { readonly kind: 'none' }
+  | {
+      /** Kept by nobody. */
+      readonly kind: 'none'
+    }
 
 /** One year, the longest that makes sense: the URL names the content (RFC 8246 §2). */
 export const FOREVER: CachePolicy = { kind: 'immutable', maxAge: 31_536_000 }

@@ -34,9 +34,13 @@ export interface DisplayQuestion {
 
 /** What to print, and what it is. Sides in pixels where known. */
 export interface Displayed {
+  /** What to print. */
   readonly url: string
+  /** Whether it is our own copy, the source's URL, or a placeholder. */
   readonly from: 'local' | 'source' | 'placeholder'
+  /** Pixels, where they are known. */
   readonly width?: number
+  /** Pixels, where they are known. */
   readonly height?: number
   /** Whether a local picture should be fetched: there is none, or it is of another URL. */
   readonly wanted: boolean

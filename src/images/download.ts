@@ -18,6 +18,7 @@ export interface DownloadRequest {
   readonly sourceUrl: string | null | undefined
   /** An entity kind, built in or declared. */
   readonly entityType: string
+  /** Id of the entity. */
   readonly entityId: EntityId
   /** Fetch even when the same URL is stored already. @default false */
   readonly force?: boolean
@@ -32,15 +33,21 @@ export interface DownloadRequest {
 
 /** What became of a download. Sides in pixels, `bytes` is a size. */
 export interface SaveImageResult {
+  /** Whether it was fetched, was there already, or could not be had. */
   readonly status: 'downloaded' | 'cached' | 'failed'
+  /** Why it could not be had. */
   readonly reason?: Reason
   /** Artwork path, `artists/ab/abc123.webp`. */
   readonly localPath?: string
   /** Local URL, with `?v=`. */
   readonly url?: string
+  /** Pixels. */
   readonly width?: number
+  /** Pixels. */
   readonly height?: number
+  /** Size of the stored image. */
   readonly bytes?: number
+  /** SHA-256 of its bytes, hex. */
   readonly digest?: string
   /** Whether the app's record was updated. */
   readonly repository: 'saved' | 'refused' | 'none'

@@ -31,14 +31,21 @@ import { type ServeOptions, serve } from './serve.js'
 
 /** An image in hand, and the looks of its original. Sides in pixels, `storedAt` in ms since the epoch, `etag` with its quotes. */
 export interface Image extends Looks {
+  /** The encoded image. */
   readonly bytes: Buffer
+  /** Its media type, `image/webp`. */
   readonly contentType: string
+  /** Its strong entity tag, with the quotes. */
   readonly etag: string
   /** SHA-256 of the bytes, hex. */
   readonly digest: string
+  /** Pixels. */
   readonly width: number
+  /** Pixels. */
   readonly height: number
+  /** Ms since the epoch. */
   readonly storedAt: number
+  /** Where its bytes came from. */
   readonly from: 'memory' | 'disk' | 'upstream'
 }
 

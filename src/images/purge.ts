@@ -3,6 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Address, formatAddress, toAddress } from '../model/address.js'
 import { artworkPaths, type EntityId, entityIdText } from '../model/artwork-path.js'
 import { addressOfKey, type Entry, entityImageKey, imageKey } from '../model/entry.js'
+import { ArtworkError } from '../model/failure.js'
+import type { OneOf } from '../model/one-of.js'
 import { imageTag, tagsOf } from '../model/tags.js'
 import { allUrls, isOwnUrl } from '../model/urls.js'
 import type { Settings } from '../options/settings.js'
@@ -12,16 +14,25 @@ import type { EntityImages } from './entity-images.js'
 import { orUndefined, readTarget } from './references.js'
 import type { Resolver } from './resolve.js'
 
-/** What to purge: one of these. */
-export type PurgeTarget =
+/** The ways to say what to purge. */
+interface PurgeTargets {
   /** The picture of an address, whatever variant is named: its originals in every native size. */
-  | { readonly address: Address | string }
+  readonly address: Address | string
   /** The picture behind a source URL. */
-  | { readonly url: string }
+  readonly url: string
   /** An entity's pictures, and their originals. */
-  | { readonly entity: { readonly kind: string; readonly id: EntityId } }
+  readonly entity: {
+    /** Its kind. */
+    readonly kind: string
+    /** Its id. */
+    readonly id: EntityId
+  }
   /** Everything with a tag: `kind-poster`, `host-cdn.example.com`, `entity-artist`, `entity-artist-7`, `image-…`. */
-  | { readonly tag: string }
+  readonly tag: string
+}
+
+/** What to purge: by an address, a URL, an entity or a tag. */
+export type PurgeTarget = OneOf<PurgeTargets>
 
 /** What was purged. */
 export interface Purged {
@@ -63,8 +74,9 @@ export function createPurge(parts: PurgeParts) {
      * @throws ArtworkError `invalid` (400), `refused` (403) or `unknown_image` (404) for a target that nothing has
      */
     purge: async (target: PurgeTarget): Promise<Purged> => {
-      const own = 'url' in target && isOwnUrl(settings.urls, target.url) ? target.url : undefined
-      const named = own ?? ('address' in target ? target.address : undefined)
+      checkTarget(target)
+      const own = target.url !== undefined && isOwnUrl(settings.urls, target.url) ? target.url : undefined
+      const named = own ?? target.address
       if (named === undefined) return purge(parts, target)
       const found = readTarget(parts, named)
       if ('address' in found) return purge(parts, found)
@@ -120,22 +132,27 @@ function isUpload({ resolver }: PurgeParts, key: string): boolean {
   return kind !== undefined && orUndefined(() => resolver.sourceOf(kind).isHosted) === true
 }
 
-async function find(parts: PurgeParts, target: PurgeTarget): Promise<Scope> {
-  if ('address' in target || 'url' in target) return findPicture(parts, target)
-  if ('tag' in target) return findTagged(parts, target.tag)
-  return findEntity(parts, target.entity)
+/** @throws ArtworkError `invalid` (400) for none of the ways to say it, or several */
+function checkTarget({ address, url, entity, tag }: PurgeTarget): void {
+  if ([address, url, entity, tag].filter((one) => one !== undefined).length !== 1)
+    throw new ArtworkError('invalid', 'say what to purge by one of address, url, entity and tag')
 }
 
-function findPicture(
-  { resolver }: PurgeParts,
-  target: Extract<PurgeTarget, { address: unknown } | { url: unknown }>,
-): Scope {
+async function find(parts: PurgeParts, target: PurgeTarget): Promise<Scope> {
+  if (target.tag !== undefined) return findTagged(parts, target.tag)
+  if (target.entity !== undefined) return findEntity(parts, target.entity)
+  return findPicture(parts, target)
+}
+
+function findPicture({ resolver }: PurgeParts, target: OneOf<Pick<PurgeTargets, 'address' | 'url'>>): Scope {
   const { address, source, text } =
-    'url' in target
+    target.url !== undefined
       ? resolver.resolveUrl(target.url)
       : resolver.resolve(toAddress(target.address), true).original
   // A URL may belong to several kinds of a source, each with images of its own.
-  const keys = source.originalsOf(address, 'url' in target).map((one) => imageKey(formatAddress(one)))
+  const keys = source
+    .originalsOf(address, target.url !== undefined)
+    .map((one) => imageKey(formatAddress(one)))
   return { roots: new Set(keys), tags: [imageTag(imageKey(text)), ...keys.map(imageTag)] }
 }
 

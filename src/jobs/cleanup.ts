@@ -17,11 +17,17 @@ export interface OptimizeOptions {
 
 /** What was (or would be) removed. `freedBytes` counts each content once. */
 export interface OptimizeResult {
+  /** Images that were removed. */
   readonly removed: number
+  /** Images that stay. */
   readonly kept: number
+  /** Bytes that are free now; each content counts once. */
   readonly freedBytes: number
+  /** Removed because nobody used them for long. */
   readonly expired: number
+  /** Removed because their entity, or their original, is gone. */
   readonly orphaned: number
+  /** Removed because their bytes were damaged. */
   readonly corrupt: number
   /** Pictures of kinds that were reported as gone altogether: they stay until a run with `force`. */
   readonly unconfirmed?: Readonly<Record<string, number>>
@@ -32,7 +38,9 @@ export type RemovalReason = 'expired' | 'orphaned' | 'corrupt'
 
 /** How a clean-up is followed, and stopped. */
 export interface OptimizeWatch {
+  /** Stops it when it is aborted. */
   readonly signal?: AbortSignal | undefined
+  /** Called with what has been looked at, and how much there is. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined
   /** Called for everything that is removed, or would be. */
   readonly onGoing?: ((key: string, why: RemovalReason) => void) | undefined

@@ -7,9 +7,16 @@ import type { Added, JobProcessor, JobQueue, NewJob, Unsupported } from './ports
 
 /** What became of a request for a job. */
 export type Enqueued =
-  | { readonly accepted: true; readonly id: string }
   | {
+      /** It is queued. */
+      readonly accepted: true
+      /** Id of the job. */
+      readonly id: string
+    }
+  | {
+      /** It is not queued. */
       readonly accepted: false
+      /** Why not. */
       readonly reason: 'duplicate' | 'full' | 'recently failed' | 'no_url' | 'draining' | 'closed'
       /** The job that is queued already, of a duplicate. */
       readonly id?: string

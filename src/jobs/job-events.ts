@@ -5,22 +5,38 @@ import type { ScheduleStatus } from './schedules.js'
 
 /** Numbers of the queue: what waits and runs in all processes, and what this one has done since start. */
 export interface RefresherStatus {
+  /** Whether the background work was begun in this process. */
   readonly started: boolean
   /** Whether nothing new is begun at the moment, by any process of the directory. */
   readonly paused: boolean
   /** Whether this process takes nothing new. */
   readonly draining: boolean
+  /** Jobs that wait, in all processes. */
   readonly queued: number
+  /** Jobs that run, in all processes. */
   readonly running: number
+  /** Jobs that this process has done since start. */
   readonly done: number
+  /** Jobs that failed in this process since start. */
   readonly failed: number
+  /** Jobs that begin by themselves, and when. */
   readonly schedules: readonly ScheduleStatus[]
 }
 
 /** What happens in the queue: a long job has changed, in whichever process, or the numbers have. */
 export type RefresherEvent =
-  | { readonly type: 'job'; readonly job: Job }
-  | { readonly type: 'status'; readonly status: RefresherStatus }
+  | {
+      /** A long job has changed. */
+      readonly type: 'job'
+      /** What it is now. */
+      readonly job: Job
+    }
+  | {
+      /** The numbers have changed. */
+      readonly type: 'status'
+      /** What they are now. */
+      readonly status: RefresherStatus
+    }
 
 /** Only the newest long jobs are followed. */
 const MAX_FOLLOWED = 50

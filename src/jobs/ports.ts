@@ -10,40 +10,55 @@ export type JobState = 'queued' | 'running' | 'done' | 'failed' | 'cancelled'
 
 /** A job. Times in ms since the epoch. */
 export interface Job {
+  /** Its number; as text, what the verbs of jobs take. */
   readonly id: number
   /** What it is about: the same key is queued once. */
   readonly key: string
+  /** `download`, or a kind of long job. */
   readonly kind: string
+  /** Where it stands. */
   readonly state: JobState
   /** Higher first; first in, first out within a priority. */
   readonly priority: number
   /** Null where it is long, except for its handler. */
   readonly payload: unknown
+  /** Whether it is one image, or long. */
   readonly lane: Lane
   /** The host that it requests, for the limit per host. */
   readonly host: string | undefined
   /** The job that queued it. */
   readonly parent: number | undefined
+  /** How many times it was begun. */
   readonly attempts: number
   /** Not begun before this. */
   readonly notBefore: number
+  /** Steps that are behind it. */
   readonly done: number
+  /** Steps in all, as far as that is known. */
   readonly total: number
-  /** Steps a second in this run, and ms to its end at that rate; undefined where unknown. */
+  /** Steps a second in this run; undefined where unknown. */
   readonly rate: number | undefined
+  /** Ms to its end at that rate; undefined where unknown. */
   readonly eta: number | undefined
+  /** Why it failed, in words. */
   readonly error: string | undefined
+  /** Why it failed, from the table of reasons. */
   readonly reason: Reason | undefined
   /** Of this run: only its holder may end it. */
   readonly ticket: string
-  /** How many of the jobs that it queued have ended so. */
+  /** How many of the jobs that it queued were done. */
   readonly ok: number
+  /** How many of the jobs that it queued have failed. */
   readonly failed: number
+  /** How many of the jobs that it queued were cancelled. */
   readonly cancelled: number
   /** The result, by its kind. */
   readonly result: unknown
+  /** When it was queued. */
   readonly createdAt: number
+  /** When it was begun. */
   readonly startedAt: number | undefined
+  /** When it ended. */
   readonly endedAt: number | undefined
 }
 
@@ -77,12 +92,17 @@ export type Unsupported = Readonly<{ reason: Reason; error: string }>
 
 /** Which jobs to list, newest first. */
 export interface JobSelection {
+  /** Only those that stand so. @default any */
   readonly state?: JobState | undefined
+  /** Only those of this kind. @default any */
   readonly kind?: string | undefined
+  /** Only single images, or only long jobs. @default any */
   readonly lane?: Lane | undefined
+  /** Only those that this job queued. @default any */
   readonly parent?: number | undefined
   /** Only older ones than this. */
   readonly before?: number | undefined
+  /** Most of a page. */
   readonly limit: number
 }
 

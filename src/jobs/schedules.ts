@@ -25,11 +25,15 @@ export type ScheduleRules = Readonly<Partial<Record<JobKind, ScheduleRule | fals
 
 /** A schedule as it stands. Times in ms since the epoch. */
 export interface ScheduleStatus {
+  /** Kind of the job. */
   readonly kind: string
+  /** The cron expression. */
   readonly cron: string
   /** That of the machine, where the rule names none. */
   readonly timezone: string
+  /** When it is due next. */
   readonly nextRun: number
+  /** When it was begun last, undefined where it never was. */
   readonly lastRun: number | undefined
   /** The job that the last run was. */
   readonly lastJob: string | undefined

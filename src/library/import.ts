@@ -22,12 +22,15 @@ import type { Owner } from './manifest.js'
 export interface ImportOptions {
   /** Imports a file also where another picture of the entity is stored. @default false */
   readonly overwrite?: boolean | undefined
+  /** Stops it when it is aborted. */
   readonly signal?: AbortSignal | undefined
+  /** Called with the files that were read, and how many there are. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined
 }
 
 /** What came of it, in files. */
 export interface ImportReport {
+  /** Stored now. */
   readonly imported: number
   /** The same picture is stored already. */
   readonly unchanged: number
@@ -35,6 +38,7 @@ export interface ImportReport {
   readonly kept: number
   /** It is not known whose picture it is. */
   readonly unknown: number
+  /** No images, or not allowed. */
   readonly refused: number
   /** Why files were refused, the first 100. */
   readonly errors: Readonly<Record<string, string>>

@@ -8,13 +8,17 @@ import type { Logger } from '../model/logger.js'
 
 /** A mistake, and how often it was met. Times in ms since the epoch. */
 export interface Diagnostic {
+  /** Which mistake it is. */
   readonly code: DiagnosticCode
   /** What it is about: a host, a kind, a width. */
   readonly about: string
   /** What is wrong, and which option or call mends it. */
   readonly message: string
+  /** How often it was made since start. */
   readonly times: number
+  /** When it was made first, ms since the epoch. */
   readonly firstAt: number
+  /** When it was made last, ms since the epoch. */
   readonly lastAt: number
 }
 

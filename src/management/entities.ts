@@ -83,7 +83,7 @@ const isRecord = (value: unknown): value is EntityLike =>
 
 function nameIn(record: EntityLike | undefined): string | null {
   for (const field of ['username', 'name', 'title', 'display_name']) {
-    const value = record?.[field]
+    const value: unknown = record === undefined ? undefined : Reflect.get(record, field)
     if (typeof value === 'string') return value
   }
   return null

@@ -8,21 +8,32 @@ import { addressOfKey, type Entry, imageKey } from '../model/entry.js'
 import { ArtworkError, asArtworkError, isOriginalFailureActive } from '../model/failure.js'
 import { adviceFor } from '../model/failure-advice.js'
 import { canExpire, freshnessOf, freshUntil } from '../model/freshness.js'
+import type { OneOf } from '../model/one-of.js'
 import { isOwnUrl } from '../model/urls.js'
 import type { Settings } from '../options/settings.js'
 import type { Store } from '../store/ports.js'
 
 /** What is known of one name. Times in ms since the epoch. */
 export interface ExplainedName {
+  /** What it is stored under. */
   readonly name: string
+  /** Whether it is an original, a rendition or an entity's image. */
   readonly role: Entry['role']
+  /** Its media type. */
   readonly type: string
+  /** Pixels. */
   readonly width: number
+  /** Pixels. */
   readonly height: number
+  /** Bytes. */
   readonly size: number
+  /** SHA-256 of its bytes, hex. */
   readonly digest: string
+  /** Whether its bytes are there. */
   readonly held: boolean
+  /** When its bytes came. */
   readonly storedAt: number
+  /** When it was last used, to the day; undefined where that is not known. */
   readonly lastUsed: number | undefined
 }
 
@@ -30,6 +41,7 @@ export interface ExplainedName {
 export interface Explained {
   /** The canonical address that was asked about. */
   readonly address: string
+  /** Its original, where one is stored. */
   readonly original: ExplainedName | undefined
   /** What was made from it. */
   readonly renditions: readonly ExplainedName[]
@@ -40,15 +52,24 @@ export interface Explained {
    * them while a failure stands.
    */
   readonly layer: 'memory' | 'disk' | 'made' | 'upstream' | 'none'
+  /** When upstream was asked about it last, ms since the epoch. */
   readonly checkedAt: number | undefined
+  /** Until when upstream is not asked again, ms since the epoch. */
   readonly freshUntil: number | undefined
+  /** Where its original was fetched. */
   readonly sourceUrl: string | undefined
+  /** Why it cannot be had, where that is remembered. */
   readonly failure:
     | {
+        /** Row of the table of errors. */
         readonly code: string
+        /** The same in words. */
         readonly message: string
+        /** When it failed, ms since the epoch. */
         readonly at: number
+        /** When it is tried again, ms since the epoch. */
         readonly nextTry: number
+        /** How often in a row it has failed. */
         readonly times: number
         /** The rule of ours that refused, in one word; undefined where it was none. */
         readonly rule: string | undefined
@@ -80,15 +101,16 @@ export interface ExplainParts {
  */
 export function explain(
   parts: ExplainParts,
-  target: { readonly address: Address | string } | { readonly url: string },
+  target: OneOf<{ readonly address: Address | string; readonly url: string }>,
 ): Explained {
-  if ('url' in target && !isOwnUrl(parts.settings.urls, target.url))
+  const { url } = target
+  if (url !== undefined && !isOwnUrl(parts.settings.urls, url))
     return explainOriginal(
       parts,
-      withMend(() => parts.resolver.resolveUrl(target.url)),
+      withMend(() => parts.resolver.resolveUrl(url)),
       undefined,
     )
-  const found = readTarget(parts, 'url' in target ? target.url : target.address)
+  const found = readTarget(parts, target.url ?? target.address)
   const original = 'local' in found ? found.local.original : undefined
   if ('local' in found && original === undefined)
     throw new ArtworkError('unknown_image', 'nothing is known of its original')

@@ -10,16 +10,23 @@ import type { Store } from '../store/ports.js'
 
 /** A failure that is remembered, of a picture or of an entity. Times in ms since the epoch. */
 export interface KnownFailure {
+  /** Whether it is a picture, or an entity's. */
   readonly of: 'image' | 'entity'
   /** Name of the picture, or `kind:id` of the entity. */
   readonly name: string
+  /** Why, from the table of reasons. */
   readonly reason: string
+  /** The same in words, where there are any. */
   readonly message: string | undefined
   /** What to do, with the option that mends it. */
   readonly mend: string | undefined
+  /** When it failed. */
   readonly at: number | undefined
+  /** When it is tried again. */
   readonly nextTry: number
+  /** How often in a row it has failed. */
   readonly times: number
+  /** The source URL, where it is known. */
   readonly url: string | undefined
 }
 

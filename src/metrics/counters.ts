@@ -3,11 +3,17 @@ import type { Events } from '../events.js'
 
 /** Counts since start. */
 export interface Counts {
+  /** Images that were served from memory. */
   memoryHits: number
+  /** Images that were served from disk. */
   diskHits: number
+  /** Images that had to be fetched. */
   misses: number
+  /** Requests that went upstream. */
   upstreamRequests: number
+  /** Images that were made. */
   encodes: number
+  /** Images that could not be had. */
   failures: number
 }
 

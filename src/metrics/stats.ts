@@ -7,6 +7,7 @@ import type { Counts } from './counters.js'
 
 /** Numbers of the store and of what happened since start. */
 export interface ImagesStats extends StoreStats {
+  /** What was served, fetched and made since start. */
   readonly requests: Readonly<Counts>
   /** Hosts that are not asked because they failed ten times in a row. */
   readonly restingHosts: readonly string[]

@@ -62,7 +62,14 @@ export interface EntityKindOptions {
    */
   readonly path?: string | undefined
   /** Where the entity keeps its source URL and artwork path. @default image_url, cover_url and their twins */
-  readonly fields?: { readonly url?: string | undefined; readonly path?: string | undefined } | undefined
+  readonly fields?:
+    | {
+        /** Its field with the source URL. */
+        readonly url?: string | undefined
+        /** Its field with the artwork path. */
+        readonly path?: string | undefined
+      }
+    | undefined
   /**
    * Width by height of its pictures, `2 / 3` or `'2/3'`: the box that a page holds for one whose shape is not known yet.
    * @default that of a variant with both sides, else that of its placeholder

@@ -77,6 +77,7 @@ const BY_CODE: Partial<Readonly<Record<ErrorCode, FailureAdvice>>> = {
   too_large: { mend: 'raise the bound that the message is about: fetch.maxBytes, transform.maxPixels' },
   unsupported: { mend: 'print the image as it is, by the variant original: it is not made in this form' },
   invalid_image: { mend: 'look at the file at its source: it is damaged, or cut off' },
+  bad_form: { mend: 'choose a picture in the form, and not more of them than it takes' },
   upstream_denied: {
     mend: 'the source asks for a login or a token: see remote({ headers }), or the pool of a proxy',
   },

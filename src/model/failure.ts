@@ -55,6 +55,8 @@ const table = {
   /** A page, or text, in the place of an image. */
   no_image: { status: 415, reason: 'unsupported', retried: false, remember: once(HOUR) },
   invalid_image: { status: 422, reason: 'invalid_image', retried: false, remember: once(HOUR) },
+  /** A form without the image that it should have, or with more. */
+  bad_form: { status: 422, reason: 'invalid_image', retried: false, remember: NEVER },
   connection: { status: 502, reason: 'connection', retried: true, remember: once(MINUTE) },
   bad_answer: { status: 502, reason: 'connection', retried: false, remember: once(MINUTE) },
   upstream_denied: { status: 502, reason: 'http_403', retried: false, remember: once(MINUTE) },

@@ -2,9 +2,13 @@
 
 /** A pino-shaped logger: fields first, then a sentence. */
 export interface Logger {
+  /** What helps to understand a single case. */
   debug(fields: object, message: string): void
+  /** What is worth knowing. */
   info(fields: object, message: string): void
+  /** What should be looked at. */
   warn(fields: object, message: string): void
+  /** What failed. */
   error(fields: object, message: string): void
 }
 

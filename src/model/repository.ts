@@ -1,23 +1,35 @@
 /** How the toolkit reaches the app's own records. Every verb is optional and may throw: we serve what we have. */
 import { idOf } from './text.js'
 
-/** An entity as an app has it: any object with an id. */
-export interface EntityLike {
-  readonly id: string | number | bigint
-  readonly [field: string]: unknown
-}
+/** An entity as an app has it: any object with an id, an instance of a class with getters too. */
+export type EntityLike =
+  | {
+      /** Its id: text, or a number. */
+      readonly id: string | number | bigint
+      readonly [field: string]: unknown
+    }
+  | {
+      /** Its id: text, or a number. */
+      readonly id: string | number | bigint
+    }
 
 /** What is told of a stored picture. */
 export interface SavedImage {
+  /** Where it was fetched. */
   readonly imageUrl: string
+  /** Its artwork path. */
   readonly imagePath: string
+  /** Pixels. */
   readonly width: number
+  /** Pixels. */
   readonly height: number
+  /** SHA-256 of its bytes, hex. */
   readonly digest: string
 }
 
 /** A page of entities. */
 export interface EntityPage {
+  /** The entities of the page. */
   readonly entities?: Iterable<EntityLike> | undefined
   /** The same, as database clients call it. */
   readonly rows?: Iterable<EntityLike> | undefined
@@ -43,6 +55,7 @@ export interface Repository {
    * text, without white space at the ends, and UUIDs without regard to case. An id that was not asked for is an error.
    */
   exists?(kind: string, ids: readonly string[]): Promise<Iterable<unknown>> | Iterable<unknown>
+  /** The entity of an id, undefined where there is none. */
   find?(kind: string, id: string): Promise<EntityLike | undefined>
   /** Notes a stored picture. `false`, or a throw, means that the app refuses. */
   // biome-ignore lint/suspicious/noConfusingVoidType: a repository that answers nothing has saved

@@ -13,13 +13,15 @@ export type Fit = 'inside' | 'cover'
 
 /** A named variant, as an app declares it. Sizes in pixels, quality 1–100. */
 export interface Preset {
+  /** Pixels. @default what the height comes to */
   readonly width?: number | undefined
+  /** Pixels. @default what the width comes to */
   readonly height?: number | undefined
-  /** @default 'inside' */
+  /** Whether it is whole within the box, or fills it and is cut. @default 'inside' */
   readonly fit?: Fit | undefined
   /** Only a preset may enlarge. @default false */
   readonly enlarge?: boolean | undefined
-  /** @default the source's own family */
+  /** What it is encoded in. @default the source's own family */
   readonly format?: Format | undefined
   /** Meant for JPEG and WebP; AVIF gets the one that looks the same. @default `transform.quality` */
   readonly quality?: number | undefined
@@ -27,11 +29,17 @@ export interface Preset {
 
 /** A parsed variant. `base` is `original`, `box`, or the name of a preset. */
 export interface Variant {
+  /** `original`, `box`, or the name of a preset. */
   readonly base: string
+  /** Pixels, of a box. */
   readonly width?: number
+  /** Pixels, of a box. */
   readonly height?: number
+  /** Whether the box is filled, and the overhang cut. */
   readonly cover: boolean
+  /** Its format token. */
   readonly format?: Format | 'auto'
+  /** Its quality token, 1 to 100. */
   readonly quality?: number
 }
 
@@ -44,9 +52,13 @@ export interface VariantRules {
 
 /** What is to be done for a variant, whatever the source is. */
 export interface Recipe {
+  /** Pixels of the box. */
   readonly width?: number
+  /** Pixels of the box. */
   readonly height?: number
+  /** Whether the image is whole within the box, or fills it. */
   readonly fit: Fit
+  /** Whether a smaller image is made larger. */
   readonly enlarge: boolean
   /** Undefined: the family of the source. */
   readonly format?: Format

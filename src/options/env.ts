@@ -8,6 +8,7 @@ import { remote } from '../sources/remote.js'
 import type { Source } from '../sources/source.js'
 import { tmdb } from '../sources/tmdb.js'
 import { type UploadsOptions, uploads } from '../sources/uploads.js'
+import type { ArtworkOptions } from './artwork-options.js'
 import {
   environmentNames,
   list,
@@ -20,7 +21,6 @@ import {
   type Variable,
 } from './env-variables.js'
 import { optionsSchema } from './schema.js'
-import type { ArtworkOptions } from './settings.js'
 import { holdsToken } from './token.js'
 
 /** Variables and their texts, such as `process.env`. */

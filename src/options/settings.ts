@@ -2,22 +2,15 @@
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import { type EntityKind, type EntityKindOptions, formatOfKind, settleKinds } from '../model/entity.js'
+import { type EntityKind, formatOfKind, settleKinds } from '../model/entity.js'
 import { type BoundedRepository, bounded } from '../model/repository.js'
-import { type Preset, parseVariant, presetNameProblem, type VariantRules } from '../model/variant.js'
+import { parseVariant, presetNameProblem, type VariantRules } from '../model/variant.js'
 import { viaOf } from '../model/via.js'
 import type { Source } from '../sources/source.js'
 import { isUploadSource, outgoing } from '../sources/uploads.js'
+import type { ArtworkOptions } from './artwork-options.js'
 import { preset } from './option-types.js'
 import { optionsSchema } from './schema.js'
-
-/** The options as an app writes them: every one may be left out. */
-export interface ArtworkOptions extends Omit<z.input<typeof optionsSchema>, 'entities' | 'presets'> {
-  /** Kinds of entity beside the built-in ones, and changes to those. */
-  entities?: Readonly<Record<string, EntityKindOptions>>
-  /** Named variants. */
-  presets?: Readonly<Record<string, Preset>>
-}
 
 /** The options as the toolkit uses them: complete, checked, frozen. */
 export interface Settings extends Readonly<Omit<z.output<typeof optionsSchema>, 'entities' | 'repository'>> {

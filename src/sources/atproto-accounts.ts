@@ -5,13 +5,31 @@ import { loadIdentity } from './optional-packages.js'
 import type { Means } from './source.js'
 
 /** An account: its PDS, or its DID document; nothing where it is not known. */
-export type Identity = string | URL | { readonly pds: string } | { readonly id: string } | null | undefined
+export type Identity =
+  | string
+  | URL
+  | {
+      /** Its PDS, `https://pds.example.com`. */
+      readonly pds: string
+    }
+  | {
+      /** The DID of a document. */
+      readonly id: string
+    }
+  | null
+  | undefined
 
 /** How a DID is resolved. */
 export type IdentityResolver =
   | ((did: string) => Identity | Promise<Identity>)
-  | { resolve(did: string): Promise<Identity> }
-  | { readonly plcUrl: string }
+  | {
+      /** The account of a DID. */
+      resolve(did: string): Promise<Identity>
+    }
+  | {
+      /** Another directory of `did:plc`. */
+      readonly plcUrl: string
+    }
 /** The PDS of every account, or of each. */
 export type PdsOption = string | ((did: string) => string | undefined | Promise<string | undefined>)
 

@@ -19,7 +19,9 @@ export interface Checked {
 
 /** An address to be checked. */
 export interface Question {
+  /** The address as it was asked for. */
   readonly address: Address
+  /** Its variant, read. */
   readonly variant: Variant
   /** The recipe of the variant: its sizes choose among native ones. */
   readonly recipe: Recipe
@@ -31,14 +33,25 @@ export interface Means {
   document(request: FetchRequest): Promise<string | undefined>
   /** A small store that survives a restart; `at` is when the value was set, ms since the epoch. */
   readonly notes: {
-    get(key: string): { readonly value: string; readonly at: number } | undefined
+    /** What was noted under a key. */
+    get(key: string):
+      | {
+          /** What was noted. */
+          readonly value: string
+          /** When, ms since the epoch. */
+          readonly at: number
+        }
+      | undefined
+    /** Notes a value under a key. */
     set(key: string, value: string): void
   }
+  /** Ms since the epoch. */
   now(): number
 }
 
 /** A provider of originals. */
 export interface Source {
+  /** What it is called in errors and settings. */
   readonly name: string
   /** The kinds of address that are its. */
   readonly kinds: readonly string[]
@@ -97,7 +110,16 @@ export interface Source {
     kind: string,
     id: string,
     means: Means,
-  ): { readonly base: string } | { readonly url: string | undefined } | undefined
+  ):
+    | {
+        /** What its paths are printed under. */
+        readonly base: string
+      }
+    | {
+        /** The URL that is printed. */
+        readonly url: string | undefined
+      }
+    | undefined
   /** Checks the parts of an address before the general rules. @throws ArtworkError `invalid` (400) */
   precheck?(variant: string, id: string): void
   /** Name of the proxy pool that it is fetched through. */
@@ -107,7 +129,12 @@ export interface Source {
   /** Presets that come with it. */
   readonly presets?: Readonly<Record<string, Preset>>
   /** Its pictures are removed after so long without use; how often such are searched, ms; 0: never. */
-  readonly idle?: { readonly maxIdle: number; readonly sweepEvery: number }
+  readonly idle?: {
+    /** How long a picture may go unused, ms. */
+    readonly maxIdle: number
+    /** How often such pictures are searched, ms. */
+    readonly sweepEvery: number
+  }
   /** How clients may cache a picture whose URL has no `?v=`; undefined for the rule of entities. */
   readonly cache: CachePolicy | undefined
 }

@@ -20,10 +20,37 @@ export interface NamespaceOptions {
   readonly fetchFit?: number
   /** Stores the bytes as they came, metadata and all, instead of encoding them anew. @default false */
   readonly keepOriginal?: boolean
+  /**
+   * Whether its images are for one client each: `Cache-Control: private`, nothing for CDNs, and no answer in the response cache
+   * that is in front of Express. @default false, and true with `mayRead`
+   */
+  readonly private?: boolean
+  /**
+   * Whether a request may read an image, in whatever size; asked before each answer, and before it is known whether there is
+   * such an image. A signature in the URL does not stand in for it. `/fetch` and `/proxy` answer none of these images.
+   * @param req the request: headers, and whatever the app's own middleware before `artwork.router` put on it
+   * @returns true to allow; false for 403; `'unauthenticated'` for 401. A throw is 403
+   */
+  readonly mayRead?: (
+    req: IncomingMessage,
+    imageId: string,
+    namespace: string,
+  ) => boolean | 'unauthenticated' | Promise<boolean | 'unauthenticated'>
+  /**
+   * How long clients may keep an image, seconds; 0, of a private namespace, is to ask about it each time.
+   * @default 86,400: its URL names its content; 0 of a private namespace
+   */
+  readonly maxAge?: number
+  /**
+   * Exact origins whose pages may read its images by scripts and show them with `crossorigin`, credentials included:
+   * `['https://app.example.com']`.
+   * @default the option `cors` of `createArtwork`; none of a private namespace
+   */
+  readonly cors?: readonly string[]
 }
 
-/** The options of uploads. */
-export interface UploadsOptions extends NamespaceOptions {
+/** The options of uploads; what may differ between namespaces is the rule of each that does not say otherwise. */
+export interface UploadsOptions extends Omit<NamespaceOptions, 'cors'> {
   /** The namespaces, or the rules of each. Left out: any name that no other source has. */
   readonly namespaces?: readonly string[] | Readonly<Record<string, NamespaceOptions>>
   /** Where uploads are stored. @default `uploads` below the toolkit's directory */
@@ -39,8 +66,6 @@ export interface UploadsOptions extends NamespaceOptions {
   ) => boolean | 'unauthenticated' | Promise<boolean | 'unauthenticated'>
   /** Exact origins whose pages may use the JSON API, credentials included: `['https://app.example.com']`. @default none */
   readonly cors?: readonly string[]
-  /** How long clients may keep an upload, seconds: its URL names its content. @default 86,400 */
-  readonly maxAge?: number
   /** Seconds in which a body must have come whole. @default 60 */
   readonly bodyTimeout?: number
   /** Name of the proxy pool for `/fetch` and `/proxy` where the request names none. @default every pool */
@@ -54,6 +79,12 @@ export interface Namespace {
   readonly fit: number
   readonly fetchFit: number
   readonly keepOriginal: boolean
+  readonly isPrivate: boolean
+  readonly mayRead: NamespaceOptions['mayRead']
+  /** How long clients may keep its images, seconds. */
+  readonly maxAge: number
+  /** Exact origins whose pages may read them; undefined where they are read as other images are. */
+  readonly cors: readonly string[] | undefined
 }
 
 /** A source of uploads, with its rules. */
@@ -99,7 +130,7 @@ export function outgoing(source: UploadSource, taken: ReadonlySet<string>): Uplo
  * @throws TypeError for a bad name or bound, naming it, the rule and the value
  */
 export function uploads(options: UploadsOptions = {}): UploadSource {
-  const { namespaces, maxAge = 86_400, bodyTimeout = 60 } = options
+  const { namespaces, bodyTimeout = 60 } = options
   const listed: ReadonlyMap<string, NamespaceOptions> | undefined =
     namespaces === undefined
       ? undefined
@@ -112,19 +143,14 @@ export function uploads(options: UploadsOptions = {}): UploadSource {
         : 'must be up to 100 letters, digits, full stops, _ and -, beginning with a letter or digit'
     if (rule !== undefined) throw new TypeError(`uploads.namespaces ${rule}, got ${JSON.stringify(name)}`)
   }
-  const common = settle('uploads', options, {
-    maxBytes: 10 * 1024 ** 2,
-    fit: 1200,
-    fetchFit: 800,
-    keepOriginal: false,
-  })
+  const cors = originsOf('uploads.cors', options.cors) ?? []
+  const common = settle('uploads', { ...options, cors: undefined }, DEFAULTS)
   const rules = new Map(
     [...(listed ?? [])].map(([name, own]) => [
       name,
       { name, ...settle(`uploads.namespaces.${name}`, own, common) },
     ]),
   )
-  checkCount('uploads.maxAge', maxAge, 31_536_000)
   checkCount('uploads.bodyTimeout', bodyTimeout, 3600)
 
   const owns = (kind: string): boolean => listed === undefined && KIND.test(kind) && !ROUTES.has(kind)
@@ -154,11 +180,11 @@ export function uploads(options: UploadsOptions = {}): UploadSource {
     },
     claim: () => undefined,
     pool: options.pool,
-    cache: { kind: 'immutable', maxAge },
+    cache: { kind: 'immutable', maxAge: common.maxAge },
     uploads: {
       directory: options.directory,
       authorize: options.authorize,
-      cors: originsOf(options.cors),
+      cors,
       bodyTimeout: bodyTimeout * 1000,
       pool: options.pool,
       fetchFit: common.fetchFit,
@@ -168,11 +194,11 @@ export function uploads(options: UploadsOptions = {}): UploadSource {
 }
 
 /** @throws TypeError that names the option, the rule and the value */
-function originsOf(given: unknown): readonly string[] {
-  if (given === undefined) return []
+function originsOf(where: string, given: unknown): readonly string[] | undefined {
+  if (given === undefined) return undefined
   if (!Array.isArray(given) || !given.every(isExactOrigin))
     throw new TypeError(
-      `uploads.cors must be a list of exact origins such as "https://app.example.com", without a path or a *, got ${JSON.stringify(given)}`,
+      `${where} must be a list of exact origins such as "https://app.example.com", without a path or a *, got ${JSON.stringify(given)}`,
     )
   return given
 }
@@ -181,17 +207,25 @@ const isList = (
   namespaces: readonly string[] | Readonly<Record<string, NamespaceOptions>>,
 ): namespaces is readonly string[] => Array.isArray(namespaces)
 
-function checkCount(name: string, value: number, most: number): void {
-  if (!Number.isInteger(value) || value < 1 || value > most)
-    throw new TypeError(`${name} must be a whole number from 1 to ${most}, got ${JSON.stringify(value)}`)
+function checkCount(name: string, value: number, most: number, least = 1): void {
+  if (!Number.isInteger(value) || value < least || value > most)
+    throw new TypeError(
+      `${name} must be a whole number from ${least} to ${most}, got ${JSON.stringify(value)}`,
+    )
 }
 
+const DAY = 86_400
+const YEAR = 31_536_000
+const DEFAULTS: Omit<Namespace, 'name'> = {
+  ...{ maxBytes: 10 * 1024 ** 2, fit: 1200, fetchFit: 800, keepOriginal: false },
+  ...{ isPrivate: false, mayRead: undefined, maxAge: DAY, cors: undefined },
+}
+
+/** Rules that may be given to a namespace, or to all: what is undefined was not. */
+type Given = { readonly [Name in keyof NamespaceOptions]: NamespaceOptions[Name] | undefined }
+
 /** The given rules over the defaults. @throws TypeError */
-function settle(
-  where: string,
-  given: NamespaceOptions,
-  otherwise: Omit<Namespace, 'name'>,
-): Omit<Namespace, 'name'> {
+function settle(where: string, given: Given, otherwise: Omit<Namespace, 'name'>): Omit<Namespace, 'name'> {
   const {
     maxBytes,
     fit = otherwise.fit,
@@ -205,5 +239,23 @@ function settle(
     )
   checkCount(`${where}.fit`, fit, MAX_SIDE)
   checkCount(`${where}.fetchFit`, fetchFit, MAX_SIDE)
-  return { maxBytes: bytes, fit, fetchFit, keepOriginal }
+  return { maxBytes: bytes, fit, fetchFit, keepOriginal, ...settleReading(where, given, otherwise) }
+}
+
+/** Who may read, and keep what was read. @throws TypeError */
+function settleReading(where: string, given: Given, otherwise: Omit<Namespace, 'name'>) {
+  const { mayRead = given.private === false ? undefined : otherwise.mayRead } = given
+  if (mayRead !== undefined && typeof mayRead !== 'function')
+    throw new TypeError(`${where}.mayRead must be a function of a request, got ${JSON.stringify(mayRead)}`)
+  const { private: isPrivate = otherwise.isPrivate || mayRead !== undefined } = given
+  if (typeof isPrivate !== 'boolean')
+    throw new TypeError(`${where}.private must be true or false, got ${JSON.stringify(isPrivate)}`)
+  if (!isPrivate && mayRead !== undefined)
+    throw new TypeError(`${where}.private must not be false where mayRead decides who reads, got false`)
+  // How long others may keep images says nothing of those that are for one alone.
+  const usual = isPrivate === otherwise.isPrivate ? otherwise.maxAge : isPrivate ? 0 : DAY
+  const { maxAge = usual } = given
+  checkCount(`${where}.maxAge`, maxAge, YEAR, isPrivate ? 0 : 1)
+  const cors = originsOf(`${where}.cors`, given.cors) ?? (isPrivate ? [] : undefined)
+  return { isPrivate, mayRead, maxAge, cors }
 }

@@ -89,10 +89,19 @@ export interface HistoryItem {
 
 /** What the store holds. Bytes count each content once, however many names it has. */
 export interface StoreStats {
+  /** Names of images. */
   readonly names: number
+  /** Bytes of their contents. */
   readonly bytes: number
+  /** Names by what they are. */
   readonly byRole: Readonly<Record<Role, number>>
-  readonly memory: { readonly entries: number; readonly bytes: number }
+  /** What is in memory. */
+  readonly memory: {
+    /** Contents in memory. */
+    readonly entries: number
+    /** Their bytes. */
+    readonly bytes: number
+  }
   /** What cacache's index entries take on disk, whole blocks, bytes. */
   readonly indexBytes: number
   /**
@@ -100,11 +109,13 @@ export interface StoreStats {
    * catalogue, without what it takes while it is empty, and without its log, whose place is used again.
    */
   readonly bytesPerName: number
+  /** Images that were evicted to stay within bounds, since start. */
   readonly evictions: number
   /** Changes and files that a dead process left and were cleaned up, or that a sweep found, since start. */
   readonly leftovers: number
   /** Copies that failed their digest or had vanished, since start. */
   readonly badCopies: number
+  /** Images that could not be written, since start. */
   readonly writeFailures: number
   /** The catalogue's file and its log, bytes. */
   readonly catalogueBytes: number
@@ -112,6 +123,7 @@ export interface StoreStats {
   readonly durable: boolean
   /** Processes that have the directory open, this one among them. */
   readonly processes: number
+  /** Whether a lost catalogue is being read back. */
   readonly rebuilding: boolean
   /** Why nothing new is stored at the moment, undefined where it is. */
   readonly paused: string | undefined
@@ -138,6 +150,7 @@ export interface VerifyOptions {
   readonly bytesPerSecond?: number
   /** Start again instead of where the last run was interrupted. @default false */
   readonly restart?: boolean
+  /** Stops it when it is aborted. */
   readonly signal?: AbortSignal
   /** Called every 64 contents. */
   readonly onProgress?: (soFar: Omit<VerifyReport, 'names' | 'state'>) => void
@@ -149,6 +162,7 @@ export interface VerifyReport {
   readonly state: 'done' | 'stopped' | 'elsewhere'
   /** Contents that were read, and their bytes. */
   readonly checked: number
+  /** Bytes of the contents that were read. */
   readonly bytes: number
   /** Contents that were damaged or gone: their entries are misses now, and are fetched again. */
   readonly damaged: number

@@ -16,15 +16,19 @@ import type { StoredUpload } from './upload-entries.js'
 
 /** An image that was fetched for a client: not stored. */
 export interface FetchedImage {
+  /** The encoded image. */
   readonly bytes: Buffer
+  /** Its media type. */
   readonly contentType: string
 }
 
 /** The result for many URLs: where each is stored now, and why the others are not. */
 export interface ProxiedImages {
+  /** Where each is stored now, by the URL that was asked for. */
   readonly urls: Readonly<Record<string, string>>
   /** What is known of those that were stored now, by the same URLs. */
   readonly images: Readonly<Record<string, StoredUpload>>
+  /** Why the others are not, by their URLs. */
   readonly errors: Readonly<Record<string, Reason>>
 }
 
@@ -32,6 +36,7 @@ export interface ProxiedImages {
 export interface FetchOptions {
   /** Name of a proxy pool. @default any of them, or none where there are none */
   readonly pool?: string | undefined
+  /** Aborted when nobody waits any more. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -67,8 +72,16 @@ export function createImageFetch(parts: ImageFetchParts) {
     if (pool !== undefined && !fetcher.pools().includes(pool))
       throw new ArtworkError('invalid', 'there is no proxy pool of this name')
   }
-  const addressOf = (url: string, origins: readonly string[]): Address | undefined =>
-    ownAddress(url, [urls.base, ...settings.fetch.publicOrigins, ...origins], urls.images)
+  const addressOf = (url: string, origins: readonly string[]): Address | undefined => {
+    const address = ownAddress(url, [urls.base, ...settings.fetch.publicOrigins, ...origins], urls.images)
+    // Who may read it is asked about the request for it alone.
+    const isOthers =
+      address !== undefined &&
+      parts.isNamespace(address.kind) &&
+      source.uploads.namespace(address.kind).mayRead !== undefined
+    if (isOthers) throw new ArtworkError('refused', 'this image is for those alone who may read it')
+    return address
+  }
   /** Fetches an image from anywhere public, whole and checked. */
   const fetchOnce = async (
     url: string,

@@ -13,14 +13,21 @@ export interface Upload extends UploadFacts {
 
 /** A stored upload. Sides in pixels, `bytes` is a size, `storedAt` in ms since the epoch. */
 export interface StoredUpload extends Looks {
+  /** Its id within the namespace. */
   readonly imageId: string
+  /** The namespace that it is in. */
   readonly namespace: string
   /** Its public URL. */
   readonly url: string
+  /** Its media type. */
   readonly contentType: string
+  /** Pixels. */
   readonly width: number
+  /** Pixels. */
   readonly height: number
+  /** Size of the stored image. */
   readonly bytes: number
+  /** When it was stored, ms since the epoch. */
   readonly storedAt: number
 }
 

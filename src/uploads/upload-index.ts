@@ -146,14 +146,20 @@ export function openUploadIndex(
     /** Uploads of a namespace in the order of their ids. @param after only those after this id */
     list: (namespace: string, after: string, limit: number): readonly Upload[] =>
       sql.list.all(namespace, after, limit).map(toUpload),
-    /** Names a file, if it is there. Files are deleted under the same lock, so that what is named here is there. */
-    name: transaction((upload: Upload): boolean => {
-      if (!files.exists(upload)) return false
-      const before = sql.any.get(upload.namespace, upload.id)
-      if (before !== undefined && toUpload(before).digest !== upload.digest) files.unlink(toUpload(before))
-      sql.insert.run(...toValues(upload))
+    /**
+     * Names files, if all of them are there: all or none. Files are deleted under the same lock, so that what is named here is
+     * there.
+     */
+    name: transaction((uploads: readonly Upload[]): boolean => {
+      if (!uploads.every(files.exists)) return false
+      for (const upload of uploads) {
+        const before = sql.any.get(upload.namespace, upload.id)
+        if (before !== undefined && toUpload(before).digest !== upload.digest) files.unlink(toUpload(before))
+        sql.insert.run(...toValues(upload))
+      }
       return true
     }),
+    unname,
     /** Writes what became known of an upload. */
     update: (entry: Entry): void => {
       const { namespace, id } = readUploadKey(entry.key)

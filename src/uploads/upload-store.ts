@@ -15,7 +15,9 @@ import { createUploadFiles, type UploadFiles } from './upload-files.js'
 
 /** Numbers of the uploads of a directory. */
 export interface UploadStats {
+  /** How many there are. */
   readonly images: number
+  /** Their bytes. */
   readonly bytes: number
   /** Copies that were gone or damaged when they were read, since start. */
   readonly badCopies: number
@@ -30,29 +32,56 @@ export interface UploadStoreOptions {
   readonly owns: (kind: string) => boolean
   readonly logger: Logger
   readonly now: () => number
-  /** Called with the keys that another process removed. */
+  /** Called with the keys that another process removed, and with those that were stored past the memory layer. */
   readonly onChange: (names: readonly string[] | 'all') => void
 }
 
 const NAMING_TRIES = 5
 
-/** Writes a file and names it; written again where another process deleted it meanwhile. */
+/** An upload with its bytes. */
+interface Given {
+  readonly upload: Upload
+  readonly bytes: Buffer
+}
+
+/**
+ * Writes files and names them, all or none; written again where another process deleted one meanwhile.
+ * @throws what writing throws; what was written of them is deleted then
+ */
 async function persist(
   connection: Pick<UploadConnection, 'ready' | 'index'>,
   files: Pick<UploadFiles, 'write'>,
-  upload: Upload,
-  bytes: Buffer,
+  given: readonly Given[],
 ): Promise<void> {
   await connection.ready()
+  const uploads = given.map(({ upload }) => upload)
   for (let attempt = 0; attempt < NAMING_TRIES; attempt += 1) {
-    const finish = await files.write(upload, bytes)
-    const index = connection.index()
-    if (index === undefined) throw new Error('the uploads are closed')
-    const isNamed = index.name(upload)
-    await finish()
+    const written: { readonly upload: Upload; readonly finish: () => Promise<void> }[] = []
+    let isNamed = false
+    try {
+      for (const { upload, bytes } of given)
+        written.push({ upload, finish: await files.write(upload, bytes) })
+      const index = connection.index()
+      if (index === undefined) throw new Error('the uploads are closed')
+      isNamed = index.name(uploads)
+    } finally {
+      // Where it cannot be deleted, a later start finds it unfinished.
+      for (const { upload, finish } of written) if (isNamed || unname(connection, upload)) await finish()
+    }
     if (isNamed) return
   }
   throw new Error('the file vanished while it was named')
+}
+
+/** Deletes a file that was not acknowledged, unless an upload of the same bytes was. Answers whether that could be done. */
+function unname({ index }: Pick<UploadConnection, 'index'>, upload: Upload): boolean {
+  try {
+    const open = index()
+    open?.unname(upload)
+    return open !== undefined
+  } catch {
+    return false
+  }
 }
 
 /** Makes what a failed change ends with. */
@@ -63,6 +92,12 @@ const refusal =
     throw new ArtworkError('disk_write', 'the image could not be kept', { cause })
   }
 
+/** An entry to be, and its bytes. */
+export interface NewUpload {
+  readonly fresh: NewEntry
+  readonly bytes: Buffer
+}
+
 /** Makes what stores uploads. */
 function createWriter(
   { now, logger }: Pick<UploadStoreOptions, 'now' | 'logger'>,
@@ -70,21 +105,28 @@ function createWriter(
   files: UploadFiles,
 ) {
   let isFailing = false
+  const writeAll = async (all: readonly NewUpload[]): Promise<readonly Entry[]> => {
+    const given = all.map(({ fresh, bytes }) => {
+      const facts = factsOf({ ...fresh, digest: digestOf(bytes) })
+      return { upload: { ...facts, size: bytes.length, storedAt: now() }, bytes }
+    })
+    try {
+      await persist(connection, files, given)
+      isFailing = false
+    } catch (error) {
+      isFailing = true
+      if (isCorrupt(error)) connection.onError(error)
+      refusal(logger)(error)
+    }
+    return given.map(({ upload }) => toEntry(upload))
+  }
   return {
     /** Shown until a write succeeds. */
     isFailing: (): boolean => isFailing,
+    writeAll,
     write: async (fresh: NewEntry, bytes: Buffer): Promise<Entry> => {
-      const facts = factsOf({ ...fresh, digest: digestOf(bytes) })
-      const upload: Upload = { ...facts, size: bytes.length, storedAt: now() }
-      try {
-        await persist(connection, files, upload, bytes)
-        isFailing = false
-      } catch (error) {
-        isFailing = true
-        if (isCorrupt(error)) connection.onError(error)
-        refusal(logger)(error)
-      }
-      return toEntry(upload)
+      const [entry] = await writeAll([{ fresh, bytes }])
+      return entry ?? refusal(logger)(new Error('nothing was written'))
     },
   }
 }
@@ -171,6 +213,12 @@ export function createUploadStore(options: UploadStoreOptions) {
      * @throws ArtworkError `disk_write` (503); nothing is changed then
      */
     write: writer.write,
+    /** Stores uploads, all of them or none. @throws ArtworkError `disk_write` (503); nothing is changed then */
+    writeAll: async (all: readonly NewUpload[]): Promise<readonly Entry[]> => {
+      const entries = await writer.writeAll(all)
+      onChange(entries.map((entry) => entry.key))
+      return entries
+    },
     /** Writes what became known of an upload. */
     update: (entry: Entry): void => orDefault((index) => index.update(entry), undefined),
     /** Removes an upload. Answers whether it was there. @throws ArtworkError `disk_write` (503) */

@@ -4,14 +4,13 @@ import type { Context } from '../images/context.js'
 import type { ImageResult } from '../images/image.js'
 import type { Resolver } from '../images/resolve.js'
 import type { Address } from '../model/address.js'
-import { type Entry, looksOf } from '../model/entry.js'
+import type { Entry } from '../model/entry.js'
 import { ArtworkError } from '../model/failure.js'
-import { NEVER_STALE } from '../model/freshness.js'
-import { typeOf } from '../model/media-type.js'
-import type { Namespace, UploadSource } from '../sources/uploads.js'
+import type { UploadSource } from '../sources/uploads.js'
 import { createImageFetch } from './fetch-images.js'
-import { formatOf, type ProcessParts, processingText, processUpload } from './process-upload.js'
-import { type StoredUpload, type Upload, uploadKey } from './upload-entries.js'
+import type { ProcessParts } from './process-upload.js'
+import { createStoring } from './store-uploads.js'
+import { type StoredUpload, uploadKey } from './upload-entries.js'
 import type { UploadStats, UploadStore } from './upload-store.js'
 
 export type { FetchedImage, FetchOptions, ProxiedImages } from './fetch-images.js'
@@ -19,6 +18,7 @@ export type { StoredUpload } from './upload-entries.js'
 
 /** A page of a list. */
 export interface UploadPage {
+  /** The uploads of the page. */
   readonly images: readonly StoredUpload[]
   /** `after` of the next page; undefined on the last one. */
   readonly next: string | undefined
@@ -57,55 +57,14 @@ export function createUploads(
   uploadStore: UploadStore,
   { removeTree, serve }: UploadsParts,
 ) {
-  const { urls } = settings
   const processing: ProcessParts = {
     settings: settings.transform,
     transformer,
     limit: createLimiter({ capacity: settings.transform.concurrency, maxWaiting: MAX_WAITING }),
   }
-  const toStored = ({
-    namespace,
-    id,
-    type,
-    width,
-    height,
-    size,
-    storedAt,
-    traits,
-  }: Upload): StoredUpload => ({
-    imageId: id,
-    namespace,
-    url: `${urls.base}${urls.images}/${namespace}/${id}`,
-    contentType: type,
-    width,
-    height,
-    bytes: size,
-    storedAt,
-    ...looksOf(traits),
+  const { storeUpload, storeAll, toStored } = createStoring({
+    ...{ settings, store, flights, uploadStore, processing },
   })
-  /** Stores bytes in a namespace, fitted into a box and encoded anew, or as they came. */
-  const storeUpload = async (namespace: Namespace, bytes: Buffer, box: number): Promise<StoredUpload> => {
-    const format = formatOf(bytes, settings.transform.formats)
-    const how = processingText(namespace, box, settings.transform)
-    const id = await uploadStore.idOf(namespace.name, how, bytes)
-    const key = uploadKey(namespace.name, id)
-    return flights.run(`upload ${key}`, async () => {
-      // Not from memory: another process may have removed it just now.
-      const before = await uploadStore.lookup(key)
-      if (before !== undefined && (await uploadStore.read(before)) !== undefined)
-        return toStored({ ...before, namespace: namespace.name, id })
-      const made = await processUpload(processing, namespace, bytes, format, box)
-      const at = settings.now()
-      const { width, height } = made
-      const facts = { type: typeOf(made.format), width, height, storedAt: at, validatedAt: at }
-      const written = await store.write(
-        { key, role: 'original', ...facts, freshnessLifetime: NEVER_STALE },
-        made.bytes,
-      )
-      const entry = made.traits === undefined ? written : store.update(written, { traits: made.traits })
-      return toStored({ ...entry, namespace: namespace.name, id })
-    })
-  }
   /** Answers whether it was this call that removed it. */
   const removeOne = async (key: string): Promise<boolean> =>
     (await removeTree(key)).some((entry) => entry.key === key)
@@ -128,6 +87,13 @@ export function createUploads(
       const rules = source.uploads.namespace(namespace)
       if (bytes.length > rules.maxBytes) throw new ArtworkError('too_large', 'the image has too many bytes')
       return storeUpload(rules, Buffer.from(bytes), rules.fit)
+    },
+    /** Stores several images in a namespace, in their order, all or none. @throws ArtworkError as `save` does */
+    saveAll: async (namespace: string, images: readonly Buffer[]): Promise<readonly StoredUpload[]> => {
+      const rules = source.uploads.namespace(namespace)
+      const [first, ...others] = images
+      if (first === undefined) return []
+      return others.length === 0 ? [await storeUpload(rules, first, rules.fit)] : storeAll(rules, images)
     },
     /** Removes an image and what was made from it. Answers whether it was there. @throws ArtworkError */
     remove: async (namespace: string, imageId: string): Promise<boolean> => {

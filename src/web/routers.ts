@@ -18,6 +18,8 @@ import { createListener } from './images/listener.js'
 import { createPlaceholderRouter } from './images/placeholders.js'
 import type { ResponseCache } from './images/response-cache.js'
 import { createManageRouter } from './management/management-router.js'
+import { createBodyLimiter } from './uploads/upload-body.js'
+import { createUploadForm } from './uploads/upload-form.js'
 import { createUploadRoutes } from './uploads/upload-routes.js'
 import { createUploadRouter } from './uploads/uploads-router.js'
 
@@ -43,7 +45,8 @@ export interface RouterParts {
 export function createRouters(settings: Settings, parts: RouterParts) {
   const { images, uploads, management, responseCache, isClosing } = parts
   const dashboardRouter = createDashboardRouter(settings, { ...parts.dashboard, management })
-  const uploadRoutes = uploads ? createUploadRoutes(uploads.verbs, uploads.source) : []
+  const bodies = createBodyLimiter()
+  const uploadRoutes = uploads ? createUploadRoutes(uploads.verbs, uploads.source, bodies) : []
   const uploadRouters = uploads ? [createUploadRouter(settings, { ...uploads, routes: uploadRoutes })] : []
   return {
     router: createMainRouter(settings, parts, uploadRouters),
@@ -53,6 +56,7 @@ export function createRouters(settings: Settings, parts: RouterParts) {
     healthRouter: createHealthRouter(parts.readiness, parts.metrics),
     manageRouter: createManageRouter(settings, { management, dashboard: dashboardRouter, uploadRoutes }),
     dashboardRouter,
+    uploadForm: uploads && createUploadForm(settings, { ...uploads, bodies }),
   }
 }
 

@@ -73,6 +73,11 @@ test('by source URL', async () => {
   expect((await artwork.images.purge({ url: `${origin.url}/c.jpg` })).removed).toBe(2)
   for (const path of paths.remote) await get(path)
   expect(hits('/c.jpg')).toBe(2)
+  // What TypeScript would not let through.
+  for (const target of [{}, { url: 'https://elsewhere.example/x.jpg', tag: 'kind-poster' }])
+    await expect(artwork.images.purge(target as never)).rejects.toMatchObject({
+      ...{ code: 'invalid', message: 'say what to purge by one of address, url, entity and tag' },
+    })
   await expect(artwork.images.purge({ url: 'https://elsewhere.example/x.jpg' })).rejects.toMatchObject({
     status: 403,
   })

@@ -1,5 +1,5 @@
 /** The README's quick start, in an empty folder, with the packed tarball installed. */
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -198,4 +198,47 @@ test('a source that is written elsewhere compiles against the package, and works
     throw new Error(String((error as { stdout?: string }).stdout))
   }
   expect(run('source.mjs', []).trim()).toMatch(/^image\/webp \/images\/picture\/w100\/abc/)
+})
+
+test('a strict project that checks its libraries too has no type error, without the types of our dependencies', () => {
+  const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const types = ['node', 'express'].map((name) => `@types/${name}@${devDependencies[`@types/${name}`]}`)
+  execFileSync('npm', ['install', ...types], { cwd: folder, stdio: 'pipe' })
+  const text = `import express from 'express'
+  import { createArtwork, uploads } from 'express-artwork'
+  const artwork = await createArtwork({ sources: [uploads()] })
+  express().post('/', artwork.uploads.form('photos'), (req, res) => { res.json(req.artworkUploads?.map(({ url }) => url)) })
+`
+  writeFileSync(join(folder, 'strict.mts'), text)
+  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+  const options = ['--noEmit', '--strict', '--skipLibCheck', 'false', '--exactOptionalPropertyTypes']
+  const check = () =>
+    execFileSync(
+      process.execPath,
+      [tsc, ...options, '--target', 'ES2023', '--module', 'NodeNext', '--types', 'node', 'strict.mts'],
+      { cwd: folder, encoding: 'utf8' },
+    )
+  try {
+    expect(check()).toBe('')
+  } catch (error) {
+    throw new Error(String((error as { stdout?: string }).stdout ?? error))
+  }
+})
+
+describe('require()', () => {
+  const run = (...flags: readonly string[]): string =>
+    spawnSync(process.execPath, [...flags, 'script.cjs'], { cwd: folder, encoding: 'utf8' }).stdout.trim()
+  const script = `try {
+    console.log(typeof require('express-artwork').createArtwork)
+  } catch (error) {
+    console.log(error.code, error.message)
+  }`
+  test('works where Node can require modules, and says what to do where it cannot', () => {
+    writeFileSync(join(folder, 'script.cjs'), script)
+    const refusal =
+      /^ERR_REQUIRE_ESM express-artwork is an ES module.*import \{ createArtwork \}.*await import\(.*Node 20\.19, 22\.12/
+    const canRequire = Reflect.get(process.features, 'require_module') === true
+    expect(run()).toMatch(canRequire ? /^function$/ : refusal)
+    if (canRequire) expect(run('--no-experimental-require-module')).toMatch(refusal)
+  })
 })

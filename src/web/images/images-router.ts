@@ -1,6 +1,11 @@
 /** `/images/{kind}/{variant}/{id}`: pictures by their address. */
 import type { Router } from 'express'
-import { DEFAULT_POLICY, PROVISIONAL_POLICY, VERSION_MISMATCH_POLICY } from '../../http/caching.js'
+import {
+  type CachePolicy,
+  DEFAULT_POLICY,
+  PROVISIONAL_POLICY,
+  VERSION_MISMATCH_POLICY,
+} from '../../http/caching.js'
 import type { ImageResult } from '../../images/image.js'
 import type { Images } from '../../images/images.js'
 import { type Address, makeAddress, pathSegments } from '../../model/address.js'
@@ -11,11 +16,13 @@ import { canExpire, freshUntil } from '../../model/freshness.js'
 import { signatureHolds } from '../../model/signature.js'
 import type { Settings } from '../../options/settings.js'
 import { clientOf } from '../shared/client.js'
+import { textFailure } from '../shared/json.js'
 import { type Answer, corsOf, createResponseRouter, policyFor, readUrl } from '../shared/respond.js'
 import { disconnectSignal } from '../shared/send.js'
 import { createFallback, placeholderOfAddress } from './fallback.js'
 import { type ImageResponse, tagFields, varyOf } from './image-response.js'
 import type { ResponseCache } from './response-cache.js'
+import { createUploadAccess, privatePolicy } from './upload-access.js'
 
 /**
  * Whether a path below `/images` has the shape of ours; what lies beside pictures, such as `/images/logo.png`, is the app's.
@@ -33,6 +40,7 @@ export function isPicturePath({ sources }: Settings, path: string): boolean {
 /** Makes the router; mount it anywhere. */
 export function createImagesRouter(images: Images, settings: Settings, hot?: ResponseCache): Router {
   const cors = corsOf(settings)
+  const access = createUploadAccess(settings)
 
   const addressOf = (path: string): Address => {
     const segments = pathSegments(path)
@@ -49,6 +57,12 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
   const answer: Answer = async (req, res, mount) => {
     const { path, query } = readUrl(req.url ?? '')
     const address = addressOf(path)
+    try {
+      await access.checkReader(req, address)
+    } catch (error) {
+      // No placeholder in its place: who may not read it is told so.
+      return textFailure(error)
+    }
     const version = query.get('v')
     const parts = {
       // What is printed is signed as it follows the mount of the app's router.
@@ -80,10 +94,17 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
   ): ImageResponse => {
     const source = images.resolver.sourceOf(address.kind)
     const { cache = DEFAULT_POLICY } = source
+    const rules = access.rulesOf(address)
+    const isPrivate = settings.private || rules?.isPrivate === true
+    const usual: CachePolicy = rules === undefined ? cache : { kind: 'immutable', maxAge: rules.maxAge }
     const { entry, bytes, original, negotiation, forward, isInterim = false, isTransient = false } = image
     const { type, digest, storedAt } = entry
     const originalDigest = entry.madeFrom ?? original?.digest ?? ''
-    const policy = isInterim ? PROVISIONAL_POLICY : policyFor(version, originalDigest, cache)
+    const policy = rules?.isPrivate
+      ? privatePolicy(rules.maxAge, isInterim)
+      : isInterim
+        ? PROVISIONAL_POLICY
+        : policyFor(version, originalDigest, usual)
     return {
       representation: {
         bytes,
@@ -95,10 +116,11 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
       },
       rules: {
         cache: policy,
-        isPrivate: settings.private,
+        isPrivate,
         cors,
         vary: varyOf(negotiation),
-        extra: tagFields(settings, entry, original),
+        // What no CDN keeps has no tags to purge it by.
+        extra: rules?.isPrivate ? {} : tagFields(settings, entry, original),
       },
       entries: original === undefined || original === entry ? [entry] : [entry, original],
       forward,
@@ -113,6 +135,8 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
       // A version that is not the right one can be any text: it would fill the table.
       isHot:
         image.from === 'memory' &&
+        !isPrivate &&
+        rules?.cors === undefined &&
         original !== undefined &&
         !isInterim &&
         !isTransient &&
@@ -122,5 +146,5 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
 
   const onFailure = createFallback(settings, placeholderOfAddress(settings))
   const isOurs = (path: string): boolean => isPicturePath(settings, path)
-  return createResponseRouter(settings, { isOurs, answer, onFailure }, hot)
+  return createResponseRouter(settings, { isOurs, answer, onFailure, amend: access.amend }, hot)
 }

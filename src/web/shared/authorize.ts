@@ -35,8 +35,25 @@ export async function authorizeUpload(
   await check(() => authorize(req, action), 'uploads.authorize', logger)
 }
 
-/** Only `true` lets a request pass; an app's function that throws refuses it. */
-async function check(authorize: () => unknown, name: string, logger: Settings['logger']): Promise<void> {
+/** @throws ArtworkError `refused` (403) for a form that another site's page sends, unless its origin may */
+export function refuseOtherSites(
+  req: IncomingMessage,
+  { cors }: Pick<UploadSource['uploads'], 'cors'>,
+  { urls }: Pick<Settings, 'urls'>,
+): void {
+  if (isCrossSite(req, false, urls.base)) refuseCrossSite(req, createCors(cors))
+}
+
+/**
+ * Only `true` lets a request pass; an app's function that throws refuses it.
+ * @param name of the option, for the log
+ * @throws ArtworkError `unauthenticated` (401), `refused` (403)
+ */
+export async function check(
+  authorize: () => unknown,
+  name: string,
+  logger: Settings['logger'],
+): Promise<void> {
   let answer: unknown = false
   try {
     answer = await authorize()

@@ -1,7 +1,7 @@
 /** What the routers of the JSON API share: request ids, JSON bodies, and failures as `{ "detail": … }`. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { z } from 'zod'
-import { type HttpResponse, jsonResponse } from '../../http/response.js'
+import { errorResponse, type HttpResponse, jsonResponse } from '../../http/response.js'
 import { ArtworkError, asArtworkError } from '../../model/failure.js'
 import { requestId } from '../../model/request-id.js'
 import type { Settings } from '../../options/settings.js'
@@ -74,13 +74,33 @@ export function jsonFailure(thrown: unknown, statusOf?: (error: ArtworkError) =>
     : reply
 }
 
-/** Runs the work of a JSON route and sends what it comes to. Never throws. */
+/** The same as short text, for browsers. */
+export function textFailure(thrown: unknown): HttpResponse {
+  const error = toArtworkError(thrown)
+  const reply = errorResponse(error, '')
+  return error.status === 401
+    ? { ...reply, headers: { ...reply.headers, 'WWW-Authenticate': CHALLENGE } }
+    : reply
+}
+
+/** A body's failure as one of the table of errors. */
+export function toArtworkError(thrown: unknown): ArtworkError {
+  if (!(thrown instanceof BadBody)) return asArtworkError(thrown)
+  const messages = thrown.problems.map(({ msg }) => msg)
+  return new ArtworkError('bad_form', messages.join('; '), { cause: thrown })
+}
+
+/**
+ * Runs the work of a JSON route and sends what it comes to. Never throws.
+ * @param asAnswer the answer to a failure, where it is not JSON
+ */
 export async function answerJson(
   req: IncomingMessage,
   res: ServerResponse,
   settings: Pick<Settings, 'logger' | 'sendTimeout'>,
   work: () => Promise<HttpResponse | undefined>,
   cors?: Cors,
+  asAnswer: (thrown: unknown) => HttpResponse = jsonFailure,
 ): Promise<void> {
   // Set here also for answers that are streamed.
   const corsFields = cors?.fields(req) ?? {}
@@ -92,7 +112,7 @@ export async function answerJson(
   } catch (error) {
     if (!(error instanceof BadBody) && asArtworkError(error).code === 'unknown')
       settings.logger.error({ err: error, requestId: id }, 'artwork: a request failed')
-    reply = jsonFailure(error)
+    reply = asAnswer(error)
   }
   // It has been streamed already.
   if (reply === undefined) return

@@ -54,6 +54,8 @@ export interface Answers {
   readonly onFailure?: (req: Request, failure: ArtworkError) => HttpResponse | undefined
   /** Whether a path below the mount is for it; others go on to the app. @default all are */
   readonly isOurs?: (path: string) => boolean
+  /** Called with whatever is answered to a path that is for it, at last. @default nothing is changed */
+  readonly amend?: (req: Request, reply: HttpResponse) => HttpResponse
   readonly answer: Answer
 }
 
@@ -90,7 +92,7 @@ function ownParameter(raw: string): string | undefined {
 /** Makes a router of an answer; mount it anywhere. What it answers is offered to the table of hot answers, if there is one. */
 export function createResponseRouter(
   settings: Settings,
-  { isOurs = () => true, answer, onFailure }: Answers,
+  { isOurs = () => true, answer, onFailure, amend = (_req, reply) => reply }: Answers,
   hot?: ResponseCache,
 ): Router {
   const cors = corsOf(settings)
@@ -113,12 +115,12 @@ export function createResponseRouter(
   router.use((req, res, next) => {
     if (!isOurs(readUrl(req.url).path)) return next()
     if (req.method !== 'GET' && req.method !== 'HEAD') {
-      send(req, res, methodResponse(req.method, cors))
+      send(req, res, amend(req, methodResponse(req.method, cors)))
       return
     }
     // What we ask ourselves, by whatever way, would ask us again.
     if (isLoop(req.headers.via, via)) {
-      send(req, res, textResponse(403, 'this is our own address', cors))
+      send(req, res, amend(req, textResponse(403, 'this is our own address', cors)))
       return
     }
     answerTo(req, res)
@@ -127,7 +129,7 @@ export function createResponseRouter(
         if (failure.code === 'unknown') settings.logger.error({ err: error }, 'artwork: a request failed')
         return onFailure?.(req, failure) ?? errorResponse(failure, cors)
       })
-      .then((reply) => send(req, res, reply, settings))
+      .then((reply) => send(req, res, amend(req, reply), settings))
       .catch(next)
   })
   return router

@@ -3,16 +3,37 @@ import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Request } from 'express'
 import multer from 'multer'
+import { createLimiter, type Limiter } from '../../concurrency.js'
 import { ArtworkError } from '../../model/failure.js'
 import { readBody } from '../shared/body.js'
 import { BadBody, readJson } from '../shared/json.js'
 import { decodeBase64, unescapeBytes } from '../shared/large-json.js'
 import { uploadBody } from '../shared/schemas.js'
 
-/** What a form adds to its file, bytes. */
+/** What a form adds to its files, bytes. */
 const FORM_ALLOWANCE = 64 * 1024
-/** Parts of a form: its file, inputs that were left empty, and fields that say nothing to us. */
-const MOST_PARTS = 25
+/** Parts of a form: its files, inputs that were left empty, and fields. */
+export const MOST_PARTS = 25
+/** Bytes of all bodies in memory at once, and how many requests wait for room. */
+const BODY_BYTES = 256 * 1024 ** 2
+const MAX_WAITING = 2000
+
+/** Makes what bounds the bodies that are in memory at once. */
+export const createBodyLimiter = (): Limiter =>
+  createLimiter({
+    capacity: BODY_BYTES,
+    maxWaiting: MAX_WAITING,
+    overloaded: 'too many images are being uploaded',
+  })
+
+/** The bounds of the parts of a form, as its parser has them. @param maxBytes of one file */
+export const partLimits = (maxBytes: number) => ({
+  fileSize: maxBytes,
+  files: MOST_PARTS,
+  fields: MOST_PARTS,
+  fieldSize: FORM_ALLOWANCE,
+  parts: MOST_PARTS,
+})
 
 type BodyKind = 'json' | 'form' | 'raw'
 
@@ -27,7 +48,7 @@ export function bodyKind(req: IncomingMessage): BodyKind {
 
 export const tooLarge = (): ArtworkError => new ArtworkError('too_large', 'the image has too many bytes')
 
-/** How large a body may be whose image has so many bytes. */
+/** How large a body may be whose image has so many bytes, or whose images have them together. */
 export function largestBody(kind: BodyKind, maxBytes: number): number {
   if (kind === 'raw') return maxBytes
   return kind === 'json' ? Math.ceil(maxBytes / 3) * 4 + FORM_ALLOWANCE : maxBytes + FORM_ALLOWANCE
@@ -59,17 +80,20 @@ async function decode(text: string): Promise<Buffer> {
   return (await decodeBase64(data)) ?? refuse('the data is not base64')
 }
 
+/** What the parser of forms failed with, as a failure of ours. */
+export function formFailure(error: unknown): Error {
+  if (error instanceof ArtworkError || error instanceof BadBody) return error
+  const isOurs = error instanceof multer.MulterError
+  if (isOurs && error.code === 'LIMIT_FILE_SIZE') return tooLarge()
+  const msg = isOurs ? error.message : 'the form cannot be read'
+  return new BadBody([{ loc: ['body'], msg, type: 'form_invalid' }])
+}
+
 /** The one file of a form (RFC 7578), whatever its field is called. @throws BadBody, ArtworkError */
 async function fileIn(req: IncomingMessage, bytes: Buffer, maxBytes: number): Promise<Buffer> {
   const form = multer({
     storage: multer.memoryStorage(),
-    limits: {
-      fileSize: maxBytes,
-      files: MOST_PARTS,
-      fields: MOST_PARTS,
-      fieldSize: FORM_ALLOWANCE,
-      parts: MOST_PARTS,
-    },
+    limits: partLimits(maxBytes),
   }).any()
   // The body was read already, within its bounds: multer is given what a request has for it to look at.
   const read = Object.assign(Readable.from([bytes]), {
@@ -79,17 +103,7 @@ async function fileIn(req: IncomingMessage, bytes: Buffer, maxBytes: number): Pr
   await new Promise<void>((resolve, reject) => {
     form(read, {} as never, (error?: unknown) => {
       if (error === undefined || error === null) resolve()
-      else if (error instanceof multer.MulterError && error.code === 'LIMIT_FILE_SIZE') reject(tooLarge())
-      else
-        reject(
-          new BadBody([
-            {
-              loc: ['body'],
-              msg: error instanceof multer.MulterError ? error.message : 'the form cannot be read',
-              type: 'form_invalid',
-            },
-          ]),
-        )
+      else reject(formFailure(error))
     })
   })
   // An input that was left empty is a file of no bytes.

@@ -1,7 +1,7 @@
 /** What can be done with uploads over HTTP, and with images that are fetched for a client (PARITY, seed 3). */
 import type { Request } from 'express'
 import type { z } from 'zod'
-import { createLimiter } from '../../concurrency.js'
+import type { Limiter } from '../../concurrency.js'
 import { type HttpResponse, jsonResponse } from '../../http/response.js'
 import { KIND } from '../../model/address.js'
 import { ArtworkError, asArtworkError } from '../../model/failure.js'
@@ -15,10 +15,6 @@ import * as schemas from '../shared/schemas.js'
 import { disconnectSignal } from '../shared/send.js'
 import { serializeListed, serializeUpload } from './serialize.js'
 import { bodyKind, imageOf, largestBody, tooLarge } from './upload-body.js'
-
-/** Bytes of all bodies in memory at once, and how many requests wait for room. */
-const BODY_BYTES = 256 * 1024 ** 2
-const MAX_WAITING = 2000
 
 const NAMESPACE = parameter('namespace', 'Name of the namespace.', KIND.source)
 const IMAGE = parameter('image_id', 'Id of the image.', '^[A-Za-z0-9_][A-Za-z0-9._:%~-]*$')
@@ -175,12 +171,7 @@ function fetchRoutes(verbs: Uploads): readonly Route[] {
 }
 
 /** POST and PUT of an image. */
-function saveRoutes(verbs: Uploads, timeout: number): readonly Route[] {
-  const bodies = createLimiter({
-    capacity: BODY_BYTES,
-    maxWaiting: MAX_WAITING,
-    overloaded: 'too many images are being uploaded',
-  })
+function saveRoutes(verbs: Uploads, timeout: number, bodies: Limiter): readonly Route[] {
   const save = async ({ req, res, param }: Call): Promise<HttpResponse> => {
     const { name, maxBytes } = verbs.namespace(param('namespace'))
     const kind = bodyKind(req)
@@ -282,10 +273,14 @@ function deleteRoutes(verbs: Uploads): readonly Route[] {
 }
 
 /** The routes below the path of images; of two that match a path, the first counts. */
-export const createUploadRoutes = (verbs: Uploads, { uploads }: UploadSource): readonly Route[] => [
+export const createUploadRoutes = (
+  verbs: Uploads,
+  { uploads }: UploadSource,
+  bodies: Limiter,
+): readonly Route[] => [
   ...fetchRoutes(verbs),
   listRoute(verbs),
-  ...saveRoutes(verbs, uploads.bodyTimeout),
+  ...saveRoutes(verbs, uploads.bodyTimeout, bodies),
   ...IMAGES,
   ...deleteRoutes(verbs),
 ]

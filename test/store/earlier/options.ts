@@ -2,7 +2,7 @@
  * What the directory in `test/fixtures` was made with, and is opened with: the same options, whichever version opens
  * it. Imported by child processes and by the script that makes the fixture too, so nothing here knows the test runner.
  */
-import type { ArtworkOptions, EntityLike, Logger } from '#src/index.js'
+import type { ArtworkOptions, Logger } from '#src/index.js'
 
 /** What of a version's module these options are made with. */
 export type Toolkit = typeof import('#src/index.js')
@@ -16,7 +16,9 @@ export const ORIGIN = `http://127.0.0.1:${ORIGIN_PORT}`
 export const BEGUN_AT = Date.parse('2026-11-20T12:00:00Z')
 
 /** What the app of the fixture keeps of its entities, by their kind. */
-export const RECORDS: Readonly<Record<string, readonly EntityLike[]>> = {
+export const RECORDS: Readonly<
+  Record<string, readonly { readonly id: string | number; readonly [field: string]: unknown }[]>
+> = {
   artist: [
     { id: 7, name: 'Seven', image_url: `${ORIGIN}/still.jpg` },
     { id: 'abc123', name: 'The Letters', image_url: `${ORIGIN}/still.png` },
