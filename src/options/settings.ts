@@ -2,7 +2,7 @@
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import { type EntityKind, formatOfKind, settleKinds } from '../model/entity.js'
+import { type EntityKind, type EntityKindOptions, formatOfKind, settleKinds } from '../model/entity.js'
 import { type BoundedRepository, bounded } from '../model/repository.js'
 import { parseVariant, presetNameProblem, type VariantRules } from '../model/variant.js'
 import { viaOf } from '../model/via.js'

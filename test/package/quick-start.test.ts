@@ -1,11 +1,14 @@
 /** The README's quick start, in an empty folder, with the packed tarball installed. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buildSync } from 'esbuild'
 import { afterAll, describe, expect, test } from 'vitest'
+import { blocksOf, pageAt } from '../support/documents.js'
+import { jpeg } from '../support/images.js'
 
 const root = new URL('../../', import.meta.url).pathname
 const folder = mkdtempSync(join(tmpdir(), 'artwork-quick-start-'))
@@ -20,10 +23,11 @@ const freePort = (): Promise<number> =>
   })
 
 test('the quick start of the README serves an image', async () => {
-  const readme = readFileSync(join(root, 'README.md'), 'utf8')
-  const chapter = readme.split('## Quick start\n')[1] ?? ''
-  const code = /```js\n([\s\S]*?)```/.exec(chapter)?.[1] ?? ''
-  const install = /```sh\nnpm (install [^\n]*)/.exec(chapter)?.[1] ?? ''
+  const blocks = blocksOf(pageAt('README.md'))
+  const [code = '', view = ''] = ['ts', 'njk'].map(
+    (name) => blocks.find(({ language }) => language === name)?.code,
+  )
+  const install = blocks.flatMap(({ code: text }) => /^npm (install [^\n]*)/.exec(text)?.[1] ?? [])[0] ?? ''
   expect(install).toBe('install express-artwork express nunjucks')
 
   const packed = execFileSync('npm', ['pack', '--silent', '--pack-destination', folder], {
@@ -33,9 +37,26 @@ test('the quick start of the README serves an image', async () => {
   const tarball = join(folder, packed.trim().split('\n').at(-1) ?? '')
   writeFileSync(join(folder, 'package.json'), '{ "name": "stranger", "private": true }')
   execFileSync('npm', install.replace('express-artwork', tarball).split(' '), { cwd: folder, stdio: 'pipe' })
-  writeFileSync(join(folder, 'server.mjs'), code)
-
+  // The CDN of the README is a server of this test.
+  const picture = await jpeg(800, 800)
+  const cdn = createHttpServer((_req, res) => res.setHeader('Content-Type', 'image/jpeg').end(picture))
+  await new Promise<void>((resolve) => cdn.listen(0, '127.0.0.1', resolve))
+  const address = cdn.address()
+  const host = `127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`
   const port = await freePort()
+  const changes = [
+    ["hosts: ['cdn.example.com'] })],", `hosts: ['127.0.0.1'] })],\n  fetch: { allowPrivate: ['${host}'] },`],
+    ['https://cdn.example.com/7.jpg', `http://${host}/7.jpg`],
+    ['app.listen(3000)', `app.listen(${port}, () => console.log('ready'))`],
+  ] as const
+  for (const [text] of changes) expect(code).toContain(text)
+  writeFileSync(
+    join(folder, 'server.mjs'),
+    changes.reduce((changed, [from, to]) => changed.replace(from, to), code),
+  )
+  mkdirSync(join(folder, 'views'))
+  writeFileSync(join(folder, 'views', 'album.njk'), view)
+
   const server = spawn(process.execPath, ['server.mjs'], {
     cwd: folder,
     env: { ...process.env, PORT: String(port) },
@@ -51,10 +72,10 @@ test('the quick start of the README serves an image', async () => {
     })
     const page = async () => (await fetch(`http://127.0.0.1:${port}/`)).text()
     const shown = async () => /<img src="([^"]+)"/.exec(await page())?.[1] ?? ''
-    expect(await shown()).toBe('http://127.0.0.1:3001/sunset.png')
+    expect(await shown()).toBe(`http://${host}/7.jpg`)
     await expect
       .poll(shown, { timeout: 30_000 })
-      .toMatch(/^\/artwork\/local\/albums\/su\/sunset\.webp\?v=[0-9a-f]{16}$/)
+      .toMatch(/^\/artwork\/local\/albums\/7\/7\.webp\?v=[0-9a-f]{16}$/)
     const answer = await fetch(`http://127.0.0.1:${port}${await shown()}`)
     const bytes = Buffer.from(await answer.arrayBuffer())
     expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'image/webp'])
@@ -62,6 +83,7 @@ test('the quick start of the README serves an image', async () => {
     expect(output).toBe('')
   } finally {
     server.kill()
+    cdn.close()
   }
 })
 
