@@ -14,6 +14,8 @@ const heavy = isLight
       'test/store/maintenance.test.ts',
       // What reads or compiles the sources, compares pixels, or prints markup, is the same on every version.
       'test/{architecture,glossary}.test.ts',
+      'test/docs/**',
+      'test/options/public-types.test.ts',
       'test/jobs/job-kinds.test.ts',
       'test/transform/{colours,formats,pictures,pictures-property}.test.ts',
       'test/templates/markup.test.ts',

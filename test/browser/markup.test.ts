@@ -262,7 +262,12 @@ test('with a CDN that is down, or slow, no page has a broken image, and nobody i
     const service = await start(fault)
     await fetch(`${service.url}/panel/${fault}`, { method: 'POST', redirect: 'manual' })
     for (const width of fault === 'power' ? [390, 1280] : [1280])
-      await expectNoneBroken(service, width, fault === 'power' ? PAGES : PAGES.slice(0, 3), fault)
+      await expectNoneBroken(
+        service,
+        width,
+        fault === 'power' && width === 1280 ? PAGES : PAGES.slice(0, 3),
+        fault,
+      )
   }
 })
 
@@ -270,8 +275,7 @@ test.each(['lies', 'cuts', 'denies', 'refuses'])(
   'with a CDN that %s no page has a broken image either',
   async (fault) => {
     const service = await start(fault, fault)
-    for (const width of [390, 1280])
-      await expectNoneBroken(service, width, ['/', '/albums', '/films/fi01'], fault)
+    for (const width of [390, 1280]) await expectNoneBroken(service, width, ['/', '/films/fi01'], fault)
   },
 )
 

@@ -8,6 +8,8 @@ export default defineConfig({
   root: new URL('../../', import.meta.url).pathname,
   test: {
     name: 'browser',
+    // Most of the time is waiting for pages.
+    maxWorkers: 2,
     include: ['test/browser/**/*.test.ts'],
     testTimeout: 240_000,
     hookTimeout: 120_000,

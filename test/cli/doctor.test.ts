@@ -3,10 +3,10 @@ import { readdirSync, utimesSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { copyInto, makeHealthy, stateOf, variablesFor } from '../doctor/healthy.js'
 import { runCli, startService } from '../support/child-process.js'
 import { png } from '../support/images.js'
 import { temporaryFolder } from '../support/toolkit.js'
+import { copyInto, makeHealthy, stateOf, variablesFor } from './doctor/healthy.js'
 
 interface Finding {
   readonly check: string

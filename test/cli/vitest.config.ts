@@ -9,6 +9,8 @@ export default defineConfig({
   test: {
     name: 'cli',
     include: ['test/cli/**/*.test.ts'],
+    // Most of the time is waiting for processes.
+    maxWorkers: 2,
     testTimeout: 180_000,
     hookTimeout: 60_000,
   },

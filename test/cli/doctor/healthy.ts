@@ -5,9 +5,9 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createArtwork, optionsFromEnv } from 'express-artwork'
-import { jpeg } from '../support/images.js'
-import { image, startOrigin } from '../support/origin.js'
-import { quietLogger, remoteAddress } from '../support/toolkit.js'
+import { jpeg } from '../../support/images.js'
+import { image, startOrigin } from '../../support/origin.js'
+import { quietLogger, remoteAddress } from '../../support/toolkit.js'
 
 /** The variables of a service in which nothing is wrong. */
 export const variablesFor = (directory: string, host: string) => ({

@@ -22,8 +22,8 @@ import { checked, exitCodeOf, type Finding, isProblem } from '#src/cli/doctor/fi
 import { type DoctorOptions, findSubject, type Machine, thisMachine } from '#src/cli/doctor/subject.js'
 import { examine } from '#src/cli/doctor.js'
 import { loadSharp } from '#src/transform/sharp-build.js'
-import { freePort } from '../support/child-process.js'
-import { atEnd, temporaryFolder } from '../support/toolkit.js'
+import { freePort } from '../../support/child-process.js'
+import { atEnd, temporaryFolder } from '../../support/toolkit.js'
 import { copyInto, makeHealthy, stateOf, variablesFor, workIn } from './healthy.js'
 
 let healthy: Awaited<ReturnType<typeof makeHealthy>>
