@@ -5,7 +5,7 @@
 import { dirname, join, resolve } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { readArtworkPath } from '../model/artwork-path.js'
-import { type Entry, entityImageKey } from '../model/entry.js'
+import { type Entry, entityImageKey, type Looks, looksOf } from '../model/entry.js'
 import type { Logger } from '../model/logger.js'
 import type { Store } from '../store/ports.js'
 import {
@@ -201,7 +201,7 @@ async function runExport(
         if (signal?.aborted) return report(false)
         await updateOne(exportPath(entry))
       }
-      await manifest.add(stored)
+      await manifest.add(stored.map((entry) => ({ entry, looks: looksIn(store, entry) })))
       done += page.length
       onProgress?.(Math.min(done, total), total)
       await nextTurn()
@@ -230,6 +230,11 @@ function* pagesOf(store: Pick<Store, 'select'>): Generator<readonly Entry[]> {
     if (last === undefined || page.length < PAGE) return
     after = last.key
   }
+}
+
+/** What the original of a picture looks like, where that is known. */
+function looksIn(store: Pick<Store, 'find'>, { original, traits }: Entry): Looks {
+  return looksOf((original === undefined ? undefined : store.find(original))?.traits ?? traits)
 }
 
 /** Puts the manifest in its place, unless there is a file of that name which is not ours. */

@@ -3,7 +3,7 @@ import { type BigIntStats, createReadStream } from 'node:fs'
 import { lstat, open, rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import type { Entry } from '../model/entry.js'
+import type { Entry, Looks } from '../model/entry.js'
 import { HIDDEN, temporaryIn } from './export-files.js'
 
 /** Name of the manifest in the hidden directory. */
@@ -21,6 +21,12 @@ export interface Owner {
 /** The path of an entity image, from its key. */
 export const exportPath = ({ key }: Pick<Entry, 'key'>): string => key.slice('local/'.length)
 
+/** A picture that is exported, and what its original looks like, where that is known. */
+export interface ExportedImage {
+  readonly entry: Entry
+  readonly looks: Looks
+}
+
 /** Begins a manifest, which replaces the one before once it is whole. Only its owner may read it: URLs may hold secrets. */
 export async function openManifest(root: string) {
   const path = temporaryIn(join(root, HIDDEN))
@@ -31,10 +37,11 @@ export async function openManifest(root: string) {
     isOpen = false
   }
   return {
-    add: async (entries: readonly Entry[]): Promise<void> => {
-      const lines = entries.map((entry) => {
-        const { digest, sourceUrl, ownerKind: kind, ownerId: id, storedAt } = entry
-        return `${JSON.stringify({ path: exportPath(entry), digest, kind, id, sourceUrl, storedAt })}\n`
+    add: async (images: readonly ExportedImage[]): Promise<void> => {
+      const lines = images.map(({ entry, looks }) => {
+        const { digest, sourceUrl, ownerKind: kind, ownerId: id, storedAt, width, height } = entry
+        const path = exportPath(entry)
+        return `${JSON.stringify({ path, digest, kind, id, sourceUrl, storedAt, width, height, ...looks })}\n`
       })
       if (lines.length > 0) await file.appendFile(lines.join(''))
     },

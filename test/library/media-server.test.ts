@@ -113,6 +113,24 @@ describe('the export (parity 46)', () => {
     await eventually(() => expect(existsSync(file)).toBe(false))
     await eventually(() => expect(existsSync(join(app.hidden, 'profiles'))).toBe(false))
   })
+  test('the manifest says whose picture a file is, its sides, and what its original looks like', async () => {
+    const app = await stage()
+    await app.download('profile', '1')
+    await app.run('export', { directory: app.media })
+    const [line = ''] = (await readFile(join(app.hidden, 'manifest.jsonl'), 'utf8')).split('\n')
+    expect(JSON.parse(line)).toMatchObject({
+      path: 'profiles/profile_avatar_1.jpg',
+      kind: 'profile',
+      id: '1',
+      digest: expect.stringMatching(/^[0-9a-f]{64}$/),
+      width: 80,
+      height: 60,
+      alpha: false,
+      animated: false,
+      color: expect.stringMatching(/^#[0-9a-f]{6}$/),
+      thumbhash: expect.stringMatching(/^[\w+/]+=*$/),
+    })
+  })
   test('on another file system it copies, and a copy is replaced when the picture is (parity 46)', async () => {
     const shm = `/dev/shm/artwork-${process.pid}-${Math.random().toString(36).slice(2)}`
     atEnd(() => rm(shm, { recursive: true, force: true }))
