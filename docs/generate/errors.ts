@@ -19,7 +19,7 @@ function remembered(error: ArtworkError): string {
 /** Makes the page. */
 export const errorsPage = (): string =>
   page(
-    'Errors',
+    'Error codes',
     'Every failure of the toolkit: its code (`error.code`), the status that HTTP answers with, the reason that results and the management API print, and how long it is remembered so that asking again costs nothing. [Errors](../errors.md) says what to do about them.',
     tableOf(
       ['code', 'status', 'reason', 'tried again in the same call', 'remembered', 'what to do'],
