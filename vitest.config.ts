@@ -14,11 +14,12 @@ const heavy = isLight
       'test/store/maintenance.test.ts',
       // What reads or compiles the sources, compares pixels, or prints markup, is the same on every version.
       'test/{architecture,glossary}.test.ts',
-      'test/docs/**',
-      'test/options/public-types.test.ts',
+      'test/{docs,model,options,templates}/**',
+      'test/conformance/{freshness,upstream-answers}.test.ts',
+      'test/end-to-end/{upstream,records}.test.ts',
+      'test/web/dashboard/**',
       'test/jobs/job-kinds.test.ts',
       'test/transform/{colours,formats,pictures,pictures-property}.test.ts',
-      'test/templates/markup.test.ts',
     ]
   : []
 /** Tests of other rooms that go through the routers, and tests of the routers that do not depend on Express' version. */
@@ -28,7 +29,7 @@ const throughRouters = [
   'test/sources/{remote-headers,tmdb}.test.ts',
 ]
 const independentOfExpress = [
-  'test/web/{management/{cors,openapi},shared/large-json,images/{broken-images,entity-sizes}}.test.ts',
+  'test/web/{dashboard/dashboard-router,management/{cors,openapi},shared/large-json,images/{broken-images,entity-sizes,private-uploads}}.test.ts',
 ]
 const source = new URL('./src/index.ts', import.meta.url).pathname
 const express4 = {
