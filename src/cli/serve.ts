@@ -6,6 +6,7 @@ import closeWithGrace from 'close-with-grace'
 import express from 'express'
 import type { Logger } from 'pino'
 import { type Artwork, createArtwork, optionsFromEnv } from '../index.js'
+import { refuseMissing } from '../model/optional-package.js'
 import { requestId } from '../model/request-id.js'
 import { holdsToken } from '../options/token.js'
 import { environment } from './options-of.js'
@@ -30,16 +31,13 @@ const KEEP_ALIVE = 75_000
 /** A path without its query, which may hold a signature. */
 const pathOf = (url: string | undefined): string => (url ?? '').replace(/\?.*$/, '')
 
-/** What the service logs with, which an app that only uses the library does not install. @throws Error that says how to */
+/** What the service logs with. @throws Error that says how to install it */
 async function loadLogging() {
   try {
     const [{ pino }, { pinoHttp }] = await Promise.all([import('pino'), import('pino-http')])
     return { pino, pinoHttp }
   } catch (error) {
-    throw new Error(
-      'express-artwork serve needs the packages pino and pino-http: npm install pino pino-http',
-      { cause: error },
-    )
+    return refuseMissing(error, 'pino pino-http', 'express-artwork serve')
   }
 }
 type Logging = Awaited<ReturnType<typeof loadLogging>>

@@ -4,7 +4,7 @@
  */
 import type { Agent, ClientRequest } from 'node:http'
 import { connect as dial, isIP, type LookupFunction, type Socket } from 'node:net'
-import { codeOf } from '../model/failure.js'
+import { isMissingPackage } from '../model/optional-package.js'
 
 /** A failure at the proxy, or on the way to it. */
 class ProxyError extends Error {
@@ -78,7 +78,7 @@ async function loadSocks(): Promise<ProxyPackages['SocksProxyAgent']> {
   try {
     return (await import('socks-proxy-agent')).SocksProxyAgent
   } catch (error) {
-    if (codeOf(error) === 'ERR_MODULE_NOT_FOUND') return undefined
+    if (isMissingPackage(error)) return undefined
     throw error
   }
 }

@@ -48,7 +48,10 @@ interface Printed extends Known {
 export interface PrintableImage {
   /** Kind of source that it is of. */
   readonly kind: string
-  /** Its URL; see {@link createPrintUrl}. @param variant canonical text; left out: the size that the text tells */
+  /**
+   * Its URL in a variant; undefined where that is not offered (a size that is neither listed nor signed), and where the image is
+   * known not to be had. @param variant canonical text; left out: the size that the text tells, else the usual one of its kind
+   */
   url(variant?: string): string | undefined
   /**
    * Candidates by width, narrowest first. Widths that are not offered are left out; where the original is known, they end at
@@ -71,20 +74,10 @@ export interface PrintableImage {
 
 /** Makes the part of the pipeline that prints URLs. None of its verbs throws. */
 export function createPrintUrl(parts: PrintParts) {
-  /** An image that a text refers to, undefined where that is none. @param kinds which it may be of, best first */
-  const image = (text: string, kinds: readonly string[] = []): PrintableImage | undefined =>
-    orUndefined(() => prepare(parts, text, kinds))
   return {
-    image,
-    /**
-     * The URL under `/images` of an image in a variant, or undefined where it is not offered (an unknown host, or a size that
-     * is neither listed nor signed), and where it is known not to be had.
-     * @param text a source URL, an address text (`poster/abc.jpg`), or a URL that we printed
-     * @param variant canonical text; left out: the size that `text` tells, else the usual one of its kind
-     * @param kinds kinds of source that it may be of where it does not say itself, best first
-     */
-    imageUrl: (text: string, variant?: string, kinds: readonly string[] = []): string | undefined =>
-      image(text, kinds)?.url(variant),
+    /** An image that a text refers to, undefined where that is none. @param kinds which it may be of, best first */
+    image: (text: string, kinds: readonly string[] = []): PrintableImage | undefined =>
+      orUndefined(() => prepare(parts, text, kinds)),
   }
 }
 

@@ -3,6 +3,7 @@ import { type Address, makeAddress, pathSegments } from '../model/address.js'
 import { readArtworkPath } from '../model/artwork-path.js'
 import { type Entry, entityImageKey, imageKey } from '../model/entry.js'
 import { ArtworkError } from '../model/failure.js'
+import { percentDecoded } from '../model/text.js'
 import { placeholderUrl, readOwnUrl } from '../model/urls.js'
 import { isSoundUrl } from '../model/web-url.js'
 import type { Settings } from '../options/settings.js'
@@ -133,7 +134,7 @@ export function readTarget(
 ): { readonly address: Address | string } | { readonly local: Entry } {
   if (typeof given !== 'string') return { address: given }
   const own = readOwnUrl(settings.urls, given)
-  if (own !== undefined && 'image' in own) return { address: decoded(own.image) }
+  if (own !== undefined && 'image' in own) return { address: percentDecoded(own.image) }
   const isLocal = own !== undefined && 'local' in own
   const bare = isLocal ? own.local : (given.split(/[?#]/, 1)[0] ?? '')
   // The kinds of a source come first; other addresses are told from paths by what is stored.
@@ -147,5 +148,3 @@ export function readTarget(
     throw new ArtworkError('unknown_image', 'there is no such image')
   return { address: given }
 }
-
-const decoded = (text: string): string => orUndefined(() => decodeURIComponent(text)) ?? text

@@ -145,6 +145,7 @@ function explainOriginal(
   const now = settings.now()
   const entry = store.find(key)
   const failure = store.negativeCache.get(key)
+  const advice = failure && adviceFor(failure)
   const isFailing = failure !== undefined && isOriginalFailureActive(failure, now, run)
   const freshness = entry && freshnessOf(entry, settings.freshness, now)
   const answer = asked === undefined ? entry : findCurrent(parts, asked.resolved, entry)
@@ -167,8 +168,8 @@ function explainOriginal(
       at: failure.at,
       nextTry: failure.until,
       times: failure.count,
-      rule: adviceFor(failure)?.rule,
-      mend: adviceFor(failure)?.mend,
+      rule: advice?.rule,
+      mend: advice?.mend,
     },
   }
 }

@@ -11,6 +11,11 @@ export interface FailureAdvice {
 
 const SOURCE = 'open the source URL in a browser: the record may have an old one'
 const LATER = 'nothing: it is tried again by itself'
+const NO_URL = 'the record has no image URL: nothing is to be fetched'
+const LOGIN = 'the source asks for a login or a token: see remote({ headers }), or the pool of a proxy'
+const DAMAGED = 'look at the file at its source: it is damaged, or cut off'
+const UNREACHED = 'see whether this machine reaches the host: express-artwork doctor'
+const DISK = 'see the space and the rights of the directory: express-artwork doctor'
 
 /** By message, where one code has several meanings. */
 const BY_MESSAGE: Readonly<Record<string, FailureAdvice>> = {
@@ -61,7 +66,7 @@ const BY_MESSAGE: Readonly<Record<string, FailureAdvice>> = {
 
 /** By code, for all others. */
 const BY_CODE: Partial<Readonly<Record<ErrorCode, FailureAdvice>>> = {
-  no_url: { mend: 'the record has no image URL: nothing is to be fetched' },
+  no_url: { mend: NO_URL },
   invalid: {
     rule: 'address',
     mend: 'print addresses by the filters: this one is not in the shape kind/variant/id, or its size is not offered',
@@ -76,20 +81,20 @@ const BY_CODE: Partial<Readonly<Record<ErrorCode, FailureAdvice>>> = {
   no_image: { mend: SOURCE },
   too_large: { mend: 'raise the bound that the message is about: fetch.maxBytes, transform.maxPixels' },
   unsupported: { mend: 'print the image as it is, by the variant original: it is not made in this form' },
-  invalid_image: { mend: 'look at the file at its source: it is damaged, or cut off' },
+  invalid_image: { mend: DAMAGED },
   bad_form: { mend: 'choose a picture in the form, and not more of them than it takes' },
   upstream_denied: {
-    mend: 'the source asks for a login or a token: see remote({ headers }), or the pool of a proxy',
+    mend: LOGIN,
   },
   upstream_failed: { mend: LATER },
   throttled: { mend: 'it is tried again by itself; lower fetch.perHost if it happens often' },
-  connection: { mend: 'see whether this machine reaches the host: express-artwork doctor' },
+  connection: { mend: UNREACHED },
   timeout: {
     mend: 'raise fetch.totalTimeout or fetch.firstByteTimeout, or see whether this machine reaches the host: express-artwork doctor',
   },
   decode_timeout: { mend: 'raise transform.timeout, or offer a smaller size' },
   processing: { mend: 'see the log for what ended the decoder; raise transform.maxMemory if it was memory' },
-  disk_write: { mend: 'see the space and the rights of the directory: express-artwork doctor' },
+  disk_write: { mend: DISK },
   unavailable: { mend: LATER },
 }
 
@@ -110,18 +115,18 @@ const HOST_REFUSED = 'this host is not allowed'
 /** The same by the reason alone, as a back-off has it. */
 export const adviceForReason = (reason: string): string | undefined => BY_REASON[reason]
 const BY_REASON: Readonly<Record<string, string>> = {
-  no_url: 'the record has no image URL: nothing is to be fetched',
+  no_url: NO_URL,
   invalid_url: 'encode or correct the URL of the record',
   refused: 'ask explain for the source URL: it names the rule that refused, and its option',
   http_404: SOURCE,
-  http_403: 'the source asks for a login or a token: see remote({ headers }), or the pool of a proxy',
+  http_403: LOGIN,
   http_5xx: LATER,
   timeout: LATER,
-  connection: 'see whether this machine reaches the host: express-artwork doctor',
+  connection: UNREACHED,
   too_large: 'raise fetch.maxBytes or transform.maxPixels',
   unsupported: SOURCE,
-  invalid_image: 'look at the file at its source: it is damaged, or cut off',
+  invalid_image: DAMAGED,
   processing: 'see the log for what ended the decoder',
-  disk_write: 'see the space and the rights of the directory: express-artwork doctor',
+  disk_write: DISK,
   unavailable: LATER,
 }

@@ -4,10 +4,15 @@ import { isSoundUrl } from './web-url.js'
 /** `remote/{variant}/{id}`, anywhere in a text. */
 const ADDRESS = /(\bremote\/(?:[a-z0-9-]+\/)?)([A-Za-z0-9_-]{11,})/g
 
-const urlOf = (id: string): string | undefined => {
+/** The text that an id of the source `remote` stands for: unpadded base64url; undefined for one that is written otherwise. */
+export function remoteIdText(id: string): string | undefined {
   const bytes = Buffer.from(id, 'base64url')
-  const text = bytes.toString('utf8')
-  return bytes.toString('base64url') === id && isSoundUrl(text) ? text : undefined
+  return bytes.toString('base64url') === id ? bytes.toString('utf8') : undefined
+}
+
+const urlOf = (id: string): string | undefined => {
+  const text = remoteIdText(id)
+  return text !== undefined && isSoundUrl(text) ? text : undefined
 }
 
 /** A text with the URLs in the place of the ids in it; ids that stand for no URL stay. For people: nothing reads it back. */

@@ -40,7 +40,7 @@ const anySchedules = Object.fromEntries(SCHEDULED_KINDS.map((kind) => [kind, sch
   z.ZodOptional<typeof schedule>
 >
 
-/** The schema of the options: the table in the README is checked against it. */
+/** The schema of the options: the table of the documentation is checked against it. */
 export const optionsSchema = z.strictObject({
   directory: z.string().min(1).default('./data'),
   sources: z

@@ -3,6 +3,7 @@ import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { type Address, makeAddress } from '../model/address.js'
 import { ArtworkError } from '../model/failure.js'
 import { withoutSignature } from '../model/presigned-url.js'
+import { remoteIdText } from '../model/remote-url.js'
 import { isWebUrl, readWebUrl } from '../model/web-url.js'
 import { hostRule, inAscii } from './host-rules.js'
 import type { Source } from './source.js'
@@ -121,10 +122,8 @@ function canonical(url: URL): string {
 
 /** Reads an id back. @throws ArtworkError `invalid` (400) for anything that is not an absolute http(s) URL */
 function readId(id: string): URL {
-  const bytes = Buffer.from(id, 'base64url')
-  const text = bytes.toString('utf8')
-  const sound = bytes.length > 0 && bytes.length <= LONGEST_URL && bytes.toString('base64url') === id
-  if (!sound || !isWebUrl(text))
+  const text = remoteIdText(id)
+  if (text === undefined || Buffer.byteLength(id, 'base64url') > LONGEST_URL || !isWebUrl(text))
     throw new ArtworkError('invalid', 'the image id must be the base64url of an http or https URL')
   return readWebUrl(text)
 }

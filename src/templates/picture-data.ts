@@ -3,13 +3,11 @@
 import type { Displayed } from '../images/display-url.js'
 import { type Candidate, inOrder, type PrintableImage } from '../images/print-url.js'
 import { sizeNotOffered } from '../model/diagnostic.js'
-import type { Box } from '../model/entity.js'
-import { PLACEHOLDER_BOXES } from '../model/entity.js'
+import { type Box, PLACEHOLDER_BOXES } from '../model/entity.js'
 import type { Entry } from '../model/entry.js'
 import { type Format, kindOfType } from '../model/media-type.js'
 import { isMovingFormat } from '../model/output.js'
-import type { Subject } from '../model/subject.js'
-import { sourceKindsOf } from '../model/subject.js'
+import { type Subject, sourceKindsOf } from '../model/subject.js'
 import { isOwnUrl } from '../model/urls.js'
 import type { Later } from './kept.js'
 import type { SubjectLookup, TemplateParts } from './parts.js'
@@ -59,13 +57,12 @@ export function pictureData(
       original,
       isWhole: false,
       ...boxOf(settings, subject, shown, original, undefined),
-      candidates: remembered(later, (format, widths) => {
-        const wanted = widths === undefined ? undefined : inOrder(widths)
-        const found = display.entity.candidates(local, format === 'auto' ? undefined : format, wanted)
-        for (const width of wanted ?? [])
-          if (!display.entity.isOffered(local.entry, width))
-            events.emit('diagnosed', sizeNotOffered(`w${width}`, NOT_LISTED))
-        return found
+      candidates: remembered({
+        later,
+        events,
+        find: (format, widths) =>
+          display.entity.candidates(local, format === 'auto' ? undefined : format, widths),
+        refusal: (width) => (display.entity.isOffered(local.entry, width) ? undefined : NOT_LISTED),
       }),
       modern: modernOf(settings, original, local.entry.type),
     }
@@ -91,12 +88,11 @@ export function pictureData(
     candidates:
       image === undefined
         ? () => NONE
-        : remembered(later, (format, widths) => {
-            for (const width of widths === undefined ? [] : inOrder(widths)) {
-              const why = image.refusal(`w${width}`)
-              if (why !== undefined) events.emit('diagnosed', sizeNotOffered(`w${width}`, why))
-            }
-            return image.candidates(format, widths)
+        : remembered({
+            later,
+            events,
+            find: image.candidates,
+            refusal: (width) => image.refusal(`w${width}`),
           }),
     modern: modernOf(settings, original, original?.type),
   }
@@ -104,13 +100,26 @@ export function pictureData(
 const NONE: readonly Candidate[] = []
 const NOT_LISTED = 'it is none of widths'
 
-type CandidatesOf = PictureData['candidates']
+/** How candidates are found. */
+interface CandidateParts extends Pick<TemplateParts, 'events'> {
+  readonly later: Later
+  find(format: Format | 'auto' | undefined, widths?: readonly number[]): readonly Candidate[]
+  /** Why a width is not offered; undefined where it is. */
+  refusal(width: number): string | undefined
+}
 
-/** Candidates of all widths are found out once for each format. */
-function remembered(later: Later, find: CandidatesOf): CandidatesOf {
+/** Candidates of all widths are found out once for each format; of those that are named, what is not offered is noted. */
+function remembered({ later, find, refusal, events }: CandidateParts): PictureData['candidates'] {
   const known = new Map<Format | 'auto' | undefined, readonly Candidate[]>()
   return (format, widths) => {
-    if (widths !== undefined) return find(format, widths)
+    if (widths !== undefined) {
+      const wanted = inOrder(widths)
+      for (const width of wanted) {
+        const why = refusal(width)
+        if (why !== undefined) events.emit('diagnosed', sizeNotOffered(`w${width}`, why))
+      }
+      return find(format, wanted)
+    }
     const before = known.get(format)
     if (before !== undefined) return before
     const found = later(() => find(format))

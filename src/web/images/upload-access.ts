@@ -5,7 +5,7 @@ import type { HttpResponse } from '../../http/response.js'
 import { type Address, pathSegments } from '../../model/address.js'
 import type { Settings } from '../../options/settings.js'
 import { isUploadSource, type Namespace } from '../../sources/uploads.js'
-import { check } from '../shared/authorize.js'
+import { checkAllowed } from '../shared/authorize.js'
 import { readUrl } from '../shared/respond.js'
 
 /** See the top of the file. */
@@ -40,7 +40,8 @@ export function createUploadAccess({ sources, logger }: Pick<Settings, 'sources'
     rulesOf: ({ kind }) => namespaceOf(kind),
     checkReader: async (req, { kind, id }) => {
       const { mayRead } = namespaceOf(kind) ?? {}
-      if (mayRead !== undefined) await check(() => mayRead(req, id, kind), 'mayRead of uploads', logger)
+      if (mayRead !== undefined)
+        await checkAllowed(() => mayRead(req, id, kind), 'mayRead of uploads', logger)
     },
     amend: (req, reply) => {
       const [kind] = pathSegments(readUrl(req.url ?? '').path) ?? []

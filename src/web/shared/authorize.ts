@@ -18,7 +18,7 @@ export async function authorizeManagement(
 ): Promise<void> {
   const { authorize } = manage
   if (authorize === undefined) throw new ArtworkError('refused', MANAGEMENT_CLOSED)
-  await check(() => authorize(req), 'manage.authorize', logger)
+  await checkAllowed(() => authorize(req), 'manage.authorize', logger)
   if (req.method !== 'GET' && req.method !== 'HEAD' && isCrossSite(req, true, urls.base))
     refuseCrossSite(req, createCors(manage.cors))
 }
@@ -32,7 +32,7 @@ export async function authorizeUpload(
 ): Promise<void> {
   if (action !== 'list' && isCrossSite(req)) refuseCrossSite(req, createCors(cors))
   if (authorize === undefined) throw new ArtworkError('refused', UPLOADS_CLOSED)
-  await check(() => authorize(req, action), 'uploads.authorize', logger)
+  await checkAllowed(() => authorize(req, action), 'uploads.authorize', logger)
 }
 
 /** @throws ArtworkError `refused` (403) for a form that another site's page sends, unless its origin may */
@@ -49,7 +49,7 @@ export function refuseOtherSites(
  * @param name of the option, for the log
  * @throws ArtworkError `unauthenticated` (401), `refused` (403)
  */
-export async function check(
+export async function checkAllowed(
   authorize: () => unknown,
   name: string,
   logger: Settings['logger'],

@@ -5,7 +5,7 @@ import { type HttpResponse, jsonResponse } from '../../http/response.js'
 import type { Settings } from '../../options/settings.js'
 import type { UploadSource } from '../../sources/uploads.js'
 import type { StoredUpload, Uploads } from '../../uploads/uploads.js'
-import { check, refuseOtherSites } from '../shared/authorize.js'
+import { checkAllowed, refuseOtherSites } from '../shared/authorize.js'
 import { announcedLength, leaveBody } from '../shared/body.js'
 import { createCors } from '../shared/cors.js'
 import { answerJson, BadBody, textFailure, toArtworkError } from '../shared/json.js'
@@ -120,7 +120,7 @@ export function createUploadForm(settings: Settings, { verbs, source, bodies }: 
         limits: { maxBytes: bound, timeout: source.uploads.bodyTimeout },
         authorize: async (before) => {
           if (authorize !== undefined)
-            await check(() => authorize(req, before), 'authorize of uploads.form', settings.logger)
+            await checkAllowed(() => authorize(req, before), 'authorize of uploads.form', settings.logger)
         },
       })
       if (files.length === 0 && required)
