@@ -11,14 +11,14 @@ import type { FetchRequest, Validators } from '../model/location.js'
 import { mayBeImage } from '../model/media-type.js'
 import { createAgents } from './agents.js'
 import { createCircuitBreakers } from './circuit-breaker.js'
+import { createPlaces } from './connection-limits.js'
 import type { Exchanged } from './exchange.js'
-import { checkUrl, guardedLookup, isExcepted } from './guard.js'
-import { createPlaces } from './places.js'
 import type { CreateProxyAgents } from './proxy-agents.js'
 import { isProxyTrouble } from './proxy-health.js'
 import { createProxyPools, type ProxyOptions, type ProxyStatus } from './proxy-pool.js'
 import { followRedirects, type Message, type RedirectOptions } from './redirects.js'
 import { createDeadline, retryPolicy } from './retry.js'
+import { checkUrl, guardedLookup, isExcepted } from './ssrf-guard.js'
 import {
   beginsAsImage,
   declaresImage,

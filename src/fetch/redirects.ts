@@ -3,7 +3,7 @@ import type { Agent } from 'node:http'
 import { ArtworkError, isRefusal } from '../model/failure.js'
 import type { FetchRequest } from '../model/location.js'
 import { type Exchanged, type ExchangeLimits, exchange } from './exchange.js'
-import { checkUrl, type GuardOptions, isExcepted } from './guard.js'
+import { checkUrl, type GuardOptions, isExcepted } from './ssrf-guard.js'
 import { hasContent } from './upstream-response.js'
 
 /** What bounds an attempt, and how we name ourselves in it. */

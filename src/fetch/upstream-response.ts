@@ -3,7 +3,7 @@ import { httpDate } from '../http/http-date.js'
 import { ArtworkError } from '../model/failure.js'
 import { isPlainText, type Kind, mayBeImage, mayBeSvg, sniff } from '../model/media-type.js'
 import type { Exchanged } from './exchange.js'
-import { type ResponseFreshness, readResponseFreshness } from './response-freshness.js'
+import { type ResponseFreshness, readResponseFreshness } from './upstream-freshness.js'
 
 /** An image that came, or the answer that the stored copy is still right. */
 export type Fetched =

@@ -1,6 +1,7 @@
 /** An image to answer with, and the header fields of its 200. */
 import { type CachingRules, cacheControl } from './caching.js'
 import { commonHeaders, PLAIN_POLICY } from './response.js'
+import { varyBy } from './vary.js'
 
 /** The picture to answer with. */
 export interface Representation {
@@ -45,10 +46,9 @@ function disposition({ type, fileName, isOurs = false }: Representation): string
 /** The header fields of a 200 for this picture; what 304 and 206 share with it. */
 export function imageHeaders(picture: Representation, rules: ResponseRules): Record<string, string> {
   const common = commonHeaders(rules.cors)
-  const vary = [rules.vary, common.Vary].filter(Boolean).join(', ')
   return {
     ...common,
-    ...(vary === '' ? {} : { Vary: vary }),
+    ...varyBy(rules.vary, common.Vary),
     'Content-Type': picture.type,
     'Content-Length': String(picture.bytes.length),
     'Content-Security-Policy': picture.type === 'image/svg+xml' ? SVG_POLICY : PLAIN_POLICY,

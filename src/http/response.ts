@@ -1,5 +1,6 @@
 /** An HTTP answer as data: status, headers, and which bytes. It is written to the wire by `web/shared/send.ts`, and nowhere else. */
 import { type ArtworkError, asArtworkError } from '../model/failure.js'
+import { VARY_ORIGIN, varyBy } from './vary.js'
 
 /** An answer as data. `body` is the whole text or bytes, or a slice of `bytes`, or nothing. */
 export interface HttpResponse {
@@ -17,7 +18,7 @@ export function commonHeaders(cors: string): Record<string, string> {
     'X-Content-Type-Options': 'nosniff',
     'Cross-Origin-Resource-Policy': 'cross-origin',
     ...(cors === '' ? {} : { 'Access-Control-Allow-Origin': cors }),
-    ...(cors === '' || cors === '*' ? {} : { Vary: 'Origin' }),
+    ...(cors === '' || cors === '*' ? {} : varyBy(VARY_ORIGIN)),
   }
 }
 

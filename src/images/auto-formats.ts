@@ -8,7 +8,7 @@ import type { Store } from '../store/ports.js'
 import { negotiationFor } from './auto-format.js'
 import type { Recipes } from './recipes.js'
 import type { Renditions } from './renditions.js'
-import type { Resolved, Resolver } from './resolve.js'
+import type { Resolved, Resolver } from './resolve-address.js'
 
 /** What an `auto` address comes down to. */
 export interface AutoChoice {

@@ -10,7 +10,7 @@ import type { EntityImages, Found } from './entity-images.js'
 import type { MakeRendition, Target } from './make-rendition.js'
 import type { Originals } from './originals.js'
 import type { PresignedUrls } from './presigned-urls.js'
-import type { Resolver } from './resolve.js'
+import type { Resolver } from './resolve-address.js'
 
 /** What to download, and for which entity. */
 export interface DownloadRequest {

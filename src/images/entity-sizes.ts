@@ -21,7 +21,7 @@ import type { Originals } from './originals.js'
 import { type Candidate, widthsOfKind } from './print-url.js'
 import { type Recipes, readCurrent } from './recipes.js'
 import { orUndefined } from './references.js'
-import type { Resolver } from './resolve.js'
+import type { Resolver } from './resolve-address.js'
 
 /** What sizes of entities' images work with. */
 export interface EntitySizeParts {

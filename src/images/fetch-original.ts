@@ -27,7 +27,7 @@ import type { NewEntry, Store } from '../store/ports.js'
 import type { Inspected, Transformer } from '../transform/transformer.js'
 import type { KnownOriginal, RequestOptions } from './image.js'
 import type { PresignedUrls } from './presigned-urls.js'
-import type { Original } from './resolve.js'
+import type { Original } from './resolve-address.js'
 
 /** What fetching works with. */
 export interface FetchParts {

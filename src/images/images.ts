@@ -21,13 +21,13 @@ import type { ImageResult } from './image.js'
 import { createMakeRendition } from './make-rendition.js'
 import { createOriginals } from './originals.js'
 import { createPresignedUrls } from './presigned-urls.js'
-import { createPrinting } from './printing.js'
 import { createPurge } from './purge.js'
 import { createRecipes } from './recipes.js'
 import { createRegenerate } from './regenerate.js'
 import { createRenditions } from './renditions.js'
-import { createResolver } from './resolve.js'
-import { type ServeOptions, serve } from './serve.js'
+import { createResolver } from './resolve-address.js'
+import { type ServeOptions, serve } from './serve-image.js'
+import { createPrinting } from './urls-for-templates.js'
 
 /** An image in hand, and the looks of its original. Sides in pixels, `storedAt` in ms since the epoch, `etag` with its quotes. */
 export interface Image extends Looks {

@@ -4,7 +4,7 @@ import { isOriginalFailureActive, isUpstreamFailure } from '../model/failure.js'
 import type { NoPicture } from '../model/no-picture.js'
 import type { Settings } from '../options/settings.js'
 import type { Store } from '../store/ports.js'
-import type { Original } from './resolve.js'
+import type { Original } from './resolve-address.js'
 
 /**
  * `upstream`: the source does not have the image, so that its URL shows nothing. `ours`: our rules or our decoder refuse

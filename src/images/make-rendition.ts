@@ -22,7 +22,7 @@ import { kindOf } from './fetch-original.js'
 import { type ImageResult, type KnownOriginal, type RequestOptions, withForward } from './image.js'
 import type { Originals } from './originals.js'
 import { type Recipes, readCurrent } from './recipes.js'
-import type { Original } from './resolve.js'
+import type { Original } from './resolve-address.js'
 
 /** Where a made image is stored, and whose it is. */
 export interface Target {

@@ -11,7 +11,7 @@ import type { Transformer } from '../transform/transformer.js'
 import { type FetchOriginal, isStrict, kindOf } from './fetch-original.js'
 import type { Forward, ImageResult, KnownOriginal, RequestOptions } from './image.js'
 import { withForward } from './image.js'
-import type { Original } from './resolve.js'
+import type { Original } from './resolve-address.js'
 
 /** What originals work with. */
 export interface OriginalParts {

@@ -7,7 +7,7 @@ import { digestOf } from '../model/digest.js'
 import type { Entry } from '../model/entry.js'
 import type { Means } from '../sources/source.js'
 import type { Store } from '../store/ports.js'
-import type { Resolver } from './resolve.js'
+import type { Resolver } from './resolve-address.js'
 
 /** What signed URLs work with. */
 export interface PresignedUrlParts {

@@ -5,7 +5,7 @@ import { type Entry, imageKey } from '../model/entry.js'
 import { asArtworkError } from '../model/failure.js'
 import { kindOfType } from '../model/media-type.js'
 import { outputSize, type Size, wouldStop } from '../model/output.js'
-import { signAddress } from '../model/signature.js'
+import { signAddress } from '../model/url-signature.js'
 import { imagePath } from '../model/urls.js'
 import { MAX_SIDE, type Recipe } from '../model/variant.js'
 import type { Settings } from '../options/settings.js'
@@ -13,7 +13,7 @@ import type { Source } from '../sources/source.js'
 import type { Store } from '../store/ports.js'
 import type { KnownFailure, KnownFailures } from './known-failures.js'
 import { isSvgByName, orUndefined, type Reference, type References } from './references.js'
-import type { Original, Resolver } from './resolve.js'
+import type { Original, Resolver } from './resolve-address.js'
 
 /** What printing works with. */
 export interface PrintParts {

@@ -12,7 +12,7 @@ import { entries } from '../store/pager.js'
 import type { Store } from '../store/ports.js'
 import type { EntityImages } from './entity-images.js'
 import { orUndefined, readTarget } from './references.js'
-import type { Resolver } from './resolve.js'
+import type { Resolver } from './resolve-address.js'
 
 /** The ways to say what to purge. */
 interface PurgeTargets {

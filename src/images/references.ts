@@ -9,7 +9,7 @@ import { isSoundUrl } from '../model/web-url.js'
 import type { Settings } from '../options/settings.js'
 import type { Means } from '../sources/source.js'
 import type { Store } from '../store/ports.js'
-import type { Original, Resolver } from './resolve.js'
+import type { Original, Resolver } from './resolve-address.js'
 
 /** A picture of a source, in the variant that the text tells, where it tells one. */
 export interface Reference {

@@ -9,7 +9,7 @@ import type { EntityImages } from './entity-images.js'
 import type { EntitySizes } from './entity-sizes.js'
 import type { MakeRendition, Target } from './make-rendition.js'
 import type { Originals } from './originals.js'
-import type { Resolver } from './resolve.js'
+import type { Resolver } from './resolve-address.js'
 
 /** What making again works with. */
 export interface RegenerateParts {

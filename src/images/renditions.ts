@@ -10,7 +10,7 @@ import type { MakeRendition } from './make-rendition.js'
 import { forwardOf, type Originals } from './originals.js'
 import { type Recipes, readCurrent } from './recipes.js'
 import { isSvgByName } from './references.js'
-import type { Original } from './resolve.js'
+import type { Original } from './resolve-address.js'
 
 /** What renditions work with. */
 export interface RenditionParts {

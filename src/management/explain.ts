@@ -2,7 +2,7 @@
 import type { AutoFormats } from '../images/auto-formats.js'
 import type { Recipes } from '../images/recipes.js'
 import { readTarget } from '../images/references.js'
-import type { Original, Resolved, Resolver } from '../images/resolve.js'
+import type { Original, Resolved, Resolver } from '../images/resolve-address.js'
 import { type Address, formatAddress, toAddress } from '../model/address.js'
 import { addressOfKey, type Entry, imageKey } from '../model/entry.js'
 import { ArtworkError, asArtworkError, isOriginalFailureActive } from '../model/failure.js'

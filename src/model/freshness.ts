@@ -65,7 +65,7 @@ export function boundedFreshness(freshSeconds: number | undefined, maxAge: numbe
   return Math.min(Math.max(freshSeconds * 1000, Math.min(ONE_HOUR, maxAge)), maxAge)
 }
 
-/** What upstream's response says of its freshness; see `fetch/response-freshness.ts`. Seconds. */
+/** What upstream's response says of its freshness; see `fetch/upstream-freshness.ts`. Seconds. */
 export interface ReportedFreshness {
   readonly outcome: 'image' | 'not-modified'
   readonly freshSeconds: number | undefined

@@ -7,7 +7,7 @@ import { type Looks, looksOf } from '../model/entry.js'
 import { isFormat } from '../model/media-type.js'
 import { readSubject, type Subject, sourceKindsOf } from '../model/subject.js'
 import { textOf } from '../model/text.js'
-import type { Kept } from './kept.js'
+import type { Kept } from './markup-cache.js'
 import type { ImageName, Shown, TemplateParts } from './parts.js'
 import { type PictureData, pictureData } from './picture-data.js'
 

@@ -5,7 +5,7 @@ import { createRecent } from '../model/recent.js'
 import type { Subject } from '../model/subject.js'
 import { type Helpers, subjectText } from './helpers.js'
 import { escapeHtml, escapeSafe } from './html.js'
-import type { Kept } from './kept.js'
+import type { Kept } from './markup-cache.js'
 import type { TemplateParts } from './parts.js'
 import {
   type Keywords,

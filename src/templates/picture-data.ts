@@ -9,7 +9,7 @@ import { type Format, kindOfType } from '../model/media-type.js'
 import { isMovingFormat } from '../model/output.js'
 import { type Subject, sourceKindsOf } from '../model/subject.js'
 import { isOwnUrl } from '../model/urls.js'
-import type { Later } from './kept.js'
+import type { Later } from './markup-cache.js'
 import type { SubjectLookup, TemplateParts } from './parts.js'
 
 /** See the top of the file. */

@@ -4,12 +4,12 @@ import { type EncodeJob, effortFor, isAffordable, MOST_WORK, workOf } from '../m
 import { ArtworkError } from '../model/failure.js'
 import type { Format } from '../model/media-type.js'
 import type { FullRecipe } from '../model/variant.js'
+import { decoding, type SourceImage } from './check-header.js'
 import { readAvif } from './formats/avif.js'
 import { stripGif } from './formats/gif.js'
 import { stripJpeg } from './formats/jpeg.js'
 import { stripPng } from './formats/png.js'
 import { stripWebp } from './formats/webp.js'
-import { decoding, type SourceImage } from './source.js'
 
 /** What was encoded. */
 export interface Encoded {

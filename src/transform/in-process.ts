@@ -3,7 +3,7 @@
  * to start, and a crash of libvips takes the app with it. It narrows sharp's loaders for the whole process.
  */
 import type { ArtworkError } from '../model/failure.js'
-import { createJobQueue, makeRoom, watchWait } from './job-queue.js'
+import { createJobQueue, makeRoom, watchWait } from './fair-queue.js'
 import { hardenSharp, inspect, transform } from './sharp.js'
 import type { DecodeLimits, JobOptions, Transformer } from './transformer.js'
 

@@ -7,11 +7,11 @@ import { ArtworkError } from '../model/failure.js'
 import type { Format, Kind } from '../model/media-type.js'
 import { isMovingFormat, movesWithin, outputSize } from '../model/output.js'
 import type { FullRecipe } from '../model/variant.js'
+import { decoding, readSource, type SourceImage } from './check-header.js'
 import type { OwnColour } from './colour/colour.js'
 import { toSrgb } from './colour/to-srgb.js'
 import { encode, tooLargeForFormat } from './encode.js'
 import { previewOf } from './preview.js'
-import { decoding, readSource, type SourceImage } from './source.js'
 import { type DecodeLimits, type Inspected, type Made, SVG_INSPECTED } from './transformer.js'
 
 const LOADERS: Readonly<Record<Format, readonly string[]>> = {

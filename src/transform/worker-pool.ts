@@ -10,7 +10,7 @@ import type { Logger } from '../model/logger.js'
 import type { Kind } from '../model/media-type.js'
 import type { FullRecipe } from '../model/variant.js'
 import { type ChildOptions, findScript, type Script } from './child-command.js'
-import { cancelled, createJobQueue, makeRoom, type QueuePosition, watchWait } from './job-queue.js'
+import { cancelled, createJobQueue, makeRoom, type QueuePosition, watchWait } from './fair-queue.js'
 import type { Answer, JobMessage } from './messages.js'
 import {
   type DecodeLimits,

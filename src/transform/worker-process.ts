@@ -4,7 +4,7 @@
  */
 import type { ChildProcess } from 'node:child_process'
 import { ArtworkError } from '../model/failure.js'
-import type { QueuePosition } from './job-queue.js'
+import type { QueuePosition } from './fair-queue.js'
 import { createTimeLimit, killWorker } from './kill-worker.js'
 import { type Answer, GROWN, type JobMessage } from './messages.js'
 

@@ -2,7 +2,7 @@
 import { createLimiter } from '../concurrency.js'
 import type { Context } from '../images/context.js'
 import type { ImageResult } from '../images/image.js'
-import type { Resolver } from '../images/resolve.js'
+import type { Resolver } from '../images/resolve-address.js'
 import type { Address } from '../model/address.js'
 import type { Entry } from '../model/entry.js'
 import { ArtworkError } from '../model/failure.js'

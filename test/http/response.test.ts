@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { negotiate } from '#src/http/accept.js'
 import { FOREVER } from '#src/http/caching.js'
-import { parseRange, type RequestFields, respond } from '#src/http/conditional.js'
+import { parseRange, type RequestFields, respond } from '#src/http/conditional-and-range.js'
 import { httpDate } from '#src/http/http-date.js'
 import { errorResponse } from '#src/http/response.js'
 import { ArtworkError } from '#src/model/failure.js'

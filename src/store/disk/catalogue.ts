@@ -7,9 +7,10 @@
  */
 import { statSync } from 'node:fs'
 import { type Database, keep, openDatabase } from '../../database/sqlite.js'
-import { createChangeFeed, createLeaseTable } from './coordination.js'
+import { createChangeFeed } from './change-feed.js'
 import { createEntries, createRows } from './entries.js'
 import { createEvictionTable } from './eviction.js'
+import { createLeaseTable } from './leases.js'
 import { createLockTable } from './lock-table.js'
 import { CATALOGUE } from './schema.js'
 import { createSearch } from './search.js'

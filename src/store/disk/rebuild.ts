@@ -1,7 +1,7 @@
 /** Rebuilding a lost catalogue from cacache's index. Runs beside readers and writers. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Leases } from './coordination.js'
 import type { KeyLocks } from './key-locks.js'
+import type { Leases } from './leases.js'
 import type { DiskParts } from './parts.js'
 import type { IndexEntry } from './recovery-index.js'
 import { type Sweep, yieldToEventLoop } from './sweep.js'

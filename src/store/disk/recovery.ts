@@ -4,9 +4,9 @@
  */
 
 import type { Connection } from './connection.js'
-import type { Leases } from './coordination.js'
 import type { Eviction } from './eviction.js'
 import type { KeyLocks } from './key-locks.js'
+import type { Leases } from './leases.js'
 import type { DiskParts } from './parts.js'
 import type { Sweep } from './sweep.js'
 

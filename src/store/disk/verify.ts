@@ -2,8 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { VerifyOptions, VerifyReport } from '../ports.js'
 import { BadContent } from './contents.js'
-import type { Leases } from './coordination.js'
 import type { KeyLocks } from './key-locks.js'
+import type { Leases } from './leases.js'
 import type { DiskParts } from './parts.js'
 import type { Sweep } from './sweep.js'
 

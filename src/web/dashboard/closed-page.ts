@@ -1,6 +1,7 @@
 /** What who may not enter the dashboard reads: why, and which option of the app decides that. Nothing of the app is in it. */
 import type { IncomingMessage } from 'node:http'
 import { type HttpResponse, textResponse } from '../../http/response.js'
+import { VARY_ACCEPT, varyBy } from '../../http/vary.js'
 import type { ArtworkError } from '../../model/failure.js'
 
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
@@ -34,7 +35,12 @@ export function closedResponse(req: IncomingMessage, error: ArtworkError): HttpR
   const sentences = sentencesOf(error)
   const isPage = /\btext\/html\b/.test(req.headers.accept ?? '') && req.method === 'GET'
   if (!isPage)
-    return textResponse(error.status, `${sentences.join('\n').replaceAll('`', '')}\n`, '', { Vary: 'Accept' })
+    return textResponse(
+      error.status,
+      `${sentences.join('\n').replaceAll('`', '')}\n`,
+      '',
+      varyBy(VARY_ACCEPT),
+    )
   const body = sentences.map((one) => `<p>${html(one)}</p>`).join('\n')
   return textResponse(
     error.status,
@@ -46,6 +52,6 @@ ${body}
 </main></body></html>
 `,
     '',
-    { 'Content-Type': 'text/html; charset=utf-8', 'Content-Security-Policy': POLICY, Vary: 'Accept' },
+    { 'Content-Type': 'text/html; charset=utf-8', 'Content-Security-Policy': POLICY, ...varyBy(VARY_ACCEPT) },
   )
 }

@@ -3,7 +3,7 @@
  * and charts answer the pointer. Closed as the API is.
  */
 import express, { type Request, type Response, type Router } from 'express'
-import { respond } from '../../http/conditional.js'
+import { respond } from '../../http/conditional-and-range.js'
 import type { Representation } from '../../http/image-fields.js'
 import { type HttpResponse, textResponse } from '../../http/response.js'
 import type { Management } from '../../management/management.js'

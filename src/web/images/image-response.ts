@@ -2,7 +2,7 @@
 
 import type { Negotiation } from '../../http/accept.js'
 import { type CachePolicy, cacheStatus, expireBy } from '../../http/caching.js'
-import { type RequestFields, respond } from '../../http/conditional.js'
+import { type RequestFields, respond } from '../../http/conditional-and-range.js'
 import type { Representation, ResponseRules } from '../../http/image-fields.js'
 import type { HttpResponse } from '../../http/response.js'
 import type { Forward } from '../../images/image.js'
@@ -84,10 +84,6 @@ export function replyOf(shown: ImageResponse, asked: RequestFields, settings: Se
   const now = settings.now()
   return respond(shown.representation, asked, { ...shown.rules, ...passingRules(shown, settings, now), now })
 }
-
-/** `Vary` (RFC 9110 §12.5.5): what was chosen by `Accept` says so. */
-export const varyOf = (negotiation: Negotiation | undefined): string | undefined =>
-  negotiation === undefined ? undefined : 'Accept'
 
 /** The `Cache-Tag` field (or its kin) of a picture, where the app wants one. */
 export function tagFields(settings: Settings, entry: Entry, original?: Entry): Record<string, string> {

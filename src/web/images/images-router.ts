@@ -6,6 +6,7 @@ import {
   PROVISIONAL_POLICY,
   VERSION_MISMATCH_POLICY,
 } from '../../http/caching.js'
+import { VARY_ACCEPT } from '../../http/vary.js'
 import type { ImageResult } from '../../images/image.js'
 import type { Images } from '../../images/images.js'
 import { type Address, makeAddress, pathSegments } from '../../model/address.js'
@@ -13,16 +14,16 @@ import { etagOf } from '../../model/digest.js'
 import { ArtworkError } from '../../model/failure.js'
 import { fileNameOf } from '../../model/file-name.js'
 import { canExpire, freshUntil } from '../../model/freshness.js'
-import { signatureHolds } from '../../model/signature.js'
+import { signatureHolds } from '../../model/url-signature.js'
 import type { Settings } from '../../options/settings.js'
 import { clientOf } from '../shared/client.js'
 import { textFailure } from '../shared/json.js'
 import { type Answer, corsOf, createResponseRouter, policyFor, readUrl } from '../shared/respond.js'
 import { disconnectSignal } from '../shared/send.js'
+import { createUploadAccess, privatePolicy } from '../uploads/upload-access.js'
 import { createFallback, placeholderOfAddress } from './fallback.js'
-import { type ImageResponse, tagFields, varyOf } from './image-response.js'
+import { type ImageResponse, tagFields } from './image-response.js'
 import type { ResponseCache } from './response-cache.js'
-import { createUploadAccess, privatePolicy } from './upload-access.js'
 
 /**
  * Whether a path below `/images` has the shape of ours; what lies beside pictures, such as `/images/logo.png`, is the app's.
@@ -118,7 +119,7 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
         cache: policy,
         isPrivate,
         cors,
-        vary: varyOf(negotiation),
+        vary: negotiation && VARY_ACCEPT,
         // What no CDN keeps has no tags to purge it by.
         extra: rules?.isPrivate ? {} : tagFields(settings, entry, original),
       },

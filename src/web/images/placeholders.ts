@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import express, { type Router } from 'express'
-import { respond } from '../../http/conditional.js'
+import { respond } from '../../http/conditional-and-range.js'
 import type { Representation } from '../../http/image-fields.js'
 import { methodResponse, textResponse } from '../../http/response.js'
 import { digestOf, etagOf } from '../../model/digest.js'

@@ -6,7 +6,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Negotiation, negotiate } from '../../http/accept.js'
 import { volatileHeaders } from '../../http/caching.js'
-import { respondWithHeaders } from '../../http/conditional.js'
+import { respondWithHeaders } from '../../http/conditional-and-range.js'
 import { imageHeaders } from '../../http/image-fields.js'
 import type { Entry } from '../../model/entry.js'
 import { typeOf } from '../../model/media-type.js'

@@ -1,6 +1,7 @@
 /** CORS of the JSON API (the Fetch standard): closed, but for the exact origins that the app names, credentials included. */
 import type { IncomingMessage } from 'node:http'
 import type { HttpResponse } from '../../http/response.js'
+import { VARY_ORIGIN, varyBy } from '../../http/vary.js'
 
 /** See the top of the file. */
 export interface Cors {
@@ -22,12 +23,12 @@ export function createCors(origins: readonly string[]): Cors {
   const allowed = new Set(origins)
   const isAllowed = ({ headers: { origin } }: IncomingMessage): boolean =>
     origin !== undefined && allowed.has(origin)
-  const fields = (req: IncomingMessage): Record<string, string> => {
+  const fields = (req: IncomingMessage): Readonly<Record<string, string>> => {
     if (allowed.size === 0) return {}
     // The answer differs by origin, so a cache must too.
-    if (!isAllowed(req)) return { Vary: 'Origin' }
+    if (!isAllowed(req)) return varyBy(VARY_ORIGIN)
     return {
-      Vary: 'Origin',
+      ...varyBy(VARY_ORIGIN),
       'Access-Control-Allow-Origin': req.headers.origin ?? '',
       'Access-Control-Allow-Credentials': 'true',
       'Access-Control-Expose-Headers': EXPOSED,

@@ -1,6 +1,6 @@
 /** The last line of every answer: a Reply goes to the wire here, and from the table of hot answers. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { RequestFields } from '../../http/conditional.js'
+import type { RequestFields } from '../../http/conditional-and-range.js'
 import type { HttpResponse } from '../../http/response.js'
 
 const CONDITIONS = [

@@ -7,7 +7,7 @@ import type { AutoFormats } from './auto-formats.js'
 import { type ImageResult, type KnownOriginal, type RequestOptions, withForward } from './image.js'
 import type { Originals } from './originals.js'
 import type { Renditions } from './renditions.js'
-import type { Resolved } from './resolve.js'
+import type { Resolved } from './resolve-address.js'
 
 /** What serving works with. */
 export interface ServeParts {

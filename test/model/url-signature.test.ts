@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { signAddress, signatureHolds } from '#src/model/signature.js'
+import { signAddress, signatureHolds } from '#src/model/url-signature.js'
 
 describe('signatures', () => {
   const key = 'a key of sixteen or more'

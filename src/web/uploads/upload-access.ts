@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { CachePolicy } from '../../http/caching.js'
 import type { HttpResponse } from '../../http/response.js'
+import { VARY_ORIGIN, varyBy, withoutName } from '../../http/vary.js'
 import { type Address, pathSegments } from '../../model/address.js'
 import type { Settings } from '../../options/settings.js'
 import { isUploadSource, type Namespace } from '../../sources/uploads.js'
@@ -58,13 +59,12 @@ function corsFields(
   { 'Access-Control-Allow-Origin': _usual, Vary: vary, ...fields }: HttpResponse['headers'],
   { cors: origins, isPrivate }: { readonly cors: readonly string[]; readonly isPrivate: boolean },
 ): Record<string, string> {
-  const names = (vary ?? '').split(', ').filter((name) => name !== '' && name !== 'Origin')
   // Without an origin that may, no answer differs by it.
-  const varies = [...names, ...(origins.length > 0 ? ['Origin'] : [])].join(', ')
+  const byOrigin = origins.length > 0 ? VARY_ORIGIN : undefined
   const isAllowed = origin !== undefined && origins.includes(origin)
   return {
     ...fields,
-    ...(varies !== '' && { Vary: varies }),
+    ...varyBy(...withoutName(vary, VARY_ORIGIN), byOrigin),
     'Cross-Origin-Resource-Policy': isAllowed || !isPrivate ? 'cross-origin' : 'same-site',
     ...(isAllowed && {
       'Access-Control-Allow-Origin': origin,

@@ -1,6 +1,6 @@
 /** Whose turn it is: mended 19. */
 import { describe, expect, test } from 'vitest'
-import { createJobQueue, type QueuePosition } from '#src/transform/job-queue.js'
+import { createJobQueue, type QueuePosition } from '#src/transform/fair-queue.js'
 
 const turn = (client: string, host = 'h', about: Partial<QueuePosition> = {}): QueuePosition => ({
   client,

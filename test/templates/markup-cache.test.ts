@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { createReadTrace } from '#src/images/read-trace.js'
 import type { Store } from '#src/store/ports.js'
-import { createKept } from '#src/templates/kept.js'
+import { createKept } from '#src/templates/markup-cache.js'
 
 /** A table over a store whose look-ups are counted by what made them. */
 function stage() {
