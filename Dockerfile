@@ -6,7 +6,7 @@ RUN npm ci
 COPY . .
 RUN npm pack --pack-destination /tmp
 WORKDIR /app
-RUN npm init -y && npm install --omit=dev /tmp/express-artwork-*.tgz express nunjucks pino pino-http
+RUN npm init -y && npm install --omit=dev /tmp/express-artwork-*.tgz express nunjucks pino pino-http prom-client
 
 FROM node:22-bookworm-slim
 ENV NODE_ENV=production ARTWORK_DIRECTORY=/data

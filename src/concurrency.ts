@@ -198,3 +198,18 @@ export function createSerial(): Serial {
   const limiter = createKeyedLimiter({ capacity: 1 })
   return { run: (key, work) => limiter.run(key, work) }
 }
+
+/** Work that is done once, when it is first asked for; one that failed is tried anew by the next call. */
+export function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | undefined
+  return () => {
+    if (result === undefined) {
+      const begun = work()
+      result = begun
+      begun.catch(() => {
+        if (result === begun) result = undefined
+      })
+    }
+    return result
+  }
+}

@@ -43,8 +43,8 @@ import { createMacros } from './templates/macros.js'
 import { createKept } from './templates/markup-cache.js'
 import { installTemplates as installInNunjucks } from './templates/nunjucks.js'
 import { createPagePreloads } from './templates/preload.js'
-import { createInProcess } from './transform/in-process.js'
 import { createThumbhashImages } from './transform/thumbhash-image.js'
+import type { Transformer } from './transform/transformer.js'
 import { createWorkerPool } from './transform/worker-pool.js'
 import { createUploads } from './uploads/uploads.js'
 import { viewsPath } from './views-path.js'
@@ -81,10 +81,7 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
   const source = settings.sources.find(isUploadSource)
   const { cache, uploadStore } = await openStorage(settings, source)
   const { store } = cache
-  const decoder = settings.transform.isolate
-    ? createWorkerPool({ ...settings.transform, logger })
-    : createInProcess(settings.transform)
-  const transformer = observedTransformer(decoder, [metrics, series])
+  const transformer = observedTransformer(await openDecoder(settings), [metrics, series])
 
   const run = randomUUID()
   const means = { document: fetcher.document, notes: createKeyValueCache(store.keyValue), now }
@@ -150,7 +147,7 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
 
   const templates = createTemplates(settings, { images, events, cache })
   const { helpers, preloads } = templates
-  const { uploadForm, ...routers } = createRouters(settings, {
+  const { uploadForm, ...routers } = await createRouters(settings, {
     images,
     uploads: uploads && source && { verbs: uploads, source },
     management,
@@ -160,6 +157,7 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
       render: createRenderer(viewsPath, templates.ofApp, templates.install),
       views: viewsPath,
       reasons: degradedReasons,
+      startedAt: now(),
     },
     readiness,
     isClosing: lifecycle.isClosing,
@@ -245,6 +243,12 @@ async function prepare({ strict, sources, schedules, repository, logger }: Setti
     logger.warn({}, 'artwork: strict is off: anybody may ask for any size and format of any picture')
   checkSchedules(schedules, (kind) => !needsRepository(kind) || repository?.list !== undefined)
   await Promise.all(sources.map((source) => source.prepare?.()))
+}
+
+/** What decodes images. sharp is loaded here only where it decodes in this process. */
+async function openDecoder({ transform, logger }: Settings): Promise<Transformer> {
+  if (transform.isolate) return createWorkerPool({ ...transform, logger })
+  return (await import('./transform/in-process.js')).createInProcess(transform)
 }
 
 /** @throws TypeError for a source whose pool there is not */

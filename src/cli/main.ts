@@ -3,16 +3,14 @@
  * The command line: a user of the toolkit like any other. What a command needs is loaded when it is run, so that `doctor`
  * can say why the rest does not load.
  */
-import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { JOB_KINDS } from '../model/job-kinds.js'
+import { readManifest } from '../package-files.js'
 import type { DoctorOptions } from './doctor.js'
 import { JOB_COMMANDS, jobPayload } from './job-commands.js'
 import type { Common } from './options-of.js'
 
-const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
-const version =
-  typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : '0'
+const version = String(readManifest()?.version ?? '0')
 
 /** The options of every command that works on a directory. They are taken before the command, too. */
 const withCommon = (command: Command): Command =>

@@ -1,75 +1,22 @@
 /**
- * The fetcher: an original from where it lives. Redirects are followed here with every hop checked; retries share one
- * deadline; each host has a circuit breaker; requests are conditional where a copy is stored.
+ * The fetcher: an original from where it lives. Redirects are followed with every hop checked; retries share one
+ * deadline; each host has a circuit breaker; requests are conditional where a copy is stored. What sends requests is
+ * loaded with the first one: an app that starts has its images on disk already.
  */
 
 import { lookup as systemLookup } from 'node:dns'
-import type { Agent } from 'node:http'
-import type { LookupFunction } from 'node:net'
-import { ArtworkError, asArtworkError, isHostFailure } from '../model/failure.js'
-import type { FetchRequest, Validators } from '../model/location.js'
-import { mayBeImage } from '../model/media-type.js'
+import { once } from '../concurrency.js'
+import { ArtworkError } from '../model/failure.js'
 import { createAgents } from './agents.js'
 import { createCircuitBreakers } from './circuit-breaker.js'
 import { createPlaces } from './connection-limits.js'
-import type { Exchanged } from './exchange.js'
-import type { CreateProxyAgents } from './proxy-agents.js'
-import { isProxyTrouble } from './proxy-health.js'
-import { createProxyPools, type ProxyOptions, type ProxyStatus } from './proxy-pool.js'
-import { followRedirects, type Message, type RedirectOptions } from './redirects.js'
-import { createDeadline, retryPolicy } from './retry.js'
-import { checkUrl, guardedLookup, isExcepted } from './ssrf-guard.js'
-import {
-  beginsAsImage,
-  declaresImage,
-  type Fetched,
-  failureOf,
-  hasContent,
-  isComplete,
-  readResponse,
-} from './upstream-response.js'
+import type { Fetcher, FetcherOptions } from './ports.js'
+import { createProxyPools } from './proxy-pool.js'
+import type { RequestParts } from './requests.js'
+import { guardedLookup } from './ssrf-guard.js'
 
 export type { Fetched } from './upstream-response.js'
-
-/** Everything that bounds a fetch. Bytes, counts, and ms. */
-export interface FetcherOptions extends RedirectOptions {
-  readonly connectTimeout: number
-  /** All attempts together. */
-  readonly totalTimeout: number
-  readonly retries: number
-  readonly maxSockets: number
-  readonly perHost: number
-  readonly lookup: LookupFunction | undefined
-  readonly proxies?: ProxyOptions | undefined
-  /** Where there are proxies. */
-  readonly proxyAgents?: CreateProxyAgents | undefined
-  readonly now: () => number
-}
-
-/** The port of the fetcher. */
-export interface Fetcher {
-  /** Fetches an image. @throws ArtworkError any row that has to do with an upstream */
-  fetch(request: FetchRequest, validators?: Validators, signal?: AbortSignal): Promise<Fetched>
-  /** The text of a small document; undefined where there is none. @throws ArtworkError as `fetch` does */
-  document(request: FetchRequest, signal?: AbortSignal): Promise<string | undefined>
-  /** Whether a URL answers with an image; nothing is stored. @throws ArtworkError `refused`, `invalid` */
-  probe(request: FetchRequest): Promise<boolean>
-  /** Hosts whose breaker is open. */
-  resting(): readonly string[]
-  /** Names of the proxy pools. */
-  pools(): readonly string[]
-  /** How the proxies fare; no credentials in it. */
-  proxies(): readonly ProxyStatus[]
-  close(): void
-}
-
-const ACCEPT_DOCUMENT = 'application/did+ld+json,application/json'
-const MAX_DOCUMENT_BYTES = 64 * 1024
-/** Bytes in which the type of a file can be found: the prolog of an SVG may be long. */
-const PROBED_BYTES = 64 * 1024
-
-/** Sends a message until one attempt succeeds, and reads its response. */
-type Send = <T>(message: Message, read: (response: Exchanged) => T, signal?: AbortSignal) => Promise<T>
+export type { Fetcher, FetcherOptions }
 
 /** Makes a fetcher; no socket is opened before the first fetch. */
 export function createFetcher(options: FetcherOptions): Fetcher {
@@ -85,50 +32,20 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     now,
     createAgents: options.proxyAgents,
   })
-  const places = createPlaces(options)
   const breakers = createCircuitBreakers({ now })
   const closing = new AbortController()
-
-  type Watch = ReturnType<typeof pools.watch>
-  /** One attempt, through one proxy where there are some. */
-  const attempt = async (message: Message, signal: AbortSignal, watch: Watch): Promise<Exchanged> => {
-    const route = pools.next(message.request.pool, watch.tried)
-    let isTunnelled = false
-    const agentFor = (url: URL): Agent => {
-      const isException = isExcepted(url, options)
-      isTunnelled = route?.isTunnelled(url) ?? false
-      return route?.agentFor(url, isException) ?? (isException ? exceptedAgents : agents).agentFor(url)
-    }
-    const send = () => followRedirects(options, message, signal, agentFor)
-    return route === undefined ? send() : watch.observe(route.health, send, () => isTunnelled)
-  }
-  const send: Send = async (message, read, signal) => {
-    const { host } = checkUrl(message.request.url, options, message.request.admits)
-    const watch = pools.watch()
-    const deadline = createDeadline(options.totalTimeout, [closing.signal, ...(signal ? [signal] : [])])
-    const policy = retryPolicy(options.retries, deadline)
-    const attemptOnce = async () => {
-      deadline.begin()
-      return read(await attempt(message, deadline.signal, watch))
-    }
-    const attempts = () =>
-      policy.execute(() => places.run(host, attemptOnce, deadline.signal), deadline.signal)
-    try {
-      const result = await breakers.run(host, attempts, countsForBreaker)
-      watch.end(true)
-      return result
-    } catch (error) {
-      watch.end(false)
-      throw deadline.explain(error)
-    } finally {
-      deadline.clear()
-    }
-  }
+  const requests = once(async () => {
+    const { createRequests } = await import('./requests.js')
+    const agentFor: RequestParts['agentFor'] = (url, isExcepted) =>
+      (isExcepted ? exceptedAgents : agents).agentFor(url)
+    const places = createPlaces(options)
+    return createRequests(options, { pools, places, breakers, agentFor, closing: closing.signal })
+  })
 
   return {
-    fetch: (request, validators = {}, signal) => fetchImage(send, request, validators, now, signal),
-    document: (request, signal) => fetchDocument(send, request, now, signal),
-    probe: (request) => probe(send, request),
+    fetch: async (request, validators, signal) => (await requests()).fetch(request, validators, signal),
+    document: async (request, signal) => (await requests()).document(request, signal),
+    probe: async (request) => (await requests()).probe(request),
     resting: breakers.open,
     pools: pools.names,
     proxies: pools.status,
@@ -139,60 +56,4 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       pools.close()
     },
   }
-}
-
-const countsForBreaker = (error: unknown): boolean =>
-  !isProxyTrouble(error) && isHostFailure(asArtworkError(error))
-
-async function fetchImage(
-  send: Send,
-  request: FetchRequest,
-  { etag, lastModified }: Validators,
-  now: () => number,
-  signal: AbortSignal | undefined,
-): Promise<Fetched> {
-  const headers = {
-    ...(etag !== undefined && { 'If-None-Match': etag }),
-    ...(lastModified !== undefined && { 'If-Modified-Since': lastModified }),
-  }
-  const isConditional = etag !== undefined || lastModified !== undefined
-  const read = (response: Exchanged): Fetched => {
-    if (request.isMissing?.(response.status, response.bytes.toString('utf8').slice(0, 1000)))
-      throw new ArtworkError('not_found', 'there is no such image')
-    return readResponse(response, isConditional, now())
-  }
-  return send({ request, method: 'GET', headers }, read, signal)
-}
-
-async function fetchDocument(
-  send: Send,
-  request: FetchRequest,
-  now: () => number,
-  signal: AbortSignal | undefined,
-): Promise<string | undefined> {
-  const small = { ...request, maxBytes: MAX_DOCUMENT_BYTES }
-  const read = (response: Exchanged): string | undefined => {
-    const { status, bytes } = response
-    if (isComplete(status)) return bytes.toString('utf8')
-    if (status === 404 || status === 410) return undefined
-    throw failureOf(response, now())
-  }
-  return send({ request: small, method: 'GET', headers: { Accept: ACCEPT_DOCUMENT } }, read, signal)
-}
-
-/** Asks for the head, then for a byte, then for the beginning: storage services differ in how they answer HEAD. */
-async function probe(send: Send, request: FetchRequest): Promise<boolean> {
-  const ask = (message: Omit<Message, 'request'>) => send({ request, ...message }, (response) => response)
-  const range = (last: number) =>
-    ask({ method: 'GET', headers: { Range: `bytes=0-${last}` }, enough: PROBED_BYTES })
-  const head = await ask({ method: 'HEAD', headers: {} }).catch((error) => {
-    // Only after a response that makes no sense another way is tried.
-    if (asArtworkError(error).code !== 'bad_answer') throw error
-    return undefined
-  })
-  if (head !== undefined && declaresImage(head)) return true
-  const first = await range(0)
-  if (declaresImage(first)) return true
-  if (!hasContent(first.status) || !mayBeImage(first.header('content-type'))) return false
-  return beginsAsImage(await range(PROBED_BYTES - 1))
 }

@@ -1,6 +1,6 @@
 /** The job kinds. A new one is a file in `kinds/`, its name in `model/job-kinds.ts`, and a line here. */
 import { createHash } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import { JOB_KINDS, type JobKind } from '../model/job-kinds.js'
 import { PRIORITIES } from './downloads.js'
 import { cleanup } from './kinds/cleanup.js'

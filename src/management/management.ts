@@ -1,5 +1,5 @@
 /** What an operator can read and do; the JSON API and the dashboard are two ways to it. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Images } from '../images/images.js'
 import type { Purged, PurgeTarget } from '../images/purge.js'
 import type { HttpJobKind } from '../jobs/kinds.js'

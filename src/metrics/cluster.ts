@@ -5,7 +5,8 @@
  */
 import cluster, { type Worker } from 'node:cluster'
 import { randomUUID } from 'node:crypto'
-import { AggregatorRegistry, Registry } from 'prom-client'
+import { METRICS_TYPE, printFigures } from './exposition.js'
+import { by, gauge } from './figures.js'
 import { type ProcessFigures, sumOf } from './sum-of-processes.js'
 
 /** Figures of one toolkit of this process, to be read when somebody asks. */
@@ -137,18 +138,12 @@ function askWorkers(directory: string | undefined) {
 async function gather(directory?: string): Promise<string> {
   const [own, { answers, silent }] = await Promise.all([readHere(directory), askWorkers(directory)])
   const states = { answered: answers.size, silent }
-  return AggregatorRegistry.aggregate([
-    ...sumOf([...own, ...[...answers.values()].flat()]),
-    [
-      {
-        name: 'artwork_cluster_workers',
-        help: 'Workers of the cluster whose figures these are: silent ones are missing in them.',
-        type: 'gauge',
-        aggregator: 'sum',
-        values: Object.entries(states).map(([state, value]) => ({ labels: { state }, value })),
-      },
-    ],
-  ]).metrics()
+  const workers = gauge(
+    'artwork_cluster_workers',
+    'Workers of the cluster whose figures these are: silent ones are missing in them.',
+    by('state', Object.entries(states)),
+  )
+  return printFigures([...sumOf([...own, ...[...answers.values()].flat()]), [workers]])
 }
 
 /**
@@ -178,5 +173,5 @@ export function clusterMetrics(): ClusterMetrics {
       )
     })
   }
-  return { contentType: Registry.PROMETHEUS_CONTENT_TYPE, print: () => gather() }
+  return { contentType: METRICS_TYPE, print: () => gather() }
 }

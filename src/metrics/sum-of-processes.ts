@@ -1,13 +1,5 @@
 /** Figures of several processes as one: what is of a directory is in the figures of each of them, and counts once. */
-
-/** A figure, as prom-client writes it down. */
-export interface Figure {
-  readonly name: string
-  readonly values: readonly {
-    readonly value: number
-    readonly labels: Readonly<Record<string, string | number | undefined>>
-  }[]
-}
+import type { Figure } from './figures.js'
 
 /** Figures of one toolkit of a process. */
 export interface ProcessFigures {
@@ -36,18 +28,11 @@ const withoutShared = (figure: Figure): Figure => {
 }
 
 /** What is to be summed. */
-export function sumOf(processes: readonly ProcessFigures[]): Figure[][] {
+export function sumOf(processes: readonly ProcessFigures[]): readonly (readonly Figure[])[] {
   const counted = new Set<string>()
   return processes.map(({ directory, isDurable, figures }) => {
     const isCounted = isDurable && counted.has(directory)
     if (isDurable) counted.add(directory)
-    return isCounted ? figures.map(withoutShared) : [...figures]
+    return isCounted ? figures.map(withoutShared) : figures
   })
 }
-
-/** The same figures, each with another label. */
-export const withLabel = (figures: readonly Figure[], label: string, text: string): Figure[] =>
-  figures.map((figure) => ({
-    ...figure,
-    values: figure.values.map((value) => ({ ...value, labels: { ...value.labels, [label]: text } })),
-  }))

@@ -11,6 +11,7 @@ export type DiagnosticCode =
   | 'no-such-address'
   | 'proxy-not-trusted'
   | 'directory-readable'
+  | 'metrics-not-printed'
 
 /** A mistake that was met. */
 export interface Diagnosed {
@@ -84,4 +85,11 @@ export const directoryReadable = (directory: string, mode: string): Diagnosed =>
   code: 'directory-readable',
   about: directory,
   message: `other users of this machine can read ${directory} (${mode}), where images and uploads are stored: chmod 700 it, or set directory to a folder of the app's own`,
+})
+
+/** `/metrics` was asked for, and what prints it is not installed. @param why with what mends it */
+export const metricsNotPrinted = (why: string): Diagnosed => ({
+  code: 'metrics-not-printed',
+  about: 'prom-client',
+  message: why,
 })

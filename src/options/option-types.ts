@@ -1,5 +1,5 @@
 /** The types of options: measures, formats, presets, kinds of entity, proxies, schedules. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { EFFORTS, type EffortFormat, effortsOf, type LossyFormat, qualitiesOf } from '../model/encoding.js'
 import { PLACEHOLDERS } from '../model/entity.js'
 import { DURATIONS, readMeasure, SIZES, unitPattern } from '../model/units.js'

@@ -6,7 +6,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { LookupFunction } from 'node:net'
 import { availableParallelism } from 'node:os'
-import { z } from 'zod'
+import * as z from 'zod'
 import { SCHEDULED_KINDS, type ScheduledKind } from '../model/job-kinds.js'
 import { consoleLogger, type Logger } from '../model/logger.js'
 import { NO_PICTURE } from '../model/no-picture.js'

@@ -1,7 +1,7 @@
 /** The settings: options checked, completed and frozen. A bad option is reported with its name, rule and value. */
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { type EntityKind, type EntityKindOptions, formatOfKind, settleKinds } from '../model/entity.js'
 import { viaOf } from '../model/loop-detection.js'
 import { type BoundedRepository, bounded } from '../model/repository.js'
@@ -27,9 +27,12 @@ export const ownVia = ({ directory }: Pick<Settings, 'directory'>): string =>
 /** How long the app's own records may take, ms. */
 const REPOSITORY_TIMEOUT = 30_000
 
+/** What is parsed once is not worth being compiled first. */
+const ONCE = { jitless: true }
+
 /** Checks and completes options. @throws TypeError that names the option, the rule and the value */
 export function settleOptions(given: ArtworkOptions = {}): Settings {
-  const parsed = optionsSchema.safeParse(given)
+  const parsed = optionsSchema.safeParse(given, ONCE)
   if (!parsed.success)
     throw new TypeError(parsed.error.issues.map((issue) => explain(issue, given)).join('; '))
   const { entities, ...rest } = parsed.data
@@ -90,7 +93,7 @@ function separateKinds(sources: readonly Source[]): Source[] {
 function presetsOf(sources: readonly Source[]): Record<string, z.output<typeof preset>> {
   const found: Record<string, z.output<typeof preset>> = {}
   for (const source of sources) {
-    const parsed = z.record(z.string(), preset).safeParse(source.presets ?? {})
+    const parsed = z.record(z.string(), preset).safeParse(source.presets ?? {}, ONCE)
     if (!parsed.success)
       throw new TypeError(
         parsed.error.issues

@@ -15,9 +15,9 @@ import {
 } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { basename, delimiter, dirname, join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { delimiter, dirname, join } from 'node:path'
 import { digestOf } from '../model/digest.js'
+import { findOwnScript, sourceLoader } from '../package-files.js'
 import { killWorker } from './kill-worker.js'
 
 /** How children are started. */
@@ -57,23 +57,16 @@ const MAX_OUTPUT = 4000
 const DIAGNOSE_FOR = 15_000
 
 /**
- * The script of the child; undefined where it is not beside this file, as in a bundle. From sources (tests, the example) it
+ * The script of the child; undefined where it is not beside this code, as in a bundle. From sources (tests, the example) it
  * is bundled first, so that it is as confined there.
  */
-export function findScript(url: string | undefined = import.meta.url): Script | undefined {
-  if (url === undefined || !url.startsWith('file:')) return undefined
-  const own = fileURLToPath(url)
-  // Another file of that name is not ours.
-  if (!/^child-command\.[jt]s$/.test(basename(own)) || basename(dirname(own)) !== 'transform')
-    return undefined
-  const isBuilt = own.endsWith('.js')
-  const path = join(dirname(own), isBuilt ? 'worker.js' : 'worker.ts')
-  if (!existsSync(path)) return undefined
-  if (isBuilt) return { path, execArgv: [], isConfinable: true }
-  const made = fromSources(path)
+export function findScript(): Script | undefined {
+  const own = findOwnScript('transform/worker')
+  if (own === undefined) return undefined
+  if (own.isBuilt) return { path: own.path, execArgv: [], isConfinable: true }
+  const made = fromSources(own.path)
   if (made !== undefined) return { path: made, execArgv: [], isConfinable: true }
-  const loader = pathToFileURL(createRequire(url).resolve('tsx')).href
-  return { path, execArgv: ['--import', loader], isConfinable: false }
+  return { path: own.path, execArgv: sourceLoader(), isConfinable: false }
 }
 
 /** The script made of its sources, beside the packages that it needs; undefined where that cannot be. */

@@ -6,14 +6,22 @@ import express, { type Router } from 'express'
 import { type HttpResponse, jsonResponse, methodResponse, textResponse } from '../http/response.js'
 import type { Readiness } from '../management/readiness.js'
 import type { Metrics } from '../metrics/prometheus.js'
-import { asArtworkError } from '../model/failure.js'
+import { type Diagnosed, metricsNotPrinted } from '../model/diagnostic.js'
+import { ArtworkError, asArtworkError } from '../model/failure.js'
 import { requestId } from '../model/request-id.js'
 import { jsonFailure } from './shared/json.js'
 import { readUrl } from './shared/respond.js'
 import { send } from './shared/send.js'
 
+/** What the router answers from. */
+export interface HealthParts {
+  readonly readiness: () => Promise<Readiness>
+  readonly metrics: Pick<Metrics, 'print' | 'missingPackage' | 'contentType'>
+  readonly onDiagnosed: (found: Diagnosed) => void
+}
+
 /** Makes the router; other paths go on to the app. `/ready` is 503 while closing or failing: what is degraded still serves. */
-export function createHealthRouter(readiness: () => Promise<Readiness>, metrics: Metrics): Router {
+export function createHealthRouter({ readiness, metrics, onDiagnosed }: HealthParts): Router {
   const ready = async (): Promise<HttpResponse> => {
     const now = await readiness()
     return jsonResponse(now.status === 'closing' || now.status === 'failing' ? 503 : 200, now)
@@ -21,8 +29,14 @@ export function createHealthRouter(readiness: () => Promise<Readiness>, metrics:
   const answers: Readonly<Record<string, () => Promise<HttpResponse>>> = {
     '/health': async () => jsonResponse(200, { status: 'ok' }),
     '/ready': ready,
-    '/metrics': async () =>
-      textResponse(200, await metrics.print(), '', { 'Content-Type': metrics.contentType }),
+    '/metrics': async () => {
+      const missing = await metrics.missingPackage()
+      if (missing !== undefined) {
+        onDiagnosed(metricsNotPrinted(missing))
+        throw new ArtworkError('unavailable', missing)
+      }
+      return textResponse(200, await metrics.print(), '', { 'Content-Type': metrics.contentType })
+    },
   }
   const router = express.Router()
   router.use((req, res, next) => {

@@ -8,7 +8,7 @@ import { type Diagnosed, proxyNotTrusted } from '../model/diagnostic.js'
 import type { Settings } from '../options/settings.js'
 import type { UploadSource } from '../sources/uploads.js'
 import type { Uploads } from '../uploads/uploads.js'
-import { createDashboardRouter, type DashboardParts } from './dashboard/dashboard-router.js'
+import type { DashboardParts } from './dashboard/dashboard-router.js'
 import { createHealthRouter } from './health-router.js'
 import { createLocalRouter } from './images/artwork-router.js'
 import { createBrokenImagesRouter } from './images/broken-images.js'
@@ -17,11 +17,7 @@ import { createImagesRouter } from './images/images-router.js'
 import { createListener } from './images/listener.js'
 import { createPlaceholderRouter } from './images/placeholders.js'
 import type { ResponseCache } from './images/response-cache.js'
-import { createManageRouter } from './management/management-router.js'
-import { createBodyLimiter } from './uploads/upload-body.js'
-import { createUploadForm } from './uploads/upload-form.js'
-import { createUploadRoutes } from './uploads/upload-routes.js'
-import { createUploadRouter } from './uploads/uploads-router.js'
+import { createLazyRouter } from './shared/lazy-router.js'
 
 /** What is served. */
 export interface RouterParts {
@@ -41,22 +37,50 @@ export interface RouterParts {
   readonly onBroken: (url: string) => void
 }
 
-/** Makes them all. */
-export function createRouters(settings: Settings, parts: RouterParts) {
-  const { images, uploads, management, responseCache, isClosing } = parts
-  const dashboardRouter = createDashboardRouter(settings, { ...parts.dashboard, management })
+/** What takes uploads, with its code, which no other app needs. */
+async function createUploadParts(settings: Settings, uploads: RouterParts['uploads']) {
+  if (uploads === undefined) return undefined
+  const [{ createBodyLimiter }, { createUploadForm }, { createUploadRoutes }, { createUploadRouter }] =
+    await Promise.all([
+      import('./uploads/upload-body.js'),
+      import('./uploads/upload-form.js'),
+      import('./uploads/upload-routes.js'),
+      import('./uploads/uploads-router.js'),
+    ])
   const bodies = createBodyLimiter()
-  const uploadRoutes = uploads ? createUploadRoutes(uploads.verbs, uploads.source, bodies) : []
-  const uploadRouters = uploads ? [createUploadRouter(settings, { ...uploads, routes: uploadRoutes })] : []
+  const routes = createUploadRoutes(uploads.verbs, uploads.source, bodies)
+  return {
+    routes,
+    router: createUploadRouter(settings, { ...uploads, routes }),
+    form: createUploadForm(settings, { ...uploads, bodies }),
+  }
+}
+
+/** Makes them all. */
+export async function createRouters(settings: Settings, parts: RouterParts) {
+  const { images, management, responseCache, isClosing } = parts
+  const uploads = await createUploadParts(settings, parts.uploads)
+  const dashboardRouter = createLazyRouter(async () => {
+    const { createDashboardRouter } = await import('./dashboard/dashboard-router.js')
+    return createDashboardRouter(settings, { ...parts.dashboard, management })
+  })
+  const uploadRouters = uploads ? [uploads.router] : []
   return {
     router: createMainRouter(settings, parts, uploadRouters),
     localRouter: createLocalRouter(images, settings),
     imagesRouter: express.Router().use(...uploadRouters, createImagesRouter(images, settings)),
     listener: createListener({ hot: responseCache, logger: settings.logger, isClosing }),
-    healthRouter: createHealthRouter(parts.readiness, parts.metrics),
-    manageRouter: createManageRouter(settings, { management, dashboard: dashboardRouter, uploadRoutes }),
+    healthRouter: createHealthRouter(parts),
+    manageRouter: createLazyRouter(async () => {
+      const { createManageRouter } = await import('./management/management-router.js')
+      return createManageRouter(settings, {
+        management,
+        dashboard: dashboardRouter,
+        uploadRoutes: uploads?.routes ?? [],
+      })
+    }),
     dashboardRouter,
-    uploadForm: uploads && createUploadForm(settings, { ...uploads, bodies }),
+    uploadForm: uploads?.form,
   }
 }
 

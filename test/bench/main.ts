@@ -2,8 +2,10 @@
 import { benchBytes } from './bytes.js'
 import { benchCrowd } from './crowd.js'
 import { benchFilters } from './filters.js'
+import { benchFootprint } from './footprint.js'
 import { benchHard } from './hard.js'
 import { benchHit } from './hit.js'
+import { benchInstall } from './install.js'
 import { benchLoad, benchSoak } from './load.js'
 import { benchManage } from './manage.js'
 import { benchMarkup } from './markup.js'
@@ -17,8 +19,10 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   bytes: benchBytes,
   crowd: benchCrowd,
   filters: benchFilters,
+  footprint: benchFootprint,
   hard: benchHard,
   hit: benchHit,
+  install: benchInstall,
   load: benchLoad,
   manage: benchManage,
   markup: benchMarkup,

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { Format } from '../../model/media-type.js'
+import { readManifest } from '../../package-files.js'
 import type { SharpBuild } from '../../transform/sharp-build.js'
 import type { Examination } from './examination.js'
 import { type Finding, findings, reasonOf } from './finding.js'
@@ -24,11 +25,10 @@ function isAtLeast(version: string, least: string): boolean {
 
 /** What package.json says. */
 function manifestFields(): { readonly node: string; readonly express: string } {
-  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
   const {
     engines,
     peerDependencies,
-  }: { engines?: { node?: string }; peerDependencies?: { express?: string } } = JSON.parse(text)
+  }: { engines?: { node?: string }; peerDependencies?: { express?: string } } = readManifest() ?? {}
   return { node: engines?.node ?? '', express: peerDependencies?.express ?? '' }
 }
 

@@ -1,7 +1,6 @@
 /** The child that looks into databases, as the command uses it: one order at a time, each bounded in time. */
 import { type ChildProcess, fork } from 'node:child_process'
-import { createRequire } from 'node:module'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { findOwnScript, sourceLoader } from '../../package-files.js'
 import type { Answer, Order, Orders } from './orders.js'
 
 /** Characters of the child's error output that are read. */
@@ -9,11 +8,10 @@ const MAX_OUTPUT = 4000
 
 /** From sources, the child needs what reads TypeScript, as the command itself does. */
 function startChild(): ChildProcess {
-  const isBuilt = import.meta.url.endsWith('.js')
-  const path = fileURLToPath(new URL(isBuilt ? './examiner.js' : './examiner.ts', import.meta.url))
-  const loader = isBuilt ? [] : [pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href]
-  return fork(path, [], {
-    execArgv: loader.flatMap((url) => ['--import', url]),
+  const script = findOwnScript('cli/doctor/examiner')
+  if (script === undefined) throw new Error('a script of express-artwork is missing: install it anew')
+  return fork(script.path, [], {
+    execArgv: script.isBuilt ? [] : [...sourceLoader()],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
 }

@@ -1,5 +1,5 @@
 /** Removes what was not used for long, orphans and damaged copies. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { fieldsOf, type JobDefinition, type JobParts } from './definition.js'
 
 const MAX_NAMES = 200

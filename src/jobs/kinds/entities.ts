@@ -1,6 +1,6 @@
 /** Going through the app's entities, for the kinds that need a repository. */
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
-import { z } from 'zod'
+import * as z from 'zod'
 import { ArtworkError } from '../../model/failure.js'
 import { entitiesIn, WrongShape } from '../../model/repository.js'
 import type { Settings } from '../../options/settings.js'

@@ -1,5 +1,5 @@
 /** Writes entities' pictures as named files for media servers, and removes those that are no longer stored. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { fieldsOf, type JobDefinition, type JobParts } from './definition.js'
 
 const body = z.strictObject({

@@ -1,5 +1,5 @@
 /** Stores pictures that are files already. Not over HTTP: it names a directory of this machine. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { fieldsOf, type JobDefinition, type JobParts } from './definition.js'
 
 export const importFiles = {

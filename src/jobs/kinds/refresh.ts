@@ -1,5 +1,5 @@
 /** Revalidates originals that are no longer fresh, the most recently used first, at so many a minute. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { addressOfKey } from '../../model/entry.js'
 import { freshnessOf } from '../../model/freshness.js'
 import { entries } from '../../store/pager.js'

@@ -1,5 +1,5 @@
 /** Queues the pictures of entities that are missing, changed, or failed and due, and waits for them. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { EntityId } from '../../model/artwork-path.js'
 import type { EntityKind } from '../../model/entity.js'
 import { ArtworkError } from '../../model/failure.js'

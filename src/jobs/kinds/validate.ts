@@ -1,5 +1,5 @@
 /** Checks whether the source URLs of entities still answer with an image. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { readSubject, type Subject } from '../../model/subject.js'
 import type { Settings } from '../../options/settings.js'
 import type { JobDefinition, JobParts } from './definition.js'

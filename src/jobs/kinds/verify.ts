@@ -1,5 +1,5 @@
 /** Reads everything that is stored against its digest. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { JobDefinition, JobParts } from './definition.js'
 
 const options = z.strictObject({})

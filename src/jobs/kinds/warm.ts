@@ -1,6 +1,6 @@
 /** Makes variants before they are requested. */
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
-import { z } from 'zod'
+import * as z from 'zod'
 import { asArtworkError } from '../../model/failure.js'
 import { isWebUrl } from '../../model/web-url.js'
 import { fieldsOf, type JobDefinition, type JobParts, textsOf } from './definition.js'

@@ -153,7 +153,8 @@ export function createJobProcessor(
   /** Begins what there is capacity for. */
   const fill = (): void => {
     isNotified = false
-    if (!started || closed || jobs.isPaused()) return
+    // A process at rest reads, and takes no lock.
+    if (!started || closed || (running.size === 0 && !jobs.isDue(kinds)) || jobs.isPaused()) return
     for (const lane of ['job', 'task'] as const) {
       const busy = [...running.values()].filter(({ job }) => job.lane === lane).length
       for (let free = limits[lane] - busy; free > 0; free -= 1) {
@@ -173,8 +174,10 @@ export function createJobProcessor(
   const poll = (): void => {
     if (!started || closed) return
     polls += 1
-    const cancelled = new Set(jobs.cancelRequested())
-    for (const { job, controller } of running.values()) if (cancelled.has(job.id)) controller.abort()
+    if (running.size > 0) {
+      const cancelled = new Set(jobs.cancelRequested())
+      for (const { job, controller } of running.values()) if (cancelled.has(job.id)) controller.abort()
+    }
     writes.flush()
     if (polls % RECOVER_EVERY === 1) jobs.recover()
     if (!jobs.isPaused()) options.onPoll?.()

@@ -3,10 +3,10 @@ import { randomUUID } from 'node:crypto'
 import { constants, existsSync, lstatSync, readFileSync, unlinkSync } from 'node:fs'
 import { open, rename, unlink, writeFile } from 'node:fs/promises'
 import { join, sep } from 'node:path'
-import cacache from 'cacache'
 import { clearOdd, makeFolder, OPEN_FILE, PRIVATE_FILE, setMode } from '../../database/files.js'
 import { digestOf, isDigest } from '../../model/digest.js'
 import type { Entry } from '../../model/entry.js'
+import { loadCacache } from './cacache.js'
 import { discardFile, filesBelow, isCode, pruneFolders, sizeOf } from './files.js'
 import { createRecoveryIndex, indexFolder, indexOptions, integrityOf, slotKey } from './recovery-index.js'
 
@@ -72,6 +72,7 @@ export function createContents(directory: string, owner: () => string) {
       const [content, bucket] = [contentPath(entry.digest), index.bucketPath(entry.key, slot)]
       // Nothing is written into what is no file of ours: a pipe would be waited for.
       for (const path of [content, bucket]) clearOdd(path)
+      const cacache = await loadCacache()
       await cacache.put(directory, slotKey(entry.key, slot), bytes, options)
       // Nobody else reaches either of them here; a hard link to the content is for everybody.
       setMode(content, OPEN_FILE)

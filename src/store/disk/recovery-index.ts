@@ -6,9 +6,9 @@
 import { createHash } from 'node:crypto'
 import { lstat, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import cacache from 'cacache'
 import { PRIVATE_FILE, setMode } from '../../database/files.js'
 import type { Entry } from '../../model/entry.js'
+import { loadCacache } from './cacache.js'
 import { blockSizeOf, discardFile, filesBelow, isCode, sizeOf } from './files.js'
 import { fromIndex, toIndex } from './names.js'
 
@@ -93,6 +93,7 @@ export function createRecoveryIndex(directory: string, contentSize: (digest: str
     list: async (entry: Entry, generation: number, slot: number): Promise<void> => {
       const path = bucketPath(entry.key, slot)
       await discardFile(path)
+      const cacache = await loadCacache()
       await cacache.index.insert(
         directory,
         slotKey(entry.key, slot),

@@ -34,6 +34,8 @@ export interface DashboardParts {
   render(template: string, context: object): Promise<string>
   /** Folder of the templates, and of what pages load. */
   readonly views: string
+  /** When the toolkit was made, ms since the epoch. */
+  readonly startedAt: number
   /** What does not work, in words. */
   reasons(): readonly string[]
 }
@@ -79,9 +81,12 @@ const seeOther = (to: string): HttpResponse => {
 }
 
 /** Makes what renders a page. */
-function createRenderer(settings: Settings, { render }: DashboardParts, assetVersion: () => string) {
+function createRenderer(
+  settings: Settings,
+  { render, startedAt }: DashboardParts,
+  assetVersion: () => string,
+) {
   const { now, manage, urls } = settings
-  const startedAt = now()
   const own = isWebUrl(urls.base) ? ` ${new URL(urls.base).origin}` : ''
   const policy = `default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:${own}; font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'`
   const templateOf = (page: PageName): string => manage.templates[page] ?? `artwork/${page}.njk`

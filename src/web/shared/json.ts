@@ -8,7 +8,8 @@ import type { Settings } from '../../options/settings.js'
 import { readBody, sendAndClose } from './body.js'
 import type { Cors } from './cors.js'
 import { parseLargeJson } from './large-json.js'
-import { type Problem, problemsOf } from './schemas.js'
+import { problemsOf } from './problems.js'
+import type { Problem } from './schemas.js'
 import { send } from './send.js'
 
 /** A body that is not what it should be: answered 422, with what is wrong. */

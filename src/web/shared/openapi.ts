@@ -1,5 +1,5 @@
 /** OpenAPI 3.1, printed from tables of routes: an operation for each entry, with the schemas that check its requests. */
-import { z } from 'zod'
+import * as z from 'zod'
 import * as schemas from './schemas.js'
 
 /** A part of the document. */

@@ -11,8 +11,8 @@ import { pathSegments } from '../../model/address.js'
 import { ArtworkError } from '../../model/failure.js'
 import type { UploadAction } from '../../sources/uploads.js'
 import type { Description } from './openapi.js'
+import { problemsOf } from './problems.js'
 import { readUrl } from './respond.js'
-import { problemsOf } from './schemas.js'
 
 /** The verbs that a route may have; HEAD is GET without its body. */
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'

@@ -1,5 +1,5 @@
 /** The bodies and answers of the JSON API: what validates a request is what the OpenAPI document prints. */
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** Longest URL that is taken, characters. */
 const LONGEST_URL = 4096
@@ -151,18 +151,3 @@ export const failure = z.object({ detail: z.union([z.string(), z.array(problem)]
 
 /** What is wrong with a body. */
 export type Problem = z.output<typeof problem>
-
-/** What is wrong with a value, in the words of the JSON API. */
-export function problemsOf(error: z.ZodError, value: unknown): readonly Problem[] {
-  return error.issues.map((issue) => {
-    const found = issue.path.reduce<unknown>(
-      (inner, key) => (typeof inner === 'object' && inner !== null ? Reflect.get(inner, key) : undefined),
-      value,
-    )
-    const loc = ['body', ...issue.path.map((part) => (typeof part === 'number' ? part : String(part)))]
-    const isMissing = issue.code === 'invalid_type' && found === undefined && issue.path.length > 0
-    return isMissing
-      ? { loc, msg: 'Field required', type: 'missing' }
-      : { loc, msg: issue.message, type: issue.code }
-  })
-}

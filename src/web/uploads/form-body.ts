@@ -2,11 +2,10 @@
 import { AsyncResource } from 'node:async_hooks'
 import { Readable } from 'node:stream'
 import type { Request } from 'express'
-import multer from 'multer'
 import { ArtworkError } from '../../model/failure.js'
 import { type BodyLimits, streamBody } from '../shared/body.js'
 import { BadBody } from '../shared/json.js'
-import { formFailure, partLimits } from './upload-body.js'
+import { formFailure, loadMulter, partLimits } from './upload-body.js'
 
 /** The text fields of a form by their names, as Express's own parser nests them. */
 export type FormFields = Readonly<Record<string, unknown>>
@@ -88,6 +87,7 @@ export async function readForm(
   }
   let count = 0
   try {
+    const multer = await loadMulter()
     await new Promise<void>((resolve, reject) => {
       const form = multer({
         storage: multer.memoryStorage(),

@@ -2,9 +2,8 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Request } from 'express'
-import multer from 'multer'
-import { createLimiter, type Limiter } from '../../concurrency.js'
-import { ArtworkError } from '../../model/failure.js'
+import { createLimiter, type Limiter, once } from '../../concurrency.js'
+import { ArtworkError, codeOf } from '../../model/failure.js'
 import { readBody } from '../shared/body.js'
 import { BadBody, readJson } from '../shared/json.js'
 import { decodeBase64, unescapeBytes } from '../shared/large-json.js'
@@ -80,17 +79,21 @@ async function decode(text: string): Promise<Buffer> {
   return (await decodeBase64(data)) ?? refuse('the data is not base64')
 }
 
+/** The parser of forms, loaded with the first one. */
+export const loadMulter = once(async () => (await import('multer')).default)
+
 /** What the parser of forms failed with, as a failure of ours. */
 export function formFailure(error: unknown): Error {
   if (error instanceof ArtworkError || error instanceof BadBody) return error
-  const isOurs = error instanceof multer.MulterError
-  if (isOurs && error.code === 'LIMIT_FILE_SIZE') return tooLarge()
+  const isOurs = error instanceof Error && error.name === 'MulterError'
+  if (isOurs && codeOf(error) === 'LIMIT_FILE_SIZE') return tooLarge()
   const msg = isOurs ? error.message : 'the form cannot be read'
   return new BadBody([{ loc: ['body'], msg, type: 'form_invalid' }])
 }
 
 /** The one file of a form (RFC 7578), whatever its field is called. @throws BadBody, ArtworkError */
 async function fileIn(req: IncomingMessage, bytes: Buffer, maxBytes: number): Promise<Buffer> {
+  const multer = await loadMulter()
   const form = multer({
     storage: multer.memoryStorage(),
     limits: partLimits(maxBytes),
