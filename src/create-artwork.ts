@@ -30,6 +30,7 @@ import { BROKEN_PATH, PICTURE_SCRIPT, PICTURE_STYLESHEET } from './model/picture
 import { placeholderUrl } from './model/urls.js'
 import type { ArtworkOptions } from './options/artwork-options.js'
 import { ownVia, type Settings, settleOptions } from './options/settings.js'
+import { loadPackagesLater } from './package-files.js'
 import { publicImages, publicPreload, publicRefresher, publicStart, publicUploads } from './public-face.js'
 import type { Source } from './sources/source.js'
 import { isUploadSource } from './sources/uploads.js'
@@ -109,6 +110,7 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
     logger,
   })
   listen(events, refresher, now)
+  loadPackagesLater()
 
   const responseCache = createResponseCache(settings, {
     keepsBytes: cache.keepsBytes,

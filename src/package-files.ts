@@ -1,10 +1,63 @@
 /** Where files of this package lie beside its code: templates, and the scripts of child processes. */
-import { existsSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { ArtworkError, codeOf } from './model/failure.js'
 
 /** Code lies one folder below the package, as sources and as built. Undefined in a bundle that does not know its file. */
 const ownUrl: string | undefined = import.meta.url
+
+/** Descriptors that must be free before a package is loaded. */
+const FREE_FILES = 8
+
+/**
+ * @throws ArtworkError `unavailable` (503) while files cannot be opened: what Node could not read then, it takes for missing
+ * ever after
+ */
+function checkFreeFiles(): void {
+  const opened: number[] = []
+  try {
+    for (let count = 0; count < FREE_FILES; count += 1)
+      opened.push(openSync(packagePath('package.json'), 'r'))
+  } catch (error) {
+    if (codeOf(error) === 'EMFILE' || codeOf(error) === 'ENFILE')
+      throw new ArtworkError('unavailable', 'too many files are open', { retryAfter: 2, cause: error })
+  } finally {
+    for (const file of opened) closeSync(file)
+  }
+}
+
+/**
+ * Loads a package when it is needed first, and synchronously, so that nothing else can take the last descriptor meanwhile.
+ * A bundler does not see it.
+ * @throws ArtworkError `unavailable` (503) while files cannot be opened, else what `require` throws
+ */
+export function requirePackage<T>(name: string): T {
+  const known = required.get(name)
+  if (known !== undefined) return known as T
+  checkFreeFiles()
+  const loaded: unknown = createRequire(packagePath('package.json'))(name)
+  required.set(name, loaded)
+  return loaded as T
+}
+const required = new Map<string, unknown>()
+
+/** Ms after which packages are loaded that the first miss needs: neither the first answer nor a miss waits for them. */
+const LOAD_AFTER = 1000
+/** What fetching and storing need. */
+const NEEDED_LATER = ['cockatiel', 'http-cache-semantics', 'cacache']
+
+/** Loads them when the app has started; what cannot be loaded is tried again when it is needed. */
+export function loadPackagesLater(): void {
+  setTimeout(() => {
+    for (const name of NEEDED_LATER)
+      try {
+        requirePackage(name)
+      } catch {
+        // Whoever needs it says so.
+      }
+  }, LOAD_AFTER).unref()
+}
 
 /** A script of this package for a child process. */
 export interface OwnScript {

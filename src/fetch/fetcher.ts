@@ -1,18 +1,16 @@
 /**
  * The fetcher: an original from where it lives. Redirects are followed with every hop checked; retries share one
- * deadline; each host has a circuit breaker; requests are conditional where a copy is stored. What sends requests is
- * loaded with the first one: an app that starts has its images on disk already.
+ * deadline; each host has a circuit breaker; requests are conditional where a copy is stored.
  */
 
 import { lookup as systemLookup } from 'node:dns'
-import { once } from '../concurrency.js'
 import { ArtworkError } from '../model/failure.js'
 import { createAgents } from './agents.js'
 import { createCircuitBreakers } from './circuit-breaker.js'
 import { createPlaces } from './connection-limits.js'
 import type { Fetcher, FetcherOptions } from './ports.js'
 import { createProxyPools } from './proxy-pool.js'
-import type { RequestParts } from './requests.js'
+import { createRequests } from './requests.js'
 import { guardedLookup } from './ssrf-guard.js'
 
 export type { Fetched } from './upstream-response.js'
@@ -34,18 +32,16 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   })
   const breakers = createCircuitBreakers({ now })
   const closing = new AbortController()
-  const requests = once(async () => {
-    const { createRequests } = await import('./requests.js')
-    const agentFor: RequestParts['agentFor'] = (url, isExcepted) =>
-      (isExcepted ? exceptedAgents : agents).agentFor(url)
-    const places = createPlaces(options)
-    return createRequests(options, { pools, places, breakers, agentFor, closing: closing.signal })
+  const requests = createRequests(options, {
+    pools,
+    places: createPlaces(options),
+    breakers,
+    agentFor: (url, isExcepted) => (isExcepted ? exceptedAgents : agents).agentFor(url),
+    closing: closing.signal,
   })
 
   return {
-    fetch: async (request, validators, signal) => (await requests()).fetch(request, validators, signal),
-    document: async (request, signal) => (await requests()).document(request, signal),
-    probe: async (request) => (await requests()).probe(request),
+    ...requests,
     resting: breakers.open,
     pools: pools.names,
     proxies: pools.status,

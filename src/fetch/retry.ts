@@ -1,6 +1,6 @@
 /** When a request is tried again: attempts, back-off with jitter, and one deadline for all of them. */
-import { DelegateBackoff, handleWhen, retry } from 'cockatiel'
 import { ArtworkError, asArtworkError } from '../model/failure.js'
+import { requirePackage } from '../package-files.js'
 
 const FIRST_BACKOFF = 150
 
@@ -40,8 +40,9 @@ export function createDeadline(totalTimeout: number, signals: readonly AbortSign
 }
 
 /** Which failures are tried again, how often, and after how long. */
-export const retryPolicy = (retries: number, deadline: Pick<Deadline, 'signal' | 'left'>) =>
-  retry(
+export const retryPolicy = (retries: number, deadline: Pick<Deadline, 'signal' | 'left'>) => {
+  const { DelegateBackoff, handleWhen, retry } = requirePackage<typeof import('cockatiel')>('cockatiel')
+  return retry(
     handleWhen((error) => {
       const { retried, retryAfter = 0 } = asArtworkError(error)
       return retried && !deadline.signal.aborted && retryAfter * 1000 < deadline.left()
@@ -57,3 +58,4 @@ export const retryPolicy = (retries: number, deadline: Pick<Deadline, 'signal' |
       }),
     },
   )
+}

@@ -1,7 +1,7 @@
 /** How long a response is fresh, by upstream's own headers (RFC 9111 §4.2, RFC 5861). */
-import CachePolicy from 'http-cache-semantics'
 import { httpDate } from '../http/http-date.js'
 import type { Validators } from '../model/location.js'
+import { requirePackage } from '../package-files.js'
 
 /** See the top of the file. Seconds. */
 export interface ResponseFreshness extends Validators {
@@ -83,6 +83,7 @@ export function readResponseFreshness(header: Header, now: number): ResponseFres
     const expires = httpDate(headers.expires)
     headers.expires = expires === undefined ? LONG_AGO : new Date(expires).toUTCString()
   }
+  const CachePolicy = requirePackage<typeof import('http-cache-semantics')>('http-cache-semantics')
   const lifetime = (isShared: boolean): number =>
     new CachePolicy(
       { url: '/', method: 'GET', headers: {} },

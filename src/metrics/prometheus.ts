@@ -26,7 +26,7 @@ export interface Metrics extends WorkObserver {
    */
   print(): Promise<string>
   /** What mends it where the package that prints them is not installed. */
-  missingPackage(): Promise<string | undefined>
+  missingPackage(): string | undefined
   close(): void
 }
 
@@ -177,7 +177,7 @@ export function createMetrics(directory: string): Metrics {
     transformed: ({ ms, outcome }) => encodes.observe(outcome, ms / 1000),
     contentType: METRICS_TYPE,
     print: async () => (await gathered(directory)) ?? printOwn(),
-    missingPackage: async () => ((await canPrint()) ? undefined : NO_PROM_CLIENT),
+    missingPackage: () => (canPrint() ? undefined : NO_PROM_CLIENT),
     close: () => leave(),
   }
 }

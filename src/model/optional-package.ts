@@ -2,7 +2,8 @@
 import { codeOf } from './failure.js'
 
 /** Whether an import failed because the package is not installed. */
-export const isMissingPackage = (thrown: unknown): boolean => codeOf(thrown) === 'ERR_MODULE_NOT_FOUND'
+export const isMissingPackage = (thrown: unknown): boolean =>
+  ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'].includes(codeOf(thrown))
 
 /** @throws Error with what mends it where the package is not installed; else what was thrown */
 export function refuseMissing(thrown: unknown, name: string, usedBy: string): never {

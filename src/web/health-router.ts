@@ -30,7 +30,7 @@ export function createHealthRouter({ readiness, metrics, onDiagnosed }: HealthPa
     '/health': async () => jsonResponse(200, { status: 'ok' }),
     '/ready': ready,
     '/metrics': async () => {
-      const missing = await metrics.missingPackage()
+      const missing = metrics.missingPackage()
       if (missing !== undefined) {
         onDiagnosed(metricsNotPrinted(missing))
         throw new ArtworkError('unavailable', missing)

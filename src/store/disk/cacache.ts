@@ -1,5 +1,5 @@
 /** cacache writes; what it wrote is read by its layout. So it is loaded with the first write: most starts write nothing. */
-import { once } from '../../concurrency.js'
+import { requirePackage } from '../../package-files.js'
 
 /** The package. */
-export const loadCacache = once(async () => (await import('cacache')).default)
+export const loadCacache = (): typeof import('cacache') => requirePackage('cacache')

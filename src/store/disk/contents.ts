@@ -72,7 +72,7 @@ export function createContents(directory: string, owner: () => string) {
       const [content, bucket] = [contentPath(entry.digest), index.bucketPath(entry.key, slot)]
       // Nothing is written into what is no file of ours: a pipe would be waited for.
       for (const path of [content, bucket]) clearOdd(path)
-      const cacache = await loadCacache()
+      const cacache = loadCacache()
       await cacache.put(directory, slotKey(entry.key, slot), bytes, options)
       // Nobody else reaches either of them here; a hard link to the content is for everybody.
       setMode(content, OPEN_FILE)

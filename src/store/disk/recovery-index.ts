@@ -93,7 +93,7 @@ export function createRecoveryIndex(directory: string, contentSize: (digest: str
     list: async (entry: Entry, generation: number, slot: number): Promise<void> => {
       const path = bucketPath(entry.key, slot)
       await discardFile(path)
-      const cacache = await loadCacache()
+      const cacache = loadCacache()
       await cacache.index.insert(
         directory,
         slotKey(entry.key, slot),

@@ -87,7 +87,7 @@ export async function readForm(
   }
   let count = 0
   try {
-    const multer = await loadMulter()
+    const multer = loadMulter()
     await new Promise<void>((resolve, reject) => {
       const form = multer({
         storage: multer.memoryStorage(),

@@ -2,8 +2,9 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Request } from 'express'
-import { createLimiter, type Limiter, once } from '../../concurrency.js'
+import { createLimiter, type Limiter } from '../../concurrency.js'
 import { ArtworkError, codeOf } from '../../model/failure.js'
+import { requirePackage } from '../../package-files.js'
 import { readBody } from '../shared/body.js'
 import { BadBody, readJson } from '../shared/json.js'
 import { decodeBase64, unescapeBytes } from '../shared/large-json.js'
@@ -80,7 +81,7 @@ async function decode(text: string): Promise<Buffer> {
 }
 
 /** The parser of forms, loaded with the first one. */
-export const loadMulter = once(async () => (await import('multer')).default)
+export const loadMulter = (): typeof import('multer') => requirePackage('multer')
 
 /** What the parser of forms failed with, as a failure of ours. */
 export function formFailure(error: unknown): Error {
@@ -93,7 +94,7 @@ export function formFailure(error: unknown): Error {
 
 /** The one file of a form (RFC 7578), whatever its field is called. @throws BadBody, ArtworkError */
 async function fileIn(req: IncomingMessage, bytes: Buffer, maxBytes: number): Promise<Buffer> {
-  const multer = await loadMulter()
+  const multer = loadMulter()
   const form = multer({
     storage: multer.memoryStorage(),
     limits: partLimits(maxBytes),
