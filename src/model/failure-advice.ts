@@ -71,7 +71,11 @@ const BY_CODE: Partial<Readonly<Record<ErrorCode, FailureAdvice>>> = {
     rule: 'address',
     mend: 'print addresses by the filters: this one is not in the shape kind/variant/id, or its size is not offered',
   },
-  refused: { rule: 'login', mend: 'see manage.authorize and uploads({ authorize })' },
+  refused: {
+    rule: 'login',
+    mend: 'a source URL: add its host to remote({ hosts }); a request: see manage.authorize and uploads({ authorize })',
+  },
+  unauthenticated: { rule: 'login', mend: 'send what authorize looks for: a session, a token' },
   undialable: {
     rule: 'address',
     mend: 'list host:port in fetch.allowPrivate, if it is a server of your own',
@@ -80,7 +84,9 @@ const BY_CODE: Partial<Readonly<Record<ErrorCode, FailureAdvice>>> = {
   gone: { mend: SOURCE },
   no_image: { mend: SOURCE },
   too_large: { mend: 'raise the bound that the message is about: fetch.maxBytes, transform.maxPixels' },
-  unsupported: { mend: 'print the image as it is, by the variant original: it is not made in this form' },
+  unsupported: {
+    mend: 'a format that is decoded goes into transform.formats; what is not decoded (SVG, TIFF, HEIC) is converted at its source, or an SVG printed as it is, by the variant original',
+  },
   invalid_image: { mend: DAMAGED },
   bad_form: { mend: 'choose a picture in the form, and not more of them than it takes' },
   upstream_denied: {
@@ -92,7 +98,9 @@ const BY_CODE: Partial<Readonly<Record<ErrorCode, FailureAdvice>>> = {
   timeout: {
     mend: 'raise fetch.totalTimeout or fetch.firstByteTimeout, or see whether this machine reaches the host: express-artwork doctor',
   },
-  decode_timeout: { mend: 'raise transform.timeout, or offer a smaller size' },
+  decode_timeout: {
+    mend: 'raise transform.timeout, or lower transform.maxPixels so that such images are refused at once',
+  },
   processing: { mend: 'see the log for what ended the decoder; raise transform.maxMemory if it was memory' },
   disk_write: { mend: DISK },
   unavailable: { mend: LATER },

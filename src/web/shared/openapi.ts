@@ -16,7 +16,7 @@ export interface Description {
   readonly requestBody?: Json
   /** What is answered, by status. */
   readonly answers: Json
-  /** Failures with a text that all routes share, beside 400 and 403, and those of a JSON body. */
+  /** Failures with a text that all routes share, beside 400, 401 and 403, and those of a JSON body. */
   readonly errors?: readonly ErrorStatus[]
   /** Open to all: no token is asked for. */
   readonly isOpen?: boolean
@@ -63,6 +63,7 @@ export const parameter = (name: string, description: string, pattern: string): J
 
 const COMMON = {
   '400': failed('The path, or a parameter, is not valid.'),
+  '401': failed('Who asks did not say who they are: `authorize` answered unauthenticated.'),
   '403': failed('Not authorised, or closed; a host that may not be asked.'),
   '408': failed('The body did not come in time.'),
   '413': failed('Too many bytes or pixels.'),
@@ -103,7 +104,7 @@ function operation({ query, body, ...route }: DescribedRoute, described: Descrip
       ...(!isOpen && { security: [{ bearer: [] }, {}] }),
       ...(content !== undefined && { requestBody: content }),
       responses: {
-        ...(isOpen ? {} : errors(['400', '403', ...ofBody, ...(described.errors ?? [])])),
+        ...(isOpen ? {} : errors(['400', '401', '403', ...ofBody, ...(described.errors ?? [])])),
         ...answers,
       },
     },
