@@ -68,7 +68,7 @@ export async function routesPage(): Promise<string> {
     'Routes',
     'Every route of the routers, with the management router mounted at `/api/images` and the others at their defaults (`urls`). An app serves the same with schemas, at `openapi.json` below the management router. [HTTP and caching](../http.md) says what images are answered with.',
     tableOf(['route', 'what it does', 'query; body', 'statuses'], rows),
-    'Pictures: `GET /images/{kind}/{variant}/{id}` (`imagesRouter`), `GET /artwork/local/{path}` (`localRouter`) and `GET /static/images/placeholder….svg` are answered by `artwork.router`, with 200, 206, 304, 400, 403, 404, 412, 413, 415, 416, 422, 502, 503 and 504 ([HTTP and caching](../http.md), [Error codes](errors.md)).',
+    'Pictures: `GET /images/{kind}/{variant}/{id}` (`imagesRouter`), `GET /artwork/local/{path}` (`localRouter`) and `GET /static/images/placeholder….svg` are answered by `artwork.router`, with 200, 206, 302 (to its placeholder, while local artwork is fetched anew), 304, 400, 403, 404, 412, 413, 415, 416, 422, 502, 503 and 504 ([HTTP and caching](../http.md), [Error codes](errors.md)).',
     '`GET /health`, `GET /ready` and `GET /metrics` are those of `artwork.healthRouter` ([Metrics and health](../metrics.md)); the pages of the dashboard lie below `dashboard` of the management router ([Dashboard](../dashboard.md)).',
   )
 }

@@ -83,7 +83,9 @@ const BY_CODE: Partial<Readonly<Record<ErrorCode, FailureAdvice>>> = {
   not_found: { mend: SOURCE },
   gone: { mend: SOURCE },
   no_image: { mend: SOURCE },
-  too_large: { mend: 'raise the bound that the message is about: fetch.maxBytes, transform.maxPixels' },
+  too_large: {
+    mend: 'raise the bound that the message is about: fetch.maxBytes, transform.maxPixels, transform.maxMemory',
+  },
   unsupported: {
     mend: 'a format that is decoded goes into transform.formats; what is not decoded (SVG, TIFF, HEIC) is converted at its source, or an SVG printed as it is, by the variant original',
   },
@@ -101,7 +103,7 @@ const BY_CODE: Partial<Readonly<Record<ErrorCode, FailureAdvice>>> = {
   decode_timeout: {
     mend: 'raise transform.timeout, or lower transform.maxPixels so that such images are refused at once',
   },
-  processing: { mend: 'see the log for what ended the decoder; raise transform.maxMemory if it was memory' },
+  processing: { mend: 'see the log for what ended the decoder' },
   disk_write: { mend: DISK },
   unavailable: { mend: LATER },
 }

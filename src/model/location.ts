@@ -4,7 +4,7 @@
 export interface FetchRequest {
   /** Absolute http or https URL. */
   readonly url: string
-  /** Name of the pool of proxies that it goes through; undefined: every pool, and none where there are none. */
+  /** Name of the pool of proxies that it goes through, `'*'` for any of them; undefined: it goes directly. */
   readonly pool?: string | undefined
   /** Most bytes of the answer, where that is less than the fetcher's own bound. */
   readonly maxBytes?: number

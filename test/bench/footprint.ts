@@ -5,7 +5,6 @@
  */
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { get } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -14,6 +13,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createArtwork, tmdb } from 'express-artwork'
+import { cpuMs, memory } from './processes.js'
 import { median, PICTURE_PATH, webp16k } from './support.js'
 
 const ROUNDS = 15
@@ -24,8 +24,6 @@ const WORKER = fileURLToPath(new URL('../../dist/transform/worker.js', import.me
 const REST_SECONDS = Number(process.env.REST_SECONDS ?? 20)
 /** A decoder without work ends after a minute. */
 const UNTIL_DECODERS_END = 65_000
-/** What `/proc` counts CPU in. */
-const TICK_MS = 10
 
 const folders: string[] = []
 async function makeFolder(): Promise<string> {
@@ -92,44 +90,6 @@ async function benchDecoderStart(): Promise<void> {
   }
   const ratio = median(rounds.map(({ bare, decoder }) => decoder / bare))
   console.log(`footprint: a decoder is ready after ${ratio.toFixed(1)} times what a bare node -e 0 takes`)
-}
-
-/** A process and all below it. */
-function family(pid: number): readonly number[] {
-  const parents = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => {
-      try {
-        const stat = readFileSync(`/proc/${name}/stat`, 'utf8')
-        return [[Number(name), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])] as const]
-      } catch {
-        return []
-      }
-    })
-  const below = (of: number): readonly number[] => [
-    of,
-    ...parents.filter(([, parent]) => parent === of).flatMap(([child]) => below(child)),
-  ]
-  return below(pid)
-}
-/** Fields 14 and 15 of `/proc/PID/stat`. */
-function cpuMs(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) * TICK_MS
-}
-/** Memory of a process and all below it, MB: what each has, and with what they share counted once. */
-function memory(pid: number): { rss: number; pss: number; processes: number } {
-  const sum = { rss: 0, pss: 0, processes: 0 }
-  for (const one of family(pid)) {
-    const text = readFileSync(`/proc/${one}/smaps_rollup`, 'utf8')
-    const read = (name: string): number =>
-      Number(new RegExp(`^${name}: +(\\d+) kB`, 'm').exec(text)?.[1]) / 1000
-    sum.rss += read('Rss')
-    sum.pss += read('Pss')
-    sum.processes += 1
-  }
-  return sum
 }
 
 async function benchRest(): Promise<void> {

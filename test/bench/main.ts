@@ -1,5 +1,6 @@
 /** The benches: `npm run bench`, or `npm run bench NAME`. The only place for timings; ratios hold, seconds do not. */
 import { benchBytes } from './bytes.js'
+import { benchCold, benchStampede } from './cold.js'
 import { benchCrowd } from './crowd.js'
 import { benchFilters } from './filters.js'
 import { benchFootprint } from './footprint.js'
@@ -17,6 +18,7 @@ import { benchStore } from './store.js'
 
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   bytes: benchBytes,
+  cold: benchCold,
   crowd: benchCrowd,
   filters: benchFilters,
   footprint: benchFootprint,
@@ -30,6 +32,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   priority: benchPriority,
   quality: benchQuality,
   soak: benchSoak,
+  stampede: benchStampede,
   start: benchStart,
   store: benchStore,
 }

@@ -2,7 +2,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
@@ -28,7 +28,8 @@ export async function installPeer(peer: string, module: string): Promise<any> {
   return import(pathToFileURL(`${cwd}/node_modules/${module}`).href)
 }
 
-const freePort = async (): Promise<number> => {
+/** A port that nothing listens on. */
+export const freePort = async (): Promise<number> => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
@@ -36,9 +37,14 @@ const freePort = async (): Promise<number> => {
   return typeof address === 'object' && address !== null ? address.port : 0
 }
 
-/** Next.js with one picture, built and started; installed from its own lock file the first time. */
-export async function nextImage(): Promise<Contestant> {
-  const folder = `${PEERS}next/`
+/** The folder of a peer, with what its lock file lists. */
+export function peerFolder(peer: string): string {
+  return `${PEERS}${peer}/`
+}
+
+/** Next.js, built and started; installed from its own lock file the first time. */
+export async function nextServer(): Promise<{ readonly base: string; readonly process: ChildProcess }> {
+  const folder = peerFolder('next')
   const options = {
     cwd: folder,
     env: { ...process.env, NEXT_TELEMETRY_DISABLED: '1', NODE_ENV: 'production' },
@@ -49,12 +55,25 @@ export async function nextImage(): Promise<Contestant> {
   const bin = `${folder}node_modules/next/dist/bin/next`
   if (!existsSync(`${folder}next-app/.next/BUILD_ID`))
     await run(process.execPath, [bin, 'build', 'next-app'], options)
+  // What an earlier run kept is none of this one.
+  await rm(`${folder}next-app/.next/cache/images`, { recursive: true, force: true })
   const port = await freePort()
   const child = spawn(process.execPath, [bin, 'start', 'next-app', '-p', String(port), '-H', '127.0.0.1'], {
     ...options,
     stdio: 'ignore',
   })
-  const url = `http://127.0.0.1:${port}/_next/image?url=%2Fpicture.jpg&w=256&q=75`
+  const base = `http://127.0.0.1:${port}`
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    if ((await fetch(base).catch(() => undefined)) !== undefined) break
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  return { base, process: child }
+}
+
+/** Next.js with one picture in its cache. */
+export async function nextImage(): Promise<Contestant> {
+  const { base, process: child } = await nextServer()
+  const url = `${base}/_next/image?url=%2Fpicture.jpg&w=256&q=75`
   for (let attempt = 0; attempt < 100; attempt += 1) {
     const answer = await fetch(url, { headers: { accept: 'image/webp' } }).catch(() => undefined)
     await answer?.arrayBuffer()

@@ -53,7 +53,10 @@ const IMAGE_ANSWERS = {
   '206': image('A range of it.'),
   '304': { description: 'Unchanged.' },
   '400': plain('The path is not valid.'),
+  '401': plain('Of a private namespace: `mayRead` answered unauthenticated.'),
+  '403': plain('Of a private namespace: `mayRead` refused.'),
   '404': plain('There is no such image.'),
+  '412': plain('A precondition does not hold.'),
   '416': plain('There is no such range.'),
   '503': plain('Too much to do; with Retry-After.'),
 }
