@@ -20,24 +20,25 @@ import type { FetchRequest } from '../model/location.js'
 import { type Kind, kindOfType, typeOf } from '../model/media-type.js'
 import type { NoPicture } from '../model/no-picture.js'
 import { createRecent } from '../model/recent.js'
+import { completeRecipe, type Recipe } from '../model/variant.js'
 import { hostOf } from '../model/web-url.js'
 import type { Settings } from '../options/settings.js'
 import type { Means } from '../sources/source.js'
 import type { NewEntry, Store } from '../store/ports.js'
 import type { Inspected, Transformer } from '../transform/transformer.js'
-import type { KnownOriginal, RequestOptions } from './image.js'
+import type { FirstMade, KnownOriginal, RequestOptions } from './image.js'
 import type { PresignedUrls } from './presigned-urls.js'
 import type { Original } from './resolve-address.js'
 
 /** What fetching works with. */
 export interface FetchParts {
-  readonly settings: Pick<Settings, 'now' | 'freshness'>
+  readonly settings: Pick<Settings, 'now' | 'freshness' | 'transform'>
   readonly store: Pick<
     Store,
     'find' | 'read' | 'write' | 'update' | 'delete' | 'lease' | 'generation' | 'negativeCache'
   >
   readonly fetcher: Pick<Fetcher, 'fetch'>
-  readonly transformer: Pick<Transformer, 'inspect'>
+  readonly transformer: Pick<Transformer, 'inspect' | 'look'>
   readonly singleFlight: SingleFlight
   readonly events: Pick<Events, 'emit'>
   readonly presignedUrls: PresignedUrls
@@ -59,6 +60,8 @@ interface Task {
   /** Ask although a recorded failure is active. */
   readonly isForced: boolean
   readonly client?: string | undefined
+  /** What will be made of it, where that is known. */
+  readonly recipe?: Recipe | undefined
 }
 
 /** A response that is to be stored, and what it was asked with. */
@@ -101,11 +104,11 @@ export function createFetchOriginal(parts: FetchParts) {
       original: Original,
       stored: Entry | undefined,
       isForced: boolean,
-      { signal, client }: Pick<RequestOptions, 'signal' | 'client'> = {},
+      { signal, client, recipe }: Pick<RequestOptions, 'signal' | 'client' | 'recipe'> = {},
       before = stored,
     ): Promise<KnownOriginal> => {
       const key = imageKey(original.text)
-      return collapse(parts, { original, key, stored, before, isForced, client }, inspect, signal)
+      return collapse(parts, { original, key, stored, before, isForced, client, recipe }, inspect, signal)
     },
   }
 }
@@ -235,7 +238,8 @@ async function storeResponse(
   // Bytes that are the same as before renew the entry and change nothing else.
   if (!isTransient && stored?.isStored && stored.digest === digest)
     return { entry: store.update(stored, facts), bytes, ...answered(200) }
-  const { width, height, traits } = await inspect(digest, bytes, kind, arrival)
+  const { inspected, made } = await inspect(digest, bytes, kind, arrival)
+  const { width, height, traits } = inspected
   if (parts.noPicture({ digest, thumbhash: traits.preview?.thumbhash }))
     throw new ArtworkError('no_image', 'the source has only a picture that stands for none')
   const about = { key, role: 'original', type: typeOf(kind), width, height, traits } as const
@@ -244,13 +248,13 @@ async function storeResponse(
   if (isTransient) {
     // What was stored before it was forbidden goes.
     if (store.find(key) !== undefined) await store.delete(key)
-    return { entry: unstored, bytes, isTransient, ...answered(200) }
+    return { entry: unstored, bytes, isTransient, ...answered(200), ...made }
   }
   // What was purged while it was fetched is answered, and not stored.
   if (store.generation() !== arrival.generation)
-    return { entry: unstored, bytes, isPurged: true, ...answered(200) }
+    return { entry: unstored, bytes, isPurged: true, ...answered(200), ...made }
   // A write that fails degrades the answer: the image is served, and fetched again next time.
-  return { entry: await store.write(entry, bytes).catch(() => unstored), bytes, ...answered(200) }
+  return { entry: await store.write(entry, bytes).catch(() => unstored), bytes, ...answered(200), ...made }
 }
 
 async function notModified(
@@ -287,7 +291,12 @@ function freshness({ settings }: FetchParts, response: Fetched, { original, stor
   return freshnessAfter(response, rules, stored, { now: settings.now(), maxAge: settings.freshness.maxAge })
 }
 
-type Inspect = (digest: string, bytes: Buffer, kind: Kind, arrival: Arrival) => Promise<Inspected>
+/** What the first look came to. */
+interface Inspection {
+  readonly inspected: Inspected
+  readonly made?: { readonly made: FirstMade } | undefined
+}
+type Inspect = (digest: string, bytes: Buffer, kind: Kind, arrival: Arrival) => Promise<Inspection>
 
 /**
  * What bytes are, inspected once whatever URLs they come under: the same ones by many keys cost no more than one. A failure
@@ -296,15 +305,25 @@ type Inspect = (digest: string, bytes: Buffer, kind: Kind, arrival: Arrival) => 
 function createInspections({ settings, transformer }: FetchParts): Inspect {
   const known = createRecent<Inspected | Failure>(MAX_INSPECTED)
   const serial = createSerial()
-  return (digest, bytes, kind, { isForced, signal, client, url }) =>
+  /** An AVIF takes so long that the facts of its original do not wait for it. */
+  const lookAt = async (bytes: Buffer, kind: Kind, arrival: Arrival): Promise<Inspection> => {
+    const { signal, client, url, recipe: wanted } = arrival
+    const about = { signal, client, host: hostOf(url) }
+    const recipe = wanted && kind !== 'svg' ? completeRecipe(wanted, kind, settings.transform) : undefined
+    if (recipe === undefined || recipe.format === 'avif')
+      return { inspected: await transformer.inspect(bytes, kind, about) }
+    const { inspected, made: result } = await transformer.look(bytes, kind, recipe, about)
+    return { inspected, made: { made: { recipe, result } } }
+  }
+  return (digest, bytes, kind, arrival) =>
     serial.run(digest, async () => {
       const before = known.get(digest)
-      if (before !== undefined && 'traits' in before) return before
-      if (!isForced && before !== undefined && isFailureActive(before, settings.now()))
+      if (before !== undefined && 'traits' in before) return { inspected: before }
+      if (!arrival.isForced && before !== undefined && isFailureActive(before, settings.now()))
         throw failureError(before, settings.now())
       try {
-        const found = await transformer.inspect(bytes, kind, { signal, client, host: hostOf(url) })
-        known.set(digest, found)
+        const found = await lookAt(bytes, kind, arrival)
+        known.set(digest, found.inspected)
         return found
       } catch (error) {
         const thrown = asArtworkError(error)

@@ -1,6 +1,9 @@
 /** The shapes of an image on its way through the pipeline: what is known of an original, and an image in hand. */
 import type { Negotiation } from '../http/accept.js'
 import type { Entry } from '../model/entry.js'
+import type { ArtworkError } from '../model/failure.js'
+import type { FullRecipe, Recipe } from '../model/variant.js'
+import type { Made } from '../transform/transformer.js'
 
 /** How upstream was asked, for `Age` and `Cache-Status` (RFC 9111 §5.1, RFC 9211). */
 export interface Forward {
@@ -21,6 +24,14 @@ export interface KnownOriginal {
   /** It was purged while it was fetched: neither it nor what is made of it is stored. */
   readonly isPurged?: boolean
   readonly forward?: Forward
+  /** What was made of it in the same job that looked at it. */
+  readonly made?: FirstMade
+}
+
+/** A rendition from the first look at an original, or why it cannot be made. */
+export interface FirstMade {
+  readonly recipe: FullRecipe
+  readonly result: Made | ArtworkError
 }
 
 /** An image in hand. */
@@ -54,6 +65,8 @@ export interface RequestOptions {
   readonly passesSvg?: boolean | undefined
   /** Nobody waits for it: it is made after all that somebody waits for. */
   readonly isBackground?: boolean | undefined
+  /** What will be made of the original: where it has to be fetched, both are done in one job. */
+  readonly recipe?: Recipe | undefined
 }
 
 /** `forward` as a field, or none. */

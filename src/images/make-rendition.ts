@@ -4,6 +4,7 @@ import type { Events } from '../events.js'
 import { digestOf } from '../model/digest.js'
 import type { Entry } from '../model/entry.js'
 import {
+  ArtworkError,
   asArtworkError,
   type Failure,
   failureError,
@@ -13,11 +14,11 @@ import {
 } from '../model/failure.js'
 import { typeOf } from '../model/media-type.js'
 import { createRecent } from '../model/recent.js'
-import { completeRecipe, type Recipe } from '../model/variant.js'
+import { completeRecipe, type FullRecipe, isSameRecipe, type Recipe } from '../model/variant.js'
 import { hostOf } from '../model/web-url.js'
 import type { Settings } from '../options/settings.js'
 import type { NewEntry, Store } from '../store/ports.js'
-import type { Transformer } from '../transform/transformer.js'
+import type { Made, Transformer } from '../transform/transformer.js'
 import { kindOf } from './fetch-original.js'
 import { type ImageResult, type KnownOriginal, type RequestOptions, withForward } from './image.js'
 import type { Originals } from './originals.js'
@@ -159,10 +160,17 @@ async function copyOfSame(
   return { entry: await write(parts, entry, read.bytes, isStorable), ...read, original }
 }
 
+/** What the first look at the original has made already. @throws ArtworkError where it could not be made */
+function madeBefore({ made }: KnownOriginal, recipe: FullRecipe): Made | undefined {
+  if (made === undefined || !isSameRecipe(made.recipe, recipe)) return undefined
+  if (made.result instanceof ArtworkError) throw made.result
+  return made.result
+}
+
 async function encodeAndStore(
   parts: MakeParts,
   memory: Memory,
-  { target, recipe, options }: Task,
+  { target, recipe, options, known }: Task,
   source: ImageResult,
   generation: number,
 ): Promise<ImageResult> {
@@ -171,11 +179,13 @@ async function encodeAndStore(
   const { entry: original, bytes, isTransient = false, isPurged = false, forward } = source
   const kind = kindOf(original)
   const complete = completeRecipe(recipe, kind, settings.transform)
-  const made = await transformer.transform(bytes, kind, complete, {
-    ...options,
-    host: original.sourceUrl === undefined ? undefined : hostOf(original.sourceUrl),
-    isAlone: options.isUnsigned === true && complete.format === 'avif',
-  })
+  const made =
+    madeBefore(known, complete) ??
+    (await transformer.transform(bytes, kind, complete, {
+      ...options,
+      host: original.sourceUrl === undefined ? undefined : hostOf(original.sourceUrl),
+      isAlone: options.isUnsigned === true && complete.format === 'avif',
+    }))
   const facts = { type: typeOf(made.format), width: made.width, height: made.height }
   const entry = newEntry(parts, target, facts, original, recipes.text(recipe, original))
   // What was purged while it was made is answered, and not stored.

@@ -51,7 +51,7 @@ export function createRenditions(parts: RenditionParts) {
       const entry = store.find(key) ?? (await store.lookup(key))
       let known: KnownOriginal
       try {
-        known = await knownOriginal(parts, original, options, given)
+        known = await knownOriginal(parts, original, { ...options, recipe }, given)
       } catch (error) {
         if (entry === undefined || options.onlyIfCached) throw error
         return await standIn(parts, original, entry, error)

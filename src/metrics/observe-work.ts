@@ -43,17 +43,18 @@ export const observedFetcher = (fetcher: Fetcher, observers: readonly WorkObserv
     ),
 })
 
+const transformed =
+  (observers: readonly WorkObserver[]) =>
+  (work: Work): void => {
+    for (const observer of observers) observer.transformed(work)
+  }
+
 /** The same transformer, observed. */
 export const observedTransformer = (
   transformer: Transformer,
   observers: readonly WorkObserver[],
 ): Transformer => ({
   ...transformer,
-  transform: (...args) =>
-    measured(
-      () => transformer.transform(...args),
-      (work) => {
-        for (const observer of observers) observer.transformed(work)
-      },
-    ),
+  transform: (...args) => measured(() => transformer.transform(...args), transformed(observers)),
+  look: (...args) => measured(() => transformer.look(...args), transformed(observers)),
 })

@@ -195,6 +195,16 @@ export function completeRecipe(recipe: Recipe, source: Kind, encoding: Encoding)
   return { ...rest, format, quality, effort: effortIn(encoding, format) }
 }
 
+/** Whether two recipes make the same of the same bytes. */
+export const isSameRecipe = (one: FullRecipe, other: FullRecipe): boolean =>
+  one.format === other.format &&
+  one.width === other.width &&
+  one.height === other.height &&
+  one.fit === other.fit &&
+  one.enlarge === other.enlarge &&
+  one.quality === other.quality &&
+  one.effort === other.effort
+
 /** Efforts that are left out of the text: what was spent before there was a choice. */
 const EFFORT_LEFT_OUT: Readonly<Partial<Record<Format, number>>> = { webp: 4, avif: 4, gif: 7, png: 4 }
 

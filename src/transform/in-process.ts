@@ -4,7 +4,7 @@
  */
 import type { ArtworkError } from '../model/failure.js'
 import { createJobQueue, makeRoom, watchWait } from './fair-queue.js'
-import { hardenSharp, inspect, transform } from './sharp.js'
+import { hardenSharp, inspect, look, transform } from './sharp.js'
 import type { DecodeLimits, JobOptions, Transformer } from './transformer.js'
 
 /** Makes a transformer that runs `concurrency` jobs at once and lets `queue` wait. */
@@ -47,6 +47,7 @@ export function createInProcess(
   return {
     inspect: (bytes, kind, about) => inTurn(about, () => inspect(bytes, kind, limits)),
     transform: (bytes, kind, recipe, about) => inTurn(about, () => transform(bytes, kind, recipe, limits)),
+    look: (bytes, kind, recipe, about) => inTurn(about, () => look(bytes, kind, recipe, limits)),
     trouble: () => undefined,
     load: () => ({ running, waiting: queue.size() }),
     close: async () => {},

@@ -3,7 +3,7 @@
  * chooses the loader by the bytes), orientation applied, colours in sRGB, no metadata, alpha and animation preserved.
  */
 import sharp, { type Sharp } from 'sharp'
-import { ArtworkError } from '../model/failure.js'
+import { ArtworkError, asArtworkError } from '../model/failure.js'
 import type { Format, Kind } from '../model/media-type.js'
 import { isMovingFormat, movesWithin, outputSize } from '../model/output.js'
 import type { FullRecipe } from '../model/variant.js'
@@ -12,7 +12,7 @@ import type { OwnColour } from './colour/colour.js'
 import { toSrgb } from './colour/to-srgb.js'
 import { encode, tooLargeForFormat } from './encode.js'
 import { previewOf } from './preview.js'
-import { type DecodeLimits, type Inspected, type Made, SVG_INSPECTED } from './transformer.js'
+import { type DecodeLimits, type Inspected, type Looked, type Made, SVG_INSPECTED } from './transformer.js'
 
 const LOADERS: Readonly<Record<Format, readonly string[]>> = {
   jpeg: ['VipsForeignLoadJpegBuffer'],
@@ -36,10 +36,17 @@ const PROBE_SIDE = 32
 /** Decodes to the end. See the port for its errors. */
 export async function inspect(bytes: Buffer, kind: Kind, limits: DecodeLimits): Promise<Inspected> {
   if (kind === 'svg') return SVG_INSPECTED
-  const source = await readSource(bytes, kind, limits)
-  const probe = sharp(source.bytes, source.options(staysMoving(source, limits)))
+  return inspectSource(await readSource(bytes, kind, limits), limits)
+}
+
+async function inspectSource(source: SourceImage, limits: DecodeLimits): Promise<Inspected> {
+  return inspectPixels(source, sharp(source.bytes, source.options(staysMoving(source, limits))))
+}
+
+/** The facts of a source, with the preview of its pixels. */
+async function inspectPixels(source: SourceImage, pixels: Sharp): Promise<Inspected> {
   const { data, info } = await decoding(() =>
-    probe
+    pixels
       .resize({ width: PROBE_SIDE, height: PROBE_SIDE, fit: 'inside', withoutEnlargement: true })
       .toColourspace('srgb')
       .ensureAlpha()
@@ -65,10 +72,16 @@ export async function transform(
   limits: DecodeLimits,
 ): Promise<Made> {
   if (kind === 'svg') throw new ArtworkError('unsupported', 'an SVG image is only given as it is')
+  checkFormat(recipe, limits)
+  return transformSource(await readSource(bytes, kind, limits), recipe, limits)
+}
+
+function checkFormat({ format }: FullRecipe, { formats }: DecodeLimits): void {
+  if (!formats.includes(format)) throw new ArtworkError('unsupported', 'this image format is not allowed')
+}
+
+async function transformSource(source: SourceImage, recipe: FullRecipe, limits: DecodeLimits): Promise<Made> {
   const { format } = recipe
-  if (!limits.formats.includes(format))
-    throw new ArtworkError('unsupported', 'this image format is not allowed')
-  const source = await readSource(bytes, kind, limits)
   if (isMovingFormat(format) && source.canMove && source.frames > limits.maxFrames)
     throw new ArtworkError('too_large', 'the image has too many frames')
   const isMoving = isMovingFormat(format) && staysMoving(source, limits)
@@ -76,13 +89,24 @@ export async function transform(
   const pixels = size.width * size.height * (isMoving ? source.frames : 1)
   if (format === 'avif' && pixels > limits.maxAvifPixels) throw tooLargeForFormat()
   const pixelsOf = await decoder(source, isMoving)
+  return encodePixels(source, recipe, isMoving, () => fitInto(pixelsOf(), source, recipe))
+}
+
+/** Encodes what a source has become in its box. */
+async function encodePixels(
+  source: SourceImage,
+  recipe: FullRecipe,
+  isMoving: boolean,
+  open: () => Sharp,
+): Promise<Made> {
+  const size = outputSize(source, recipe)
   const isWhole = source.frames === 1 || isMoving
   const { data, width, height } = await encode(
     {
-      open: () => fitInto(pixelsOf(), source, recipe),
+      open,
       source,
       isMoving,
-      pixels,
+      pixels: size.width * size.height * (isMoving ? source.frames : 1),
       isUnchanged:
         isWhole &&
         !source.isTurned &&
@@ -92,7 +116,53 @@ export async function transform(
     },
     recipe,
   )
-  return { bytes: data, format, width, height }
+  return { bytes: data, format: recipe.format, width, height }
+}
+
+/** Formats that come out the same of the pixels alone. */
+const ONE_DECODE: ReadonlySet<Format> = new Set(['webp', 'jpeg'])
+
+/** Pixels of a rendition that may be in memory at once. */
+const MOST_PIXELS = 4e6
+
+/**
+ * Whether a recipe reads a source to its end, and its pixels are all that its facts need: then one decode serves both. What
+ * is cut reads some rows only; what moves, is wide, or has colours of its own is decoded in other ways; other formats take
+ * more than pixels from their source.
+ */
+function isReadWhole(source: SourceImage, recipe: FullRecipe): boolean {
+  const { width, height } = outputSize(source, recipe)
+  const isCut = recipe.fit === 'cover' && recipe.width !== undefined && recipe.height !== undefined
+  const isPlain = source.frames === 1 && source.depth <= 8 && source.colour.by === 'profile'
+  return isPlain && !isCut && ONE_DECODE.has(recipe.format) && width * height <= MOST_PIXELS
+}
+
+/** The first look. See the port for its errors. */
+export async function look(
+  bytes: Buffer,
+  kind: Kind,
+  recipe: FullRecipe,
+  limits: DecodeLimits,
+): Promise<Looked> {
+  const source = await readSource(bytes, kind, limits)
+  const attempt = (make: () => Promise<Made>): Promise<Made | ArtworkError> =>
+    make().catch((error) => asArtworkError(error))
+  if (!limits.formats.includes(recipe.format) || !isReadWhole(source, recipe)) {
+    const inspected = await inspectSource(source, limits)
+    const made = await attempt(async () => {
+      checkFormat(recipe, limits)
+      return transformSource(source, recipe, limits)
+    })
+    return { inspected, made }
+  }
+  const pixelsOf = await decoder(source, false)
+  const { data, info } = await decoding(() =>
+    fitInto(pixelsOf(), source, recipe).raw().toBuffer({ resolveWithObject: true }),
+  )
+  const { width, height, channels } = info
+  const open = (): Sharp => sharp(data, { raw: { width, height, channels } })
+  const inspected = await inspectPixels(source, open())
+  return { inspected, made: await attempt(() => encodePixels(source, recipe, false, open)) }
 }
 
 /** Whether the image moves and all its frames together are small enough to keep moving. */

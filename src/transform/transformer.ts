@@ -1,5 +1,6 @@
 /** The port of the transformer: bytes in, bytes out. */
 import type { Traits } from '../model/entry.js'
+import type { ArtworkError } from '../model/failure.js'
 import type { Format, Kind } from '../model/media-type.js'
 import type { FullRecipe } from '../model/variant.js'
 
@@ -23,6 +24,12 @@ export interface Made {
   readonly format: Format
   readonly width: number
   readonly height: number
+}
+
+/** The first look at an image: its facts, and what a recipe makes of it, or why that cannot be made. */
+export interface Looked {
+  readonly inspected: Inspected
+  readonly made: Made | ArtworkError
 }
 
 /** What may be decoded. */
@@ -64,6 +71,11 @@ export interface Transformer {
   inspect(bytes: Buffer, kind: Kind, about?: JobOptions): Promise<Inspected>
   /** Makes a rendition. @throws the same */
   transform(bytes: Buffer, kind: Kind, recipe: FullRecipe, about?: JobOptions): Promise<Made>
+  /**
+   * Both in one job, in one decode where the recipe reads all of the image. SVG cannot be looked at.
+   * @throws what `inspect` throws
+   */
+  look(bytes: Buffer, kind: Kind, recipe: FullRecipe, about?: JobOptions): Promise<Looked>
   load(): Load
   /** Why nothing can be decoded, where that is known; undefined where it can. */
   trouble(): string | undefined

@@ -11,7 +11,7 @@ import type { Kind } from '../model/media-type.js'
 import type { FullRecipe } from '../model/variant.js'
 import { type ChildOptions, findScript, type Script } from './child-command.js'
 import { cancelled, createJobQueue, makeRoom, type QueuePosition, watchWait } from './fair-queue.js'
-import type { Answer, JobMessage } from './messages.js'
+import type { Answer, JobMessage, LookedAnswer } from './messages.js'
 import {
   type DecodeLimits,
   type Inspected,
@@ -50,6 +50,12 @@ export interface PoolOptions extends DecodeLimits, ChildOptions {
 const MISSING = 'the script of the decoder is missing'
 const shuttingDown = (): ArtworkError => new ArtworkError('unavailable', 'shutting down')
 
+/** A picture as it comes over: bytes arrive as an array of them. */
+const received = (made: Made): Made => ({
+  ...made,
+  bytes: Buffer.from(made.bytes.buffer, made.bytes.byteOffset, made.bytes.byteLength),
+})
+
 /** Makes a pool; its first child starts with its first job, and none keeps the process alive when it has nothing to do. */
 export function createWorkerPool(options: PoolOptions): Transformer {
   const { maxPixels, maxAvifPixels, maxFrames, formats, logger } = options
@@ -85,8 +91,11 @@ export function createWorkerPool(options: PoolOptions): Transformer {
     inspect: (bytes, kind, about) =>
       kind === 'svg' ? Promise.resolve(SVG_INSPECTED) : run<Inspected>('inspect', [bytes, kind], about),
     transform: async (bytes, kind, recipe, about) => {
-      const made = await run<Made>('transform', [bytes, kind, recipe], about)
-      return { ...made, bytes: Buffer.from(made.bytes.buffer, made.bytes.byteOffset, made.bytes.byteLength) }
+      return received(await run<Made>('transform', [bytes, kind, recipe], about))
+    },
+    look: async (bytes, kind, recipe, about) => {
+      const { inspected, made } = await run<LookedAnswer>('look', [bytes, kind, recipe], about)
+      return { inspected, made: made.ok ? received(made.value) : errorFromCode(made.code, made.message) }
     },
     load: () => scheduler?.load() ?? { running: 0, waiting: 0 },
     trouble: () => (scheduler === undefined ? MISSING : scheduler.trouble()),

@@ -1,10 +1,10 @@
 /** The child process that decodes: nothing of the app is in it. Started by worker-pool, never imported. */
 import { setPriority } from 'node:os'
-import { asArtworkError } from '../model/failure.js'
+import { ArtworkError, asArtworkError } from '../model/failure.js'
 import type { Kind } from '../model/media-type.js'
 import type { FullRecipe } from '../model/variant.js'
-import { type Answer, GROWN, type JobMessage } from './messages.js'
-import { hardenSharp, inspect, transform } from './sharp.js'
+import { type Answer, GROWN, type JobMessage, type LookedAnswer } from './messages.js'
+import { hardenSharp, inspect, look, transform } from './sharp.js'
 import type { DecodeLimits } from './transformer.js'
 
 const LOW_PRIORITY = 10
@@ -15,10 +15,21 @@ const FULL_SHARE = 0.6
 
 const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
+const failed = ({ code, message }: ArtworkError): Answer<never> => ({ ok: false, code, message })
+
 const jobs = {
   inspect: (bytes: Uint8Array, kind: Kind, limits: DecodeLimits) => inspect(bufferOf(bytes), kind, limits),
   transform: (bytes: Uint8Array, kind: Kind, recipe: FullRecipe, limits: DecodeLimits) =>
     transform(bufferOf(bytes), kind, recipe, limits),
+  look: async (
+    bytes: Uint8Array,
+    kind: Kind,
+    recipe: FullRecipe,
+    limits: DecodeLimits,
+  ): Promise<LookedAnswer> => {
+    const { inspected, made } = await look(bufferOf(bytes), kind, recipe, limits)
+    return { inspected, made: made instanceof ArtworkError ? failed(made) : { ok: true, value: made } }
+  },
 }
 
 /** Serves its parent until that has ended. */
@@ -39,8 +50,7 @@ function serve(maxMemory: number): void {
     try {
       return { ok: true, value: await run(...(args as never[])) }
     } catch (error) {
-      const { code, message } = asArtworkError(error)
-      return { ok: false, code, message }
+      return failed(asArtworkError(error))
     }
   }
   process.on('message', async (order: JobMessage) => {

@@ -43,6 +43,88 @@ export function transformerContract(name: string, open: (limits: DecodeLimits) =
     afterAll(() => transformer.close())
     const makeHere = (bytes: Buffer, changes: Partial<Recipe>, by = transformer) => make(by, bytes, changes)
 
+    describe('a first look', () => {
+      const [width, height] = [301, 200]
+      /** The same noise each time. */
+      const pixels = Buffer.alloc(width * height * 3)
+      let state = 7
+      for (let index = 0; index < pixels.length; index += 1) {
+        state = (state * 48_271) % 2_147_483_647
+        pixels[index] = 40 + (state % 160)
+      }
+      const photo = () => sharp(pixels, { raw: { width, height, channels: 3 } }).blur(2)
+      const sources: Readonly<Record<string, () => Sharp>> = {
+        JPEG: () => photo().jpeg(),
+        'progressive JPEG': () => photo().jpeg({ progressive: true }),
+        'grey JPEG': () => photo().greyscale().jpeg(),
+        'CMYK JPEG': () => photo().toColourspace('cmyk').jpeg(),
+        'JPEG in Display P3': () => photo().withIccProfile('p3').jpeg(),
+        'turned JPEG': () => photo().withMetadata({ orientation: 6 }).jpeg(),
+        'grey PNG': () => photo().greyscale().png(),
+        'PNG with a palette': () => photo().png({ palette: true }),
+        'PNG with alpha': () => photo().ensureAlpha(0.5).png(),
+        'PNG of 16 bits': () => photo().toColourspace('rgb16').png(),
+        WebP: () => photo().webp(),
+        'WebP with alpha': () => photo().ensureAlpha(0.3).webp(),
+        GIF: () => photo().gif(),
+      }
+      const recipes: readonly Partial<Recipe>[] = [
+        { width: 120, format: 'webp' },
+        { width: 120, format: 'jpeg' },
+        { width: 120, format: 'png' },
+        { width: 2000, format: 'webp' },
+        { width: 80, height: 80, fit: 'cover', format: 'webp' },
+        { width: 120 },
+      ]
+      /** What inspecting and making come to, apart: an error by its code. */
+      const apart = async (bytes: Buffer, kind: Kind, wanted: FullRecipe) => {
+        const inspected = await transformer.inspect(bytes, kind)
+        const made = await transformer.transform(bytes, kind, wanted).catch((error) => error)
+        return { inspected, made }
+      }
+      const outcome = (work: Promise<Awaited<ReturnType<typeof apart>>>) =>
+        work.then(
+          ({ inspected: { traits, ...sides }, made }) => ({
+            sides,
+            traits: { ...traits, preview: traits.preview !== undefined },
+            made: 'bytes' in made ? { ...made, bytes: made.bytes.toString('base64') } : made.code,
+          }),
+          (error) => error.code,
+        )
+      test.each(Object.keys(sources))('%s: it finds and makes what two jobs would', async (name) => {
+        const bytes = (await sources[name]?.().toBuffer()) ?? Buffer.alloc(0)
+        for (const changes of recipes) {
+          const kind = kindOf(bytes)
+          const wanted = recipe(kind, changes)
+          const both = outcome(transformer.look(bytes, kind, wanted))
+          expect([changes, await both]).toEqual([changes, await outcome(apart(bytes, kind, wanted))])
+        }
+      })
+      test.each(Object.keys(sources))('%s, damaged: its verdict is that of inspecting', async (name) => {
+        const whole = (await sources[name]?.().toBuffer()) ?? Buffer.alloc(0)
+        const garbled = Buffer.from(whole)
+        garbled.fill(0x55, whole.length >> 1, (whole.length >> 1) + 40)
+        const damaged = [0.3, 0.6, 0.9, 0.99].map((share) => whole.subarray(0, whole.length * share))
+        let refused = 0
+        for (const bytes of [...damaged, garbled]) {
+          const kind = kindOf(bytes)
+          for (const changes of recipes.slice(0, 2)) {
+            const wanted = recipe(kind, changes)
+            const found = await outcome(transformer.look(bytes, kind, wanted))
+            expect(found).toEqual(await outcome(apart(bytes, kind, wanted)))
+            if (typeof found === 'string') refused += 1
+          }
+        }
+        expect(refused).toBeGreaterThan(0)
+      })
+      test('a recipe that cannot be made says so, and the facts are there', async () => {
+        const bytes = await photo().jpeg().toBuffer()
+        const { inspected, made } = await transformer.look(bytes, 'jpeg', recipe('jpeg', { format: 'avif' }))
+        expect([inspected.width, inspected.height]).toEqual([301, 200])
+        expect(made).toMatchObject({ code: 'unsupported' })
+      })
+    })
+
     describe('JPEG', () => {
       test.each([1, 2, 3, 4, 5, 6, 7, 8])('orientation %i comes out upright', async (orientation) => {
         // What a camera stores: the upright picture, turned and flipped the way the tag undoes.
