@@ -196,7 +196,8 @@ export function startChild(
     // Relative paths lead to nothing.
     cwd: emptyFolder,
     serialization: 'advanced',
-    stdio: ['ignore', 'ignore', isHeard ? 'pipe' : 'ignore', 'ipc'],
+    // The last one is INPUT_PIPE.
+    stdio: ['ignore', 'ignore', isHeard ? 'pipe' : 'ignore', 'ipc', 'pipe'],
   })
 }
 

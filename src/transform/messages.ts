@@ -1,12 +1,21 @@
 /** The messages between the pool and its children. */
 import type { Inspected, Made } from './transformer.js'
 
-/** A job for a child. */
+/** A job for a child. The bytes of the image come beside it, by {@link INPUT_PIPE}. */
 export interface JobMessage {
   readonly id: number
   readonly job: 'inspect' | 'transform' | 'look'
+  /** How many bytes the image has. */
+  readonly size: number
+  /** What follows the bytes: the kind, the recipe where there is one, the limits. */
   readonly args: readonly unknown[]
 }
+
+/**
+ * The descriptor by which a child reads images, after its message: as they are, without a copy on either side. Where it
+ * runs under the permission model, this is all that it is given beside its own files.
+ */
+export const INPUT_PIPE = 4
 
 /** An answer as it is sent between processes: an error as its code and its safe text. */
 export type Answer<T> =

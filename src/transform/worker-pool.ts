@@ -3,7 +3,7 @@
  * costs its own request and nothing else, and encodes never hold the thread pool that files and DNS need.
  *
  * A child that ends is replaced; new ones may start only so often, so that files that crash decoders cost their own
- * requests and not the machine. Bytes go over as structured clones, one copy each way.
+ * requests and not the machine. Originals go over by a pipe of their own, as they are; results as structured clones.
  */
 import { ArtworkError, errorFromCode } from '../model/failure.js'
 import type { Logger } from '../model/logger.js'
@@ -81,8 +81,12 @@ export function createWorkerPool(options: PoolOptions): Transformer {
     ids += 1
     const { isBackground = false, isAlone = false, client = '', host = '' } = about
     const isHeavy = isHeavyJob(args[0], args[1], args[2]?.format)
-    const message: JobMessage = { id: ids, job, args: [...args, limits] }
-    const answer = await scheduler.run({ message, isBackground, isHeavy, isAlone, client, host }, about)
+    const [bytes, ...rest] = args
+    const message: JobMessage = { id: ids, job, size: bytes.length, args: [...rest, limits] }
+    const answer = await scheduler.run(
+      { message, bytes, isBackground, isHeavy, isAlone, client, host },
+      about,
+    )
     if (!answer.ok) throw errorFromCode(answer.code, answer.message)
     return answer.value as T
   }

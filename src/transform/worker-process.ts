@@ -3,14 +3,17 @@
  * and ends when it has grown too large, or has had nothing to do for a while: at rest an app has no decoders.
  */
 import type { ChildProcess } from 'node:child_process'
+import { Socket } from 'node:net'
 import { ArtworkError } from '../model/failure.js'
 import type { QueuePosition } from './fair-queue.js'
 import { createTimeLimit, killWorker } from './kill-worker.js'
-import { type Answer, GROWN, type JobMessage } from './messages.js'
+import { type Answer, GROWN, INPUT_PIPE, type JobMessage } from './messages.js'
 
 /** A job with the promise that waits for it. */
 export interface WorkerJob extends QueuePosition {
   readonly message: JobMessage
+  /** The image; written to the child, and not changed meanwhile. */
+  readonly bytes: Uint8Array
   readonly resolve: (answer: Answer<unknown>) => void
   readonly reject: (error: ArtworkError) => void
 }
@@ -66,9 +69,13 @@ export function createWorkerProcess(
   let isReady = false
   let isEnded = false
   let done = 0
+  const input = child.stdio[INPUT_PIPE]
+  if (!(input instanceof Socket)) throw new TypeError('the child was started without its pipe')
+  // That it cannot be written to is heard of when the child ends.
+  input.on('error', () => {})
   /** An idle child does not keep this process alive. */
   const setBusy = (isBusy: boolean): void => {
-    for (const handle of [child, child.channel])
+    for (const handle of [child, child.channel, input])
       if (isBusy) handle?.ref()
       else handle?.unref()
   }
@@ -107,6 +114,7 @@ export function createWorkerProcess(
     child.send(next.message, (error) => {
       if (error !== null && job === next) lost(processingFailed(error))
     })
+    input.write(next.bytes)
   }
   const answered = (answer: Answer<unknown> & { id: number; isFull: boolean }): void => {
     if (job?.message.id !== answer.id) return

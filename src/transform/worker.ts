@@ -1,9 +1,10 @@
 /** The child process that decodes: nothing of the app is in it. Started by worker-pool, never imported. */
+import { readSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { ArtworkError, asArtworkError } from '../model/failure.js'
 import type { Kind } from '../model/media-type.js'
 import type { FullRecipe } from '../model/variant.js'
-import { type Answer, GROWN, type JobMessage, type LookedAnswer } from './messages.js'
+import { type Answer, GROWN, INPUT_PIPE, type JobMessage, type LookedAnswer } from './messages.js'
 import { hardenSharp, inspect, look, transform } from './sharp.js'
 import type { DecodeLimits } from './transformer.js'
 
@@ -13,23 +14,41 @@ const CHECK_EVERY = 50
 /** A child that uses this share of its bound after a job is replaced. */
 const FULL_SHARE = 0.6
 
-const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-
 const failed = ({ code, message }: ArtworkError): Answer<never> => ({ ok: false, code, message })
 
 const jobs = {
-  inspect: (bytes: Uint8Array, kind: Kind, limits: DecodeLimits) => inspect(bufferOf(bytes), kind, limits),
-  transform: (bytes: Uint8Array, kind: Kind, recipe: FullRecipe, limits: DecodeLimits) =>
-    transform(bufferOf(bytes), kind, recipe, limits),
+  inspect,
+  transform,
   look: async (
-    bytes: Uint8Array,
+    bytes: Buffer,
     kind: Kind,
     recipe: FullRecipe,
     limits: DecodeLimits,
   ): Promise<LookedAnswer> => {
-    const { inspected, made } = await look(bufferOf(bytes), kind, recipe, limits)
+    const { inspected, made } = await look(bytes, kind, recipe, limits)
     return { inspected, made: made instanceof ArtworkError ? failed(made) : { ok: true, value: made } }
   },
+}
+
+/** Bytes of the buffer that is used for one image after the other. */
+const USUAL_SIZE = 1024 ** 2
+
+/**
+ * Reads images from the pipe, each after its message. An answer is sent before the next image is read, so that nothing of an
+ * earlier one is needed then.
+ */
+function createInput(): (size: number) => Buffer {
+  const usual = Buffer.allocUnsafeSlow(USUAL_SIZE)
+  return (size) => {
+    const bytes = size <= USUAL_SIZE ? usual.subarray(0, size) : Buffer.allocUnsafeSlow(size)
+    for (let at = 0; at < size; ) {
+      const read = readSync(INPUT_PIPE, bytes, at, size - at, null)
+      // Its parent has ended.
+      if (read === 0) process.exit()
+      at += read
+    }
+    return bytes
+  }
 }
 
 /** Serves its parent until that has ended. */
@@ -42,22 +61,23 @@ function serve(maxMemory: number): void {
   const memory = (): number => process.memoryUsage.rss()
   let hardened = false
   let watch: NodeJS.Timeout | undefined
-  const answer = async ({ job, args }: JobMessage): Promise<Answer<unknown>> => {
+  const answer = async ({ job, args }: JobMessage, bytes: Buffer): Promise<Answer<unknown>> => {
     const limits = args.at(-1) as DecodeLimits
     if (!hardened) hardenSharp(limits.formats)
     hardened = true
     const run: (...given: never[]) => Promise<unknown> = jobs[job]
     try {
-      return { ok: true, value: await run(...(args as never[])) }
+      return { ok: true, value: await run(...([bytes, ...args] as never[])) }
     } catch (error) {
       return failed(asArtworkError(error))
     }
   }
+  const readInput = createInput()
   process.on('message', async (order: JobMessage) => {
     watch = setInterval(() => {
       if (memory() > maxMemory) process.exit(GROWN)
     }, CHECK_EVERY)
-    const answered = await answer(order)
+    const answered = await answer(order, readInput(order.size))
     clearInterval(watch)
     process.send?.({ ...answered, id: order.id, isFull: memory() > maxMemory * FULL_SHARE })
   })

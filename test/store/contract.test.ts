@@ -72,6 +72,27 @@ describe('the store on disk', () => {
     expect(existsSync(bytes.bucketPath('key', 1))).toBe(true)
   })
 
+  test('cacache reads, lists and verifies what is stored', async () => {
+    const directory = await temporaryFolder()
+    const store = await disk({ directory })
+    const texts = ['one', 'two', 'three', 'one']
+    for (const [index, text] of texts.entries()) await store.write(entry(`n${index}`), Buffer.from(text))
+    await store.write(entry('n0'), Buffer.from('replaced'))
+    const place = join(directory, 'store-v2')
+    const listed = Object.values(await cacache.ls(place))
+    expect(listed.map(({ key }) => key.split('#')[0]).sort()).toEqual(['n0', 'n1', 'n2', 'n3'])
+    const found = await Promise.all(
+      listed.map(async ({ key }) => (await cacache.get(place, key)).data.toString()),
+    )
+    expect(found.sort()).toEqual(['one', 'replaced', 'three', 'two'])
+    expect(await cacache.verify(place)).toMatchObject({
+      badContentCount: 0,
+      missingContent: 0,
+      totalEntries: 4,
+    })
+    await store.close()
+  })
+
   test('100 replacements of one name leave one content, one index entry, and no leftovers', async () => {
     const directory = await temporaryFolder()
     const store = await disk({ directory })

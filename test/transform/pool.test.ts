@@ -237,7 +237,7 @@ describe('what a child has of its surroundings (mended 15)', () => {
     const said = execFileSync(command, asked, { env: {}, cwd: '/', stdio: ['ignore', 'pipe', 'ignore'] })
     return JSON.parse(said.toString())
   }
-  test('nothing of the app’s environment, no descriptor but the channel, an empty folder of its own', async () => {
+  test('nothing of the app’s environment, no descriptor but the channel and the pipe of images, an empty folder of its own', async () => {
     process.env.ARTWORK_TEST_SECRET = 'a-token-of-the-app'
     const one = pool({ concurrency: 1 })
     await one.inspect(await jpeg(20, 20), 'jpeg')
@@ -253,7 +253,8 @@ describe('what a child has of its surroundings (mended 15)', () => {
     expect([folder.includes('artwork-decoder-'), readdirSync(folder)]).toEqual([true, []])
     const open = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`))
     const others = open.filter((target) => !/^(?:\/dev\/null|anon_inode:|pipe:)/.test(target))
-    expect(others).toEqual([expect.stringMatching(/^socket:/)])
+    // Of those that this process has, one end each.
+    expect(others).toEqual([expect.stringMatching(/^socket:/), expect.stringMatching(/^socket:/)])
   })
   test('it may read its script and sharp, write nothing, and start nothing', async () => {
     const found = await askChild(`

@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import { constants, existsSync, lstatSync, readFileSync, unlinkSync } from 'node:fs'
 import { open, rename, unlink, writeFile } from 'node:fs/promises'
-import { join, sep } from 'node:path'
-import { clearOdd, makeFolder, OPEN_FILE, PRIVATE_FILE, setMode } from '../../database/files.js'
+import { dirname, join, sep } from 'node:path'
+import { clearOdd, makeFolder, OPEN_FILE, OPEN_FOLDER, PRIVATE_FILE, setMode } from '../../database/files.js'
 import { digestOf, isDigest } from '../../model/digest.js'
 import type { Entry } from '../../model/entry.js'
 import { loadCacache } from './cacache.js'
@@ -46,6 +46,29 @@ async function readContent(path: string, digest: string, size: number): Promise<
   }
 }
 
+const isAbsent = (error: unknown): boolean => isCode(error, 'ENOENT')
+
+/** Writes a file under another name first, so that it is there whole or not at all. Its folders are made where they lack. */
+async function writeWhole(temporary: string, path: string, bytes: Buffer): Promise<void> {
+  const write = (): Promise<void> => writeFile(temporary, bytes, { flag: 'wx', mode: OPEN_FILE })
+  const move = (): Promise<void> => rename(temporary, path)
+  try {
+    await write().catch((error) => {
+      if (!isAbsent(error)) throw error
+      makeFolder(dirname(temporary), OPEN_FOLDER)
+      return write()
+    })
+    await move().catch((error) => {
+      if (!isAbsent(error)) throw error
+      makeFolder(dirname(path), OPEN_FOLDER)
+      return move()
+    })
+  } catch (error) {
+    await unlink(temporary).catch(() => {})
+    throw error
+  }
+}
+
 /**
  * Opens a cacache directory; nothing is read or made before the first verb.
  * @param owner marks our temporary files, so that those of a process that died can be told
@@ -63,17 +86,18 @@ export function createContents(directory: string, owner: () => string) {
     contentPath,
     /** Puts content and index entry. @throws what the file system throws */
     put: async (entry: Entry, generation: number, slot: number, bytes: Buffer): Promise<void> => {
-      const options = {
-        ...indexOptions(entry, generation),
-        algorithms: ['sha256'] as [string],
-        integrity: integrityOf(entry.digest),
-        tmpPrefix: owner(),
-      }
       const [content, bucket] = [contentPath(entry.digest), index.bucketPath(entry.key, slot)]
       // Nothing is written into what is no file of ours: a pipe would be waited for.
       for (const path of [content, bucket]) clearOdd(path)
-      const cacache = loadCacache()
-      await cacache.put(directory, slotKey(entry.key, slot), bytes, options)
+      // In the layout of cacache: its own put makes folders that are there, and reads the digest once more.
+      if (!existsSync(content))
+        await writeWhole(join(temporary, `${owner()}-${randomUUID()}`), content, bytes)
+      await loadCacache().index.insert(
+        directory,
+        slotKey(entry.key, slot),
+        integrityOf(entry.digest),
+        indexOptions(entry, generation),
+      )
       // Nobody else reaches either of them here; a hard link to the content is for everybody.
       setMode(content, OPEN_FILE)
       setMode(bucket, PRIVATE_FILE)
