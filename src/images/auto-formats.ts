@@ -2,7 +2,8 @@
 import { modernFormats, type Negotiation, negotiate } from '../http/accept.js'
 import { formatAddress } from '../model/address.js'
 import { type Entry, imageKey } from '../model/entry.js'
-import type { Format } from '../model/media-type.js'
+import { type Format, typeOf } from '../model/media-type.js'
+import type { Recipe } from '../model/variant.js'
 import type { Settings } from '../options/settings.js'
 import type { Store } from '../store/ports.js'
 import { negotiationFor } from './auto-format.js'
@@ -57,6 +58,13 @@ export function createAutoFormats({ settings, store, resolver, recipes, renditio
     prepare: async (resolved: Resolved): Promise<void> => {
       for (const format of allowed)
         await store.lookup(imageKey(formatAddress(resolver.settle(resolved, format).address)))
+    },
+    /** What will be made of an original that is not known yet, unless it moves; undefined: it may be answered itself. */
+    likelyRecipe: (resolved: Resolved, accept: string | undefined): Recipe | undefined => {
+      // AVIF is made behind the answer.
+      const modern = allowed.filter((format) => format !== 'avif')
+      const format = negotiate(accept, { plainType: typeOf('jpeg'), modern, fallback: 'jpeg' })
+      return format && resolver.recipeIn(resolved, format)
     },
     /** The format for this `Accept`. Costs no I/O but look-ups of keys. */
     choose: (resolved: Resolved, original: Entry, accept: string | undefined): AutoChoice => {

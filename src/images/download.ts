@@ -139,9 +139,10 @@ async function downloadTo(
   }
   if (force) await originals.refresh(original, true)
   const about = { signal, isBackground: true }
-  const known = await originals.obtain(original, about)
+  const recipe = entityImages.recipeFor(kind)
+  const known = await originals.obtain(original, { ...about, recipe })
   store.negativeCache.clear(target.key)
-  const made = await parts.makeRendition(target, original, known, entityImages.recipeFor(kind), about)
+  const made = await parts.makeRendition(target, original, known, recipe, about)
   if (!made.entry.isStored) throw new ArtworkError('disk_write', 'the image could not be kept')
   return result(parts, 'downloaded', path, made.entry, await saveRecord(parts, path, made.entry, sourceUrl))
 }

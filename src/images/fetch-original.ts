@@ -254,7 +254,9 @@ async function storeResponse(
   if (store.generation() !== arrival.generation)
     return { entry: unstored, bytes, isPurged: true, ...answered(200), ...made }
   // A write that fails degrades the answer: the image is served, and fetched again next time.
-  return { entry: await store.write(entry, bytes).catch(() => unstored), bytes, ...answered(200), ...made }
+  const isInput = arrival.recipe !== undefined
+  const written = await store.write(entry, bytes, isInput).catch(() => unstored)
+  return { entry: written, bytes, ...answered(200), ...made }
 }
 
 async function notModified(

@@ -64,7 +64,10 @@ async function serveAuto(parts: ServeParts, resolved: Resolved, options: ServeOp
   const { originals, autoFormats } = parts
   const known = await originals.withTraits(
     resolved.original,
-    await originals.obtain(resolved.original, options),
+    await originals.obtain(resolved.original, {
+      ...options,
+      recipe: autoFormats.likelyRecipe(resolved, options.accept),
+    }),
     options,
   )
   await autoFormats.prepare(resolved)

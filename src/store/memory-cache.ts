@@ -139,14 +139,14 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
       }
       return state
     },
-    write: async (entry, bytes) => {
+    write: async (entry, bytes, isInput = false) => {
       facts.delete(entry.key)
-      const written = await inner.write(entry, bytes)
+      const written = await inner.write(entry, bytes, isInput)
       failures.delete(entry.key)
       // Another process may have replaced it since, and have been heard of already: what is there now counts.
       look(written.key)
       tell([written.key])
-      contents?.set(written.digest, bytes)
+      if (!isInput) contents?.set(written.digest, bytes)
       return written
     },
     update: (entry, changes) => {

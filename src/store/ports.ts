@@ -214,9 +214,10 @@ export interface EntryStore {
   fileOf(entry: Entry): string | undefined
   /**
    * Stores bytes under a key, replacing what the key had.
+   * @param isInput they are an original that something is made of, and answered to nobody: memory need not hold them
    * @throws ArtworkError `disk_write` when they could not be stored; nothing is changed then
    */
-  write(entry: NewEntry, bytes: Buffer): Promise<Entry>
+  write(entry: NewEntry, bytes: Buffer, isInput?: boolean): Promise<Entry>
   /** Changes facts of an entry, if its key still has this digest. */
   update(entry: Entry, changes: EntryUpdate): Entry
   /** Deletes an entry; bytes that no key has any more are gone when this resolves. */

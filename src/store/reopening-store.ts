@@ -57,7 +57,7 @@ export function createReopeningStore({
     check: (entry, options) => current.check(entry, options),
     inMemory: (digest) => current.inMemory(digest),
     fileOf: (entry) => current.fileOf(entry),
-    write: (entry, bytes) => current.write(entry, bytes),
+    write: (entry, bytes, isInput) => current.write(entry, bytes, isInput),
     update: (entry, changes) => current.update(entry, changes),
     delete: (name) => current.delete(name),
     select: (selection) => current.select(selection),
