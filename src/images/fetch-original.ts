@@ -255,7 +255,7 @@ async function storeResponse(
     return { entry: unstored, bytes, isPurged: true, ...answered(200), ...made }
   // A write that fails degrades the answer: the image is served, and fetched again next time.
   const isInput = arrival.recipe !== undefined
-  const written = await store.write(entry, bytes, isInput).catch(() => unstored)
+  const written = await store.write({ ...entry, digest }, bytes, isInput).catch(() => unstored)
   return { entry: written, bytes, ...answered(200), ...made }
 }
 

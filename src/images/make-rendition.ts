@@ -230,6 +230,7 @@ async function write(
   bytes: Buffer,
   isStorable: boolean,
 ): Promise<Entry> {
-  const unstored = { ...entry, digest: digestOf(bytes), size: bytes.length, isStored: false }
-  return isStorable ? store.write(entry, bytes).catch(() => unstored) : unstored
+  const digest = digestOf(bytes)
+  const unstored = { ...entry, digest, size: bytes.length, isStored: false }
+  return isStorable ? store.write({ ...entry, digest }, bytes).catch(() => unstored) : unstored
 }

@@ -55,7 +55,12 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
     write: async (fresh, bytes) => {
       if (bytes.length > maxBytes * LARGEST_SHARE)
         throw new ArtworkError('disk_write', 'the image is too large to be kept')
-      const entry = Object.freeze({ ...fresh, digest: digestOf(bytes), size: bytes.length, isStored: true })
+      const entry = Object.freeze({
+        ...fresh,
+        digest: fresh.digest ?? digestOf(bytes),
+        size: bytes.length,
+        isStored: true,
+      })
       items.set(entry.key, { entry, bytes, usedAt: now() })
       failures.delete(entry.key)
       return entry

@@ -13,7 +13,10 @@ export interface Content {
 }
 
 /** A new entry, without what the store works out itself. */
-export type NewEntry = Omit<Entry, 'digest' | 'size' | 'isStored'>
+export type NewEntry = Omit<Entry, 'digest' | 'size' | 'isStored'> & {
+  /** SHA-256 of the bytes, where the caller has read it already. */
+  readonly digest?: string | undefined
+}
 
 /** What may change of an entry whose bytes stay the same: by a 304, or since more is known of it. */
 export type EntryUpdate = Partial<

@@ -107,7 +107,7 @@ function createWriter(
   let isFailing = false
   const writeAll = async (all: readonly NewUpload[]): Promise<readonly Entry[]> => {
     const given = all.map(({ fresh, bytes }) => {
-      const facts = factsOf({ ...fresh, digest: digestOf(bytes) })
+      const facts = factsOf({ ...fresh, digest: fresh.digest ?? digestOf(bytes) })
       return { upload: { ...facts, size: bytes.length, storedAt: now() }, bytes }
     })
     try {

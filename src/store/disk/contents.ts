@@ -6,9 +6,8 @@ import { dirname, join, sep } from 'node:path'
 import { clearOdd, makeFolder, OPEN_FILE, OPEN_FOLDER, PRIVATE_FILE, setMode } from '../../database/files.js'
 import { digestOf, isDigest } from '../../model/digest.js'
 import type { Entry } from '../../model/entry.js'
-import { loadCacache } from './cacache.js'
 import { discardFile, filesBelow, isCode, pruneFolders, sizeOf } from './files.js'
-import { createRecoveryIndex, indexFolder, indexOptions, integrityOf, slotKey } from './recovery-index.js'
+import { createRecoveryIndex, indexFolder } from './recovery-index.js'
 
 /** See the top of the file. */
 export type Contents = ReturnType<typeof createContents>
@@ -92,12 +91,7 @@ export function createContents(directory: string, owner: () => string) {
       // In the layout of cacache: its own put makes folders that are there, and reads the digest once more.
       if (!existsSync(content))
         await writeWhole(join(temporary, `${owner()}-${randomUUID()}`), content, bytes)
-      await loadCacache().index.insert(
-        directory,
-        slotKey(entry.key, slot),
-        integrityOf(entry.digest),
-        indexOptions(entry, generation),
-      )
+      await index.add(entry, generation, slot)
       // Nobody else reaches either of them here; a hard link to the content is for everybody.
       setMode(content, OPEN_FILE)
       setMode(bucket, PRIVATE_FILE)

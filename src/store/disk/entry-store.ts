@@ -98,7 +98,7 @@ export function createEntryStore(
   const write = async (fresh: NewEntry, bytes: Buffer): Promise<Entry> => {
     const entry: Entry = Object.freeze({
       ...fresh,
-      digest: digestOf(bytes),
+      digest: fresh.digest ?? digestOf(bytes),
       size: bytes.length,
       isStored: true,
     })

@@ -4,7 +4,7 @@
  * the new one counts. So no bucket grows, and a key can be looked up without the catalogue.
  */
 import { createHash } from 'node:crypto'
-import { lstat, readFile } from 'node:fs/promises'
+import { appendFile, lstat, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PRIVATE_FILE, setMode } from '../../database/files.js'
 import type { Entry } from '../../model/entry.js'
@@ -29,17 +29,20 @@ const MAX_BUCKET = 64 * 1024
 export const indexFolder = (directory: string): string => join(directory, 'index-v5')
 
 /** cacache's key of a slot. */
-export const slotKey = (name: string, slot: number): string => `${name}#${slot}`
+const slotKey = (name: string, slot: number): string => `${name}#${slot}`
 
 /** cacache's name of a digest. */
-export const integrityOf = (digest: string): string =>
+const integrityOf = (digest: string): string =>
   `sha256-${Buffer.from(digest, 'hex').toString('base64')}`
 
 /** What an index entry says beside cacache's own fields. */
-export const indexOptions = (entry: Entry, generation: number) => ({
+const indexOptions = (entry: Entry, generation: number) => ({
   size: entry.size,
   metadata: { entry: toIndex(entry), generation },
 })
+
+/** What a line of a bucket begins with. */
+const lineHash = (text: string): string => createHash('sha1').update(text).digest('hex')
 
 function readLine(text: string): IndexEntry | undefined {
   try {
@@ -66,7 +69,7 @@ async function readBucket(path: string): Promise<IndexEntry | undefined> {
   const lines = (await readFile(path, 'utf8')).split('\n')
   for (const line of lines.reverse()) {
     const [hash, text] = line.split('\t')
-    if (text === undefined || createHash('sha1').update(text).digest('hex') !== hash) continue
+    if (text === undefined || lineHash(text) !== hash) continue
     return readLine(text)
   }
   return undefined
@@ -88,6 +91,24 @@ export function createRecoveryIndex(directory: string, contentSize: (digest: str
     find: async (name: string, slot: number): Promise<IndexEntry | undefined> => {
       const found = await readBucket(bucketPath(name, slot))
       return found?.entry.key === name && found.slot === slot ? found : undefined
+    },
+    /** Adds an index entry to a bucket whose folder may be there already: cacache makes it each time. */
+    add: async (entry: Entry, generation: number, slot: number): Promise<void> => {
+      const { size, metadata } = indexOptions(entry, generation)
+      const key = slotKey(entry.key, slot)
+      const line = JSON.stringify({
+        key,
+        integrity: integrityOf(entry.digest),
+        time: Date.now(),
+        size,
+        metadata,
+      })
+      try {
+        await appendFile(bucketPath(entry.key, slot), `\n${lineHash(line)}\t${line}`, { mode: PRIVATE_FILE })
+      } catch (error) {
+        if (!isCode(error, 'ENOENT')) throw error
+        await loadCacache().index.insert(directory, key, integrityOf(entry.digest), { size, metadata })
+      }
     },
     /** Writes an index entry alone. @throws what the file system throws */
     list: async (entry: Entry, generation: number, slot: number): Promise<void> => {
