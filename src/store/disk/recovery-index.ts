@@ -32,8 +32,7 @@ export const indexFolder = (directory: string): string => join(directory, 'index
 const slotKey = (name: string, slot: number): string => `${name}#${slot}`
 
 /** cacache's name of a digest. */
-const integrityOf = (digest: string): string =>
-  `sha256-${Buffer.from(digest, 'hex').toString('base64')}`
+const integrityOf = (digest: string): string => `sha256-${Buffer.from(digest, 'hex').toString('base64')}`
 
 /** What an index entry says beside cacache's own fields. */
 const indexOptions = (entry: Entry, generation: number) => ({
