@@ -14,7 +14,7 @@ const FREE_FILES = 8
  * @throws ArtworkError `unavailable` (503) while files cannot be opened: what Node could not read then, it takes for missing
  * ever after
  */
-function checkFreeFiles(): void {
+export function checkFreeFiles(): void {
   const opened: number[] = []
   try {
     for (let count = 0; count < FREE_FILES; count += 1)

@@ -64,14 +64,14 @@ export function createRequests(
     const { host } = checkUrl(message.request.url, options, message.request.admits)
     const watch = pools.watch()
     const deadline = createDeadline(options.totalTimeout, [closing, ...(signal ? [signal] : [])])
-    const policy = retryPolicy(options.retries, deadline)
     const attemptOnce = async () => {
       deadline.begin()
       return read(await attempt(message, deadline.signal, watch))
     }
-    const attempts = () =>
-      policy.execute(() => places.run(host, attemptOnce, deadline.signal), deadline.signal)
     try {
+      const policy = retryPolicy(options.retries, deadline)
+      const attempts = () =>
+        policy.execute(() => places.run(host, attemptOnce, deadline.signal), deadline.signal)
       const result = await breakers.run(host, attempts, countsForBreaker)
       watch.end(true)
       return result

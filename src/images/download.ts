@@ -139,10 +139,9 @@ async function downloadTo(
   }
   if (force) await originals.refresh(original, true)
   const about = { signal, isBackground: true }
-  const recipe = entityImages.recipeFor(kind)
-  const known = await originals.obtain(original, { ...about, recipe })
+  const known = await originals.obtain(original, about)
   store.negativeCache.clear(target.key)
-  const made = await parts.makeRendition(target, original, known, recipe, about)
+  const made = await parts.makeRendition(target, original, known, entityImages.recipeFor(kind), about)
   if (!made.entry.isStored) throw new ArtworkError('disk_write', 'the image could not be kept')
   return result(parts, 'downloaded', path, made.entry, await saveRecord(parts, path, made.entry, sourceUrl))
 }

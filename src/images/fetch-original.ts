@@ -7,6 +7,7 @@ import { type Entry, imageKey } from '../model/entry.js'
 import {
   ArtworkError,
   asArtworkError,
+  type ErrorCode,
   type Failure,
   failureError,
   isFailureActive,
@@ -62,7 +63,11 @@ interface Task {
   readonly client?: string | undefined
   /** What will be made of it, where that is known. */
   readonly recipe?: Recipe | undefined
+  readonly isLikely?: boolean | undefined
 }
+
+/** What of a request a fetch depends on. */
+type FetchOptions = Pick<RequestOptions, 'signal' | 'client' | 'isBackground' | 'recipe' | 'isLikely'>
 
 /** A response that is to be stored, and what it was asked with. */
 interface Arrival extends Task {
@@ -73,6 +78,9 @@ interface Arrival extends Task {
 }
 
 type Response<Outcome> = Fetched & { readonly outcome: Outcome }
+
+/** Failures that end a whole job, whatever part of it they come from. */
+const ENDS_DECODER: ReadonlySet<ErrorCode> = new Set(['decode_timeout', 'processing', 'too_large'])
 
 /** Contents whose inspection is remembered. */
 const MAX_INSPECTED = 2000
@@ -104,11 +112,14 @@ export function createFetchOriginal(parts: FetchParts) {
       original: Original,
       stored: Entry | undefined,
       isForced: boolean,
-      { signal, client, recipe }: Pick<RequestOptions, 'signal' | 'client' | 'recipe'> = {},
+      { signal, client, isBackground, recipe: wanted, isLikely }: FetchOptions = {},
       before = stored,
     ): Promise<KnownOriginal> => {
       const key = imageKey(original.text)
-      return collapse(parts, { original, key, stored, before, isForced, client, recipe }, inspect, signal)
+      // Facts come first of all; what nobody waits for is made after what somebody waits for.
+      const recipe = isBackground ? undefined : wanted
+      const task = { original, key, stored, before, isForced, client, recipe, isLikely }
+      return collapse(parts, task, inspect, signal)
     },
   }
 }
@@ -254,7 +265,7 @@ async function storeResponse(
   if (store.generation() !== arrival.generation)
     return { entry: unstored, bytes, isPurged: true, ...answered(200), ...made }
   // A write that fails degrades the answer: the image is served, and fetched again next time.
-  const isInput = arrival.recipe !== undefined
+  const isInput = arrival.recipe !== undefined && !arrival.isLikely
   const written = await store.write({ ...entry, digest }, bytes, isInput).catch(() => unstored)
   return { entry: written, bytes, ...answered(200), ...made }
 }
@@ -314,8 +325,16 @@ function createInspections({ settings, transformer }: FetchParts): Inspect {
     const recipe = wanted && kind !== 'svg' ? completeRecipe(wanted, kind, settings.transform) : undefined
     if (recipe === undefined || recipe.format === 'avif')
       return { inspected: await transformer.inspect(bytes, kind, about) }
-    const { inspected, made: result } = await transformer.look(bytes, kind, recipe, about)
-    return { inspected, made: { made: { recipe, result } } }
+    try {
+      const { inspected, made: result } = await transformer.look(bytes, kind, recipe, about)
+      return { inspected, made: result && { made: { recipe, result } } }
+    } catch (error) {
+      const result = asArtworkError(error)
+      if (!ENDS_DECODER.has(result.code)) throw error
+      // What has ended the decoder may have been the rendition: the original is judged by itself.
+      const inspected = await transformer.inspect(bytes, kind, about)
+      return { inspected, made: { made: { recipe, result } } }
+    }
   }
   return (digest, bytes, kind, arrival) =>
     serial.run(digest, async () => {

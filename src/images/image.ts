@@ -67,6 +67,8 @@ export interface RequestOptions {
   readonly isBackground?: boolean | undefined
   /** What will be made of the original: where it has to be fetched, both are done in one job. */
   readonly recipe?: Recipe | undefined
+  /** The recipe is only likely: the original itself may be the answer. */
+  readonly isLikely?: boolean | undefined
 }
 
 /** `forward` as a field, or none. */

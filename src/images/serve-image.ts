@@ -67,6 +67,7 @@ async function serveAuto(parts: ServeParts, resolved: Resolved, options: ServeOp
     await originals.obtain(resolved.original, {
       ...options,
       recipe: autoFormats.likelyRecipe(resolved, options.accept),
+      isLikely: true,
     }),
     options,
   )

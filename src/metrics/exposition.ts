@@ -9,7 +9,7 @@ import type { Figure } from './figures.js'
 export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
 /** What is wrong where the package is not installed. */
-export const NO_PROM_CLIENT =
+const NO_PROM_CLIENT =
   'metrics are printed by the package prom-client, which is not installed: npm install prom-client'
 
 /** @throws ArtworkError `unavailable` (503) where the package is not installed */
@@ -22,12 +22,14 @@ function loadPromClient(): typeof import('prom-client') {
   }
 }
 
-/** Whether figures can be printed. */
-export function canPrint(): boolean {
+/** What mends it where the package is not installed; undefined where it is. @throws what loading it throws else */
+export function missingPackage(): string | undefined {
   try {
-    return loadPromClient() !== undefined
-  } catch {
-    return false
+    loadPromClient()
+    return undefined
+  } catch (error) {
+    if (error instanceof ArtworkError && error.message === NO_PROM_CLIENT) return NO_PROM_CLIENT
+    throw error
   }
 }
 

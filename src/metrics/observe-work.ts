@@ -1,6 +1,6 @@
 /** How long fetching and transforming take, and what becomes of it: measured once, for whoever counts. */
 import type { Fetcher } from '../fetch/fetcher.js'
-import { asArtworkError } from '../model/failure.js'
+import { ArtworkError, asArtworkError } from '../model/failure.js'
 import type { Transformer } from '../transform/transformer.js'
 
 /** What was done. */
@@ -56,5 +56,14 @@ export const observedTransformer = (
 ): Transformer => ({
   ...transformer,
   transform: (...args) => measured(() => transformer.transform(...args), transformed(observers)),
-  look: (...args) => measured(() => transformer.look(...args), transformed(observers)),
+  look: (...args) =>
+    measured(
+      () => transformer.look(...args),
+      (work, looked) => {
+        const made = looked?.made
+        // An original that is refused, or that moves, is not made into anything.
+        if (made === undefined) return
+        transformed(observers)(made instanceof ArtworkError ? { ...work, outcome: made.reason } : work)
+      },
+    ),
 })

@@ -2,7 +2,7 @@
 import type { RefresherStatus } from '../jobs/refresher.js'
 import type { Load } from '../transform/transformer.js'
 import { gathered, joinCluster, workerName } from './cluster.js'
-import { canPrint, METRICS_TYPE, NO_PROM_CLIENT, printFigures, readProcessFigures } from './exposition.js'
+import { METRICS_TYPE, missingPackage, printFigures, readProcessFigures } from './exposition.js'
 import { by, counter, createHistogram, type Figure, gauge, withLabel } from './figures.js'
 import type { WorkObserver } from './observe-work.js'
 import type { ImagesStats } from './stats.js'
@@ -160,9 +160,9 @@ export function createMetrics(directory: string): Metrics {
   const printOwn = async (): Promise<string> => {
     const figures = await read()
     const worker = workerName()
-    if (worker === '') return printFigures([figures])
+    // Of one process, also what cannot be summed.
     const ofAll = figures.map((figure) => ({ ...figure, aggregator: 'first' as const }))
-    return printFigures([withLabel(ofAll, 'worker', worker)])
+    return printFigures([worker === '' ? ofAll : withLabel(ofAll, 'worker', worker)])
   }
   let leave = (): void => {}
   return {
@@ -177,7 +177,7 @@ export function createMetrics(directory: string): Metrics {
     transformed: ({ ms, outcome }) => encodes.observe(outcome, ms / 1000),
     contentType: METRICS_TYPE,
     print: async () => (await gathered(directory)) ?? printOwn(),
-    missingPackage: () => (canPrint() ? undefined : NO_PROM_CLIENT),
+    missingPackage,
     close: () => leave(),
   }
 }

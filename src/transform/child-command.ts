@@ -17,6 +17,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { digestOf } from '../model/digest.js'
+import { ArtworkError } from '../model/failure.js'
 import { findOwnScript, sourceLoader } from '../package-files.js'
 import { killWorker } from './kill-worker.js'
 
@@ -179,7 +180,10 @@ function commandOf(name: string): string {
   return places.find((place) => existsSync(place)) ?? name
 }
 
-/** Starts a child. @param flags of the permission model @param isHeard whether its error output is read */
+/**
+ * Starts a child. @param flags of the permission model @param isHeard whether its error output is read
+ * @throws ArtworkError `unavailable` (503) while no file can be opened
+ */
 export function startChild(
   script: Script,
   { sandbox, maxMemory }: ChildOptions,
@@ -189,7 +193,7 @@ export function startChild(
   if (emptyFolder === undefined || !existsSync(emptyFolder)) emptyFolder = makeEmptyFolder(script)
   const [name, ...args] = sandbox
   const command = name === undefined ? undefined : commandOf(name)
-  return fork(script.path, [String(maxMemory)], {
+  const child = fork(script.path, [String(maxMemory)], {
     ...(command !== undefined && { execPath: command, detached: true }),
     execArgv: [...(command === undefined ? [] : [...args, process.execPath]), ...flags, ...script.execArgv],
     env: ENVIRONMENT,
@@ -199,6 +203,12 @@ export function startChild(
     // The last one is INPUT_PIPE.
     stdio: ['ignore', 'ignore', isHeard ? 'pipe' : 'ignore', 'ipc', 'pipe'],
   })
+  // Without descriptors for its pipes Node gives a child that was never started, and says so later.
+  if (child.stdio === undefined) {
+    child.on('error', () => {})
+    throw new ArtworkError('unavailable', 'too many files are open', { retryAfter: 2 })
+  }
+  return child
 }
 
 /** The outcome of a start: `ready`, or how it ended and its error output. */

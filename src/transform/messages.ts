@@ -25,7 +25,7 @@ export type Answer<T> =
 /** What a look comes to, as it is sent. */
 export interface LookedAnswer {
   readonly inspected: Inspected
-  readonly made: Answer<Made>
+  readonly made: Answer<Made> | undefined
 }
 
 /** The exit code of a child that had grown over its bound in the middle of a job. */

@@ -122,6 +122,9 @@ async function encodePixels(
 /** Formats that come out the same of the pixels alone. */
 const ONE_DECODE: ReadonlySet<Format> = new Set(['webp', 'jpeg'])
 
+/** Side of a rendition from which on its preview is that of its original, pixels. */
+const PREVIEWED_SIDE = 4 * PROBE_SIDE
+
 /** Pixels of a rendition that may be in memory at once. */
 const MOST_PIXELS = 4e6
 
@@ -133,8 +136,10 @@ const MOST_PIXELS = 4e6
 function isReadWhole(source: SourceImage, recipe: FullRecipe): boolean {
   const { width, height } = outputSize(source, recipe)
   const isCut = recipe.fit === 'cover' && recipe.width !== undefined && recipe.height !== undefined
-  const isPlain = source.frames === 1 && source.depth <= 8 && source.colour.by === 'profile'
-  return isPlain && !isCut && ONE_DECODE.has(recipe.format) && width * height <= MOST_PIXELS
+  const isPlain = source.depth <= 8 && source.colour.by === 'profile'
+  // Of less than its preview is made of, nothing can be seen.
+  const isSeen = Math.max(width, height) >= Math.min(PREVIEWED_SIDE, Math.max(source.width, source.height))
+  return isPlain && isSeen && !isCut && ONE_DECODE.has(recipe.format) && width * height <= MOST_PIXELS
 }
 
 /** The first look. See the port for its errors. */
@@ -145,6 +150,7 @@ export async function look(
   limits: DecodeLimits,
 ): Promise<Looked> {
   const source = await readSource(bytes, kind, limits)
+  if (source.frames > 1) return { inspected: await inspectSource(source, limits), made: undefined }
   const attempt = (make: () => Promise<Made>): Promise<Made | ArtworkError> =>
     make().catch((error) => asArtworkError(error))
   if (!limits.formats.includes(recipe.format) || !isReadWhole(source, recipe)) {

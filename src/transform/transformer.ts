@@ -26,10 +26,13 @@ export interface Made {
   readonly height: number
 }
 
-/** The first look at an image: its facts, and what a recipe makes of it, or why that cannot be made. */
+/**
+ * The first look at an image: its facts, and what a recipe makes of it, or why that cannot be made. Nothing is made of what
+ * moves: it may be answered as it is, and takes long.
+ */
 export interface Looked {
   readonly inspected: Inspected
-  readonly made: Made | ArtworkError
+  readonly made: Made | ArtworkError | undefined
 }
 
 /** What may be decoded. */

@@ -99,6 +99,7 @@ export function createWorkerPool(options: PoolOptions): Transformer {
     },
     look: async (bytes, kind, recipe, about) => {
       const { inspected, made } = await run<LookedAnswer>('look', [bytes, kind, recipe], about)
+      if (made === undefined) return { inspected, made }
       return { inspected, made: made.ok ? received(made.value) : errorFromCode(made.code, made.message) }
     },
     load: () => scheduler?.load() ?? { running: 0, waiting: 0 },

@@ -1,6 +1,6 @@
 /** How children start: with which flags, how often, and why they do not where they do not. */
 import type { ChildProcess } from 'node:child_process'
-import type { ArtworkError } from '../model/failure.js'
+import { ArtworkError } from '../model/failure.js'
 import type { Logger } from '../model/logger.js'
 import {
   type ChildOptions,
@@ -54,12 +54,12 @@ export function createWorkerStarter(script: Script, options: ChildOptions, logge
   const diagnose = async (): Promise<void> => {
     if (performance.now() < diagnoseAfter) return
     diagnoseAfter = performance.now() + DIAGNOSE_EVERY
-    const outcome = await tryStart(script, options, flags)
-    if (outcome === 'ready' || isClosed) return
+    const outcome = await tryStart(script, options, flags).catch(() => undefined)
+    if (outcome === undefined || outcome === 'ready' || isClosed) return
     const withSandbox = options.sandbox.length > 0
     if (flags.length > 0)
       for (const other of withSandbox ? [confinement(script, true)] : [confinement(script, true), []]) {
-        if ((await tryStart(script, options, other)) !== 'ready') continue
+        if ((await tryStart(script, options, other).catch(() => undefined)) !== 'ready') continue
         if (other.length === 0) logger.warn(outcome, UNCONFINED)
         flags = other
         return
@@ -76,6 +76,8 @@ export function createWorkerStarter(script: Script, options: ChildOptions, logge
       try {
         return startChild(script, options, flags)
       } catch (error) {
+        // It may be otherwise in a moment.
+        if (error instanceof ArtworkError) return error
         if (trouble === undefined) logger.error({ err: error }, 'artwork: decoders do not start')
         trouble = 'decoders do not start'
         return processingFailed(error)

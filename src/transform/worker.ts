@@ -1,5 +1,5 @@
 /** The child process that decodes: nothing of the app is in it. Started by worker-pool, never imported. */
-import { readSync } from 'node:fs'
+import { fstatSync, readSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { ArtworkError, asArtworkError } from '../model/failure.js'
 import type { Kind } from '../model/media-type.js'
@@ -26,6 +26,7 @@ const jobs = {
     limits: DecodeLimits,
   ): Promise<LookedAnswer> => {
     const { inspected, made } = await look(bytes, kind, recipe, limits)
+    if (made === undefined) return { inspected, made }
     return { inspected, made: made instanceof ArtworkError ? failed(made) : { ok: true, value: made } }
   },
 }
@@ -82,6 +83,8 @@ function serve(maxMemory: number): void {
     process.send?.({ ...answered, id: order.id, isFull: memory() > maxMemory * FULL_SHARE })
   })
   process.on('disconnect', () => process.exit())
+  // A sandbox that does not pass it on is found at the start.
+  fstatSync(INPUT_PIPE)
   process.send?.('ready')
 }
 

@@ -14,7 +14,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import sharp from 'sharp'
-import { freePort, nextServer, peerFolder } from './peers.js'
+import { freePort, installPeer, nextServer, peerFolder } from './peers.js'
 import { familyCpu } from './processes.js'
 import { median } from './support.js'
 
@@ -164,6 +164,7 @@ const middle = (rounds: readonly Round[], key: keyof Round): number => median(ro
 
 /** Every contender, warm, with what ends them. */
 async function contenders() {
+  await installPeer('ipx', 'ipx/dist/index.mjs')
   const directory = await mkdtemp(join(PLACE, 'artwork-cold-'))
   const { child: source, line } = await started(['--import', 'tsx', local('cold-origin.ts')])
   const [port = '', size = ''] = line.split(' ')

@@ -190,6 +190,41 @@ const decoder = (): number =>
     }),
   )
 
+/** F41, with decoders in the process of the app and in children. */
+async function withFewDescriptors(isolate: boolean): Promise<void> {
+  const directory = await temporaryFolder()
+  const bytes = await jpeg(60, 40)
+  const upstream = await listen((_req, res) => {
+    setTimeout(() => res.writeHead(200, { 'Content-Type': 'image/jpeg' }).end(bytes), 30)
+  })
+  const { host } = new URL(upstream.url)
+  // The limit is lowered once all is loaded: Node's own loader opens more files than that at once.
+  const program = `import { execFileSync } from 'node:child_process'
+    import express from 'express'
+    import { createArtwork, remote } from './src/index.ts'
+    execFileSync('prlimit', ['--pid', String(process.pid), '--nofile=64'])
+    const artwork = await createArtwork({ directory: '${directory}', sources: [remote({ hosts: ['127.0.0.1'] })],
+      fetch: { allowPrivate: ['${host}'], maxSockets: 200, perHost: 200 }, transform: { isolate: ${isolate} },
+      logger: { debug() {}, info() {}, warn() {}, error() {} } })
+    const server = express().use(artwork.router).listen(0, '127.0.0.1', () => console.log(server.address().port))`
+  const args = ['--import', 'tsx', '--input-type=module', '--eval', program]
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  atEnd(async () => void child.kill('SIGKILL'))
+  const [port] = await new Promise<string[]>((resolve) =>
+    child.stdout.once('data', (data) => resolve(String(data).trim().split('\n'))),
+  )
+  const base = `http://127.0.0.1:${port}`
+  const status = (index: number) =>
+    ask(base, `/images/${remoteAddress(`${upstream.url}/${index}.jpg`)}`).then(
+      (answer) => answer.status,
+      (error) => String(error.code ?? error.message),
+    )
+  const statuses = await Promise.all(Array.from({ length: 120 }, (_, index) => status(index)))
+  expect(statuses.filter((one) => one === 500)).toEqual([])
+  await eventually(async () => expect(await status(1000)).toBe(200))
+  expect(child.exitCode).toBeNull()
+}
+
 const tests: Readonly<Record<string, () => Promise<void>>> = {
   F01: async () => {
     const directory = await temporaryFolder()
@@ -796,37 +831,7 @@ const tests: Readonly<Record<string, () => Promise<void>>> = {
     expect(files().length).toBe(1)
   },
   F41: async () => {
-    const directory = await temporaryFolder()
-    const bytes = await jpeg(60, 40)
-    const upstream = await listen((_req, res) => {
-      setTimeout(() => res.writeHead(200, { 'Content-Type': 'image/jpeg' }).end(bytes), 30)
-    })
-    const { host } = new URL(upstream.url)
-    // The limit is lowered once all is loaded: Node's own loader opens more files than that at once.
-    const program = `import { execFileSync } from 'node:child_process'
-      import express from 'express'
-      import { createArtwork, remote } from './src/index.ts'
-      execFileSync('prlimit', ['--pid', String(process.pid), '--nofile=64'])
-      const artwork = await createArtwork({ directory: '${directory}', sources: [remote({ hosts: ['127.0.0.1'] })],
-        fetch: { allowPrivate: ['${host}'], maxSockets: 200, perHost: 200 }, transform: { isolate: false },
-        logger: { debug() {}, info() {}, warn() {}, error() {} } })
-      const server = express().use(artwork.router).listen(0, '127.0.0.1', () => console.log(server.address().port))`
-    const args = ['--import', 'tsx', '--input-type=module', '--eval', program]
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-    atEnd(async () => void child.kill('SIGKILL'))
-    const [port] = await new Promise<string[]>((resolve) =>
-      child.stdout.once('data', (data) => resolve(String(data).trim().split('\n'))),
-    )
-    const base = `http://127.0.0.1:${port}`
-    const status = (index: number) =>
-      ask(base, `/images/${remoteAddress(`${upstream.url}/${index}.jpg`)}`).then(
-        (answer) => answer.status,
-        (error) => String(error.code ?? error.message),
-      )
-    const statuses = await Promise.all(Array.from({ length: 120 }, (_, index) => status(index)))
-    expect(statuses.filter((one) => one === 500)).toEqual([])
-    await eventually(async () => expect(await status(1000)).toBe(200))
-    expect(child.exitCode).toBeNull()
+    for (const isolate of [false, true]) await withFewDescriptors(isolate)
   },
   F42: async () => {
     const directory = await temporaryFolder()

@@ -145,11 +145,16 @@ describe.each(VIAS)('through the %s', (via) => {
   })
 
   describe('Cache-Status of what stands in (RFC 9211 §2.2, §2.3) (mended 27)', () => {
+    // The source's own Date is of whole seconds, so that a picture may be a second old when it comes.
     const said = 'max-age=60, stale-if-error=600'
     test.each<[string, Answer, RegExp]>([
-      ['a 503', { status: 503 }, /^express-artwork; fwd=stale; fwd-status=503; ttl=-2$/],
-      ['a 500', { status: 500 }, /^express-artwork; fwd=stale; fwd-status=500; ttl=-2$/],
-      ['a cut connection', (_req, res) => void res.socket?.destroy(), /^express-artwork; fwd=stale; ttl=-2$/],
+      ['a 503', { status: 503 }, /^express-artwork; fwd=stale; fwd-status=503; ttl=-[23]$/],
+      ['a 500', { status: 500 }, /^express-artwork; fwd=stale; fwd-status=500; ttl=-[23]$/],
+      [
+        'a cut connection',
+        (_req, res) => void res.socket?.destroy(),
+        /^express-artwork; fwd=stale; ttl=-[23]$/,
+      ],
     ])('%s', async (_name, answer, status) => {
       const { get, clock, serve } = await strict(via, { 'Cache-Control': said })
       await get()
@@ -158,7 +163,7 @@ describe.each(VIAS)('through the %s', (via) => {
       const stale = await get()
       expect([stale.status, stale.headers['cache-status']]).toEqual([200, expect.stringMatching(status)])
       // The failure is remembered: nobody was asked this time.
-      expect((await get()).headers['cache-status']).toBe('express-artwork; hit; ttl=-2')
+      expect((await get()).headers['cache-status']).toMatch(/^express-artwork; hit; ttl=-[23]$/)
     })
     test('of a rendition too', async () => {
       const { ask, origin, clock, serve } = await strict(via, { 'Cache-Control': said })
@@ -166,8 +171,8 @@ describe.each(VIAS)('through the %s', (via) => {
       await ask(path)
       clock.now += 62_000
       serve({ status: 503 })
-      expect((await ask(path)).headers['cache-status']).toBe(
-        'express-artwork; fwd=stale; fwd-status=503; ttl=-2',
+      expect((await ask(path)).headers['cache-status']).toMatch(
+        /^express-artwork; fwd=stale; fwd-status=503; ttl=-[23]$/,
       )
     })
   })

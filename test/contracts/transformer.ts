@@ -117,6 +117,17 @@ export function transformerContract(name: string, open: (limits: DecodeLimits) =
         }
         expect(refused).toBeGreaterThan(0)
       })
+      test('of what moves it finds the facts, and makes nothing', async () => {
+        const raw = { width, height, channels: 3 } as const
+        const pngs = await Promise.all(
+          [pixels, Buffer.from(pixels).reverse()].map((data) => sharp(data, { raw }).png().toBuffer()),
+        )
+        const bytes = await sharp(pngs, { join: { animated: true } })
+          .webp()
+          .toBuffer()
+        const { inspected, made } = await transformer.look(bytes, 'webp', recipe('webp', { format: 'webp' }))
+        expect([inspected.traits.frames, made]).toEqual([2, undefined])
+      })
       test('a recipe that cannot be made says so, and the facts are there', async () => {
         const bytes = await photo().jpeg().toBuffer()
         const { inspected, made } = await transformer.look(bytes, 'jpeg', recipe('jpeg', { format: 'avif' }))

@@ -49,6 +49,23 @@ const movingWebp = (): Promise<Buffer> => sharp(movingGif(3), { animated: true }
 const apng = (): Buffer =>
   handmadePng({ width: 60, height: 40, frames: [() => [0, 0, 255]] }, () => [255, 0, 0])
 
+test('a rendition that ends its decoder costs itself alone: the original and other sizes are answered', async () => {
+  const app = await startApp({
+    transform: { isolate: true, maxMemory: '220 MiB', concurrency: 1 },
+    fetch: { maxBytes: '20 MiB' },
+    signing: { keys: ['a secret of sixteen characters'] },
+    strict: false,
+  })
+  const large = await sharp({ create: { width: 6000, height: 6000, channels: 3, background: '#345' } })
+    .jpeg()
+    .toBuffer()
+  expect((await app.get(serve(app, '/large.jpg', large, 'image/jpeg', 'original-webp'))).status).toBe(413)
+  const statusOf = async (variant: string): Promise<number> =>
+    (await app.get(`/images/${remoteAddress(`${app.origin.url}/large.jpg`, variant)}`)).status
+  expect([await statusOf('original'), await statusOf('w160-webp')]).toEqual([200, 200])
+  expect(app.origin.hits('/large.jpg')).toBe(1)
+})
+
 describe('what moves goes on moving, with AVIF on (pictures 5)', () => {
   test.each([
     ['a WebP', movingWebp, 'image/webp'],
