@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { commandLinePage } from './command-line.js'
 import { errorsPage } from './errors.js'
+import { optionsPage } from './options.js'
 import { routesPage } from './routes.js'
 import { typesPage } from './types.js'
 
@@ -9,6 +10,7 @@ import { typesPage } from './types.js'
 export async function referencePages(): Promise<Readonly<Record<string, string>>> {
   return {
     'errors.md': errorsPage(),
+    'options.md': optionsPage(),
     'routes.md': await routesPage(),
     'types.md': typesPage(),
   }

@@ -50,9 +50,9 @@ interface DiskOptions {
 interface FreshnessOptions {
   /** How long an original is fresh at most. @default 7 d */
   maxAge?: Duration | undefined
-  /** For how long after that it is served at once, and refreshed behind the answer. @default 1 d */
+  /** For how long past its freshness it is served at once, and revalidated behind the answer. @default 1 d */
   staleWhileRevalidate?: Duration | undefined
-  /** For how long after that it is refreshed first, and the old one served where that fails. @default 30 d */
+  /** Until how long past its freshness it is served where upstream, asked first, fails. @default 30 d */
   staleIfError?: Duration | undefined
   /**
    * `'bounded'`: upstream's max-age, kept between an hour and `maxAge`; `'strict'`: RFC 9111 to the letter for `remote`.

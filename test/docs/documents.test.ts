@@ -1,6 +1,7 @@
 /** The README and the documentation are true: their code has the right types, their tables are those of the code, their links lead somewhere. */
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { runInNewContext } from 'node:vm'
 import * as artwork from 'express-artwork'
 import nunjucks from 'nunjucks'
 import ts from 'typescript'
@@ -8,6 +9,7 @@ import { describe, expect, test } from 'vitest'
 import { environmentNames } from '#src/options/env-variables.js'
 import { optionsSchema } from '#src/options/schema.js'
 import { settleOptions } from '#src/options/settings.js'
+import { describedOptions } from '../../docs/generate/options.js'
 import { referencePages } from '../../docs/generate/reference.js'
 import { anchorsOf, blocksOf, PAGES, pageAt, root, table } from '../support/documents.js'
 
@@ -79,16 +81,29 @@ test('every template is one, and every JSON is', () => {
   }
 })
 
+/** A default as a docstring says it, as the value that it is. */
+function defaultOf(said: string, type: string): unknown {
+  if (said === 'none') return []
+  const [, count = '', unit = ''] = /^([\d.]+) (ms|s|min|h|d|KiB|MiB|GiB)$/.exec(said) ?? []
+  const units = {
+    ms: 1,
+    s: 1000,
+    min: 60_000,
+    h: 3_600_000,
+    d: 86_400_000,
+    KiB: 1024,
+    MiB: 1024 ** 2,
+    GiB: 1024 ** 3,
+  }
+  if (unit in units) return Number(count) * units[unit as keyof typeof units]
+  return runInNewContext(`(${type === 'number' ? said.replaceAll(',', '') : said})`)
+}
+
 describe('the documentation', () => {
   test('its table of options names every option with its default', () => {
     const { kinds: _kinds, areWidthsDefault: _isDefault, ...settings } = settleOptions()
     const actual = flatten(settings)
-    const rows = new Map(
-      table(pageAt('docs/reference/options.md'), '# Options').map(([name = '', value = '']) => [
-        name.replaceAll('`', ''),
-        value,
-      ]),
-    )
+    // What has no default, one that is no value, or options of its own.
     const words = [
       'entities',
       'repository',
@@ -96,9 +111,11 @@ describe('the documentation', () => {
       'fetch.lookup',
       'fetch.proxies',
       'manage.authorize',
+      'manage.templates',
       'kindOf',
       'clientOf',
       'schedules',
+      'presets',
       'export.directory',
       'export.seenAs',
       'export.mode',
@@ -106,9 +123,12 @@ describe('the documentation', () => {
       'now',
       'transform.concurrency',
     ]
-    expect([...rows.keys()].sort()).toEqual([...new Set([...Object.keys(actual), ...words])].sort())
-    for (const [name, value] of rows) {
-      if (!words.includes(name)) expect(value.replaceAll('`', ''), name).toBe(JSON.stringify(actual[name]))
+    const options = describedOptions()
+    const names = options.map(({ name }) => name)
+    expect(names.slice().sort()).toEqual([...new Set([...Object.keys(actual), ...words])].sort())
+    for (const { name, type, default: said, meaning } of options) {
+      expect(meaning, name).toMatch(/^.{5,}[.`)]$/)
+      if (!words.includes(name)) expect([name, defaultOf(said, type)]).toEqual([name, actual[name]])
     }
   })
 
