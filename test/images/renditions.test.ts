@@ -51,7 +51,7 @@ const apng = (): Buffer =>
 
 test('a rendition that ends its decoder costs itself alone: the original and other sizes are answered', async () => {
   const app = await startApp({
-    transform: { isolate: true, maxMemory: '220 MiB', concurrency: 1 },
+    transform: { isolate: true, maxMemory: '150 MiB', timeout: '60 s', concurrency: 1 },
     fetch: { maxBytes: '20 MiB' },
     signing: { keys: ['a secret of sixteen characters'] },
     strict: false,
