@@ -642,7 +642,9 @@ const tests: Readonly<Record<string, () => Promise<void>>> = {
   },
   F33: async () => {
     const { ask, origin } = await withPoster('Express', { transform: { isolate: true, timeout: 1000 } })
-    for (const name of ['y', 'z']) origin.serve(`/t/p/w500/${name}.jpg`, image(await jpeg(900, 900)))
+    // Other bytes each: what was made of the same ones would be answered for both.
+    origin.serve('/t/p/w500/y.jpg', image(await jpeg(900, 900)))
+    origin.serve('/t/p/w500/z.jpg', image(await jpeg(901, 900)))
     expect((await ask('/images/poster/w500-webp/x.jpg')).status).toBe(200)
     const child = decoder()
     process.kill(child, 'SIGSTOP')
