@@ -35,8 +35,10 @@ const common = {
   // The one package that is bundled.
   alias: { zod: './node_modules/zod/index.js' },
 }
-await build({ ...common, entryPoints: ['src/index.ts', 'src/cli/main.ts'], splitting: true })
-// Children read one file each: a decoder may read nothing but what it needs.
-await build({ ...common, entryPoints: ['src/transform/worker.ts', 'src/cli/doctor/examiner.ts'] })
+// Shared code lies beside `index.js`, one folder below the package: `package-files.ts` counts on that.
+const entryPoints = ['src/index.ts', 'src/cli/main.ts', 'src/cli/doctor/examiner.ts']
+await build({ ...common, entryPoints, splitting: true })
+// A decoder may read nothing but what it needs: it is one file.
+await build({ ...common, entryPoints: ['src/transform/worker.ts'] })
 copyFileSync('node_modules/zod/LICENSE', join(folder, 'LICENSE.zod'))
 writeFileSync(join(folder, 'package.json'), '{"type":"module"}\n')

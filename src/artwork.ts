@@ -42,7 +42,10 @@ export interface PrintOptions {
   readonly requireLocal?: boolean | undefined
 }
 
-/** What templates print, for code: the same answers as the filters give: `image_display_url` is `display`, `image_url` is `imageUrl`, `image_srcset` is `srcset`. None of them throws. */
+/**
+ * What templates print, for code, with the answers of the filters: `image_display_url` is `display`, `image_url` is `imageUrl`,
+ * `image_srcset` is `srcset`. None of them throws.
+ */
 export interface ArtworkPrinters {
   /**
    * What to print for a subject, and what it is: its local copy, else its source, else a placeholder. Sides in pixels.

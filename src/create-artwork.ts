@@ -41,7 +41,7 @@ import type { Store } from './store/ports.js'
 import { createRenderer } from './templates/dashboard-renderer.js'
 import { createHelpers } from './templates/helpers.js'
 import { createMacros } from './templates/macros.js'
-import { createKept } from './templates/markup-cache.js'
+import { createMarkupCache } from './templates/markup-cache.js'
 import { installTemplates as installInNunjucks } from './templates/nunjucks.js'
 import { createPagePreloads } from './templates/preload.js'
 import { createThumbhashImages } from './transform/thumbhash-image.js'
@@ -200,7 +200,7 @@ function createTemplates(
   settings: Settings,
   { images, events, cache }: { images: Images; events: Events; cache: Pick<MemoryCache, 'watch'> },
 ) {
-  const kept = createKept(images.trace, settings.now)
+  const kept = createMarkupCache(images.trace, settings.now)
   cache.watch(kept.watcher)
   const parts = { images, settings, events, thumbhashUrl: createThumbhashImages() }
   const helpers = createHelpers(parts, kept)

@@ -58,12 +58,11 @@ export const optionsPage = (): string =>
     'Every option of `createArtwork`, with its type, its default and what it does. An invalid one stops the start; the error names the option, the rule and the value.',
     "A `Duration` is milliseconds or text (`'3 s'`, `'7 d'`), a `Size` bytes or text (`'64 MiB'`). What sources take may be seconds, as it says there: `maxAge` and `bodyTimeout` of `uploads()`, `cache.maxAge` of a source. An editor shows the same sentences.",
     tableOf(
-      ['option', 'type', 'default', 'meaning'],
+      ['option, type', 'meaning', 'default'],
       describedOptions().map(({ name, type, default: value, meaning }) => [
-        `\`${name}\``,
-        `\`${type}\``,
-        /^['"[{\d]|^(?:true|false)$/.test(value) ? `\`${value}\`` : value,
+        `\`${name}\`<br>\`${type}\``,
         meaning,
+        /^['"[{\d]|^(?:true|false)$/.test(value) ? `\`${value}\`` : value,
       ]),
     ),
     'Kinds of entity: [Entities](../entities.md). Sources and proxies: [Sources](../sources.md). Presets and quality: [Variants and formats](../formats.md). Schedules: [Background work](../background.md). Templates of the dashboard: [Dashboard](../dashboard.md).',

@@ -5,7 +5,7 @@ import { createKeyedLimiter, createLimiter } from '../concurrency.js'
 const MAX_WAITING = 1000
 
 /** Makes the limits of a fetcher. */
-export function createPlaces(limits: { readonly maxSockets: number; readonly perHost: number }) {
+export function createConnectionLimits(limits: { readonly maxSockets: number; readonly perHost: number }) {
   const bounds = { maxWaiting: MAX_WAITING, overloaded: 'too many images are being fetched' }
   const all = createLimiter({ ...bounds, capacity: limits.maxSockets })
   const hosts = createKeyedLimiter({ ...bounds, capacity: limits.perHost })

@@ -7,7 +7,7 @@ import { lookup as systemLookup } from 'node:dns'
 import { ArtworkError } from '../model/failure.js'
 import { createAgents } from './agents.js'
 import { createCircuitBreakers } from './circuit-breaker.js'
-import { createPlaces } from './connection-limits.js'
+import { createConnectionLimits } from './connection-limits.js'
 import type { Fetcher, FetcherOptions } from './ports.js'
 import { createProxyPools } from './proxy-pool.js'
 import { createRequests } from './requests.js'
@@ -34,7 +34,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   const closing = new AbortController()
   const requests = createRequests(options, {
     pools,
-    places: createPlaces(options),
+    limits: createConnectionLimits(options),
     breakers,
     agentFor: (url, isExcepted) => (isExcepted ? exceptedAgents : agents).agentFor(url),
     closing: closing.signal,

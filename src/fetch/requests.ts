@@ -4,7 +4,7 @@ import { ArtworkError, asArtworkError, isHostFailure } from '../model/failure.js
 import type { FetchRequest, Validators } from '../model/location.js'
 import { mayBeImage } from '../model/media-type.js'
 import type { createCircuitBreakers } from './circuit-breaker.js'
-import type { createPlaces } from './connection-limits.js'
+import type { createConnectionLimits } from './connection-limits.js'
 import type { Exchanged } from './exchange.js'
 import type { Fetcher, FetcherOptions } from './ports.js'
 import { isProxyTrouble } from './proxy-health.js'
@@ -25,7 +25,7 @@ import {
 /** What requests go through. */
 export interface RequestParts {
   readonly pools: ReturnType<typeof createProxyPools>
-  readonly places: ReturnType<typeof createPlaces>
+  readonly limits: ReturnType<typeof createConnectionLimits>
   readonly breakers: ReturnType<typeof createCircuitBreakers>
   /** The agent of a URL that goes through no proxy. */
   agentFor(url: URL, isExcepted: boolean): Agent
@@ -44,7 +44,7 @@ type Send = <T>(message: Message, read: (response: Exchanged) => T, signal?: Abo
 /** Makes the verbs. */
 export function createRequests(
   options: FetcherOptions,
-  { pools, places, breakers, agentFor, closing }: RequestParts,
+  { pools, limits, breakers, agentFor, closing }: RequestParts,
 ): Pick<Fetcher, 'fetch' | 'document' | 'probe'> {
   const { now } = options
   type Watch = ReturnType<typeof pools.watch>
@@ -71,7 +71,7 @@ export function createRequests(
     try {
       const policy = retryPolicy(options.retries, deadline)
       const attempts = () =>
-        policy.execute(() => places.run(host, attemptOnce, deadline.signal), deadline.signal)
+        policy.execute(() => limits.run(host, attemptOnce, deadline.signal), deadline.signal)
       const result = await breakers.run(host, attempts, countsForBreaker)
       watch.end(true)
       return result

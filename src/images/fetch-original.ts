@@ -1,5 +1,5 @@
 /** Fetches an original, or revalidates the stored one: once for all callers and processes, checked, then stored. */
-import { createSerial, type SingleFlight } from '../concurrency.js'
+import type { SingleFlight } from '../concurrency.js'
 import type { Events } from '../events.js'
 import type { Fetched, Fetcher } from '../fetch/fetcher.js'
 import { digestOf } from '../model/digest.js'
@@ -7,11 +7,7 @@ import { type Entry, imageKey } from '../model/entry.js'
 import {
   ArtworkError,
   asArtworkError,
-  type ErrorCode,
-  type Failure,
   failureError,
-  isFailureActive,
-  isOfBytes,
   isOriginalFailureActive,
   originalScope,
   recordFailure,
@@ -20,14 +16,13 @@ import { type FreshnessRules, freshnessAfter } from '../model/freshness.js'
 import type { FetchRequest } from '../model/location.js'
 import { type Kind, kindOfType, typeOf } from '../model/media-type.js'
 import type { NoPicture } from '../model/no-picture.js'
-import { createRecent } from '../model/recent.js'
-import { completeRecipe, type Recipe } from '../model/variant.js'
-import { hostOf } from '../model/web-url.js'
+import type { Recipe } from '../model/variant.js'
 import type { Settings } from '../options/settings.js'
 import type { Means } from '../sources/source.js'
 import type { NewEntry, Store } from '../store/ports.js'
-import type { Inspected, Transformer } from '../transform/transformer.js'
-import type { FirstMade, KnownOriginal, RequestOptions } from './image.js'
+import type { Transformer } from '../transform/transformer.js'
+import { createFirstLook, type FirstLook } from './first-look.js'
+import type { KnownOriginal, RequestOptions } from './image.js'
 import type { PresignedUrls } from './presigned-urls.js'
 import type { Original } from './resolve-address.js'
 
@@ -79,12 +74,6 @@ interface Arrival extends Task {
 
 type Response<Outcome> = Fetched & { readonly outcome: Outcome }
 
-/** Failures that end a whole job, whatever part of it they come from. */
-const ENDS_DECODER: ReadonlySet<ErrorCode> = new Set(['decode_timeout', 'processing', 'too_large'])
-
-/** Contents whose inspection is remembered. */
-const MAX_INSPECTED = 2000
-
 /** The format of an entry, for the transformer. @throws ArtworkError `unsupported` (415) */
 export function kindOf(entry: Entry): Kind {
   const kind = kindOfType(entry.type)
@@ -98,7 +87,7 @@ export const isStrict = ({ freshness }: Pick<Settings, 'freshness'>, { source }:
 
 /** Makes the part of the pipeline that fetches originals. */
 export function createFetchOriginal(parts: FetchParts) {
-  const inspect = createInspections(parts)
+  const look = createFirstLook(parts)
   return {
     /** Whether a fetch, or a revalidation, of an original is running. */
     isRunning: (key: string, stored: Entry | undefined): boolean =>
@@ -119,7 +108,7 @@ export function createFetchOriginal(parts: FetchParts) {
       // Facts come first of all; what nobody waits for is made after what somebody waits for.
       const recipe = isBackground ? undefined : wanted
       const task = { original, key, stored, before, isForced, client, recipe, isLikely }
-      return collapse(parts, task, inspect, signal)
+      return collapse(parts, task, look, signal)
     },
   }
 }
@@ -134,7 +123,7 @@ const flightKey = (key: string, stored: Entry | undefined): string =>
 async function collapse(
   parts: FetchParts,
   task: Task,
-  inspect: Inspect,
+  look: FirstLook,
   signal: AbortSignal | undefined,
 ): Promise<KnownOriginal> {
   const { singleFlight, store } = parts
@@ -149,7 +138,7 @@ async function collapse(
         // What was missing may have been fetched since by a process that ended before the lease was asked for.
         const mayBeThere = lease.waited || (stored === undefined && !isForced)
         const found = mayBeThere ? fetchedElsewhere(parts, task) : undefined
-        return found ?? (await fetchOnce(parts, task, inspect, aborted))
+        return found ?? (await fetchOnce(parts, task, look, aborted))
       } finally {
         lease.release()
       }
@@ -177,7 +166,7 @@ function fetchedElsewhere({ store }: FetchParts, { key, before }: Task): KnownOr
 async function fetchOnce(
   parts: FetchParts,
   task: Task,
-  inspect: Inspect,
+  look: FirstLook,
   signal: AbortSignal,
 ): Promise<KnownOriginal> {
   const { store, settings, fetcher, presignedUrls, events, run } = parts
@@ -192,12 +181,7 @@ async function fetchOnce(
     const relative = stored === undefined && !isForced ? presignedUrls.relative(request.url) : undefined
     const response = await fetcher.fetch(request, stored ?? relative ?? {}, signal)
     const fetched = await takeRelative(parts, response, relative, request, signal)
-    const known = await storeResponse(
-      parts,
-      fetched,
-      { ...task, url: request.url, signal, generation },
-      inspect,
-    )
+    const known = await storeResponse(parts, fetched, { ...task, url: request.url, signal, generation }, look)
     if (failure !== undefined) store.negativeCache.clear(key)
     presignedUrls.brought(request.url, known.entry)
     return known
@@ -235,7 +219,7 @@ async function storeResponse(
   parts: FetchParts,
   response: Fetched,
   arrival: Arrival,
-  inspect: Inspect,
+  look: FirstLook,
 ): Promise<KnownOriginal> {
   if (response.outcome === 'not-modified') return notModified(parts, response, arrival)
   const { store, settings } = parts
@@ -249,8 +233,9 @@ async function storeResponse(
   // Bytes that are the same as before renew the entry and change nothing else.
   if (!isTransient && stored?.isStored && stored.digest === digest)
     return { entry: store.update(stored, facts), bytes, ...answered(200) }
-  const { inspected, made } = await inspect(digest, bytes, kind, arrival)
+  const { inspected, made: first } = await look(digest, bytes, kind, arrival)
   const { width, height, traits } = inspected
+  const made = first && { made: first }
   if (parts.noPicture({ digest, thumbhash: traits.preview?.thumbhash }))
     throw new ArtworkError('no_image', 'the source has only a picture that stands for none')
   const about = { key, role: 'original', type: typeOf(kind), width, height, traits } as const
@@ -302,55 +287,4 @@ function freshness({ settings }: FetchParts, response: Fetched, { original, stor
       ? 'strict'
       : 'bounded'
   return freshnessAfter(response, rules, stored, { now: settings.now(), maxAge: settings.freshness.maxAge })
-}
-
-/** What the first look came to. */
-interface Inspection {
-  readonly inspected: Inspected
-  readonly made?: { readonly made: FirstMade } | undefined
-}
-type Inspect = (digest: string, bytes: Buffer, kind: Kind, arrival: Arrival) => Promise<Inspection>
-
-/**
- * What bytes are, inspected once whatever URLs they come under: the same ones by many keys cost no more than one. A failure
- * that follows from the bytes holds for as long as it would be recorded.
- */
-function createInspections({ settings, transformer }: FetchParts): Inspect {
-  const known = createRecent<Inspected | Failure>(MAX_INSPECTED)
-  const serial = createSerial()
-  /** An AVIF takes so long that the facts of its original do not wait for it. */
-  const lookAt = async (bytes: Buffer, kind: Kind, arrival: Arrival): Promise<Inspection> => {
-    const { signal, client, url, recipe: wanted } = arrival
-    const about = { signal, client, host: hostOf(url) }
-    const recipe = wanted && kind !== 'svg' ? completeRecipe(wanted, kind, settings.transform) : undefined
-    if (recipe === undefined || recipe.format === 'avif')
-      return { inspected: await transformer.inspect(bytes, kind, about) }
-    try {
-      const { inspected, made: result } = await transformer.look(bytes, kind, recipe, about)
-      return { inspected, made: result && { made: { recipe, result } } }
-    } catch (error) {
-      const result = asArtworkError(error)
-      if (!ENDS_DECODER.has(result.code)) throw error
-      // What has ended the decoder may have been the rendition: the original is judged by itself.
-      const inspected = await transformer.inspect(bytes, kind, about)
-      return { inspected, made: { made: { recipe, result } } }
-    }
-  }
-  return (digest, bytes, kind, arrival) =>
-    serial.run(digest, async () => {
-      const before = known.get(digest)
-      if (before !== undefined && 'traits' in before) return { inspected: before }
-      if (!arrival.isForced && before !== undefined && isFailureActive(before, settings.now()))
-        throw failureError(before, settings.now())
-      try {
-        const found = await lookAt(bytes, kind, arrival)
-        known.set(digest, found.inspected)
-        return found
-      } catch (error) {
-        const thrown = asArtworkError(error)
-        const failure = recordFailure(thrown, before, settings.now())
-        if (failure !== undefined && isOfBytes(thrown)) known.set(digest, failure)
-        throw error
-      }
-    })
 }

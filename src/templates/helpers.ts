@@ -7,7 +7,7 @@ import { type Looks, looksOf } from '../model/entry.js'
 import { isFormat } from '../model/media-type.js'
 import { readSubject, type Subject, sourceKindsOf } from '../model/subject.js'
 import { textOf } from '../model/text.js'
-import type { Kept } from './markup-cache.js'
+import type { MarkupCache } from './markup-cache.js'
 import type { ImageName, Shown, TemplateParts } from './parts.js'
 import { type PictureData, pictureData } from './picture-data.js'
 
@@ -35,7 +35,7 @@ const CANDIDATES = 8
 export type Helpers = ReturnType<typeof createHelpers>
 
 /** Makes the helpers. */
-export function createHelpers(parts: TemplateParts, kept: Kept) {
+export function createHelpers(parts: TemplateParts, kept: MarkupCache) {
   const { images, settings, events } = parts
   const { display } = images
   const { kinds, kindOf } = settings

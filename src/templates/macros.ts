@@ -5,7 +5,7 @@ import { createRecent } from '../model/recent.js'
 import type { Subject } from '../model/subject.js'
 import { type Helpers, subjectText } from './helpers.js'
 import { escapeHtml, escapeSafe } from './html.js'
-import type { Kept } from './markup-cache.js'
+import type { MarkupCache } from './markup-cache.js'
 import type { TemplateParts } from './parts.js'
 import {
   type Keywords,
@@ -45,7 +45,7 @@ const LONGEST_ARGUMENTS = 1000
 export type Macros = ReturnType<typeof createMacros>
 
 /** Makes the macros. */
-export function createMacros(parts: TemplateParts, helpers: Helpers, kept: Kept) {
+export function createMacros(parts: TemplateParts, helpers: Helpers, kept: MarkupCache) {
   const { settings, events } = parts
   const tell = (macro: Macro) => (message: string) => events.emit('diagnosed', macroArgument(macro, message))
 

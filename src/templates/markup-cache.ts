@@ -36,11 +36,11 @@ interface Answer extends Basis {
 /** Finds out more about what is kept; what that rests on, the whole rests on from then on. */
 export type Later = <T>(ask: () => T) => T
 
-/** See {@link createKept}. */
-export type Kept = ReturnType<typeof createKept>
+/** See {@link createMarkupCache}. */
+export type MarkupCache = ReturnType<typeof createMarkupCache>
 
 /** Makes the table. */
-export function createKept(trace: Pick<ReadTrace, 'run' | 'note'>, now: () => number) {
+export function createMarkupCache(trace: Pick<ReadTrace, 'run' | 'note'>, now: () => number) {
   const sizeOf = ({ size }: Answer): number => size
   const tables = {
     facts: createRecent(ROOM.facts, sizeOf),

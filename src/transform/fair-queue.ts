@@ -48,7 +48,7 @@ export function watchWait(
 
 /** Makes room in a full queue for a job of a client. @throws ArtworkError `unavailable` where there is none */
 export function makeRoom<T extends { readonly reject: (error: ArtworkError) => void }>(
-  queue: Pick<JobQueue<T>, 'crowdOut'>,
+  queue: Pick<FairQueue<T>, 'crowdOut'>,
   client: string,
 ): void {
   const other = queue.crowdOut(client)
@@ -57,12 +57,12 @@ export function makeRoom<T extends { readonly reject: (error: ArtworkError) => v
 }
 
 /** See the top of the file. */
-export type JobQueue<T> = ReturnType<typeof createJobQueue<T>>
+export type FairQueue<T> = ReturnType<typeof createFairQueue<T>>
 
 type Hosts<T> = Map<string, (T & QueuePosition)[]>
 
 /** Makes a queue. */
-export function createJobQueue<T>() {
+export function createFairQueue<T>() {
   const foreground = new Map<string, Hosts<T>>()
   const background = new Map<string, Hosts<T>>()
   const counts = new Map<string, number>()

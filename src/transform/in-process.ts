@@ -3,7 +3,7 @@
  * to start, and a crash of libvips takes the app with it. It narrows sharp's loaders for the whole process.
  */
 import type { ArtworkError } from '../model/failure.js'
-import { createJobQueue, makeRoom, watchWait } from './fair-queue.js'
+import { createFairQueue, makeRoom, watchWait } from './fair-queue.js'
 import { hardenSharp, inspect, look, transform } from './sharp.js'
 import type { DecodeLimits, JobOptions, Transformer } from './transformer.js'
 
@@ -15,7 +15,7 @@ export function createInProcess(
     readonly waitTimeout: number
   },
 ): Transformer {
-  const queue = createJobQueue<{ readonly go: () => void; readonly reject: (error: ArtworkError) => void }>()
+  const queue = createFairQueue<{ readonly go: () => void; readonly reject: (error: ArtworkError) => void }>()
   let running = 0
   let hardened = false
   const wait = (about: JobOptions): Promise<void> => {

@@ -10,7 +10,7 @@ import type { Logger } from '../model/logger.js'
 import type { Kind } from '../model/media-type.js'
 import type { FullRecipe } from '../model/variant.js'
 import { type ChildOptions, findScript, type Script } from './child-command.js'
-import { cancelled, createJobQueue, makeRoom, type QueuePosition, watchWait } from './fair-queue.js'
+import { cancelled, createFairQueue, makeRoom, type QueuePosition, watchWait } from './fair-queue.js'
 import type { Answer, JobMessage, LookedAnswer } from './messages.js'
 import {
   type DecodeLimits,
@@ -115,7 +115,7 @@ export function createWorkerPool(options: PoolOptions): Transformer {
 function createScheduler(script: Script, options: PoolOptions) {
   const { concurrency } = options
   const workers = new Set<WorkerProcess>()
-  const queue = createJobQueue<WorkerJob>()
+  const queue = createFairQueue<WorkerJob>()
   const starter = createWorkerStarter(script, options, options.logger)
   /** Jobs whose first child did not start. */
   const secondTries = new WeakSet<WorkerJob>()

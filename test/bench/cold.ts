@@ -6,16 +6,14 @@
  * pictures are kept, in memory by default.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { Agent, get } from 'node:http'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import sharp from 'sharp'
 import { freePort, installPeer, nextServer, peerFolder } from './peers.js'
-import { familyCpu } from './processes.js'
+import { familyCpu, started } from './processes.js'
 import { median } from './support.js'
 
 const PICTURES = Number(process.env.COLD_PICTURES ?? 500)
@@ -48,16 +46,6 @@ const ask = (url: string): Promise<Buffer> =>
       })
     }).on('error', reject)
   })
-
-/** A process of ours, with the port that it prints. */
-async function started(args: readonly string[]): Promise<{ child: ChildProcess; line: string }> {
-  const child = spawn(process.execPath, args, {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, NODE_ENV: 'production' },
-  })
-  const [line] = (await once(createInterface(child.stdout), 'line')) as [string]
-  return { child, line }
-}
 
 async function own(name: string, origin: string, directory: string): Promise<Contender> {
   const args = [

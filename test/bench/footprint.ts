@@ -9,11 +9,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { get } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createArtwork, tmdb } from 'express-artwork'
-import { cpuMs, memory } from './processes.js'
+import { cpuMs, memory, started } from './processes.js'
 import { median, PICTURE_PATH, webp16k } from './support.js'
 
 const ROUNDS = 15
@@ -34,9 +33,8 @@ async function makeFolder(): Promise<string> {
 
 /** Starts an app, and resolves with its port when it says it. */
 async function start(...args: readonly string[]): Promise<{ child: ChildProcess; port: number }> {
-  const child = spawn(process.execPath, [SERVER, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
-  const [port] = (await once(createInterface(child.stdout), 'line')) as [string]
-  return { child, port: Number(port) }
+  const { child, line } = await started([SERVER, ...args])
+  return { child, port: Number(line) }
 }
 const ask = (port: number, path: string): Promise<number> =>
   new Promise((resolve, reject) => {
@@ -127,10 +125,7 @@ async function under(pid: number, port: number, seconds: number, pathOf: (index:
 }
 
 async function benchMemory(): Promise<void> {
-  const origin = spawn(process.execPath, ['--import', 'tsx', ORIGIN], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const [originPort] = (await once(createInterface(origin.stdout), 'line')) as [string]
+  const { child: origin, line: originPort } = await started(['--import', 'tsx', ORIGIN])
   const host = `127.0.0.1:${originPort}`
   const print = (what: string, { rss, pss, processes }: ReturnType<typeof memory>): void =>
     console.log(

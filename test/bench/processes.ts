@@ -1,5 +1,8 @@
-/** Processes that are measured: their families, CPU and memory, by `/proc` (Linux alone). */
+/** Processes that are measured: their start, families, CPU and memory, by `/proc` (Linux alone). */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
 
 /** What `/proc` counts CPU in, ms. */
 const TICK_MS = 10
@@ -54,4 +57,14 @@ export function memory(pid: number): { rss: number; pss: number; processes: numb
     sum.processes += 1
   }
   return sum
+}
+
+/** Starts a script of Node as in production, and waits for the first line that it prints. */
+export async function started(args: readonly string[]): Promise<{ child: ChildProcess; line: string }> {
+  const child = spawn(process.execPath, args, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, NODE_ENV: 'production' },
+  })
+  const [line] = (await once(createInterface(child.stdout), 'line')) as [string]
+  return { child, line }
 }

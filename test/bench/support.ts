@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Artwork, type ArtworkOptions, createArtwork, tmdb } from 'express-artwork'
 import sharp, { type Sharp } from 'sharp'
+import { grain } from '../support/images.js'
 
 /** A toolkit in a temporary folder; `end` takes both away. */
 export async function benchArtwork(
@@ -24,13 +25,7 @@ export const PICTURE_PATH = '/images/poster/w342/abc.webp'
 /** A picture with some noise in it, the same each time, as raw pixels: 200 by 300. */
 export function noisy(): Sharp {
   const [width, height] = [200, 300]
-  const pixels = Buffer.alloc(width * height * 3)
-  let state = 1
-  for (let index = 0; index < pixels.length; index += 1) {
-    state = (state * 48_271) % 2_147_483_647
-    pixels[index] = 90 + (state % 64)
-  }
-  return sharp(pixels, { raw: { width, height, channels: 3 } })
+  return sharp(grain(width, height), { raw: { width, height, channels: 3 } })
 }
 
 /** A WebP of about 16 KB. */

@@ -5,7 +5,7 @@ import { DEFAULT_EFFORT, DEFAULT_QUALITY } from '#src/model/encoding.js'
 import { type Kind, sniff } from '#src/model/media-type.js'
 import { completeRecipe, type FullRecipe, type Recipe } from '#src/model/variant.js'
 import type { DecodeLimits, Made, Transformer } from '#src/transform/transformer.js'
-import { isNear, pixelAt, QUARTERS, type Quarters, quarters, quartersOf } from '../support/images.js'
+import { grain, isNear, pixelAt, QUARTERS, type Quarters, quarters, quartersOf } from '../support/images.js'
 
 /** What the transformer is opened with, where a test does not say otherwise. */
 export const LIMITS = {
@@ -45,13 +45,7 @@ export function transformerContract(name: string, open: (limits: DecodeLimits) =
 
     describe('a first look', () => {
       const [width, height] = [301, 200]
-      /** The same noise each time. */
-      const pixels = Buffer.alloc(width * height * 3)
-      let state = 7
-      for (let index = 0; index < pixels.length; index += 1) {
-        state = (state * 48_271) % 2_147_483_647
-        pixels[index] = 40 + (state % 160)
-      }
+      const pixels = grain(width, height, { seed: 7, low: 40, range: 160 })
       const photo = () => sharp(pixels, { raw: { width, height, channels: 3 } }).blur(2)
       const sources: Readonly<Record<string, () => Sharp>> = {
         JPEG: () => photo().jpeg(),

@@ -72,3 +72,14 @@ export async function quartersOf(bytes: Buffer) {
 /** An SVG document. */
 export const SVG =
   '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"><rect width="10" height="10"/></svg>'
+
+/** Grain that is the same each time, as raw pixels of three channels, each from `low` on by less than `range`. */
+export function grain(width: number, height: number, { seed = 1, low = 90, range = 64 } = {}): Buffer {
+  const pixels = Buffer.alloc(width * height * 3)
+  let state = seed
+  for (let index = 0; index < pixels.length; index += 1) {
+    state = (state * 48_271) % 2_147_483_647
+    pixels[index] = low + (state % range)
+  }
+  return pixels
+}

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest'
 import { createReadTrace } from '#src/images/read-trace.js'
 import type { Store } from '#src/store/ports.js'
-import { createKept } from '#src/templates/markup-cache.js'
+import { createMarkupCache } from '#src/templates/markup-cache.js'
 
 /** A table over a store whose look-ups are counted by what made them. */
 function stage() {
   const clock = { now: 1_000_000 }
   const trace = createReadTrace({ find: () => undefined, negativeCache: {} } as unknown as Store)
-  const kept = createKept(trace, () => clock.now)
+  const kept = createMarkupCache(trace, () => clock.now)
   const made: string[] = []
   const lookUp = (key: string): void => void trace.store.find(key, 'memory')
   return { clock, trace, kept, made, lookUp }

@@ -1,6 +1,6 @@
 /** Whose turn it is: mended 19. */
 import { describe, expect, test } from 'vitest'
-import { createJobQueue, type QueuePosition } from '#src/transform/fair-queue.js'
+import { createFairQueue, type QueuePosition } from '#src/transform/fair-queue.js'
 
 const turn = (client: string, host = 'h', about: Partial<QueuePosition> = {}): QueuePosition => ({
   client,
@@ -11,7 +11,7 @@ const turn = (client: string, host = 'h', about: Partial<QueuePosition> = {}): Q
   ...about,
 })
 const filled = (turns: readonly QueuePosition[]) => {
-  const queue = createJobQueue<{ n: number }>()
+  const queue = createFairQueue<{ n: number }>()
   turns.forEach((one, n) => void queue.add({ ...one, n }))
   return queue
 }

@@ -8,7 +8,7 @@ import { appendFile, lstat, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PRIVATE_FILE, setMode } from '../../database/files.js'
 import type { Entry } from '../../model/entry.js'
-import { loadCacache } from './cacache.js'
+import { requirePackage } from '../../package-files.js'
 import { blockSizeOf, discardFile, filesBelow, isCode, sizeOf } from './files.js'
 import { fromIndex, toIndex } from './names.js'
 
@@ -83,6 +83,20 @@ export function createRecoveryIndex(directory: string, contentSize: (digest: str
     const hash = createHash('sha256').update(slotKey(name, slot)).digest('hex')
     return join(index, hash.slice(0, 2), hash.slice(2, 4), hash.slice(4))
   }
+  /** Adds an index entry to a bucket. cacache does so only where a folder lacks: it would make it each time. */
+  const add = async (entry: Entry, generation: number, slot: number): Promise<void> => {
+    const { size, metadata } = indexOptions(entry, generation)
+    const key = slotKey(entry.key, slot)
+    const integrity = integrityOf(entry.digest)
+    const line = JSON.stringify({ key, integrity, time: Date.now(), size, metadata })
+    try {
+      await appendFile(bucketPath(entry.key, slot), `\n${lineHash(line)}\t${line}`, { mode: PRIVATE_FILE })
+    } catch (error) {
+      if (!isCode(error, 'ENOENT')) throw error
+      const cacache = requirePackage<typeof import('cacache')>('cacache')
+      await cacache.index.insert(directory, key, integrity, { size, metadata })
+    }
+  }
   return {
     bucketPath,
     readBucket,
@@ -91,35 +105,12 @@ export function createRecoveryIndex(directory: string, contentSize: (digest: str
       const found = await readBucket(bucketPath(name, slot))
       return found?.entry.key === name && found.slot === slot ? found : undefined
     },
-    /** Adds an index entry to a bucket whose folder may be there already: cacache makes it each time. */
-    add: async (entry: Entry, generation: number, slot: number): Promise<void> => {
-      const { size, metadata } = indexOptions(entry, generation)
-      const key = slotKey(entry.key, slot)
-      const line = JSON.stringify({
-        key,
-        integrity: integrityOf(entry.digest),
-        time: Date.now(),
-        size,
-        metadata,
-      })
-      try {
-        await appendFile(bucketPath(entry.key, slot), `\n${lineHash(line)}\t${line}`, { mode: PRIVATE_FILE })
-      } catch (error) {
-        if (!isCode(error, 'ENOENT')) throw error
-        await loadCacache().index.insert(directory, key, integrityOf(entry.digest), { size, metadata })
-      }
-    },
+    add,
     /** Writes an index entry alone. @throws what the file system throws */
     list: async (entry: Entry, generation: number, slot: number): Promise<void> => {
       const path = bucketPath(entry.key, slot)
       await discardFile(path)
-      const cacache = loadCacache()
-      await cacache.index.insert(
-        directory,
-        slotKey(entry.key, slot),
-        integrityOf(entry.digest),
-        indexOptions(entry, generation),
-      )
+      await add(entry, generation, slot)
       setMode(path, PRIVATE_FILE)
     },
     /** Deletes the index entry of a slot, file and all. */
