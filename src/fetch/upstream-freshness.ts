@@ -5,7 +5,7 @@ import { requirePackage } from '../package-files.js'
 
 /** See the top of the file. Seconds. */
 export interface ResponseFreshness extends Validators {
-  /** Freshness that is left; undefined without such headers. */
+  /** Freshness that is left, below 0 where none is; undefined without such headers. */
   readonly freshSeconds: number | undefined
   /** The same for private caches, which ignore `s-maxage` (§5.2.2.10). */
   readonly clientSeconds: number | undefined
@@ -101,8 +101,7 @@ export function readResponseFreshness(header: Header, now: number): ResponseFres
   const grace = (name: string): number => (mustAsk ? 0 : Number(said.get(name) ?? 0))
   const lasting = ['max-age', 'no-cache', 'no-store', 'private']
   const saysToAll = headers.expires !== undefined || lasting.some((name) => said.has(name))
-  const left = (isShared: boolean): number =>
-    Math.max(0, Math.floor(Math.min(lifetime(isShared), LONGEST) - age))
+  const left = (isShared: boolean): number => Math.floor(Math.min(lifetime(isShared), LONGEST) - age)
   return {
     freshSeconds: saysToAll || said.has('s-maxage') ? left(true) : undefined,
     clientSeconds: saysToAll ? left(false) : undefined,

@@ -68,6 +68,7 @@ export function boundedFreshness(freshSeconds: number | undefined, maxAge: numbe
 /** What upstream's response says of its freshness; see `fetch/upstream-freshness.ts`. Seconds. */
 export interface ReportedFreshness {
   readonly outcome: 'image' | 'not-modified'
+  /** What is left of its lifetime when it came; below 0 where it was stale. */
   readonly freshSeconds: number | undefined
   readonly clientSeconds: number | undefined
   readonly guessSeconds: number
@@ -114,8 +115,9 @@ export function freshnessAfter(
       clientFreshnessLifetime,
     }
   }
-  const lifetime = (seconds: number | undefined): number =>
-    ((seconds ?? reported.guessSeconds) + ageSeconds) * 1000
+  // The heuristic lifetime counts from when it was made, too (§4.2.2).
+  const lifetime = (left: number | undefined): number =>
+    (left === undefined ? reported.guessSeconds : left + ageSeconds) * 1000
   const [freshnessLifetime, clientLifetime] = [lifetime(freshSeconds), lifetime(reported.clientSeconds)]
   return {
     validatedAt: now - ageSeconds * 1000,

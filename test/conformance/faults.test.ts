@@ -641,7 +641,7 @@ const tests: Readonly<Record<string, () => Promise<void>>> = {
     }
   },
   F33: async () => {
-    const { ask, origin } = await withPoster('Express', { transform: { isolate: true, timeout: 1000 } })
+    const { ask, origin } = await withPoster('Express', { transform: { isolate: true, timeout: 8000 } })
     // Other bytes each: what was made of the same ones would be answered for both.
     origin.serve('/t/p/w500/y.jpg', image(await jpeg(900, 900)))
     origin.serve('/t/p/w500/z.jpg', image(await jpeg(901, 900)))
