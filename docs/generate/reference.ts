@@ -12,7 +12,7 @@ export async function referencePages(): Promise<Readonly<Record<string, string>>
     'errors.md': errorsPage(),
     'options.md': optionsPage(),
     'routes.md': await routesPage(),
-    'types.md': typesPage(),
+    'types.md': await typesPage(),
   }
 }
 
