@@ -9,6 +9,59 @@ export interface SmallCopy {
   readonly rgba: Uint8Array
 }
 
+/** Pixels as sharp gives them raw: 8 bits a sample, grey or sRGB, with alpha or without, not premultiplied. */
+export interface RawPixels {
+  readonly data: Uint8Array
+  readonly width: number
+  readonly height: number
+  readonly channels: number
+}
+
+/** Side of a small copy, pixels. */
+export const SMALL_SIDE = 32
+/** Samples of a row, and of a column, that a pixel of a small copy is the mean of, at most. */
+const MOST_SAMPLES = 16
+
+/** A small copy of pixels that are in memory: the mean of each part, which costs less than a pipeline of libvips. */
+export function shrink({ data, width, height, channels }: RawPixels): SmallCopy {
+  const scale = Math.min(1, SMALL_SIDE / Math.max(width, height))
+  const small = {
+    width: Math.max(1, Math.round(width * scale)),
+    height: Math.max(1, Math.round(height * scale)),
+  }
+  const rgba = new Uint8Array(small.width * small.height * 4)
+  const [isGrey, hasAlpha] = [channels < 3, channels === 2 || channels === 4]
+  for (let y = 0; y < small.height; y += 1) {
+    const [top, bottom] = [partOf(y, height, small.height), partOf(y + 1, height, small.height)]
+    const down = Math.ceil((bottom - top) / MOST_SAMPLES)
+    for (let x = 0; x < small.width; x += 1) {
+      const [left, right] = [partOf(x, width, small.width), partOf(x + 1, width, small.width)]
+      const across = Math.ceil((right - left) / MOST_SAMPLES)
+      let [r, g, b, weight, count] = [0, 0, 0, 0, 0]
+      for (let row = top; row < bottom; row += down)
+        for (let column = left; column < right; column += across) {
+          const at = (row * width + column) * channels
+          const alpha = hasAlpha ? (data[at + channels - 1] ?? 0) : 255
+          r += (data[at] ?? 0) * alpha
+          g += (data[isGrey ? at : at + 1] ?? 0) * alpha
+          b += (data[isGrey ? at : at + 2] ?? 0) * alpha
+          weight += alpha
+          count += 1
+        }
+      const to = (y * small.width + x) * 4
+      // What is not to be seen has no colour.
+      const whole = Math.max(weight, 1)
+      rgba[to] = Math.round(r / whole)
+      rgba[to + 1] = Math.round(g / whole)
+      rgba[to + 2] = Math.round(b / whole)
+      rgba[to + 3] = Math.round(weight / count)
+    }
+  }
+  return { ...small, rgba }
+}
+/** Where a part of a side begins, of so many. */
+const partOf = (index: number, side: number, parts: number): number => Math.floor((index * side) / parts)
+
 /** Bits of each channel that tell colours apart when they are counted. */
 const BITS = 3
 

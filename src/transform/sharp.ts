@@ -11,7 +11,7 @@ import { decoding, readSource, type SourceImage } from './check-header.js'
 import type { OwnColour } from './colour/colour.js'
 import { toSrgb } from './colour/to-srgb.js'
 import { encode, tooLargeForFormat } from './encode.js'
-import { previewOf } from './preview.js'
+import { previewOf, SMALL_SIDE, type SmallCopy, shrink } from './preview.js'
 import { type DecodeLimits, type Inspected, type Looked, type Made, SVG_INSPECTED } from './transformer.js'
 
 const LOADERS: Readonly<Record<Format, readonly string[]>> = {
@@ -30,24 +30,17 @@ export function hardenSharp(formats: readonly Format[]): void {
   sharp.unblock({ operation: formats.flatMap((format) => LOADERS[format]) })
 }
 
-/** Side of the copy that is made to see whether all of a file can be decoded, and of which its preview is made, pixels. */
-const PROBE_SIDE = 32
-
 /** Decodes to the end. See the port for its errors. */
 export async function inspect(bytes: Buffer, kind: Kind, limits: DecodeLimits): Promise<Inspected> {
   if (kind === 'svg') return SVG_INSPECTED
   return inspectSource(await readSource(bytes, kind, limits), limits)
 }
 
+/** The facts of a source, whose pixels are decoded to the end for the copy that its preview is made of. */
 async function inspectSource(source: SourceImage, limits: DecodeLimits): Promise<Inspected> {
-  return inspectPixels(source, sharp(source.bytes, source.options(staysMoving(source, limits))))
-}
-
-/** The facts of a source, with the preview of its pixels. */
-async function inspectPixels(source: SourceImage, pixels: Sharp): Promise<Inspected> {
   const { data, info } = await decoding(() =>
-    pixels
-      .resize({ width: PROBE_SIDE, height: PROBE_SIDE, fit: 'inside', withoutEnlargement: true })
+    sharp(source.bytes, source.options(staysMoving(source, limits)))
+      .resize({ width: SMALL_SIDE, height: SMALL_SIDE, fit: 'inside', withoutEnlargement: true })
       .toColourspace('srgb')
       .ensureAlpha()
       .raw({ depth: 'uchar' })
@@ -57,9 +50,15 @@ async function inspectPixels(source: SourceImage, pixels: Sharp): Promise<Inspec
   // Of what moves, the first picture.
   const height = info.pageHeight ?? info.height
   const isWhole = info.channels === 4 && data.length >= width * height * 4
-  const preview = isWhole
-    ? previewOf({ width, height, rgba: data.subarray(0, width * height * 4) })
-    : undefined
+  return inspectedAs(
+    source,
+    isWhole ? { width, height, rgba: data.subarray(0, width * height * 4) } : undefined,
+  )
+}
+
+/** The facts of a source, with the preview of a copy of its pixels. */
+function inspectedAs(source: SourceImage, copy: SmallCopy | undefined): Inspected {
+  const preview = copy && previewOf(copy)
   const traits = preview === undefined ? source.traits : { ...source.traits, preview }
   return { width: source.width, height: source.height, traits }
 }
@@ -123,7 +122,7 @@ async function encodePixels(
 const ONE_DECODE: ReadonlySet<Format> = new Set(['webp', 'jpeg'])
 
 /** Side of a rendition from which on its preview is that of its original, pixels. */
-const PREVIEWED_SIDE = 4 * PROBE_SIDE
+const PREVIEWED_SIDE = 4 * SMALL_SIDE
 
 /** Pixels of a rendition that may be in memory at once. */
 const MOST_PIXELS = 4e6
@@ -167,7 +166,7 @@ export async function look(
   )
   const { width, height, channels } = info
   const open = (): Sharp => sharp(data, { raw: { width, height, channels } })
-  const inspected = await inspectPixels(source, open())
+  const inspected = inspectedAs(source, shrink({ data, width, height, channels }))
   return { inspected, made: await attempt(() => encodePixels(source, recipe, false, open)) }
 }
 
