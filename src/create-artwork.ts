@@ -80,8 +80,7 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
   const series = createTimeSeries(now)
   const fetcher = observedFetcher(await openFetcher(settings), [metrics, series])
   const source = settings.sources.find(isUploadSource)
-  const { cache, uploadStore } = await openStorage(settings, source)
-  const { store } = cache
+  const { cache, store, uploadStore } = await openStorage(settings, source)
   const transformer = observedTransformer(await openDecoder(settings), [metrics, series])
 
   const run = randomUUID()

@@ -9,6 +9,7 @@ import { createMemoryCache, type MemoryCache } from './store/memory-cache.js'
 import { createMemoryStore } from './store/memory-store.js'
 import type { Store } from './store/ports.js'
 import { createReopeningStore } from './store/reopening-store.js'
+import { createWriteBehind } from './store/write-behind.js'
 import { createUploadStore, type UploadStore } from './uploads/upload-store.js'
 import { withUploads } from './uploads/with-uploads.js'
 
@@ -18,6 +19,8 @@ const SLOW_OPEN_MS = 5000
 /** What is open. */
 export interface Storage {
   readonly cache: MemoryCache
+  /** All of it: what is written behind answers above that. */
+  readonly store: Store
   readonly uploadStore: UploadStore | undefined
 }
 
@@ -52,7 +55,8 @@ export async function openStorage(settings: Settings, source: UploadSource | und
   } finally {
     clearTimeout(slow)
   }
-  return { cache, uploadStore }
+  const store = createWriteBehind(cache.store, { lost: cache.forget })
+  return { cache, store, uploadStore }
 }
 
 /** Notes a directory that other users of the machine may look into: one of the app's own is made so that they cannot. */

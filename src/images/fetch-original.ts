@@ -22,7 +22,7 @@ import type { Means } from '../sources/source.js'
 import type { NewEntry, Store } from '../store/ports.js'
 import type { Transformer } from '../transform/transformer.js'
 import { createFirstLook, type FirstLook } from './first-look.js'
-import type { KnownOriginal, RequestOptions } from './image.js'
+import { type KnownOriginal, onceStored, type RequestOptions } from './image.js'
 import type { PresignedUrls } from './presigned-urls.js'
 import type { Original } from './resolve-address.js'
 
@@ -31,7 +31,7 @@ export interface FetchParts {
   readonly settings: Pick<Settings, 'now' | 'freshness' | 'transform'>
   readonly store: Pick<
     Store,
-    'find' | 'read' | 'write' | 'update' | 'delete' | 'lease' | 'generation' | 'negativeCache'
+    'find' | 'read' | 'write' | 'settled' | 'update' | 'delete' | 'lease' | 'generation' | 'negativeCache'
   >
   readonly fetcher: Pick<Fetcher, 'fetch'>
   readonly transformer: Pick<Transformer, 'inspect' | 'look'>
@@ -62,7 +62,10 @@ interface Task {
 }
 
 /** What of a request a fetch depends on. */
-type FetchOptions = Pick<RequestOptions, 'signal' | 'client' | 'isBackground' | 'recipe' | 'isLikely'>
+type FetchOptions = Pick<
+  RequestOptions,
+  'signal' | 'client' | 'isBackground' | 'recipe' | 'isLikely' | 'isBehind'
+>
 
 /** A response that is to be stored, and what it was asked with. */
 interface Arrival extends Task {
@@ -97,18 +100,19 @@ export function createFetchOriginal(parts: FetchParts) {
      * @param before what the caller knew of it, where that is not what is asked about
      * @throws ArtworkError any row that has to do with an upstream
      */
-    revalidate: (
+    revalidate: async (
       original: Original,
       stored: Entry | undefined,
       isForced: boolean,
-      { signal, client, isBackground, recipe: wanted, isLikely }: FetchOptions = {},
+      { signal, client, isBackground, recipe: wanted, isLikely, isBehind = false }: FetchOptions = {},
       before = stored,
     ): Promise<KnownOriginal> => {
       const key = imageKey(original.text)
       // Facts come first of all; what nobody waits for is made after what somebody waits for.
       const recipe = isBackground ? undefined : wanted
       const task = { original, key, stored, before, isForced, client, recipe, isLikely }
-      return collapse(parts, task, look, signal)
+      const known = await collapse(parts, task, look, signal)
+      return isBehind ? known : onceStored(parts.store, known)
     },
   }
 }
@@ -140,7 +144,8 @@ async function collapse(
         const found = mayBeThere ? fetchedElsewhere(parts, task) : undefined
         return found ?? (await fetchOnce(parts, task, look, aborted))
       } finally {
-        lease.release()
+        // Others look for it once it has been stored.
+        void store.settled(key).finally(lease.release)
       }
     },
     signal,
@@ -250,9 +255,12 @@ async function storeResponse(
   if (store.generation() !== arrival.generation)
     return { entry: unstored, bytes, isPurged: true, ...answered(200), ...made }
   // A write that fails degrades the answer: the image is served, and fetched again next time.
+  const { generation } = arrival
   const isInput = arrival.recipe !== undefined && !arrival.isLikely
-  const written = await store.write({ ...entry, digest }, bytes, isInput).catch(() => unstored)
-  return { entry: written, bytes, ...answered(200), ...made }
+  const written = await store
+    .write({ ...entry, digest }, bytes, { isInput, generation, isBehind: true })
+    .catch(() => unstored)
+  return { entry: written, bytes, generation, ...answered(200), ...made }
 }
 
 async function notModified(

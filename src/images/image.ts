@@ -3,6 +3,7 @@ import type { Negotiation } from '../http/accept.js'
 import type { Entry } from '../model/entry.js'
 import type { ArtworkError } from '../model/failure.js'
 import type { FullRecipe, Recipe } from '../model/variant.js'
+import type { Store } from '../store/ports.js'
 import type { Made } from '../transform/transformer.js'
 
 /** How upstream was asked, for `Age` and `Cache-Status` (RFC 9111 §5.1, RFC 9211). */
@@ -23,6 +24,8 @@ export interface KnownOriginal {
   readonly isTransient?: boolean
   /** It was purged while it was fetched: neither it nor what is made of it is stored. */
   readonly isPurged?: boolean
+  /** The purge generation when it was asked for, where that was just now: what is made of it falls with it. */
+  readonly generation?: number
   readonly forward?: Forward
   /** What was made of it in the same job that looked at it. */
   readonly made?: FirstMade
@@ -69,6 +72,20 @@ export interface RequestOptions {
   readonly recipe?: Recipe | undefined
   /** The recipe is only likely: the original itself may be the answer. */
   readonly isLikely?: boolean | undefined
+  /** The answer does not wait until what is new has been stored. */
+  readonly isBehind?: boolean | undefined
+}
+
+/** What was handed over to be stored, once it is: where it could not be, its entry says so. */
+export async function onceStored<T extends Pick<KnownOriginal, 'entry' | 'bytes'>>(
+  store: Pick<Store, 'settled' | 'find'>,
+  image: T,
+): Promise<T> {
+  const { entry, bytes } = image
+  if (bytes === undefined || !entry.isStored) return image
+  await store.settled(entry.key)
+  const isStored = store.find(entry.key)?.digest === entry.digest
+  return isStored ? image : { ...image, entry: { ...entry, isStored } }
 }
 
 /** `forward` as a field, or none. */

@@ -20,7 +20,13 @@ import type { Settings } from '../options/settings.js'
 import type { NewEntry, Store } from '../store/ports.js'
 import type { Made, Transformer } from '../transform/transformer.js'
 import { kindOf } from './fetch-original.js'
-import { type ImageResult, type KnownOriginal, type RequestOptions, withForward } from './image.js'
+import {
+  type ImageResult,
+  type KnownOriginal,
+  onceStored,
+  type RequestOptions,
+  withForward,
+} from './image.js'
 import type { Originals } from './originals.js'
 import { type Recipes, readCurrent } from './recipes.js'
 import type { Original } from './resolve-address.js'
@@ -37,7 +43,10 @@ export interface Target {
 /** What making works with. */
 export interface MakeParts {
   readonly settings: Pick<Settings, 'now' | 'transform'>
-  readonly store: Pick<Store, 'find' | 'lookup' | 'read' | 'write' | 'lease' | 'generation' | 'negativeCache'>
+  readonly store: Pick<
+    Store,
+    'find' | 'lookup' | 'read' | 'write' | 'settled' | 'lease' | 'generation' | 'negativeCache'
+  >
   readonly transformer: Pick<Transformer, 'transform'>
   readonly singleFlight: SingleFlight
   readonly events: Pick<Events, 'emit'>
@@ -80,9 +89,9 @@ export function createMakeRendition(parts: MakeParts): MakeRendition {
   const { singleFlight, store, recipes } = parts
   const memory: Memory = { made: createRecent(MAX_KNOWN), failed: createRecent(MAX_KNOWN) }
   const serial = createSerial()
-  return (target, original, known, recipe, options = {}) => {
+  return async (target, original, known, recipe, options = {}) => {
     const scope = recipes.scope(recipe, known.entry)
-    return singleFlight.run(
+    const made = await singleFlight.run(
       `${target.key} ${scope}`,
       async (signal) => {
         const lease = await store.lease(target.key, signal)
@@ -94,11 +103,12 @@ export function createMakeRendition(parts: MakeParts): MakeRendition {
           const task = { target, original, known, recipe, options: { ...options, signal } }
           return await serial.run(scope, () => make(parts, memory, task))
         } finally {
-          lease.release()
+          void store.settled(target.key).finally(lease.release)
         }
       },
       options.signal,
     )
+    return options.isBehind ? made : onceStored(store, made)
   }
 }
 
@@ -119,7 +129,7 @@ async function make(parts: MakeParts, memory: Memory, task: Task): Promise<Image
     target.role === 'rendition' ? memory.failed.get(recipes.scope(recipe, known.entry)) : undefined
   if (before !== undefined && isFailureActive(before, settings.now()))
     throw failureError(before, settings.now())
-  const generation = store.generation()
+  const generation = known.generation ?? store.generation()
   const source = await parts.originals.bytes(original, known, options)
   try {
     return await encodeAndStore(parts, memory, task, source, generation)
@@ -152,12 +162,12 @@ async function copyOfSame(
   const other = key === undefined || key === target.key ? undefined : store.find(key)
   if (other === undefined || !original.isStored || !recipes.isCurrent(other, original, recipe))
     return undefined
-  const generation = store.generation()
+  const generation = known.generation ?? store.generation()
   const read = await store.read(other)
   if (read === undefined) return undefined
   const entry = newEntry(parts, target, other, original, other.recipe)
   const isStorable = store.generation() === generation
-  return { entry: await write(parts, entry, read.bytes, isStorable), ...read, original }
+  return { entry: await write(parts, entry, read.bytes, isStorable, generation), ...read, original }
 }
 
 /** What the first look at the original has made already. @throws ArtworkError where it could not be made */
@@ -190,7 +200,7 @@ async function encodeAndStore(
   const entry = newEntry(parts, target, facts, original, recipes.text(recipe, original))
   // What was purged while it was made is answered, and not stored.
   const isStorable = !isTransient && !isPurged && store.generation() === generation
-  const stored = await write(parts, entry, made.bytes, isStorable)
+  const stored = await write(parts, entry, made.bytes, isStorable, generation)
   if (isStorable) memory.made.set(recipes.scope(recipe, original), target.key)
   return {
     entry: stored,
@@ -229,8 +239,10 @@ async function write(
   entry: NewEntry,
   bytes: Buffer,
   isStorable: boolean,
+  generation: number,
 ): Promise<Entry> {
   const digest = digestOf(bytes)
   const unstored = { ...entry, digest, size: bytes.length, isStored: false }
-  return isStorable ? store.write({ ...entry, digest }, bytes).catch(() => unstored) : unstored
+  if (!isStorable) return unstored
+  return store.write({ ...entry, digest }, bytes, { generation, isBehind: true }).catch(() => unstored)
 }

@@ -1,5 +1,4 @@
 /** Purging: an image and everything made from it goes, here and, through the app's hook, in front of us. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Address, formatAddress, toAddress } from '../model/address.js'
 import { artworkPaths, type EntityId, entityIdText } from '../model/artwork-path.js'
 import { addressOfKey, type Entry, entityImageKey, imageKey } from '../model/entry.js'
@@ -59,8 +58,6 @@ interface Scope {
 }
 
 const BATCH = 500
-/** Ms in which a write that has begun has ended. */
-const WRITES_END_WITHIN = 30
 
 /** Makes the part of the pipeline that takes images away. */
 export function createPurge(parts: PurgeParts) {
@@ -93,9 +90,7 @@ async function purge(parts: PurgeParts, target: PurgeTarget): Promise<Purged> {
   store.advanceGeneration()
   const { roots, tags } = await find(parts, target)
   const gone: Entry[] = []
-  // Twice: a write that had begun before the generation was advanced ends in between.
-  for (const root of roots) gone.push(...(await removeTree(parts, root, true)))
-  await sleep(WRITES_END_WITHIN)
+  // What was begun before the generation was advanced is not stored after it.
   for (const root of roots) gone.push(...(await removeTree(parts, root, true)))
   const purged: Purged = {
     removed: gone.length,

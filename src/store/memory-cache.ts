@@ -139,14 +139,14 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
       }
       return state
     },
-    write: async (entry, bytes, isInput = false) => {
+    write: async (entry, bytes, options = {}) => {
       facts.delete(entry.key)
-      const written = await inner.write(entry, bytes, isInput)
+      const written = await inner.write(entry, bytes, options)
       failures.delete(entry.key)
       // Another process may have replaced it since, and have been heard of already: what is there now counts.
       look(written.key)
       tell([written.key])
-      if (!isInput) contents?.set(written.digest, bytes)
+      if (options.isInput !== true) contents?.set(written.digest, bytes)
       return written
     },
     update: (entry, changes) => {

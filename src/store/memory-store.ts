@@ -8,11 +8,13 @@ import {
   type Bounds,
   type KindTotals,
   LARGEST_SHARE,
+  purgedMeanwhile,
   type SearchPage,
   type SearchQuery,
   type Store,
   type StoreStats,
 } from './ports.js'
+import { selectFrom } from './selection.js'
 
 interface Item {
   readonly entry: Entry
@@ -52,7 +54,9 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
     check: async (entry) => (items.peek(entry.key)?.entry.digest === entry.digest ? 'whole' : 'absent'),
     inMemory: (digest) => [...items.values()].some(({ entry }) => entry.digest === digest),
     fileOf: () => undefined,
-    write: async (fresh, bytes) => {
+    settled: async () => {},
+    write: async (fresh, bytes, { generation = purges } = {}) => {
+      if (generation !== purges) throw purgedMeanwhile()
       if (bytes.length > maxBytes * LARGEST_SHARE)
         throw new ArtworkError('disk_write', 'the image is too large to be kept')
       const entry = Object.freeze({
@@ -72,15 +76,11 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
       return amended
     },
     delete: async (name) => items.delete(name),
-    select: ({ role, original, ownerKind, after, limit }) =>
-      [...items.values()]
-        .map((item) => item.entry)
-        .filter((entry) => role === undefined || entry.role === role)
-        .filter((entry) => original === undefined || entry.original === original)
-        .filter((entry) => ownerKind === undefined || entry.ownerKind === ownerKind)
-        .filter((entry) => after === undefined || entry.key > after)
-        .sort((a, b) => (a.key < b.key ? -1 : 1))
-        .slice(0, limit),
+    select: (selection) =>
+      selectFrom(
+        [...items.values()].map((item) => item.entry),
+        selection,
+      ),
     lastUsed: (name) => items.peek(name)?.usedAt,
     negativeCache: {
       get: (name) => failures.get(name),
@@ -165,6 +165,7 @@ function sizesOf(all: Iterable<Item>): Omit<StoreStats, 'memory' | 'evictions'> 
     processes: 1,
     rebuilding: false,
     paused: undefined,
+    waitingBytes: 0,
   }
 }
 

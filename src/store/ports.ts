@@ -4,7 +4,7 @@
  * above them).
  */
 import type { Entry, Role } from '../model/entry.js'
-import type { Failure } from '../model/failure.js'
+import { ArtworkError, type Failure } from '../model/failure.js'
 
 /** Bytes that were read, and where they came from. */
 export interface Content {
@@ -16,6 +16,16 @@ export interface Content {
 export type NewEntry = Omit<Entry, 'digest' | 'size' | 'isStored'> & {
   /** SHA-256 of the bytes, where the caller has read it already. */
   readonly digest?: string | undefined
+}
+
+/** How to write. */
+export interface WriteOptions {
+  /** They are an original that something is made of, and answered to nobody: memory need not hold them. */
+  readonly isInput?: boolean
+  /** The purge generation when the bytes were asked for: after a later purge they are not stored. */
+  readonly generation?: number
+  /** Nobody waits for it to be stored: see `write-behind.ts`. Other stores take no notice. */
+  readonly isBehind?: boolean
 }
 
 /** What may change of an entry whose bytes stay the same: by a 304, or since more is known of it. */
@@ -130,6 +140,8 @@ export interface StoreStats {
   readonly rebuilding: boolean
   /** Why nothing new is stored at the moment, undefined where it is. */
   readonly paused: string | undefined
+  /** Bytes that are written behind answers, and are not stored yet. */
+  readonly waitingBytes: number
 }
 
 /** Images of the entities of a kind. */
@@ -217,10 +229,11 @@ export interface EntryStore {
   fileOf(entry: Entry): string | undefined
   /**
    * Stores bytes under a key, replacing what the key had.
-   * @param isInput they are an original that something is made of, and answered to nobody: memory need not hold them
    * @throws ArtworkError `disk_write` when they could not be stored; nothing is changed then
    */
-  write(entry: NewEntry, bytes: Buffer, isInput?: boolean): Promise<Entry>
+  write(entry: NewEntry, bytes: Buffer, options?: WriteOptions): Promise<Entry>
+  /** Resolves when what was written behind the answer for a key has been stored, or could not be. */
+  settled(key: string): Promise<void>
   /** Changes facts of an entry, if its key still has this digest. */
   update(entry: Entry, changes: EntryUpdate): Entry
   /** Deletes an entry; bytes that no key has any more are gone when this resolves. */
@@ -284,6 +297,10 @@ export interface Bounds {
 
 /** Least-recently-used entries are evicted until the store is down to this share of its bound. */
 export const EVICT_TO = 0.9
+
+/** The refusal of bytes that were asked for before a purge. */
+export const purgedMeanwhile = (): ArtworkError =>
+  new ArtworkError('disk_write', 'the image was purged meanwhile')
 
 /** A single object over this share of the bound is served but not stored. */
 export const LARGEST_SHARE = 0.1

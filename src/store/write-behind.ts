@@ -3,10 +3,11 @@
  * memory, and is stored soon after; an answer waits for no disk. What waits is bounded in bytes: beyond that, writers wait
  * again. A purge in between wins, a write that fails is a miss, and whoever needs it stored waits with `settled`.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createLimiter } from '../concurrency.js'
 import { digestOf } from '../model/digest.js'
 import type { Entry } from '../model/entry.js'
-import type { EntryUpdate, NewEntry, Store, WriteOptions } from './ports.js'
+import type { Content, EntryUpdate, NewEntry, Store, WriteOptions } from './ports.js'
 import { selectFrom } from './selection.js'
 
 /** How much may wait. */
@@ -33,6 +34,8 @@ interface Pending {
 /** Writes that run at once. */
 const AT_ONCE = 4
 const MAX_BYTES = 32 * 1024 ** 2
+/** How long whoever asks again waits for what is being stored, ms. */
+const STORED_WITHIN = 250
 
 /** Wraps `inner`. */
 export function createWriteBehind(inner: Store, { maxBytes = MAX_BYTES, lost }: WriteBehindOptions): Store {
@@ -81,17 +84,14 @@ export function createWriteBehind(inner: Store, { maxBytes = MAX_BYTES, lost }: 
     await Promise.all([...pending.values()].map(({ done }) => done))
   }
   /** Drops what has not begun. */
-  const cancel = (keys: Iterable<string>): readonly string[] => {
-    const cancelled: string[] = []
+  const cancel = (keys: Iterable<string>): void => {
     for (const key of [...keys]) {
       const one = pending.get(key)
       if (one?.state !== 'waiting') continue
       one.state = 'cancelled'
       leave(one)
-      cancelled.push(key)
+      lost([key])
     }
-    if (cancelled.length > 0) lost(cancelled)
-    return cancelled
   }
   const entries = (): readonly Entry[] => [...pending.values()].map(({ entry }) => entry)
 
@@ -101,7 +101,17 @@ export function createWriteBehind(inner: Store, { maxBytes = MAX_BYTES, lost }: 
     lookup: async (name) => pending.get(name)?.entry ?? inner.lookup(name),
     read: async (entry) => {
       const one = contents.get(entry.digest)
-      return one === undefined ? inner.read(entry) : { bytes: one.bytes, from: 'memory' }
+      if (one === undefined) return inner.read(entry)
+      const given: Content = { bytes: one.bytes, from: 'memory' }
+      if (one.options.isInput === true) return given
+      // What is stored may be answered from in front of Express: usually that is a matter of a moment.
+      const pause = new AbortController()
+      await Promise.race([
+        one.done,
+        sleep(STORED_WITHIN, undefined, { signal: pause.signal }).catch(() => {}),
+      ])
+      pause.abort()
+      return pending.get(entry.key) === undefined ? ((await inner.read(entry)) ?? given) : given
     },
     check: async (entry, options) => {
       await settled(entry.key)
@@ -133,9 +143,10 @@ export function createWriteBehind(inner: Store, { maxBytes = MAX_BYTES, lost }: 
       if (!pending.has(name)) inner.touch(name)
     },
     delete: async (name) => {
-      const wasWaiting = cancel([name]).length > 0
+      const wasThere = pending.has(name)
+      cancel([name])
       await settled(name)
-      return (await inner.delete(name)) || wasWaiting
+      return (await inner.delete(name)) || wasThere
     },
     select: (selection) => {
       const mine = selectFrom(entries(), selection)
@@ -155,11 +166,6 @@ export function createWriteBehind(inner: Store, { maxBytes = MAX_BYTES, lost }: 
       cancel(pending.keys())
       await flush()
       await inner.clear()
-    },
-    advanceGeneration: () => {
-      inner.advanceGeneration()
-      // What has begun is not committed any more.
-      cancel(pending.keys())
     },
     stats: () => ({ ...withPending(inner, entries()), waitingBytes: held }),
     close: async () => {

@@ -19,7 +19,7 @@ export function withUploads(cache: Store, uploads: UploadStore): Store {
       return (await uploads.read(entry)) === undefined ? 'unreadable' : 'whole'
     },
     fileOf: (entry) => (isUpload(entry.key) ? undefined : cache.fileOf(entry)),
-    write: (entry, bytes, isInput) => (isUpload(entry.key) ? uploads : cache).write(entry, bytes, isInput),
+    write: (entry, bytes, options) => (isUpload(entry.key) ? uploads : cache).write(entry, bytes, options),
     update: (entry, changes) => {
       if (!isUpload(entry.key)) return cache.update(entry, changes)
       // An upload never becomes stale: its traits are all that changes.

@@ -48,6 +48,19 @@ export function entryStoreContract(name: string, open: (bounds: StoreBounds) => 
       expect(store.stats()).toMatchObject({ names: 1, bytes: 4 })
     })
 
+    test('what was asked for before a purge is not stored after it, and what was there stays', async () => {
+      const store = await open({ ...BOUNDS, now })
+      const generation = store.generation()
+      await store.write(entry('a'), Buffer.from('one'), { generation })
+      store.advanceGeneration()
+      const late = store.write(entry('a'), Buffer.from('late'), { generation })
+      await expect(late).rejects.toMatchObject({ code: 'disk_write' })
+      expect(store.find('a')?.size).toBe(3)
+      expect(store.stats()).toMatchObject({ names: 1, bytes: 3, writeFailures: 0 })
+      await store.write(entry('a'), Buffer.from('two!'), { generation: store.generation() })
+      expect(store.find('a')?.size).toBe(4)
+    })
+
     test('two names of the same bytes count once, and one outlives the other', async () => {
       const store = await open({ ...BOUNDS, now })
       await store.write(entry('a'), Buffer.from('same'))

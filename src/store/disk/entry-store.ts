@@ -2,7 +2,7 @@
 import { digestOf } from '../../model/digest.js'
 import type { Entry } from '../../model/entry.js'
 import { ArtworkError } from '../../model/failure.js'
-import { type EntryStore, LARGEST_SHARE, type NewEntry } from '../ports.js'
+import { type EntryStore, LARGEST_SHARE, purgedMeanwhile } from '../ports.js'
 import type { Connection } from './connection.js'
 import { BadContent } from './contents.js'
 import type { Eviction } from './eviction.js'
@@ -31,8 +31,16 @@ export type EntryStoreParts = Pick<
   restoreEntry(name: string): Promise<void>
 }
 
-/** Stores bytes and names them; stored again where another process deleted the content meanwhile. */
-async function persist(parts: EntryStoreParts, entry: Entry, bytes: Buffer): Promise<void> {
+/**
+ * Stores bytes and names them; stored again where another process deleted the content meanwhile.
+ * @param generation of purges: after another one nothing is named
+ */
+async function persist(
+  parts: EntryStoreParts,
+  entry: Entry,
+  bytes: Buffer,
+  generation: number | undefined,
+): Promise<void> {
   const { contents, catalogue, locks, eviction, sweep, now } = parts
   const isBad = (): Promise<boolean> =>
     contents.read(entry.digest, entry.size).then(
@@ -47,11 +55,12 @@ async function persist(parts: EntryStoreParts, entry: Entry, bytes: Buffer): Pro
       const slot = 1 - (lock.slot ?? 1)
       await contents.put(entry, lock.ticket, slot, bytes)
       const isNew = lock.slot === undefined
-      return catalogue().commit(entry, { ...lock, slot, usedAt: now(), isNew }, () =>
+      return catalogue().commit(entry, { ...lock, slot, usedAt: now(), isNew, generation }, () =>
         contents.cost({ entry, slot }),
       )
     })
     if (outcome === 'named') return
+    if (outcome === 'purged') throw purgedMeanwhile()
   }
   throw new Error('content vanished while it was named')
 }
@@ -95,7 +104,7 @@ export function createEntryStore(
       return names.length > 0 ? 'damaged' : 'absent'
     }
   }
-  const write = async (fresh: NewEntry, bytes: Buffer): Promise<Entry> => {
+  const write: EntryStore['write'] = async (fresh, bytes, { generation } = {}) => {
     const entry: Entry = Object.freeze({
       ...fresh,
       digest: fresh.digest ?? digestOf(bytes),
@@ -107,10 +116,12 @@ export function createEntryStore(
     if (suspension.reason() !== undefined)
       throw new ArtworkError('disk_write', 'nothing is kept at the moment')
     try {
-      await persist(parts, entry, bytes)
+      await persist(parts, entry, bytes, generation)
       isWriteFailing = false
       return entry
     } catch (error) {
+      // A refusal of ours says nothing of the disk.
+      if (error instanceof ArtworkError) throw error
       isWriteFailing = true
       suspension.onWriteError(error)
       parts.counts.writeFailures += 1
@@ -134,6 +145,7 @@ export function createEntryStore(
     inMemory: () => false,
     fileOf: ({ digest, isStored }) => (isStored ? contents.contentPath(digest) : undefined),
     write,
+    settled: async () => {},
     update: (entry, changes) => {
       const updated = Object.freeze({ ...entry, ...changes })
       connection.orDefault('amending', (current) => current.update(updated), undefined)

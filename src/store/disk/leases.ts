@@ -27,7 +27,7 @@ export function createLeaseTable(db: Database) {
 
 /** What {@link createLeases} works with. */
 export interface LeaseParts {
-  readonly processes: Pick<ProcessRegistry, 'id' | 'isAlive'>
+  readonly processes: Pick<ProcessRegistry, 'id' | 'isAlive' | 'isAlone'>
   catalogue(): ReturnType<typeof createLeaseTable>
   isClosed(): boolean
   onError(what: string, error: unknown): void
@@ -46,23 +46,34 @@ const PATIENCE = 60_000
 export function createLeases({ processes, catalogue, isClosed, onError }: LeaseParts) {
   /** Leases that this process has. A row of ours for any other key is one that could not be removed. */
   const mine = new Set<string>()
+  /** Those of them without a row: there was no other process to tell. */
+  const untold = new Set<string>()
   const unreleased = new Set<string>()
 
   /** Takes a lease if it is free, or if its owner is dead. Answers who has it, undefined for us. */
   const take = (key: string, mayProbe: boolean): string | undefined => {
     const self = processes.id()
+    if (mine.has(key)) return self
     const other = catalogue().lease(key, self)
     if (other === undefined) {
       mine.add(key)
       return undefined
     }
-    const isAbandoned = other === self ? !mine.has(key) : mayProbe && !processes.isAlive(other)
+    const isAbandoned = other === self || (mayProbe && !processes.isAlive(other))
     if (!isAbandoned || catalogue().lease(key, self, other) !== undefined) return other
     mine.add(key)
     return undefined
   }
+  /** As `take`, without a row while there is no other process. One that comes meanwhile does the same work once more. */
+  const takeAlone = (key: string): boolean => {
+    if (mine.has(key) || !processes.isAlone()) return false
+    mine.add(key)
+    untold.add(key)
+    return true
+  }
   const release = (key: string): void => {
     mine.delete(key)
+    if (untold.delete(key)) return
     try {
       catalogue().unlease(key, processes.id())
       unreleased.delete(key)
@@ -77,7 +88,7 @@ export function createLeases({ processes, catalogue, isClosed, onError }: LeaseP
       let waited = 0
       try {
         for (let turn = 0; waited < PATIENCE && !isClosed() && !signal?.aborted; turn += 1) {
-          if (take(key, turn % PROBE_EVERY === 0) === undefined)
+          if (takeAlone(key) || take(key, turn % PROBE_EVERY === 0) === undefined)
             return { waited: waited > 0, release: () => release(key) }
           const pause = Math.min(SHORTEST_PAUSE * (turn + 1), LONGEST_PAUSE)
           await sleep(pause)

@@ -169,6 +169,7 @@ function createQueries({
         processes: countProcesses(),
         rebuilding: isRebuilding(),
         paused: suspendedFor(),
+        waitingBytes: 0,
       }
     },
   }

@@ -10,8 +10,8 @@ import type { IndexEntry } from './recovery-index.js'
 import { toBlob } from './rows.js'
 import type { Failures } from './small-tables.js'
 
-/** What became of a commit. `lost`: the lock is not ours any more. */
-export type Outcome = 'named' | 'no-content' | 'lost'
+/** What became of a commit. `lost`: the lock is not ours any more. `purged`: there was a purge since it was begun. */
+export type Outcome = 'named' | 'no-content' | 'lost' | 'purged'
 
 /** What discarding a damaged content came to. */
 export interface Discarded {
@@ -46,15 +46,18 @@ export function createTransactions(db: Database, parts: TransactionParts) {
           readonly usedAt: number
           /** There was no entry when the change began. */
           readonly isNew: boolean
+          /** Of purges, when the bytes were asked for; undefined where purges do not matter. */
+          readonly generation?: number | undefined
         },
         inspect: () => number | undefined,
       ): Outcome => {
         const mine = locks.get(entry.key)
         if (mine?.owner !== change.owner || mine.ticket !== change.ticket) return 'lost'
+        if (change.generation !== undefined && change.generation !== totals.generation()) return 'purged'
         const indexBytes = inspect()
         if (indexBytes === undefined) return 'no-content'
-        const { ticket: generation, slot, usedAt } = change
-        const before = rows.put(entry, { generation, slot, indexBytes, usedAt })
+        const { ticket, slot, usedAt } = change
+        const before = rows.put(entry, { generation: ticket, slot, indexBytes, usedAt })
         const replaced =
           before === undefined || before.digest.equals(toBlob(entry.digest)) ? undefined : before
         // Where there was no entry, there is no file of one to be deleted: the change has ended.

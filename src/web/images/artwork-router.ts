@@ -69,6 +69,7 @@ export function createLocalRouter(images: Images, settings: Settings, hot?: Resp
       ? await images.entitySizes.get(wanted, {
           signal: disconnectSignal(res),
           client: clientOf(settings, req),
+          isBehind: true,
         })
       : undefined
     if (wanted !== undefined && size !== undefined) return answerSize(size, wanted, query.get('v'))

@@ -78,6 +78,7 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
       signal: disconnectSignal(res),
       client: clientOf(settings, req),
       accept: req.headers.accept,
+      isBehind: true,
       onlyIfCached: /(?:^|,)\s*only-if-cached\s*(?:,|$)/i.test(req.headers['cache-control'] ?? ''),
     })
     return shownOf(
