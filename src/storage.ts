@@ -55,7 +55,7 @@ export async function openStorage(settings: Settings, source: UploadSource | und
   } finally {
     clearTimeout(slow)
   }
-  const store = createWriteBehind(cache.store, { lost: cache.forget })
+  const store = createWriteBehind(cache.store, { changed: cache.forget })
   return { cache, store, uploadStore }
 }
 

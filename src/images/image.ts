@@ -72,19 +72,25 @@ export interface RequestOptions {
   readonly recipe?: Recipe | undefined
   /** The recipe is only likely: the original itself may be the answer. */
   readonly isLikely?: boolean | undefined
-  /** The answer does not wait until what is new has been stored. */
+  /** It is an answer, which does not wait for a disk that is slow. */
   readonly isBehind?: boolean | undefined
 }
 
-/** What was handed over to be stored, once it is: where it could not be, its entry says so. */
-export async function onceStored<T extends Pick<KnownOriginal, 'entry' | 'bytes'>>(
-  store: Pick<Store, 'settled' | 'find'>,
+/** How long an answer waits until what is new in it has been stored, ms: longer than any disk needs that is well. */
+const STORED_WITHIN = 250
+
+/**
+ * What was handed over to be stored, once it is: where it could not be, its entry says so.
+ * @param isBehind it is an answer, and waits for a moment only
+ */
+export async function onceStored<T extends Pick<KnownOriginal, 'entry'>>(
+  store: Pick<Store, 'settled'>,
   image: T,
+  isBehind = false,
 ): Promise<T> {
-  const { entry, bytes } = image
-  if (bytes === undefined || !entry.isStored) return image
-  await store.settled(entry.key)
-  const isStored = store.find(entry.key)?.digest === entry.digest
+  const { entry } = image
+  if (!entry.isStored) return image
+  const isStored = await store.settled(entry.key, isBehind ? STORED_WITHIN : undefined)
   return isStored ? image : { ...image, entry: { ...entry, isStored } }
 }
 

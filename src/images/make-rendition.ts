@@ -108,7 +108,7 @@ export function createMakeRendition(parts: MakeParts): MakeRendition {
       },
       options.signal,
     )
-    return options.isBehind ? made : onceStored(store, made)
+    return onceStored(store, made, options.isBehind)
   }
 }
 

@@ -3,8 +3,15 @@
 import type { Events } from '../events.js'
 import { formatAddress } from '../model/address.js'
 import type { Settings } from '../options/settings.js'
+import type { Store } from '../store/ports.js'
 import type { AutoFormats } from './auto-formats.js'
-import { type ImageResult, type KnownOriginal, type RequestOptions, withForward } from './image.js'
+import {
+  type ImageResult,
+  type KnownOriginal,
+  onceStored,
+  type RequestOptions,
+  withForward,
+} from './image.js'
 import type { Originals } from './originals.js'
 import type { Renditions } from './renditions.js'
 import type { Resolved } from './resolve-address.js'
@@ -12,6 +19,7 @@ import type { Resolved } from './resolve-address.js'
 /** What serving works with. */
 export interface ServeParts {
   readonly settings: Pick<Settings, 'presets'>
+  readonly store: Pick<Store, 'settled'>
   readonly events: Pick<Events, 'emit'>
   readonly originals: Originals
   readonly renditions: Renditions
@@ -43,14 +51,14 @@ async function serveOne(
 }
 
 async function obtain(
-  { settings, originals, renditions }: ServeParts,
+  { settings, store, originals, renditions }: ServeParts,
   { address, original, variant, recipe, isUnsigned }: Resolved,
   options: RequestOptions,
   given?: KnownOriginal,
 ): Promise<ImageResult> {
   if (recipe === undefined) {
     const known = given ?? (await originals.obtain(original, options))
-    const image = await originals.bytes(original, known, options)
+    const image = await onceStored(store, await originals.bytes(original, known, options), options.isBehind)
     return { ...image, ...withForward(image.forward ?? known.forward), original: image.entry }
   }
   // A preset says what comes out.

@@ -35,6 +35,17 @@ export interface MemoryCache {
 }
 
 const ABSENT = Symbol('absent')
+/** Bytes of the memory behind a picture for each of its own, over which it is copied: small buffers share Node's pool. */
+const MOST_SHARE = 1.2
+
+/** Bytes that hold no more memory than they are counted at. */
+const owned = (bytes: Buffer): Buffer => {
+  if (bytes.buffer.byteLength <= bytes.length * MOST_SHARE) return bytes
+  const own = Buffer.allocUnsafeSlow(bytes.length)
+  bytes.copy(own)
+  return own
+}
+
 /** Bytes that the facts of a name take in the mean; long names take the place of several. */
 const FACTS_SIZE = 600
 
@@ -126,7 +137,7 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
       if (hot !== undefined) return { bytes: hot, from: 'memory' }
       const held = await inner.read(entry)
       if (held === undefined) facts.delete(entry.key)
-      else contents?.set(entry.digest, held.bytes)
+      else contents?.set(entry.digest, owned(held.bytes))
       return held
     },
     check: async (entry, options) => {
@@ -146,7 +157,7 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
       // Another process may have replaced it since, and have been heard of already: what is there now counts.
       look(written.key)
       tell([written.key])
-      if (options.isInput !== true) contents?.set(written.digest, bytes)
+      if (options.isInput !== true) contents?.set(written.digest, owned(bytes))
       return written
     },
     update: (entry, changes) => {

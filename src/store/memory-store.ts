@@ -54,7 +54,7 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
     check: async (entry) => (items.peek(entry.key)?.entry.digest === entry.digest ? 'whole' : 'absent'),
     inMemory: (digest) => [...items.values()].some(({ entry }) => entry.digest === digest),
     fileOf: () => undefined,
-    settled: async () => {},
+    settled: async () => true,
     write: async (fresh, bytes, { generation = purges } = {}) => {
       if (generation !== purges) throw purgedMeanwhile()
       if (bytes.length > maxBytes * LARGEST_SHARE)

@@ -232,8 +232,12 @@ export interface EntryStore {
    * @throws ArtworkError `disk_write` when they could not be stored; nothing is changed then
    */
   write(entry: NewEntry, bytes: Buffer, options?: WriteOptions): Promise<Entry>
-  /** Resolves when what was written behind the answer for a key has been stored, or could not be. */
-  settled(key: string): Promise<void>
+  /**
+   * Resolves when nothing of a key waits to be stored any more.
+   * @param within how long is waited, ms; without end where it is left out
+   * @returns false for what could not be stored
+   */
+  settled(key: string, within?: number): Promise<boolean>
   /** Changes facts of an entry, if its key still has this digest. */
   update(entry: Entry, changes: EntryUpdate): Entry
   /** Deletes an entry; bytes that no key has any more are gone when this resolves. */

@@ -1,21 +1,21 @@
 /**
  * Writes behind the answer: a Store over a Store. What is written with `isBehind` is there at once for this process, out of
- * memory, and is stored soon after; an answer waits for no disk. What waits is bounded in bytes: beyond that, writers wait
- * again. A purge in between wins, a write that fails is a miss, and whoever needs it stored waits with `settled`.
+ * memory, and is stored soon after, so that no answer waits for a slow disk. What waits is bounded in bytes: beyond that, writers
+ * wait again. A purge in between wins, a write that fails is a miss, and whoever needs it stored waits with `settled`.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createLimiter } from '../concurrency.js'
 import { digestOf } from '../model/digest.js'
 import type { Entry } from '../model/entry.js'
-import type { Content, EntryUpdate, NewEntry, Store, WriteOptions } from './ports.js'
+import type { EntryUpdate, NewEntry, Store, WriteOptions } from './ports.js'
 import { selectFrom } from './selection.js'
 
 /** How much may wait. */
 export interface WriteBehindOptions {
   /** Bytes that wait at most. @default 32 MiB */
   readonly maxBytes?: number
-  /** Hears of names that were there, and are not stored after all. */
-  lost(names: readonly string[]): void
+  /** Hears of names that are not what they were: there before they are stored, or not stored after all. */
+  changed(names: readonly string[]): void
 }
 
 interface Pending {
@@ -27,18 +27,19 @@ interface Pending {
   /** What was changed of it meanwhile. */
   changes: EntryUpdate | undefined
   state: 'waiting' | 'running' | 'cancelled'
-  /** Resolves when it has been stored, or has failed. */
-  done: Promise<void>
+  /** Resolves with whether it has been stored. */
+  done: Promise<boolean>
 }
 
 /** Writes that run at once. */
 const AT_ONCE = 4
 const MAX_BYTES = 32 * 1024 ** 2
-/** How long whoever asks again waits for what is being stored, ms. */
-const STORED_WITHIN = 250
 
 /** Wraps `inner`. */
-export function createWriteBehind(inner: Store, { maxBytes = MAX_BYTES, lost }: WriteBehindOptions): Store {
+export function createWriteBehind(
+  inner: Store,
+  { maxBytes = MAX_BYTES, changed }: WriteBehindOptions,
+): Store {
   const pending = new Map<string, Pending>()
   /** Of those that wait, one for each content. */
   const contents = new Map<string, Pending>()
@@ -60,25 +61,36 @@ export function createWriteBehind(inner: Store, { maxBytes = MAX_BYTES, lost }: 
     if (same === undefined) contents.delete(digest)
     else contents.set(digest, same)
   }
-  const store = async (one: Pending): Promise<void> => {
+  const store = async (one: Pending): Promise<boolean> => {
     // What it was made from is named first.
     if (one.fresh.original !== undefined) await pending.get(one.fresh.original)?.done
-    await limiter.run(async () => {
-      if (one.state === 'cancelled') return
+    return limiter.run(async () => {
+      if (one.state === 'cancelled') return false
       one.state = 'running'
       try {
         const written = await inner.write(one.fresh, one.bytes, one.options)
         if (one.changes !== undefined) inner.update(written, one.changes)
         leave(one)
+        return true
       } catch {
         // The store has logged it.
         leave(one)
-        lost([one.entry.key])
+        changed([one.entry.key])
+        return false
       }
     })
   }
-  const settled = async (key: string): Promise<void> => {
-    for (let one = pending.get(key); one !== undefined; one = pending.get(key)) await one.done
+  const settled = async (key: string): Promise<boolean> => {
+    let isStored = true
+    for (let one = pending.get(key); one !== undefined; one = pending.get(key)) isStored = await one.done
+    return isStored
+  }
+  /** The same, for no longer than a time. */
+  const settledWithin = async (key: string, within: number): Promise<boolean> => {
+    if (!pending.has(key)) return true
+    const timer = new AbortController()
+    const time = sleep(within, true, { signal: timer.signal }).catch(() => true)
+    return Promise.race([settled(key), time]).finally(() => timer.abort())
   }
   const flush = async (): Promise<void> => {
     await Promise.all([...pending.values()].map(({ done }) => done))
@@ -90,7 +102,7 @@ export function createWriteBehind(inner: Store, { maxBytes = MAX_BYTES, lost }: 
       if (one?.state !== 'waiting') continue
       one.state = 'cancelled'
       leave(one)
-      lost([key])
+      changed([key])
     }
   }
   const entries = (): readonly Entry[] => [...pending.values()].map(({ entry }) => entry)
@@ -101,24 +113,14 @@ export function createWriteBehind(inner: Store, { maxBytes = MAX_BYTES, lost }: 
     lookup: async (name) => pending.get(name)?.entry ?? inner.lookup(name),
     read: async (entry) => {
       const one = contents.get(entry.digest)
-      if (one === undefined) return inner.read(entry)
-      const given: Content = { bytes: one.bytes, from: 'memory' }
-      if (one.options.isInput === true) return given
-      // What is stored may be answered from in front of Express: usually that is a matter of a moment.
-      const pause = new AbortController()
-      await Promise.race([
-        one.done,
-        sleep(STORED_WITHIN, undefined, { signal: pause.signal }).catch(() => {}),
-      ])
-      pause.abort()
-      return pending.get(entry.key) === undefined ? ((await inner.read(entry)) ?? given) : given
+      return one === undefined ? inner.read(entry) : { bytes: one.bytes, from: 'memory' }
     },
     check: async (entry, options) => {
       await settled(entry.key)
       return inner.check(entry, options)
     },
     inMemory: (digest) => contents.has(digest) || inner.inMemory(digest),
-    settled,
+    settled: (key, within) => (within === undefined ? settled(key) : settledWithin(key, within)),
     write: async (fresh, bytes, options = {}) => {
       await settled(fresh.key)
       if (options.isBehind !== true || held + bytes.length > maxBytes)
@@ -126,8 +128,9 @@ export function createWriteBehind(inner: Store, { maxBytes = MAX_BYTES, lost }: 
       const digest = fresh.digest ?? digestOf(bytes)
       const entry: Entry = Object.freeze({ ...fresh, digest, size: bytes.length, isStored: true })
       const about = { fresh: { ...fresh, digest }, bytes, options, entry, changes: undefined }
-      const one: Pending = { ...about, state: 'waiting', done: Promise.resolve() }
+      const one: Pending = { ...about, state: 'waiting', done: Promise.resolve(true) }
       take(one)
+      changed([entry.key])
       one.done = store(one)
       return entry
     },
@@ -136,7 +139,7 @@ export function createWriteBehind(inner: Store, { maxBytes = MAX_BYTES, lost }: 
       if (one === undefined || one.entry.digest !== entry.digest) return inner.update(entry, changes)
       one.changes = { ...one.changes, ...changes }
       one.entry = Object.freeze({ ...entry, ...changes })
-      lost([entry.key])
+      changed([entry.key])
       return one.entry
     },
     touch: (name) => {

@@ -191,9 +191,11 @@ function createScheduler(script: Script, options: PoolOptions) {
   }
 }
 
-/** Heavy jobs leave one child to the others, and of those that run alone there is one at a time. */
+/** Whether a job can do without the last child, which is for what is quick and waited for. */
+const givesWay = ({ isHeavy, isBackground }: QueuePosition): boolean => isHeavy || isBackground
+
+/** Jobs that are heavy, or that nobody waits for, leave one child to the others; of those that run alone there is one at a time. */
 function mayBegin(job: QueuePosition, running: readonly QueuePosition[], concurrency: number): boolean {
-  const heavy = running.filter(({ isHeavy }) => isHeavy).length
-  const hasRoom = heavy < Math.max(1, concurrency - 1)
-  return (!job.isHeavy || hasRoom) && !(job.isAlone && running.some(({ isAlone }) => isAlone))
+  const hasRoom = running.filter(givesWay).length < Math.max(1, concurrency - 1)
+  return (!givesWay(job) || hasRoom) && !(job.isAlone && running.some(({ isAlone }) => isAlone))
 }

@@ -2,6 +2,7 @@
 import { benchBytes } from './bytes.js'
 import { benchCold, benchStampede } from './cold.js'
 import { benchCrowd } from './crowd.js'
+import { benchDisk } from './disk.js'
 import { benchFilters } from './filters.js'
 import { benchFootprint } from './footprint.js'
 import { benchHard } from './hard.js'
@@ -13,6 +14,7 @@ import { benchMarkup } from './markup.js'
 import { benchPages } from './pages.js'
 import { benchPriority } from './priority.js'
 import { benchQuality } from './quality.js'
+import { benchRefresh } from './refresh.js'
 import { benchStart } from './start.js'
 import { benchStore } from './store.js'
 
@@ -20,6 +22,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   bytes: benchBytes,
   cold: benchCold,
   crowd: benchCrowd,
+  disk: benchDisk,
   filters: benchFilters,
   footprint: benchFootprint,
   hard: benchHard,
@@ -31,6 +34,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   pages: benchPages,
   priority: benchPriority,
   quality: benchQuality,
+  refresh: benchRefresh,
   soak: benchSoak,
   stampede: benchStampede,
   start: benchStart,

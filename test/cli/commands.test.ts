@@ -4,7 +4,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { createArtwork } from 'express-artwork'
 import { expect, test } from 'vitest'
-import { runCli } from '../support/child-process.js'
+import { runCli, toolkitModule } from '../support/child-process.js'
 import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
 import { anOrigin, atEnd, startApp, temporaryFolder } from '../support/toolkit.js'
@@ -20,7 +20,7 @@ async function stage() {
   const config = join(directory, 'artwork.config.mjs')
   await writeFile(
     config,
-    `import { remote, tmdb } from '${new URL('../../src/index.ts', import.meta.url).href}'
+    `import { remote, tmdb } from '${toolkitModule()}'
      const entities = ${JSON.stringify(entities)}
      export default () => ({
        directory: ${JSON.stringify(directory)},

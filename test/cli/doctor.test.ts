@@ -3,7 +3,7 @@ import { readdirSync, utimesSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { runCli, startService } from '../support/child-process.js'
+import { runCli, startService, toolkitModule } from '../support/child-process.js'
 import { png } from '../support/images.js'
 import { temporaryFolder } from '../support/toolkit.js'
 import { copyInto, makeHealthy, stateOf, variablesFor } from './doctor/healthy.js'
@@ -119,7 +119,7 @@ test('an error is 2, a warning 1; --help says so', async () => {
 test('options from a module, also one that keeps something open', async () => {
   const { directory } = await stage()
   const config = join(await temporaryFolder(), 'artwork.config.mjs')
-  const toolkit = new URL('../../src/index.ts', import.meta.url).href
+  const toolkit = toolkitModule()
   await writeFile(
     config,
     `import { atproto, remote, uploads } from '${toolkit}'
@@ -155,7 +155,7 @@ test.each([
     const config = join(await temporaryFolder(), 'artwork.config.mjs')
     await writeFile(
       config,
-      `import { atproto } from '${new URL('../../src/index.ts', import.meta.url).href}'
+      `import { atproto } from '${toolkitModule()}'
        export default { directory: ${JSON.stringify(directory)}, disk: { maxBytes: '50 MiB', maxNames: 1000 }, sources: [atproto()] }`,
     )
     args.push('--config', config)

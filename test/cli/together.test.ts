@@ -3,12 +3,12 @@ import { existsSync, readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { runCli, type Service, startServer } from '../support/child-process.js'
+import { runCli, type Service, startServer, toolkitModule } from '../support/child-process.js'
 import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
 import { anOrigin, remoteAddress, temporaryFolder } from '../support/toolkit.js'
 
-const toolkit = new URL('../../src/index.ts', import.meta.url).href
+const toolkit = toolkitModule()
 const LOOKS = 64
 /** Entities that have a picture in common. */
 const SHARING = 2

@@ -14,10 +14,10 @@ const BOUNDS = { maxBytes: 1_000_000, maxNames: 1000, now: () => clock.now }
 const BEHIND = { isBehind: true }
 
 entryStoreContract('behind nothing', async (bounds) =>
-  createWriteBehind(createMemoryStore(bounds), { lost: () => {} }),
+  createWriteBehind(createMemoryStore(bounds), { changed: () => {} }),
 )
 entryStoreContract('all behind', async (bounds) => {
-  const store = createWriteBehind(createMemoryStore(bounds), { lost: () => {} })
+  const store = createWriteBehind(createMemoryStore(bounds), { changed: () => {} })
   // Whoever needs it stored waits: then it is as if it had been written at once.
   const write = async (fresh: NewEntry, bytes: Buffer, options?: WriteOptions): Promise<Entry> => {
     const written = await store.write(fresh, bytes, { ...options, ...BEHIND })
@@ -32,7 +32,7 @@ function setUp(options: { readonly maxBytes?: number } = {}) {
   const inner = createMemoryStore(BOUNDS)
   const order: string[] = []
   const failing = new Set<string>()
-  const lost: string[] = []
+  const changed: string[] = []
   let open = (): void => {}
   let gate = new Promise<void>((resolve) => {
     open = resolve
@@ -46,13 +46,13 @@ function setUp(options: { readonly maxBytes?: number } = {}) {
       return inner.write(fresh, bytes, writeOptions)
     },
   }
-  const store = createWriteBehind(slow, { ...options, lost: (names) => void lost.push(...names) })
+  const store = createWriteBehind(slow, { ...options, changed: (names) => void changed.push(...names) })
   const close = (): void => {
     gate = new Promise((resolve) => {
       open = resolve
     })
   }
-  return { store, inner, order, failing, lost, open: () => open(), close }
+  return { store, inner, order, failing, changed, open: () => open(), close }
 }
 const bytes = Buffer.from('bytes')
 
@@ -72,22 +72,24 @@ test('it is there before it is stored: by name, by selection, in numbers, with i
   expect(store.stats()).toMatchObject({ names: 1, bytes: 5, waitingBytes: 0 })
 })
 
-test('who asks again gets it as it is stored, where that takes no longer than a moment', async () => {
-  const { store, inner, open } = setUp()
-  const written = await store.write(entry('a'), bytes, BEHIND)
-  const read = store.read(written)
+test('who needs it stored waits, as long as it takes or for a moment, and hears what came of it', async () => {
+  const { store, inner, failing, open } = setUp()
+  failing.add('b')
+  for (const name of ['a', 'b']) await store.write(entry(name), bytes, BEHIND)
+  expect(await store.settled('a', 1)).toBe(true)
+  expect(inner.find('a')).toBeUndefined()
+  const settled = ['a', 'b', 'nothing'].map((name) => store.settled(name))
   open()
-  await read
-  expect(inner.find('a')).toEqual(written)
+  expect(await Promise.all(settled)).toEqual([true, false, true])
 })
 
 test('a write that fails is a miss, and is told of', async () => {
-  const { store, failing, lost, open } = setUp()
+  const { store, failing, changed, open } = setUp()
   failing.add('a')
   await store.write(entry('a'), bytes, BEHIND)
   open()
   await store.settled('a')
-  expect([store.find('a'), lost, store.stats().waitingBytes]).toEqual([undefined, ['a'], 0])
+  expect([store.find('a'), changed, store.stats().waitingBytes]).toEqual([undefined, ['a', 'a'], 0])
 })
 
 test('where too much waits, writers wait again', async () => {
@@ -131,14 +133,14 @@ test('what is deleted while it waits, or while it is being written, is gone', as
 })
 
 test('a purge in between wins; what was asked for after it stays', async () => {
-  const { store, lost, open } = setUp()
+  const { store, changed, open } = setUp()
   const generation = store.generation()
   await store.write(entry('a'), bytes, { ...BEHIND, generation })
   store.advanceGeneration()
   await store.write(entry('b'), bytes, { ...BEHIND, generation: store.generation() })
   open()
   for (const name of ['a', 'b']) await store.settled(name)
-  expect([store.find('a'), store.find('b')?.isStored, lost]).toEqual([undefined, true, ['a']])
+  expect([store.find('a'), store.find('b')?.isStored, changed]).toEqual([undefined, true, ['a', 'b', 'a']])
 })
 
 test('what becomes known of it meanwhile is stored with it', async () => {

@@ -115,19 +115,21 @@ export function createEntries(db: Database, rows: Rows, { totals, noteChange }: 
       const row = rows.get(name)
       return row === undefined ? undefined : toNamed(row)
     },
-    update: transaction((entry: Entry): void => {
-      const { key: name, validatedAt: checkedAt, freshnessLifetime: freshFor } = entry
-      const facts = {
-        checkedAt,
-        freshFor,
-        etag: entry.etag ?? null,
-        lastModified: entry.lastModified ?? null,
-        staleWhileRevalidate: entry.staleWhileRevalidate ?? null,
-        staleIfError: entry.staleIfError ?? null,
-        facts: factsText(entry) ?? null,
+    updateAll: transaction((entries: Iterable<Entry>): void => {
+      for (const entry of entries) {
+        const { key: name, validatedAt: checkedAt, freshnessLifetime: freshFor } = entry
+        const facts = {
+          checkedAt,
+          freshFor,
+          etag: entry.etag ?? null,
+          lastModified: entry.lastModified ?? null,
+          staleWhileRevalidate: entry.staleWhileRevalidate ?? null,
+          staleIfError: entry.staleIfError ?? null,
+          facts: factsText(entry) ?? null,
+        }
+        sql.update.run({ name, digest: toBlob(entry.digest), ...facts })
+        noteChange(name)
       }
-      sql.update.run({ name, digest: toBlob(entry.digest), ...facts })
-      noteChange(name)
     }),
     /** Writes last uses. */
     use: transaction((uses: Iterable<readonly [name: string, at: number]>): void => {

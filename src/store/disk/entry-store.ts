@@ -3,6 +3,7 @@ import { digestOf } from '../../model/digest.js'
 import type { Entry } from '../../model/entry.js'
 import { ArtworkError } from '../../model/failure.js'
 import { type EntryStore, LARGEST_SHARE, purgedMeanwhile } from '../ports.js'
+import type { Amendments } from './amendments.js'
 import type { Connection } from './connection.js'
 import { BadContent } from './contents.js'
 import type { Eviction } from './eviction.js'
@@ -25,6 +26,7 @@ export type EntryStoreParts = Pick<
   readonly sweep: Pick<Sweep, 'discard'>
   readonly suspension: Pick<WriteSuspension, 'reason' | 'onWriteError'>
   readonly lastUse: LastUse
+  readonly amendments: Amendments
   readonly now: () => number
   isRebuilding(): boolean
   /** Reads one entry of a lost catalogue back. */
@@ -55,9 +57,10 @@ async function persist(
       const slot = 1 - (lock.slot ?? 1)
       await contents.put(entry, lock.ticket, slot, bytes)
       const isNew = lock.slot === undefined
-      return catalogue().commit(entry, { ...lock, slot, usedAt: now(), isNew, generation }, () =>
-        contents.cost({ entry, slot }),
-      )
+      const change = { ...lock, slot, usedAt: now(), isNew, generation }
+      const named = catalogue().commit(entry, change, () => contents.cost({ entry, slot }))
+      if (named === 'named') parts.amendments.forget(entry.key)
+      return named
     })
     if (outcome === 'named') return
     if (outcome === 'purged') throw purgedMeanwhile()
@@ -69,9 +72,12 @@ async function persist(
 export function createEntryStore(
   parts: EntryStoreParts,
 ): EntryStore & { readonly isWriteFailing: () => boolean } {
-  const { contents, catalogue, connection, locks, sweep, suspension, lastUse, logger, changed } = parts
-  const find = (name: string): Entry | undefined =>
-    connection.orDefault('look-up', (current) => current.get(name)?.entry, undefined)
+  const { contents, catalogue, connection, locks, sweep, suspension, lastUse, amendments, logger, changed } =
+    parts
+  const find = (name: string): Entry | undefined => {
+    const entry = connection.orDefault('look-up', (current) => current.get(name)?.entry, undefined)
+    return entry && amendments.over(entry)
+  }
   /** Shown until a write succeeds. */
   let isWriteFailing = false
 
@@ -145,16 +151,17 @@ export function createEntryStore(
     inMemory: () => false,
     fileOf: ({ digest, isStored }) => (isStored ? contents.contentPath(digest) : undefined),
     write,
-    settled: async () => {},
+    settled: async () => true,
     update: (entry, changes) => {
       const updated = Object.freeze({ ...entry, ...changes })
-      connection.orDefault('amending', (current) => current.update(updated), undefined)
+      amendments.add(updated)
       return updated
     },
     delete: async (name) => {
       try {
         return await locks.withLock(name, undefined, async (lock) => {
           lastUse.forget(name)
+          amendments.forget(name)
           return catalogue().drop(lock)
         })
       } catch (error) {

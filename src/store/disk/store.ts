@@ -5,6 +5,7 @@ import { type ProcessRegistry, registerProcess } from '../../database/process-re
 import { ArtworkError } from '../../model/failure.js'
 import type { Logger } from '../../model/logger.js'
 import type { Bounds, EntryQueries, KeyValue, Maintenance, NegativeCache, Store } from '../ports.js'
+import { type Amendments, createAmendments } from './amendments.js'
 import { type Connection, createConnection } from './connection.js'
 import { createContents } from './contents.js'
 import { createEntryStore } from './entry-store.js'
@@ -57,11 +58,15 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
   })
   const { catalogue, isCurrent, isClosed, onError } = connection
   const lastUse = createLastUse(connection, now)
+  const amendments = createAmendments(connection, processes.isAlone)
   const parts: DiskParts = {
     ...{ contents, processes, catalogue, isCurrent, isClosed, onError, logger },
     bounds: options,
     changed: (names) => onChange?.(names),
-    flush: lastUse.flush,
+    flush: () => {
+      lastUse.flush()
+      amendments.flush()
+    },
     counts: { evictions: 0, badCopies: 0, writeFailures: 0, leftovers: 0 },
   }
   const locks = createKeyLocks(parts)
@@ -73,7 +78,19 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
   const recovery = createRecovery({ ...parts, connection, locks, leases, sweep, eviction, rebuild })
   const { isRebuilding, ready } = recovery
   const { isWriteFailing, ...entryStore } = createEntryStore({
-    ...{ ...parts, connection, locks, eviction, sweep, suspension, lastUse, now, isRebuilding, restoreEntry },
+    ...{
+      ...parts,
+      connection,
+      locks,
+      eviction,
+      sweep,
+      suspension,
+      lastUse,
+      amendments,
+      now,
+      isRebuilding,
+      restoreEntry,
+    },
   })
 
   return {
@@ -81,6 +98,7 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
     ...createQueries({
       connection,
       lastUse,
+      amendments,
       countProcesses: () => {
         try {
           return processes.count()
@@ -99,7 +117,7 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
     negativeCache: createNegativeCache(connection),
     keyValue: createKeyValue(connection, now),
     verify: createVerify({ ...parts, locks, leases, sweep }),
-    clear: createClear({ connection, lastUse, eviction, ready }),
+    clear: createClear({ connection, lastUse, amendments, eviction, ready }),
     isWritable: async () => {
       try {
         await contents.probe()
@@ -115,7 +133,7 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
       connection.markClosed()
       await recovery.stop()
       await suspension.settled()
-      lastUse.flush()
+      parts.flush()
       release(connection, processes, logger)
     },
   }
@@ -125,6 +143,7 @@ export async function createDiskStore(options: DiskStoreOptions): Promise<Store>
 function createQueries({
   connection,
   lastUse,
+  amendments,
   counts,
   isRebuilding,
   suspendedFor,
@@ -133,18 +152,21 @@ function createQueries({
   readonly connection: Connection
   readonly countProcesses: () => number
   readonly lastUse: LastUse
+  readonly amendments: Amendments
   readonly counts: Readonly<Counts>
   readonly isRebuilding: () => boolean
   readonly suspendedFor: () => string | undefined
 }): EntryQueries {
   const { catalogue, orDefault, isClosed, onError } = connection
   return {
-    select: (selection) => orDefault('listing', (current) => current.select(selection), []),
+    select: (selection) =>
+      orDefault('listing', (current) => current.select(selection), []).map(amendments.over),
     search: async (query) => {
       const searched = catalogue()
       try {
         // What has not been written down yet belongs into the order of last use.
         if (query.sort === 'used') lastUse.flush()
+        amendments.flush()
         return await searched.search(query, () => !isClosed() && searched === catalogue())
       } catch (error) {
         onError('searching', error)
@@ -192,17 +214,20 @@ const createClear =
   ({
     connection,
     lastUse,
+    amendments,
     eviction,
     ready,
   }: {
     readonly connection: Pick<Connection, 'catalogue' | 'onError'>
     readonly lastUse: Pick<LastUse, 'clear'>
+    readonly amendments: Pick<Amendments, 'clear'>
     readonly eviction: Pick<Eviction, 'clear'>
     readonly ready: () => Promise<void>
   }): Maintenance['clear'] =>
   async () => {
     await ready()
     lastUse.clear()
+    amendments.clear()
     try {
       await eviction.clear()
       connection.catalogue().failures.clearAll()

@@ -1,0 +1,60 @@
+/**
+ * The job `refresh` over originals that have aged, each answered with 304 by a local origin: how many a second, what each
+ * costs the log of the database, and how late the event loop is meanwhile. `REFRESH_ORIGINALS` (10,000).
+ */
+import { statSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createArtwork, remote } from 'express-artwork'
+import { webp16k } from './support.js'
+
+const ORIGINALS = Number(process.env.REFRESH_ORIGINALS ?? 10_000)
+const DAY = 86_400_000
+
+/** Prints it. */
+export async function benchRefresh(): Promise<void> {
+  const picture = await webp16k()
+  const origin = createServer((req, res) => {
+    if (req.headers['if-none-match'] !== undefined) return res.writeHead(304, { ETag: '"1"' }).end()
+    res.writeHead(200, { 'Content-Type': 'image/webp', ETag: '"1"' }).end(picture)
+  })
+  await new Promise<void>((resolve) => origin.listen(0, '127.0.0.1', resolve))
+  const host = `127.0.0.1:${(origin.address() as AddressInfo).port}`
+  const directory = await mkdtemp(join(tmpdir(), 'artwork-refresh-'))
+  let now = Date.now()
+  const artwork = await createArtwork({
+    directory,
+    sources: [remote({ hosts: ['127.0.0.1'] })],
+    fetch: { allowPrivate: [host], perHost: 16 },
+    now: () => now,
+    logger: { debug() {}, info() {}, warn: console.warn, error: console.error },
+  })
+  artwork.start()
+  const address = (number: number): string =>
+    `remote/o/${Buffer.from(`http://${host}/${number}.webp`).toString('base64url')}`
+  for (let from = 0; from < ORIGINALS; from += 50)
+    await Promise.all(
+      Array.from({ length: 50 }, (_, index) => artwork.images.getImage(address(from + index))),
+    )
+  now += 30 * DAY
+  const log = join(directory, 'catalogue.db-wal')
+  console.log(log, statSync(log, { throwIfNoEntry: false })?.size)
+  const delay = monitorEventLoopDelay({ resolution: 5 })
+  delay.enable()
+  const before = performance.now()
+  artwork.refresher.run('refresh', { perMinute: 1e9 })
+  while (artwork.refresher.status().running + artwork.refresher.status().queued > 0) await sleep(20)
+  const seconds = (performance.now() - before) / 1000
+  console.log(
+    `refresh: ${ORIGINALS} in ${seconds.toFixed(1)} s, ${Math.round(ORIGINALS / seconds)} a second; event loop delay p99 ${(delay.percentile(99) / 1e6).toFixed(1)} ms`,
+  )
+  await artwork.close()
+  origin.close()
+  origin.closeAllConnections()
+  await rm(directory, { recursive: true, force: true })
+}
