@@ -35,11 +35,8 @@ interface Pending {
 const AT_ONCE = 4
 const MAX_BYTES = 32 * 1024 ** 2
 
-/** Wraps `inner`. */
-export function createWriteBehind(
-  inner: Store,
-  { maxBytes = MAX_BYTES, changed }: WriteBehindOptions,
-): Store {
+/** What waits, by key, and its way into the store. */
+function createQueue(inner: Store, changed: WriteBehindOptions['changed']) {
   const pending = new Map<string, Pending>()
   /** Of those that wait, one for each content. */
   const contents = new Map<string, Pending>()
@@ -87,7 +84,7 @@ export function createWriteBehind(
   }
   /** The same, for no longer than a time. */
   const settledWithin = async (key: string, within: number): Promise<boolean> => {
-    if (!pending.has(key)) return true
+    if (pending.get(key) === undefined) return true
     const timer = new AbortController()
     const time = sleep(within, true, { signal: timer.signal }).catch(() => true)
     return Promise.race([settled(key), time]).finally(() => timer.abort())
@@ -96,46 +93,66 @@ export function createWriteBehind(
     await Promise.all([...pending.values()].map(({ done }) => done))
   }
   /** Drops what has not begun. */
-  const cancel = (keys: Iterable<string>): void => {
-    for (const key of [...keys]) {
-      const one = pending.get(key)
-      if (one?.state !== 'waiting') continue
-      one.state = 'cancelled'
-      leave(one)
-      changed([key])
-    }
+  const cancel = (key: string): void => {
+    const one = pending.get(key)
+    if (one?.state !== 'waiting') return
+    one.state = 'cancelled'
+    leave(one)
+    changed([key])
   }
-  const entries = (): readonly Entry[] => [...pending.values()].map(({ entry }) => entry)
+  return {
+    of: (key: string): Pending | undefined => pending.get(key),
+    ofContent: (digest: string): Pending | undefined => contents.get(digest),
+    entries: (): readonly Entry[] => [...pending.values()].map(({ entry }) => entry),
+    /** Bytes that wait. */
+    held: (): number => held,
+    add: (given: Pick<Pending, 'fresh' | 'bytes' | 'options' | 'entry'>): void => {
+      const one: Pending = { ...given, changes: undefined, state: 'waiting', done: Promise.resolve(true) }
+      take(one)
+      changed([one.entry.key])
+      one.done = store(one)
+    },
+    settled,
+    settledWithin,
+    flush,
+    cancel,
+    cancelAll: (): void => {
+      for (const key of [...pending.keys()]) cancel(key)
+    },
+  }
+}
 
+/** Wraps `inner`. */
+export function createWriteBehind(
+  inner: Store,
+  { maxBytes = MAX_BYTES, changed }: WriteBehindOptions,
+): Store {
+  const queue = createQueue(inner, changed)
   return {
     ...inner,
-    find: (name, trust) => pending.get(name)?.entry ?? inner.find(name, trust),
-    lookup: async (name) => pending.get(name)?.entry ?? inner.lookup(name),
+    find: (name, trust) => queue.of(name)?.entry ?? inner.find(name, trust),
+    lookup: async (name) => queue.of(name)?.entry ?? inner.lookup(name),
     read: async (entry) => {
-      const one = contents.get(entry.digest)
+      const one = queue.ofContent(entry.digest)
       return one === undefined ? inner.read(entry) : { bytes: one.bytes, from: 'memory' }
     },
     check: async (entry, options) => {
-      await settled(entry.key)
+      await queue.settled(entry.key)
       return inner.check(entry, options)
     },
-    inMemory: (digest) => contents.has(digest) || inner.inMemory(digest),
-    settled: (key, within) => (within === undefined ? settled(key) : settledWithin(key, within)),
+    inMemory: (digest) => queue.ofContent(digest) !== undefined || inner.inMemory(digest),
+    settled: (key, within) => (within === undefined ? queue.settled(key) : queue.settledWithin(key, within)),
     write: async (fresh, bytes, options = {}) => {
-      await settled(fresh.key)
-      if (options.isBehind !== true || held + bytes.length > maxBytes)
+      await queue.settled(fresh.key)
+      if (options.isBehind !== true || queue.held() + bytes.length > maxBytes)
         return inner.write(fresh, bytes, options)
       const digest = fresh.digest ?? digestOf(bytes)
       const entry: Entry = Object.freeze({ ...fresh, digest, size: bytes.length, isStored: true })
-      const about = { fresh: { ...fresh, digest }, bytes, options, entry, changes: undefined }
-      const one: Pending = { ...about, state: 'waiting', done: Promise.resolve(true) }
-      take(one)
-      changed([entry.key])
-      one.done = store(one)
+      queue.add({ fresh: { ...fresh, digest }, bytes, options, entry })
       return entry
     },
     update: (entry, changes) => {
-      const one = pending.get(entry.key)
+      const one = queue.of(entry.key)
       if (one === undefined || one.entry.digest !== entry.digest) return inner.update(entry, changes)
       one.changes = { ...one.changes, ...changes }
       one.entry = Object.freeze({ ...entry, ...changes })
@@ -143,36 +160,36 @@ export function createWriteBehind(
       return one.entry
     },
     touch: (name) => {
-      if (!pending.has(name)) inner.touch(name)
+      if (queue.of(name) === undefined) inner.touch(name)
     },
     delete: async (name) => {
-      const wasThere = pending.has(name)
-      cancel([name])
-      await settled(name)
+      const wasThere = queue.of(name) !== undefined
+      queue.cancel(name)
+      await queue.settled(name)
       return (await inner.delete(name)) || wasThere
     },
     select: (selection) => {
-      const mine = selectFrom(entries(), selection)
+      const mine = selectFrom(queue.entries(), selection)
       if (mine.length === 0) return inner.select(selection)
-      const others = inner.select(selection).filter(({ key }) => !pending.has(key))
+      const others = inner.select(selection).filter(({ key }) => queue.of(key) === undefined)
       return selectFrom([...others, ...mine], selection)
     },
     search: async (query) => {
-      await flush()
+      await queue.flush()
       return inner.search(query)
     },
     verify: async (options) => {
-      await flush()
+      await queue.flush()
       return inner.verify(options)
     },
     clear: async () => {
-      cancel(pending.keys())
-      await flush()
+      queue.cancelAll()
+      await queue.flush()
       await inner.clear()
     },
-    stats: () => ({ ...withPending(inner, entries()), waitingBytes: held }),
+    stats: () => ({ ...withPending(inner, queue.entries()), waitingBytes: queue.held() }),
     close: async () => {
-      await flush()
+      await queue.flush()
       await inner.close()
     },
   }

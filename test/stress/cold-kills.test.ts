@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import sharp from 'sharp'
 import { expect, test } from 'vitest'
-import { startServer } from '../support/child-process.js'
+import { startServer, toolkitModule } from '../support/child-process.js'
 import { atEnd, remoteAddress, temporaryFolder } from '../support/toolkit.js'
 
 const KILLS = Number(process.env.KILLS ?? 30)
@@ -42,17 +42,16 @@ test(`${KILLS} kills: every answer is the right picture`, { timeout: 30_000 * KI
   const host = `127.0.0.1:${(origin.address() as AddressInfo).port}`
   const folder = await temporaryFolder()
   const config = join(folder, 'artwork.config.mjs')
-  const source = new URL('../../src/index.ts', import.meta.url).pathname
   await writeFile(
     config,
-    `export default () => ({ directory: ${JSON.stringify(join(folder, 'data'))},
-      sourcesOf: ({ remote }) => [remote({ hosts: ['127.0.0.1'] })], fetch: { allowPrivate: ['${host}'] } })`,
+    `import { remote } from '${toolkitModule()}'
+     export default () => ({ directory: '${join(folder, 'data')}', sources: [remote({ hosts: ['127.0.0.1'] })],
+       fetch: { allowPrivate: ['${host}'] } })`,
   )
-  expect(source).toContain('src')
   const start = () => startServer(config, {})
   const ask = async (base: string, number: number): Promise<'right' | 'none'> => {
-    const path = `/images/remote/w320-webp/${remoteAddress(`http://${host}/${number}.jpg`).split('/').at(-1)}`
-    const response = await fetch(base + path).catch(() => undefined)
+    const path = remoteAddress(`http://${host}/${number}.jpg`, 'w320-webp')
+    const response = await fetch(`${base}/images/${path}`).catch(() => undefined)
     const bytes = await response?.arrayBuffer().catch(() => undefined)
     if (response === undefined || bytes === undefined) return 'none'
     expect([number, response.status]).toEqual([number, 200])

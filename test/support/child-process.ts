@@ -34,7 +34,7 @@ let built: string | undefined
  * A package as the build makes it, of the sources as they are: what starts often starts from it, in a third of the time.
  * @returns its folder, which goes with this process
  */
-export function builtPackage(): string {
+function builtPackage(): string {
   if (built !== undefined) return built
   built = join(root, 'node_modules', '.cache', `express-artwork-${process.pid}`)
   const folder = built

@@ -20,6 +20,16 @@ export interface Discarded {
   readonly locked: readonly string[]
 }
 
+/** A change of a key that is to be committed. */
+export interface Change extends Omit<KeyLock, 'slot'> {
+  readonly slot: number
+  readonly usedAt: number
+  /** There was no entry when the change began. */
+  readonly isNew: boolean
+  /** Of purges, when the bytes were asked for; undefined where purges do not matter. */
+  readonly generation?: number | undefined
+}
+
 /** What {@link createTransactions} works with. */
 export interface TransactionParts extends RowParts {
   readonly rows: Rows
@@ -38,38 +48,24 @@ export function createTransactions(db: Database, parts: TransactionParts) {
      * @param inspect looks at the change's files, synchronously: bytes of its index entry on disk, undefined where a
      * file is missing
      */
-    commit: transaction(
-      (
-        entry: Entry,
-        change: Omit<KeyLock, 'slot'> & {
-          readonly slot: number
-          readonly usedAt: number
-          /** There was no entry when the change began. */
-          readonly isNew: boolean
-          /** Of purges, when the bytes were asked for; undefined where purges do not matter. */
-          readonly generation?: number | undefined
-        },
-        inspect: () => number | undefined,
-      ): Outcome => {
-        const mine = locks.get(entry.key)
-        if (mine?.owner !== change.owner || mine.ticket !== change.ticket) return 'lost'
-        if (change.generation !== undefined && change.generation !== totals.generation()) return 'purged'
-        const indexBytes = inspect()
-        if (indexBytes === undefined) return 'no-content'
-        const { ticket, slot, usedAt } = change
-        const before = rows.put(entry, { generation: ticket, slot, indexBytes, usedAt })
-        const replaced =
-          before === undefined || before.digest.equals(toBlob(entry.digest)) ? undefined : before
-        // Where there was no entry, there is no file of one to be deleted: the change has ended.
-        if (change.isNew && totals.isComplete()) locks.end(entry.key, change.owner)
-        else locks.leave(entry.key, replaced && rows.unreferenced(replaced))
-        failures.clear(entry.key)
-        noteChange(entry.key)
-        if (history.covers(entry.role) && (before === undefined || replaced !== undefined))
-          history.add(entry.key, 'stored', entry.digest)
-        return 'named'
-      },
-    ),
+    commit: transaction((entry: Entry, change: Change, inspect: () => number | undefined): Outcome => {
+      const mine = locks.get(entry.key)
+      if (mine?.owner !== change.owner || mine.ticket !== change.ticket) return 'lost'
+      if (change.generation !== undefined && change.generation !== totals.generation()) return 'purged'
+      const indexBytes = inspect()
+      if (indexBytes === undefined) return 'no-content'
+      const { ticket, slot, usedAt } = change
+      const before = rows.put(entry, { generation: ticket, slot, indexBytes, usedAt })
+      const replaced = before === undefined || before.digest.equals(toBlob(entry.digest)) ? undefined : before
+      // Where there was no entry, there is no file of one to be deleted: the change has ended.
+      if (change.isNew && totals.isComplete()) locks.end(entry.key, change.owner)
+      else locks.leave(entry.key, replaced && rows.unreferenced(replaced))
+      failures.clear(entry.key)
+      noteChange(entry.key)
+      if (history.covers(entry.role) && (before === undefined || replaced !== undefined))
+        history.add(entry.key, 'stored', entry.digest)
+      return 'named'
+    }),
     /** Deletes an entry whose change has begun. Answers whether it was there. */
     drop: transaction((change: KeyLock): boolean => {
       const mine = locks.get(change.name)
