@@ -35,8 +35,8 @@ async function readContent(path: string, digest: string, size: number): Promise<
   return bytes
 }
 
-/** What opening and reading says of a path with no file of ours. A pipe that nobody writes to reads as empty. */
-const NOT_A_FILE = ['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO', 'EISDIR', 'EAGAIN']
+/** What opening and reading says of a path with no file of ours. */
+const NOT_A_FILE = ['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO', 'EISDIR', 'ESPIPE', 'EAGAIN']
 const READ_ONLY = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
 
 /**
