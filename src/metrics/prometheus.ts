@@ -67,6 +67,7 @@ function storeFigures(stats: ImagesStats): readonly Figure[] {
         ['memory', memory.bytes],
         ['catalogue', catalogueBytes],
         ['index', indexBytes],
+        ['waiting', stats.waitingBytes],
         ...(uploads === undefined ? [] : [['uploads', uploads.bytes] as const]),
       ]),
     ),
