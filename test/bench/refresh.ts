@@ -2,7 +2,7 @@
  * The job `refresh` over originals that have aged, each answered with 304 by a local origin: how many a second, what each
  * costs the log of the database, and how late the event loop is meanwhile. `REFRESH_ORIGINALS` (10,000).
  */
-import { statSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -15,6 +15,38 @@ import { webp16k } from './support.js'
 
 const ORIGINALS = Number(process.env.REFRESH_ORIGINALS ?? 10_000)
 const DAY = 86_400_000
+
+/**
+ * Counts the bytes that a log of SQLite gets: its frames, which are written from its start again after a checkpoint, as the
+ * numbers in its header say.
+ */
+function watchLog(file: string): () => Promise<number> {
+  const look = () => {
+    const bytes = readFileSync(file)
+    if (bytes.length < 32) return { salt: 0, frames: 0, page: 4096 }
+    const [page, salt] = [bytes.readUInt32BE(8), bytes.readUInt32BE(16)]
+    let frames = 0
+    // A frame of an earlier turn has other numbers.
+    for (let at = 32; at + 24 <= bytes.length && bytes.readUInt32BE(at + 8) === salt; at += 24 + page)
+      frames += 1
+    return { salt, frames, page }
+  }
+  const first = look()
+  let [before, count] = [first, 0]
+  const note = (): void => {
+    const now = look()
+    count += now.salt === before.salt ? now.frames - before.frames : now.frames
+    before = now
+  }
+  const timer = setInterval(note, 100)
+  return async () => {
+    // What is written down a moment later belongs to it.
+    await sleep(1000)
+    clearInterval(timer)
+    note()
+    return count * (first.page + 24)
+  }
+}
 
 /** Prints it. */
 export async function benchRefresh(): Promise<void> {
@@ -36,22 +68,22 @@ export async function benchRefresh(): Promise<void> {
   })
   artwork.start()
   const address = (number: number): string =>
-    `remote/o/${Buffer.from(`http://${host}/${number}.webp`).toString('base64url')}`
+    `remote/original/${Buffer.from(`http://${host}/${number}.webp`).toString('base64url')}`
   for (let from = 0; from < ORIGINALS; from += 50)
     await Promise.all(
       Array.from({ length: 50 }, (_, index) => artwork.images.getImage(address(from + index))),
     )
   now += 30 * DAY
-  const log = join(directory, 'catalogue.db-wal')
-  console.log(log, statSync(log, { throwIfNoEntry: false })?.size)
+  const written = watchLog(join(directory, 'catalogue-v2.sqlite-wal'))
   const delay = monitorEventLoopDelay({ resolution: 5 })
   delay.enable()
   const before = performance.now()
   artwork.refresher.run('refresh', { perMinute: 1e9 })
   while (artwork.refresher.status().running + artwork.refresher.status().queued > 0) await sleep(20)
   const seconds = (performance.now() - before) / 1000
+  const log = await written()
   console.log(
-    `refresh: ${ORIGINALS} in ${seconds.toFixed(1)} s, ${Math.round(ORIGINALS / seconds)} a second; event loop delay p99 ${(delay.percentile(99) / 1e6).toFixed(1)} ms`,
+    `refresh: ${ORIGINALS} in ${seconds.toFixed(1)} s, ${Math.round(ORIGINALS / seconds)} a second; event loop delay p99 ${(delay.percentile(99) / 1e6).toFixed(1)} ms; ${(log / ORIGINALS / 1024).toFixed(1)} KB of log each`,
   )
   await artwork.close()
   origin.close()
