@@ -1,11 +1,11 @@
 /** Processes that tests start: what they print, where they serve, what they are ordered, and how they end. */
 import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { rmSync, symlinkSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
-import { basename, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { buildSync } from 'esbuild'
 import type { Orders } from '../fixtures/store.js'
@@ -30,6 +30,23 @@ export interface Started {
 const SERVER = 'test/fixtures/server.ts'
 let built: string | undefined
 
+const BUILT = /^express-artwork-(\d+)$/
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+/** A worker of the test runner may be killed where it is done: what it left goes with the next one. */
+function removeOld(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const [, pid] = BUILT.exec(name) ?? []
+    if (pid !== undefined && !isRunning(Number(pid)))
+      rmSync(join(folder, name), { recursive: true, force: true })
+  }
+}
+
 /**
  * A package as the build makes it, of the sources as they are: what starts often starts from it, in a third of the time.
  * @returns its folder, which goes with this process
@@ -39,7 +56,8 @@ function builtPackage(): string {
   built = join(root, 'node_modules', '.cache', `express-artwork-${process.pid}`)
   const folder = built
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
-  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  removeOld(dirname(folder))
   execFileSync(process.execPath, ['.ci/bundle.mjs', join(folder, 'dist'), SERVER], { cwd: root })
   for (const name of ['package.json', 'views']) symlinkSync(join(root, name), join(folder, name))
   return folder
