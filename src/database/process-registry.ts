@@ -90,8 +90,14 @@ export function registerProcess(folder: string) {
     isAlive: (id: string): boolean => isAlive(id),
     /** Removes the files of dead processes. Answers how many there were. */
     reap: (): number => readdirSync(folder).filter((id) => isId(id) && id !== self.id && !isAlive(id)).length,
-    /** Whether no other process has ever registered here and not been removed: costs one look at the folder. */
-    isAlone: (): boolean => readdirSync(folder).every((id) => id === self.id || !isId(id)),
+    /** Whether no other process has registered here and not been removed: one look at the folder. False where it cannot be seen. */
+    isAlone: (): boolean => {
+      try {
+        return readdirSync(folder).every((id) => id === self.id || !isId(id))
+      } catch {
+        return false
+      }
+    },
     /** How many processes are alive, this one among them. Removes nothing: the next start is to see who died. */
     count: (): number => readdirSync(folder).filter((id) => isId(id) && isAlive(id, false)).length,
     /** Registers again when our file is gone. Answers whether it was. */
