@@ -72,6 +72,30 @@ describe('the store on disk', () => {
     expect(existsSync(bytes.bucketPath('key', 1))).toBe(true)
   })
 
+  test('facts that change are there at once, in lists and for a process that comes, and after the end', async () => {
+    const directory = await temporaryFolder()
+    const one = await disk({ directory })
+    const names = Array.from({ length: 300 }, (_, index) => `n${index}`)
+    for (const name of names) await one.write(entry(name), Buffer.from(name))
+    for (const name of names) {
+      const found = one.find(name)
+      if (found !== undefined) one.update(found, { etag: `"${name}"`, validatedAt: 7 })
+    }
+    expect(one.find('n299')).toMatchObject({ etag: '"n299"', validatedAt: 7, isStored: true })
+    const etags = (store: Store) => store.select({ limit: 1000 }).map(({ key, etag }) => etag === `"${key}"`)
+    expect(etags(one)).toEqual(names.map(() => true))
+    // Bytes that replace others have facts of their own.
+    await one.write(entry('n0'), Buffer.from('others'))
+    expect(one.find('n0')?.etag).toBeUndefined()
+    await one.close()
+    const two = await disk({ directory })
+    expect(etags(two).filter((isNew) => !isNew)).toHaveLength(1)
+    const three = await disk({ directory })
+    const found = two.find('n5')
+    if (found !== undefined) two.update(found, { etag: '"later"' })
+    expect(three.find('n5')?.etag).toBe('"later"')
+  })
+
   test('cacache reads, lists and verifies what is stored', async () => {
     const directory = await temporaryFolder()
     const store = await disk({ directory })
