@@ -4,7 +4,8 @@
  * processes into a folder of theirs: `node .ci/bundle.mjs FOLDER SCRIPT…`, with scripts of theirs under their names.
  */
 import { writeFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
 const ENTRIES = ['index', 'cli/main', 'cli/doctor/examiner']
@@ -32,5 +33,5 @@ export async function bundle(outdir, scripts = []) {
   writeFileSync(join(outdir, 'package.json'), '{"type":"module"}\n')
 }
 
-if (process.argv[1] === new URL(import.meta.url).pathname)
+if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url))
   await bundle(process.argv[2], process.argv.slice(3))

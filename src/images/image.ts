@@ -84,13 +84,15 @@ const STORED_WITHIN = 250
  * @param isBehind it is an answer, and waits for a moment only
  */
 export async function onceStored<T extends Pick<KnownOriginal, 'entry'>>(
-  store: Pick<Store, 'settled'>,
+  store: Pick<Store, 'settled' | 'find'>,
   image: T,
   isBehind = false,
 ): Promise<T> {
   const { entry } = image
   if (!entry.isStored) return image
-  const isStored = await store.settled(entry.key, isBehind ? STORED_WITHIN : undefined)
+  await store.settled(entry.key, isBehind ? STORED_WITHIN : undefined)
+  // One that failed before may have been forgotten: what is there counts.
+  const isStored = store.find(entry.key)?.digest === entry.digest
   return isStored ? image : { ...image, entry: { ...entry, isStored } }
 }
 

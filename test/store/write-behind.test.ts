@@ -1,5 +1,6 @@
 /** What is written behind answers: there at once, stored soon, and never more than what was right. */
 import { expect, test } from 'vitest'
+import { onceStored } from '#src/images/image.js'
 import type { Entry } from '#src/model/entry.js'
 import { createMemoryStore } from '#src/store/memory-store.js'
 import type { NewEntry, Store, WriteOptions } from '#src/store/ports.js'
@@ -90,6 +91,17 @@ test('a write that fails is a miss, and is told of', async () => {
   open()
   await store.settled('a')
   expect([store.find('a'), changed, store.stats().waitingBytes]).toEqual([undefined, ['a', 'a'], 0])
+})
+
+test('a picture that was refused at once is none that is stored, however late that is asked', async () => {
+  const inner = createMemoryStore({ ...BOUNDS, maxBytes: 20 })
+  const store = createWriteBehind(inner, { changed: () => {} })
+  const written = await store.write(entry('a'), bytes, BEHIND)
+  await eventually(() => expect(store.find('a')).toBeUndefined())
+  expect(await onceStored(store, { entry: written })).toEqual({ entry: { ...written, isStored: false } })
+  expect(await onceStored(store, { entry: written }, true)).toEqual({
+    entry: { ...written, isStored: false },
+  })
 })
 
 test('where too much waits, writers wait again', async () => {

@@ -90,6 +90,8 @@ async function openToolkit(options: ArtworkOptions, given: Given) {
     now: () => clock.now,
     ...options,
     directory,
+    // What is not about decoders needs none.
+    transform: { isolate: false, ...options.transform },
     fetch: { ...UNHURRIED, allowPrivate: [origin.host], ...options.fetch },
   })
   atEnd(artwork.close)

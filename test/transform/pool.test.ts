@@ -308,7 +308,7 @@ describe('what a child has of its surroundings (mended 15)', () => {
     ['one that refuses', ['/bin/sh', '-c', 'echo "no such luck" >&2; exit 3']],
   ])('%s: reported at the start, and on /ready', async (_name, sandbox) => {
     const logger = quietLogger()
-    const { artwork, get, origin } = await startApp({ logger, transform: { sandbox } })
+    const { artwork, get, origin } = await startApp({ logger, transform: { isolate: true, sandbox } })
     await eventually(() => expect(logger.lines.join()).toMatch(/transform\.sandbox does not work/))
     if (sandbox.length > 1) expect(logger.lines.join()).toMatch(/exit code 3: no such luck/)
     const { url } = await listen(express().use(artwork.healthRouter))
@@ -375,7 +375,7 @@ describe('the script of the child (mended 40)', () => {
 
 test('over HTTP: a killed decoder and a hanging one cost their own requests a clear status, and no others', async () => {
   // Time for the others on a busy machine.
-  const app = await startApp({ transform: { timeout: '8 s', concurrency: 2 } })
+  const app = await startApp({ transform: { isolate: true, timeout: '8 s', concurrency: 2 } })
   // The same bytes would be made once, whatever they are called.
   for (let index = 0; index < 8; index += 1)
     app.origin.serve(`/t/p/w342/${index}.jpg`, image(await jpeg(900 + index, 900)))

@@ -6,8 +6,8 @@ import { entries } from '../../store/pager.js'
 import { fieldsOf, type JobDefinition, type JobParts, pause } from './definition.js'
 
 const PER_MINUTE = 3000
-/** How many are asked about at once. The bounds of hosts hold beside it. */
-const AT_ONCE = 16
+/** Connections that are left to what somebody waits for. */
+const LEFT_FREE = 2
 
 type RefreshParts = Pick<JobParts, 'settings' | 'store' | 'images'>
 
@@ -31,10 +31,10 @@ function createPace(perMinute: number, signal: AbortSignal): () => Promise<void>
   const interval = 60_000 / Math.max(1, perMinute)
   let next = 0
   return async () => {
-    const now = performance.now()
-    const wait = next - now
-    next = Math.max(now, next) + interval
-    if (wait >= 1) await pause(wait, signal)
+    const due = Math.max(performance.now(), next)
+    next = due + interval
+    for (let wait = due - performance.now(); wait >= 1 && !signal.aborted; wait = due - performance.now())
+      await pause(wait, signal)
   }
 }
 
@@ -65,7 +65,9 @@ export const refresh = {
         progress(ended, stale.length)
       }
     }
-    await Promise.all(Array.from({ length: AT_ONCE }, askInTurn))
+    const { perHost, maxSockets } = parts.settings.fetch
+    const atOnce = Math.max(1, Math.min(perHost, maxSockets) - LEFT_FREE)
+    await Promise.all(Array.from({ length: atOnce }, askInTurn))
     return signal.aborted ? { state: 'cancelled' } : { state: 'done', result: count }
   },
 } satisfies JobDefinition

@@ -47,10 +47,16 @@ function readWhole(path: string, size: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     open(path, READ_ONLY, (failure, file) => {
       if (failure !== null) return reject(failure)
-      const bytes = Buffer.allocUnsafeSlow(size + 1)
-      let at = 0
       // Nobody waits for it to be closed.
       const end = (): void => close(file, () => {})
+      let bytes: Buffer
+      try {
+        bytes = Buffer.allocUnsafeSlow(size + 1)
+      } catch (noMemory) {
+        end()
+        return reject(noMemory)
+      }
+      let at = 0
       const readOn = (): void =>
         read(file, bytes, at, bytes.length - at, at, (error, count) => {
           if (error !== null) {

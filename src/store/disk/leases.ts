@@ -73,7 +73,9 @@ export function createLeases({ processes, catalogue, isClosed, onError }: LeaseP
   }
   const release = (key: string): void => {
     mine.delete(key)
-    if (untold.delete(key)) return
+    if (!untold.delete(key)) removeRow(key)
+  }
+  const removeRow = (key: string): void => {
     try {
       catalogue().unlease(key, processes.id())
       unreleased.delete(key)
@@ -105,8 +107,8 @@ export function createLeases({ processes, catalogue, isClosed, onError }: LeaseP
     /** Removes leases that could not be removed before. */
     retry: (): void => {
       for (const key of [...unreleased]) {
-        if (mine.has(key)) unreleased.delete(key)
-        else release(key)
+        if (mine.has(key) && !untold.has(key)) unreleased.delete(key)
+        else removeRow(key)
       }
     },
   }
