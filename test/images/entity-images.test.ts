@@ -2,13 +2,17 @@ import fs, { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { type Repository, remote, type SavedImage } from 'express-artwork'
+import { type ArtworkOptions, type Repository, remote, type SavedImage } from 'express-artwork'
 import nunjucks from 'nunjucks'
 import sharp from 'sharp'
 import { describe, expect, test, vi } from 'vitest'
 import { isNear, jpeg, pixelAt, png, quarters } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { startApp } from '../support/toolkit.js'
+import { startApp as startAnyApp, type TestApp } from '../support/toolkit.js'
+
+/** It decodes in children: where decoding is in this process, sharp opens no SVG any more, and these tests do. */
+const startApp = (options: ArtworkOptions = {}): Promise<TestApp> =>
+  startAnyApp({ transform: { isolate: true }, ...options })
 
 /** Held for good: see the note on better-sqlite3 in the catalogue. */
 const PROBES = [new Database(':memory:').prepare('SELECT 1')]

@@ -32,6 +32,8 @@ async function stage(noPicture: readonly string[], directory?: string) {
     noPicture: [...noPicture],
     fetch: { allowPrivate: [origin.host], retries: 0 },
     logger: quietLogger(),
+    // Where decoding is in this process, sharp opens no SVG.
+    transform: { isolate: true },
     ...(directory !== undefined && { directory }),
   }
   return { ...(await startApp(options, { origin })), urls, options }
