@@ -492,10 +492,11 @@ test(`${DAYS} days of ${ENTITIES} entities, seed ${SEED}: nothing alive is lost,
     'explain',
     broken.map(({ picture }) => urlOf(picture)),
   )
-  const unexplained = broken.filter(({ picture }, index) => {
+  const unexplained = broken.flatMap((entity, index) => {
     const failure = explained[index]?.failure
-    const codes = [CODES[picture.fault ?? 'missing']].flat()
-    return failure === undefined || !codes.includes(failure.code) || failure.nextTry <= failure.at
+    const codes = [CODES[entity.picture.fault ?? 'missing']].flat()
+    const isExplained = failure !== undefined && codes.includes(failure.code) && failure.nextTry > failure.at
+    return isExplained ? [] : [{ ...entity, failure }]
   })
   expect(unexplained, 'failures without their reason').toEqual([])
   const failed = await app.order('jobs', { state: 'failed', limit: 3000 })
