@@ -1,4 +1,4 @@
-/** Bounded concurrency: a limiter, single flight, and work that is done one after another by key. */
+/** Bounded concurrency: a limiter, single flight, work that is done one after another by key, and waiting for a time. */
 import { ArtworkError } from './model/failure.js'
 
 /** How a limiter is set up. */
@@ -212,4 +212,13 @@ export function once<T>(work: () => Promise<T>): () => Promise<T> {
     }
     return result
   }
+}
+
+/** Waits for the work, but not for longer than this, ms. */
+export async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([work, late]).finally(() => clearTimeout(timer))
 }

@@ -58,7 +58,9 @@ async function obtain(
 ): Promise<ImageResult> {
   if (recipe === undefined) {
     const known = given ?? (await originals.obtain(original, options))
-    const image = await onceStored(store, await originals.bytes(original, known, options), options.isBehind)
+    const found = await originals.bytes(original, known, options)
+    // What was stored before is in nobody's queue.
+    const image = found.from === 'upstream' ? await onceStored(store, found, options.isBehind) : found
     return { ...image, ...withForward(image.forward ?? known.forward), original: image.entry }
   }
   // A preset says what comes out.

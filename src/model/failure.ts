@@ -208,6 +208,10 @@ export function recordFailure(
   return about === undefined ? failure : { ...failure, about }
 }
 
+/** The refusal of bytes that were asked for before a purge: they are not stored after it. */
+export const purgedMeanwhile = (): ArtworkError =>
+  new ArtworkError('disk_write', 'the image was purged meanwhile')
+
 /** The error that a remembered failure stands for, with the seconds that are left of it. */
 export function failureError(failure: Failure, now: number): ArtworkError {
   return new ArtworkError(failure.code, failure.message, {

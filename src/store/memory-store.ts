@@ -3,12 +3,11 @@ import { LRUCache } from 'lru-cache'
 import { digestOf } from '../model/digest.js'
 import type { Entry } from '../model/entry.js'
 import type { Failure } from '../model/failure.js'
-import { ArtworkError } from '../model/failure.js'
+import { ArtworkError, purgedMeanwhile } from '../model/failure.js'
 import {
   type Bounds,
   type KindTotals,
   LARGEST_SHARE,
-  purgedMeanwhile,
   type SearchPage,
   type SearchQuery,
   type Store,
@@ -54,7 +53,7 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
     check: async (entry) => (items.peek(entry.key)?.entry.digest === entry.digest ? 'whole' : 'absent'),
     inMemory: (digest) => [...items.values()].some(({ entry }) => entry.digest === digest),
     fileOf: () => undefined,
-    settled: async () => true,
+    settled: async () => {},
     write: async (fresh, bytes, { generation = purges } = {}) => {
       if (generation !== purges) throw purgedMeanwhile()
       if (bytes.length > maxBytes * LARGEST_SHARE)

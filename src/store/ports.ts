@@ -4,7 +4,7 @@
  * above them).
  */
 import type { Entry, Role } from '../model/entry.js'
-import { ArtworkError, type Failure } from '../model/failure.js'
+import type { Failure } from '../model/failure.js'
 
 /** Bytes that were read, and where they came from. */
 export interface Content {
@@ -235,9 +235,8 @@ export interface EntryStore {
   /**
    * Resolves when nothing of a key waits to be stored any more.
    * @param within how long is waited, ms; without end where it is left out
-   * @returns false for what could not be stored
    */
-  settled(key: string, within?: number): Promise<boolean>
+  settled(key: string, within?: number): Promise<void>
   /** Changes facts of an entry, if its key still has this digest. */
   update(entry: Entry, changes: EntryUpdate): Entry
   /** Deletes an entry; bytes that no key has any more are gone when this resolves. */
@@ -301,10 +300,6 @@ export interface Bounds {
 
 /** Least-recently-used entries are evicted until the store is down to this share of its bound. */
 export const EVICT_TO = 0.9
-
-/** The refusal of bytes that were asked for before a purge. */
-export const purgedMeanwhile = (): ArtworkError =>
-  new ArtworkError('disk_write', 'the image was purged meanwhile')
 
 /** A single object over this share of the bound is served but not stored. */
 export const LARGEST_SHARE = 0.1

@@ -3,8 +3,7 @@
  * memory, and is stored soon after, so that no answer waits for a slow disk. What waits is bounded in bytes: beyond that, writers
  * wait again. A purge in between wins, a write that fails is a miss, and whoever needs it stored waits with `settled`.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
-import { createLimiter } from '../concurrency.js'
+import { createLimiter, within } from '../concurrency.js'
 import { digestOf } from '../model/digest.js'
 import type { Entry } from '../model/entry.js'
 import type { EntryUpdate, NewEntry, Store, WriteOptions } from './ports.js'
@@ -27,8 +26,8 @@ interface Pending {
   /** What was changed of it meanwhile. */
   changes: EntryUpdate | undefined
   state: 'waiting' | 'running' | 'cancelled'
-  /** Resolves with whether it has been stored. */
-  done: Promise<boolean>
+  /** Resolves when it has been stored, or could not be. */
+  done: Promise<void>
 }
 
 /** Writes that run at once. */
@@ -59,22 +58,20 @@ function createQueue(inner: Store, changed: WriteBehindOptions['changed']) {
     if (same === undefined) contents.delete(digest)
     else contents.set(digest, same)
   }
-  const store = async (one: Pending): Promise<boolean> => {
+  const store = async (one: Pending): Promise<void> => {
     // What it was made from is named first.
     if (one.fresh.original !== undefined) await pending.get(one.fresh.original)?.done
-    return limiter.run(async () => {
-      if (one.state === 'cancelled') return false
+    await limiter.run(async () => {
+      if (one.state === 'cancelled') return
       one.state = 'running'
       try {
         const written = await inner.write(one.fresh, one.bytes, one.options)
         if (one.changes !== undefined) inner.update(written, one.changes)
         leave(one)
-        return true
       } catch {
         // The store has logged it.
         leave(one)
         tell(one.entry.key)
-        return false
       }
     })
   }
@@ -86,17 +83,8 @@ function createQueue(inner: Store, changed: WriteBehindOptions['changed']) {
       // It is judged by what is stored.
     }
   }
-  const settled = async (key: string): Promise<boolean> => {
-    let isStored = true
-    for (let one = pending.get(key); one !== undefined; one = pending.get(key)) isStored = await one.done
-    return isStored
-  }
-  /** The same, for no longer than a time. */
-  const settledWithin = async (key: string, within: number): Promise<boolean> => {
-    if (pending.get(key) === undefined) return true
-    const timer = new AbortController()
-    const time = sleep(within, true, { signal: timer.signal }).catch(() => true)
-    return Promise.race([settled(key), time]).finally(() => timer.abort())
+  const settled = async (key: string): Promise<void> => {
+    for (let one = pending.get(key); one !== undefined; one = pending.get(key)) await one.done
   }
   const flush = async (): Promise<void> => {
     await Promise.all([...pending.values()].map(({ done }) => done))
@@ -116,13 +104,12 @@ function createQueue(inner: Store, changed: WriteBehindOptions['changed']) {
     /** Bytes that wait. */
     held: (): number => held,
     add: (given: Pick<Pending, 'fresh' | 'bytes' | 'options' | 'entry'>): void => {
-      const one: Pending = { ...given, changes: undefined, state: 'waiting', done: Promise.resolve(true) }
+      const one: Pending = { ...given, changes: undefined, state: 'waiting', done: Promise.resolve() }
       take(one)
       one.done = store(one)
       tell(one.entry.key)
     },
     settled,
-    settledWithin,
     flush,
     cancel,
     cancelAll: (): void => {
@@ -150,7 +137,7 @@ export function createWriteBehind(
       return inner.check(entry, options)
     },
     inMemory: (digest) => queue.ofContent(digest) !== undefined || inner.inMemory(digest),
-    settled: (key, within) => (within === undefined ? queue.settled(key) : queue.settledWithin(key, within)),
+    settled: (key, ms) => (ms === undefined ? queue.settled(key) : within(ms, queue.settled(key))),
     write: async (fresh, bytes, options = {}) => {
       while (queue.of(fresh.key) !== undefined) await queue.settled(fresh.key)
       if (options.isBehind !== true || queue.held() + bytes.length > maxBytes)
@@ -199,9 +186,7 @@ export function createWriteBehind(
     stats: () => ({ ...withPending(inner, queue.entries()), waitingBytes: queue.held() }),
     close: async () => {
       // A disk that hangs does not hold the process: what it has not taken by then is a miss.
-      const timer = new AbortController()
-      const late = sleep(CLOSED_WITHIN, undefined, { signal: timer.signal }).catch(() => {})
-      await Promise.race([queue.flush(), late]).finally(() => timer.abort())
+      await within(CLOSED_WITHIN, queue.flush())
       queue.cancelAll()
       await inner.close()
     },

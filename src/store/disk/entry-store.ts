@@ -1,8 +1,8 @@
 /** The port {@link EntryStore} on disk: bytes in cacache, keys and facts in the catalogue. */
 import { digestOf } from '../../model/digest.js'
 import type { Entry } from '../../model/entry.js'
-import { ArtworkError } from '../../model/failure.js'
-import { type EntryStore, LARGEST_SHARE, purgedMeanwhile } from '../ports.js'
+import { ArtworkError, purgedMeanwhile } from '../../model/failure.js'
+import { type EntryStore, LARGEST_SHARE } from '../ports.js'
 import type { Amendments } from './amendments.js'
 import type { Connection } from './connection.js'
 import { BadContent } from './contents.js'
@@ -151,7 +151,7 @@ export function createEntryStore(
     inMemory: () => false,
     fileOf: ({ digest, isStored }) => (isStored ? contents.contentPath(digest) : undefined),
     write,
-    settled: async () => true,
+    settled: async () => {},
     update: (entry, changes) => {
       const updated = Object.freeze({ ...entry, ...changes })
       amendments.add(updated)
