@@ -28,7 +28,7 @@ import type { Original } from './resolve-address.js'
 
 /** What fetching works with. */
 export interface FetchParts {
-  readonly settings: Pick<Settings, 'now' | 'freshness' | 'transform'>
+  readonly settings: Pick<Settings, 'now' | 'freshness' | 'transform' | 'disk'>
   readonly store: Pick<
     Store,
     'find' | 'read' | 'write' | 'settled' | 'update' | 'delete' | 'lease' | 'generation' | 'negativeCache'
@@ -112,7 +112,7 @@ export function createFetchOriginal(parts: FetchParts) {
       const recipe = isBackground ? undefined : wanted
       const task = { original, key, stored, before, isForced, client, recipe, isLikely }
       const known = await collapse(parts, task, look, signal)
-      return isBehind ? known : onceStored(parts.store, known)
+      return isBehind ? known : onceStored(parts, known)
     },
   }
 }

@@ -3,6 +3,7 @@ import type { Negotiation } from '../http/accept.js'
 import type { Entry } from '../model/entry.js'
 import type { ArtworkError } from '../model/failure.js'
 import type { FullRecipe, Recipe } from '../model/variant.js'
+import type { Settings } from '../options/settings.js'
 import type { Store } from '../store/ports.js'
 import type { Made } from '../transform/transformer.js'
 
@@ -76,21 +77,21 @@ export interface RequestOptions {
   readonly isBehind?: boolean | undefined
 }
 
-/** How long an answer waits until what is new in it has been stored, ms: longer than any disk needs that is well. */
-const STORED_WITHIN = 250
-
 /**
  * What was handed over to be stored, once it is: where it could not be, its entry says so.
- * @param isBehind it is an answer, and waits for a moment only
+ * @param isBehind it is an answer, and waits for `disk.writeTimeout` at most
  */
 export async function onceStored<T extends Pick<KnownOriginal, 'entry'>>(
-  store: Pick<Store, 'settled' | 'find'>,
+  {
+    store,
+    settings,
+  }: { readonly store: Pick<Store, 'settled' | 'find'>; readonly settings: Pick<Settings, 'disk'> },
   image: T,
   isBehind = false,
 ): Promise<T> {
   const { entry } = image
   if (!entry.isStored) return image
-  await store.settled(entry.key, isBehind ? STORED_WITHIN : undefined)
+  await store.settled(entry.key, isBehind ? settings.disk.writeTimeout : undefined)
   // One that failed before may have been forgotten: what is there counts.
   const isStored = store.find(entry.key)?.digest === entry.digest
   return isStored ? image : { ...image, entry: { ...entry, isStored } }

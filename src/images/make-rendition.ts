@@ -42,7 +42,7 @@ export interface Target {
 
 /** What making works with. */
 export interface MakeParts {
-  readonly settings: Pick<Settings, 'now' | 'transform'>
+  readonly settings: Pick<Settings, 'now' | 'transform' | 'disk'>
   readonly store: Pick<
     Store,
     'find' | 'lookup' | 'read' | 'write' | 'settled' | 'lease' | 'generation' | 'negativeCache'
@@ -108,7 +108,7 @@ export function createMakeRendition(parts: MakeParts): MakeRendition {
       },
       options.signal,
     )
-    return onceStored(store, made, options.isBehind)
+    return onceStored(parts, made, options.isBehind)
   }
 }
 

@@ -18,7 +18,7 @@ import type { Resolved } from './resolve-address.js'
 
 /** What serving works with. */
 export interface ServeParts {
-  readonly settings: Pick<Settings, 'presets'>
+  readonly settings: Pick<Settings, 'presets' | 'disk'>
   readonly store: Pick<Store, 'settled' | 'find'>
   readonly events: Pick<Events, 'emit'>
   readonly originals: Originals
@@ -51,16 +51,17 @@ async function serveOne(
 }
 
 async function obtain(
-  { settings, store, originals, renditions }: ServeParts,
+  parts: ServeParts,
   { address, original, variant, recipe, isUnsigned }: Resolved,
   options: RequestOptions,
   given?: KnownOriginal,
 ): Promise<ImageResult> {
+  const { settings, originals, renditions } = parts
   if (recipe === undefined) {
     const known = given ?? (await originals.obtain(original, options))
     const found = await originals.bytes(original, known, options)
     // What was stored before is in nobody's queue.
-    const image = found.from === 'upstream' ? await onceStored(store, found, options.isBehind) : found
+    const image = found.from === 'upstream' ? await onceStored(parts, found, options.isBehind) : found
     return { ...image, ...withForward(image.forward ?? known.forward), original: image.entry }
   }
   // A preset says what comes out.

@@ -44,6 +44,8 @@ interface DiskOptions {
   maxBytes?: Size | undefined
   /** Names of images. @default 500,000 */
   maxNames?: number | undefined
+  /** How long an answer waits until its image has been written; after that, it is written behind it. @default 250 ms */
+  writeTimeout?: Duration | undefined
 }
 
 /** How long originals are fresh. */

@@ -95,6 +95,7 @@ export const optionsSchema = z.strictObject({
       required: z.boolean().default(false),
       maxBytes: bytes.default(10 * 1024 ** 3),
       maxNames: positive.default(500_000),
+      writeTimeout: duration.default(250),
     })
     .prefault({}),
   freshness: z

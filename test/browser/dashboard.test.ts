@@ -15,7 +15,7 @@ import { image } from '../support/origin.js'
 import { anOrigin, atEnd, listen, quietLogger, temporaryFolder } from '../support/toolkit.js'
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-const eventually = (holds: () => unknown) => vi.waitFor(holds, { timeout: 90_000, interval: 50 })
+const eventually = (holds: () => unknown) => vi.waitFor(holds, { timeout: 300_000, interval: 50 })
 
 let browser: Browser
 beforeAll(async () => {

@@ -9,6 +9,7 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openBrowser } from '../support/browser.js'
 import { freePort, type Service, startExample, startScript } from '../support/child-process.js'
+import { eventually } from '../support/eventually.js'
 
 interface Picture {
   readonly src: string
@@ -66,6 +67,13 @@ async function crawl(page: Page, start: string): Promise<Map<string, Picture[]>>
   return pages
 }
 
+/** Waits until everything that is queued is done. */
+const untilIdle = (url: string): Promise<void> =>
+  eventually(async () => {
+    const { queued, running } = (await (await fetch(`${url}/panel/status`)).json()) as Record<string, number>
+    expect([queued, running]).toEqual([0, 0])
+  }, 300_000)
+
 const broken = (pages: Map<string, Picture[]>) =>
   [...pages].flatMap(([url, pictures]) =>
     pictures.filter(({ width }) => width === 0).map(({ src }) => `${url}: ${src}`),
@@ -94,9 +102,11 @@ describe('the example site', () => {
     expect(all(early).filter(({ alt }) => alt === null)).toEqual([])
 
     const { url } = example
-    const notLocal = async () =>
-      all(await crawl(page, url)).filter(({ from }) => from !== null && from !== 'local').length
-    await expect.poll(notLocal, { timeout: 120_000, interval: 1000 }).toBe(0)
+    const notLocal = async () => {
+      await untilIdle(url)
+      return all(await crawl(page, url)).filter(({ from }) => from !== null && from !== 'local').length
+    }
+    await expect.poll(notLocal, { timeout: 300_000, interval: 1000 }).toBe(0)
     const warm = await crawl(page, example.url)
     expect(broken(warm)).toEqual([])
     const shown = all(warm).filter(({ from }) => from !== null)
@@ -107,7 +117,7 @@ describe('the example site', () => {
         .map(({ src }) => src),
     ).toEqual([])
     // Renditions of the pages are made in the background too: what a page shows now must be there later.
-    await page.waitForTimeout(1000)
+    await untilIdle(url)
     expect(await example.stop()).toBe(0)
 
     example = await startExample({ ...env, CDN: 'off' })
@@ -127,7 +137,7 @@ describe('the example site', () => {
     const page = await context.newPage()
     const { url } = example
     const album = async () => (await picturesOf(page, `${url}/albums/al03`))[0]
-    await expect.poll(async () => (await album())?.from, { timeout: 60_000, interval: 500 }).toBe('local')
+    await expect.poll(async () => (await album())?.from, { timeout: 300_000, interval: 500 }).toBe('local')
     const before = await album()
 
     const press = async (label: string) => {
@@ -173,7 +183,7 @@ describe('the example site', () => {
     expect(await response?.text()).toMatch(/data-count="page">\d+ from the CDN</)
     expect(response?.headers()['content-security-policy']).toMatch(/^default-src 'self'; (?!.*script-src)/)
     const summary = page.locator('summary [data-count="page"]')
-    await expect.poll(() => summary.textContent(), { timeout: 90_000, interval: 100 }).toMatch(/^\d+ local$/)
+    await expect.poll(() => summary.textContent(), { timeout: 300_000, interval: 100 }).toMatch(/^\d+ local$/)
     expect(navigations).toBe(1)
     const pictures = await page.evaluate(async () => {
       const images = [...document.images].filter((image) => image.dataset.imageFrom !== undefined)
@@ -189,7 +199,7 @@ describe('the example site', () => {
 
     await page.click('#panel summary')
     await expect
-      .poll(() => page.locator('[data-count="queue"]').textContent(), { timeout: 90_000, interval: 200 })
+      .poll(() => page.locator('[data-count="queue"]').textContent(), { timeout: 300_000, interval: 200 })
       .toBe('0 waiting, 0 under way')
     // What is shown is made in more sizes meanwhile: both are read until they are of the same moment.
     const figures = async () => {
@@ -200,7 +210,7 @@ describe('the example site', () => {
       expect(text).toMatch(/Queue +0 +waiting, +0 +under way/)
       return [panel, `${size}, ${images} images`]
     }
-    await expect.poll(async () => new Set(await figures()).size, { timeout: 30_000, interval: 500 }).toBe(1)
+    await expect.poll(async () => new Set(await figures()).size, { timeout: 120_000, interval: 500 }).toBe(1)
     expect(troubles).toEqual([])
     await context.close()
     expect(await example.stop()).toBe(0)

@@ -24,7 +24,7 @@ beforeAll(async () => {
   browser = await openBrowser()
   example = await startExample({ PORT: '0', DATA_DIR: join(folder, 'data'), WARM_DELAY: '600000' })
   slow = await holdPictures(example.url)
-}, 120_000)
+})
 afterAll(async () => {
   slow?.close()
   await browser?.close()
@@ -137,7 +137,7 @@ test('the first screen of pictures that are known shows the colour of each, and 
   await eventually(async () => {
     const page = await (await fetch(`${example.url}/albums`)).text()
     expect(page.match(/data-image-from="source"/g)).toBeNull()
-  }, 120_000)
+  }, 300_000)
   slow.renew()
   const colours = await checkFirstScreen('/albums')
   expect(new Set(colours).size).toBeGreaterThan(3)

@@ -11,7 +11,7 @@ export default defineConfig({
     // Most of the time is waiting for pages.
     maxWorkers: 2,
     include: ['test/browser/**/*.test.ts'],
-    testTimeout: 240_000,
-    hookTimeout: 120_000,
+    testTimeout: 600_000,
+    hookTimeout: 300_000,
   },
 })

@@ -13,7 +13,7 @@ describe('options', () => {
       private: false,
       cors: '*',
       memory: { maxBytes: 64 * 1024 ** 2 },
-      disk: { required: false, maxBytes: 10 * 1024 ** 3, maxNames: 500_000 },
+      disk: { required: false, maxBytes: 10 * 1024 ** 3, maxNames: 500_000, writeTimeout: 250 },
       freshness: { maxAge: 7 * 864e5, staleWhileRevalidate: 864e5, staleIfError: 30 * 864e5 },
       fetch: {
         maxBytes: 10 * 1024 ** 2,

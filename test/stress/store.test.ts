@@ -2,16 +2,15 @@
  * The store under stress: processes that are killed, two processes at once, a model, and the bound looked at
  * from outside. `npm test` runs a few rounds of each; `npm run test:stress` (and CI) as many as are promised.
  */
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, expect, test, vi } from 'vitest'
 import { createFleet, type StoreProcess } from '../support/child-process.js'
 import { bytesOnDisk, differences, indexEntriesOnDisk } from '../support/entries.js'
-import { eventually } from '../support/eventually.js'
 import { atEnd, temporaryFolder } from '../support/toolkit.js'
 
 const isFull = process.env.STRESS === 'full'
@@ -66,8 +65,9 @@ test(`kill -9 at ${KILLS} random moments of a mixed load: every answer is right 
     const load = { seed: round + 1, names, concurrency: 8, operations: 1_000_000, maxSize: 60_000, log }
     const loading = one.order('load', load).catch(() => {})
     random = (random * 16_807) % 2_147_483_647
-    await eventually(() => expect(existsSync(log)).toBe(true))
-    await sleep(10 + (random % 150))
+    // After so much of it, however long that takes: a line is some 20 bytes.
+    const noted = (): number => statSync(log, { throwIfNoEntry: false })?.size ?? 0
+    await vi.waitUntil(() => noted() > random % 3000, { timeout: 60_000, interval: 2 })
     await one.kill()
     await loading
     const begun = new Map<string, { name: string; content: string | undefined }>()
@@ -239,9 +239,9 @@ test(`${RUNS} runs of commands by two processes, with crashes and lost catalogue
   })
 })
 
-const SECONDS = many(2, 60)
+const SAMPLES = many(40, 300)
 const LARGEST = 200_000
-test(`a load of five times the bound by two processes for ${SECONDS} s: no sample passes it`, async () => {
+test(`a load of five times the bound by two processes: none of ${SAMPLES} samples passes it`, async () => {
   const directory = await temporaryFolder()
   const bounds = { maxBytes: 6_000_000, maxNames: 300 }
   const processes = [await take(), await take()]
@@ -255,9 +255,10 @@ test(`a load of five times the bound by two processes for ${SECONDS} s: no sampl
   )
   const samples: number[] = []
   const entries: number[] = []
-  const until = performance.now() + SECONDS * 1000
-  while (performance.now() < until) {
-    await sleep(50)
+  const isHalfFull = (): boolean => bytesOnDisk(directory) > bounds.maxBytes / 2
+  await vi.waitUntil(isHalfFull, { timeout: 120_000, interval: 50 })
+  while (samples.length < SAMPLES) {
+    await sleep(20)
     for (const one of processes) one.freeze()
     samples.push(bytesOnDisk(directory))
     entries.push(indexEntriesOnDisk(directory))
@@ -265,7 +266,6 @@ test(`a load of five times the bound by two processes for ${SECONDS} s: no sampl
   }
   // Never over by more than one object: a process may be stopped between two steps of taking one away.
   expect(Math.max(...samples)).toBeLessThanOrEqual(bounds.maxBytes + LARGEST)
-  expect(Math.max(...samples)).toBeGreaterThan(bounds.maxBytes / 2)
   // A name that is being replaced has two entries for a moment; twelve may be at it.
   expect(Math.max(...entries)).toBeLessThanOrEqual(bounds.maxNames + 12)
   for (const one of processes) await one.kill()

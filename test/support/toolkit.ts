@@ -90,6 +90,8 @@ async function openToolkit(options: ArtworkOptions, given: Given) {
     now: () => clock.now,
     ...options,
     directory,
+    // A disk that is slow because the machine is busy changes nothing that is tested.
+    disk: { writeTimeout: 30_000, ...options.disk },
     // What is not about decoders needs none.
     transform: { isolate: false, ...options.transform },
     fetch: { ...UNHURRIED, allowPrivate: [origin.host], ...options.fetch },
