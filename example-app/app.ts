@@ -92,7 +92,7 @@ export function createApp(parts: AppParts): Express {
     })
   })
   app.get('/helpers', (req, res, next) =>
-    show({ req, res, next }, 'helpers', { helpers: shownHelpers(environment, records) }),
+    show({ req, res, next }, 'helpers', { helpers: shownHelpers(environment, artwork.html, records) }),
   )
   app.get('/artists', (req, res, next) => show({ req, res, next }, 'artists', { artists: records.artists() }))
   app.get('/albums', (req, res, next) => show({ req, res, next }, 'albums', { albums: records.albums() }))

@@ -1,4 +1,5 @@
 /** Each helper beside what it prints. */
+import type { ArtworkHtml } from 'express-artwork'
 import type { Environment } from 'nunjucks'
 import type { Records } from './stage/database.js'
 
@@ -39,13 +40,23 @@ export interface ShownHelper {
 }
 
 /** Renders every call. */
-export function shownHelpers(environment: Environment, records: Records): readonly ShownHelper[] {
+export function shownHelpers(
+  environment: Environment,
+  html: ArtworkHtml,
+  records: Records,
+): readonly ShownHelper[] {
   const [album] = records.albums()
   const [film] = records.films()
   const [artist] = records.artists()
   const [playlist] = records.playlists()
   const imports = '{% from "artwork/picture.njk" import img, picture, avatar, background, preload %}'
-  return CALLS.map(([name, call]) => ({
+  const inCode: ShownHelper = {
+    name: 'In code, and in other template engines',
+    call: 'artwork.html.avatar(artist, { alt: artist.name, size: 120 })',
+    html: `${html.avatar(artist, { alt: artist?.name ?? '', size: 120 })}`,
+    cost: 'not loaded yet',
+  }
+  const printed = CALLS.map(([name, call]) => ({
     name,
     call,
     html: environment.renderString(imports + call, { album, film, artist, playlist }),
@@ -53,4 +64,5 @@ export function shownHelpers(environment: Environment, records: Records): readon
       ? 'not loaded yet'
       : 'no picture is loaded for it',
   }))
+  return [...printed, inCode]
 }

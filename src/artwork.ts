@@ -20,6 +20,7 @@ import type { OneOf } from './model/one-of.js'
 import type { EntityLike } from './model/repository.js'
 import type { UploadSource } from './sources/uploads.js'
 import type { VerifyOptions, VerifyReport } from './store/ports.js'
+import type { ArtworkHtml } from './templates/functions.js'
 import type {
   FetchedImage,
   FetchOptions,
@@ -278,6 +279,22 @@ export interface TemplateEnvironment {
   getFilter(name: string): (...given: never[]) => unknown
 }
 
+/** What `artwork.locals` puts among the `locals` of a response, as `artwork`. */
+export interface ArtworkLocals extends ArtworkHtml {
+  /** What to print for a subject: its local copy, else its source, else a placeholder. */
+  url(subject: unknown, kind?: string, options?: Pick<PrintOptions, 'requireLocal'>): string
+  /** See {@link ArtworkPrinters.imageUrl}. */
+  readonly imageUrl: ArtworkPrinters['imageUrl']
+  /** See {@link ArtworkPrinters.srcset}. */
+  readonly srcset: ArtworkPrinters['srcset']
+  /** URL of the stylesheet of pictures. */
+  readonly stylesheet: string
+  /** URL of the script of pictures. */
+  readonly script: string
+  /** Where that reports to, '' where it does not. */
+  readonly beacon: string
+}
+
 /** A toolkit in operation. */
 export interface Artwork {
   /** Images, and what pages print for them. */
@@ -309,6 +326,18 @@ export interface Artwork {
   readonly dashboardRouter: Router
   /** Adds the filters to a Nunjucks environment. */
   installTemplates(environment: TemplateEnvironment): void
+  /** The macros as functions, for other template engines and for code. */
+  readonly html: ArtworkHtml
+  /**
+   * Middleware that puts `artwork` among the `locals` of a response, for templates of any engine: `html`, with `priority`
+   * announced in the head of this response, and what filters and globals of Nunjucks give.
+   */
+  readonly locals: RequestHandler
+  /**
+   * The address of a picture by its URL, upstream's or one that we printed: `https://image.tmdb.org/t/p/w342/abc.jpg` is
+   * `poster/w342/abc.jpg`. Undefined for what no source has.
+   */
+  addressOf(url: string): string | undefined
   /**
    * Adds `Link: rel=preload; as=image` for a picture above the fold, with what `img` and `picture` print for it.
    * @param subject an entity, a URL or an artwork path, as in templates

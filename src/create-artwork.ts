@@ -31,7 +31,14 @@ import { placeholderUrl } from './model/urls.js'
 import type { ArtworkOptions } from './options/artwork-options.js'
 import { ownVia, type Settings, settleOptions } from './options/settings.js'
 import { loadPackagesLater } from './package-files.js'
-import { publicImages, publicPreload, publicRefresher, publicStart, publicUploads } from './public-face.js'
+import {
+  publicImages,
+  publicLocals,
+  publicPreload,
+  publicRefresher,
+  publicStart,
+  publicUploads,
+} from './public-face.js'
 import type { Source } from './sources/source.js'
 import { isUploadSource } from './sources/uploads.js'
 import { checkDirectory, openStorage } from './storage.js'
@@ -39,6 +46,7 @@ import { createKeyValueCache } from './store/key-value-cache.js'
 import type { MemoryCache } from './store/memory-cache.js'
 import type { Store } from './store/ports.js'
 import { createRenderer } from './templates/dashboard-renderer.js'
+import { createHtmlFunctions } from './templates/functions.js'
 import { createHelpers } from './templates/helpers.js'
 import { createMacros } from './templates/macros.js'
 import { createMarkupCache } from './templates/markup-cache.js'
@@ -147,7 +155,7 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
   })
 
   const templates = createTemplates(settings, { images, events, cache })
-  const { helpers, preloads } = templates
+  const { helpers, preloads, functions } = templates
   const { uploadForm, ...routers } = await createRouters(settings, {
     images,
     uploads: uploads && source && { verbs: uploads, source },
@@ -170,9 +178,13 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
     await maintenance.clearCache()
     refresher.forgetFailures()
   }
+  const verbs = publicImages(images, { ...maintenance, clearCache, explain: details.explain, stats }, helpers)
   return {
     ...routers,
-    images: publicImages(images, { ...maintenance, clearCache, explain: details.explain, stats }, helpers),
+    images: verbs,
+    html: createHtmlFunctions(functions),
+    locals: publicLocals(functions, verbs, preloads, templates.files),
+    addressOf: images.addressOf,
     refresher: publicRefresher(settings, refresher, management),
     ...(uploads && uploadForm && { uploads: publicUploads(uploads, uploadForm) }),
     installTemplates: templates.installInApp,
@@ -206,15 +218,18 @@ function createTemplates(
   const macros = createMacros(parts, helpers, kept)
   const preloads = createPagePreloads()
   const files = {
-    artwork_stylesheet: placeholderUrl(settings.urls, PICTURE_STYLESHEET),
-    artwork_script: placeholderUrl(settings.urls, PICTURE_SCRIPT),
-    artwork_beacon: settings.display.beacon ? placeholderUrl(settings.urls, BROKEN_PATH) : '',
+    stylesheet: placeholderUrl(settings.urls, PICTURE_STYLESHEET),
+    script: placeholderUrl(settings.urls, PICTURE_SCRIPT),
+    beacon: settings.display.beacon ? placeholderUrl(settings.urls, BROKEN_PATH) : '',
   }
-  const installed = { settings, helpers, macros, preloads, files }
+  const globals = Object.fromEntries(Object.entries(files).map(([name, url]) => [`artwork_${name}`, url]))
+  const installed = { settings, helpers, macros, preloads, files: globals }
   const install = (environment: Environment): void => installInNunjucks(environment, installed)
   let appEnvironment: Environment | undefined
   return {
     helpers,
+    functions: { macros, imageData: helpers.imageData },
+    files,
     preloads,
     install,
     /** Into the app's own environment, which its dashboard is rendered with too. */

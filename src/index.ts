@@ -2,6 +2,7 @@
 export type {
   Artwork,
   ArtworkImages,
+  ArtworkLocals,
   ArtworkOf,
   ArtworkPrinters,
   ArtworkRefresher,
@@ -55,6 +56,17 @@ export type { Checked, Means, Question, Source } from './sources/source.js'
 export { type TmdbOptions, tmdb } from './sources/tmdb.js'
 export { type NamespaceOptions, type UploadAction, type UploadsOptions, uploads } from './sources/uploads.js'
 export type { VerifyOptions, VerifyReport } from './store/ports.js'
+export {
+  type ArtworkHtml,
+  type AvatarOptions,
+  type BackgroundOptions,
+  type CutOptions,
+  type ImgOptions,
+  type PictureOptions,
+  type PreloadLinkOptions,
+  SafeHtml,
+} from './templates/functions.js'
+export type { ImageData } from './templates/helpers.js'
 export type {
   FetchedImage,
   FetchOptions,

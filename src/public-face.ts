@@ -1,5 +1,12 @@
 /** What an app gets to see of the parts: each public verb by its name. */
-import type { Artwork, ArtworkImages, ArtworkRefresher, ArtworkUploads, PreloadOptions } from './artwork.js'
+import type {
+  Artwork,
+  ArtworkImages,
+  ArtworkLocals,
+  ArtworkRefresher,
+  ArtworkUploads,
+  PreloadOptions,
+} from './artwork.js'
 import type { Images } from './images/images.js'
 import type { Refresher } from './jobs/refresher.js'
 import type { Exporter } from './library/export.js'
@@ -7,8 +14,9 @@ import type { Management } from './management/management.js'
 import { ArtworkError } from './model/failure.js'
 import { readSubject } from './model/subject.js'
 import type { Settings } from './options/settings.js'
+import { createHtmlFunctions, type FunctionParts } from './templates/functions.js'
 import type { Helpers } from './templates/helpers.js'
-import { addLink, preloadLink } from './templates/preload.js'
+import { addLink, type PagePreloads, preloadLink } from './templates/preload.js'
 import type { Uploads } from './uploads/uploads.js'
 
 /** Verbs of `artwork.images` that are not the pipeline's own. */
@@ -88,6 +96,25 @@ export const publicPreload =
     if (from === 'placeholder' && srcset === '') return
     const type = format === undefined || format === 'auto' || srcset === '' ? undefined : `image/${format}`
     addLink(res, preloadLink({ url, srcset, sizes, type }))
+  }
+
+/** `artwork.locals` */
+export const publicLocals =
+  (
+    parts: FunctionParts,
+    images: Pick<ArtworkImages, 'display' | 'imageUrl' | 'srcset'>,
+    preloads: PagePreloads,
+    files: Pick<ArtworkLocals, 'stylesheet' | 'script' | 'beacon'>,
+  ): Artwork['locals'] =>
+  (_req, res, next) => {
+    res.locals.artwork = {
+      ...createHtmlFunctions(parts, (preloaded) => preloads.addTo(res, preloaded)),
+      url: (subject, kind, options) => images.display(subject, kind, options).url,
+      imageUrl: images.imageUrl,
+      srcset: images.srcset,
+      ...files,
+    } satisfies ArtworkLocals
+    next()
   }
 
 /** `artwork.start` */

@@ -60,7 +60,7 @@ const ALLOWED: Readonly<Record<string, { from: readonly string[]; because: strin
   management: { from: WORK, because: 'what an operator can do does not know HTTP' },
   templates: { from: WORK, because: 'HTTP and templates do not know each other' },
   web: { from: WORK, because: 'HTTP and templates do not know each other' },
-  artwork: { from: [...WORK, 'web'], because: 'what an app has in hand is told by interfaces alone' },
+  artwork: { from: [...WORK, 'templates', 'web'], because: 'what an app has in hand is told by interfaces alone' },
   storage: {
     from: [...LEAVES, 'options', 'sources', 'store', 'uploads'],
     because: 'it opens what is stored',
@@ -87,7 +87,7 @@ const ALLOWED: Readonly<Record<string, { from: readonly string[]; because: strin
     because: 'the composition root knows everyone but the command line',
   },
   index: {
-    from: [...WORK, 'artwork', 'create-artwork', 'views-path'],
+    from: [...WORK, 'templates', 'artwork', 'create-artwork', 'views-path'],
     because: 'it names what is public',
   },
   cli: {

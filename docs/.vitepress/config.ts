@@ -13,7 +13,14 @@ export default defineConfig({
   // What lies outside of the documentation is in the repository.
   ignoreDeadLinks: [/^\.\.?\/(?:\.\.\/)*(?:src|test|example-app|CONTRIBUTING|SECURITY|CHANGELOG|README)/],
   markdown: {
-    languageAlias: { njk: 'jinja', console: 'shellscript', vcl: 'c' },
+    languageAlias: {
+      njk: 'jinja',
+      ejs: 'html',
+      eta: 'html',
+      hbs: 'handlebars',
+      console: 'shellscript',
+      vcl: 'c',
+    },
     // Templates in the text are examples, not templates of the site.
     config: (markdown) => {
       markdown.renderer.rules.code_inline = (tokens, index) =>
@@ -32,6 +39,7 @@ export default defineConfig({
           link('Start', 'start'),
           link('Responsive pictures', 'pictures'),
           link('Filters', 'filters'),
+          link('Other template engines', 'engines'),
           link('In code', 'code'),
           link('Errors, and why a picture is still from the CDN', 'errors'),
         ],

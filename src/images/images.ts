@@ -82,7 +82,7 @@ export function createImages(settings: Settings, ports: PipelineParts) {
   const makeRendition = createMakeRendition({ ...base, originals })
   const renditions = createRenditions({ ...base, originals, makeRendition })
   const autoFormats = createAutoFormats({ ...base, renditions })
-  const { display, entityImages, entitySizes, trace } = createPrinting({
+  const { display, entityImages, entitySizes, trace, addressOf } = createPrinting({
     ...base,
     originals,
     makeRendition,
@@ -109,6 +109,7 @@ export function createImages(settings: Settings, ports: PipelineParts) {
     entitySizes,
     display,
     trace,
+    addressOf,
     presignedUrls,
     singleFlight,
     removeTree,

@@ -1,4 +1,5 @@
 /** Puts the parts together that templates ask, over a store that notes what an answer rests on. */
+import { formatAddress, makeAddress } from '../model/address.js'
 import type { Settings } from '../options/settings.js'
 import type { Store } from '../store/ports.js'
 import { createDisplayUrls, type DisplayParts } from './display-url.js'
@@ -7,7 +8,7 @@ import { createEntitySizes, type EntitySizeParts } from './entity-sizes.js'
 import { createKnownFailures } from './known-failures.js'
 import { createPrintUrl } from './print-url.js'
 import { createReadTrace } from './read-trace.js'
-import { createReferences, type ReferenceParts } from './references.js'
+import { createReferences, orUndefined, type ReferenceParts } from './references.js'
 
 /** What they work with. */
 export interface PrintingParts
@@ -37,5 +38,13 @@ export function createPrinting(parts: PrintingParts) {
     printUrl,
     knownFailures,
   })
-  return { entityImages, entitySizes, display, trace }
+  /** The address of a picture by its URL; undefined for what no source has. */
+  const addressOf = (url: string): string | undefined =>
+    orUndefined(() => {
+      const found = references.read(url)
+      if (found === undefined) return undefined
+      const { kind, id, variant = parts.resolver.sourceOf(kind).defaultVariant(kind) } = found
+      return formatAddress(makeAddress(kind, variant, id))
+    })
+  return { entityImages, entitySizes, display, trace, addressOf }
 }

@@ -43,6 +43,8 @@ export interface PagePreloads {
   note(res: ServerResponse & { readonly locals?: object }): void
   /** Adds a link to the response whose page has this context; nothing where it is not known. */
   add(context: object | undefined, preloaded: Preloaded): void
+  /** Adds a link to a response. */
+  addTo(res: ServerResponse, preloaded: Preloaded): void
 }
 
 /** Most characters of all links of a page: its head has to fit into what proxies take, which is 4 KiB in some. */
@@ -51,7 +53,14 @@ const MAX_LINKS = 2000
 /** Makes the table; a response is forgotten with its `locals`. */
 export function createPagePreloads(): PagePreloads {
   const responses = new WeakMap<object, ServerResponse>()
+  const addTo = (res: ServerResponse, preloaded: Preloaded): void => {
+    const link = preloadLink(preloaded)
+    const before = [res.getHeader('Link') ?? []].flat().join()
+    // What is left out has its markup, which says `fetchpriority`.
+    if (before.length + link.length <= MAX_LINKS) addLink(res, link)
+  }
   return {
+    addTo,
     note: (res) => {
       if (typeof res.locals === 'object' && res.locals !== null) responses.set(res.locals, res)
     },
@@ -59,11 +68,7 @@ export function createPagePreloads(): PagePreloads {
       // Express hands `res.locals` to a view as `_locals`.
       const locals: unknown = context === undefined ? undefined : Reflect.get(context, '_locals')
       const res = typeof locals === 'object' && locals !== null ? responses.get(locals) : undefined
-      const link = preloadLink(preloaded)
-      if (res === undefined) return
-      const before = [res.getHeader('Link') ?? []].flat().join()
-      // What is left out has its markup, which says `fetchpriority`.
-      if (before.length + link.length <= MAX_LINKS) addLink(res, link)
+      if (res !== undefined) addTo(res, preloaded)
     },
   }
 }

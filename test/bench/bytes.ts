@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Artwork, remote } from 'express-artwork'
 import sharp from 'sharp'
-import { installPeer } from './peers.js'
+import { importPeer } from './peers.js'
 import { MADE_PICTURES } from './pictures.js'
 import { mean, sum } from './quality-measure.js'
 import { needScoringTools, scores } from './scores.js'
@@ -48,14 +48,14 @@ async function paintAll(): Promise<Originals> {
 }
 
 async function ipx({ folder }: Originals): Promise<Contender> {
-  const { createIPX, ipxFSStorage } = await installPeer('ipx', 'ipx/dist/index.mjs')
+  const { createIPX, ipxFSStorage } = await importPeer('ipx', 'ipx/dist/index.mjs')
   const make = createIPX({ storage: ipxFSStorage({ dir: folder }) })
   return async (picture, width, format) =>
     (await make(picture, { width: String(width), format }).process()).data
 }
 
 async function eleventyImage({ folder }: Originals): Promise<Contender> {
-  const { default: image } = await installPeer('eleventy-img', '@11ty/eleventy-img/img.js')
+  const { default: image } = await importPeer('eleventy-img', '@11ty/eleventy-img/img.js')
   return async (picture, width, format) => {
     const made = await image(join(folder, picture), { widths: [width], formats: [format], dryRun: true })
     return made[format][0].buffer

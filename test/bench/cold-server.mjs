@@ -1,14 +1,23 @@
 /**
- * A server that the benches of cold pictures ask, in JavaScript, since what reads TypeScript would be measured too: it
- * fetches `/{number}.jpg` of an origin and answers a WebP of 384 pixels. Arguments: which, the origin's `host:port`, a
- * directory. It prints its port.
+ * A server that the benches of cold pictures ask, in JavaScript, since what reads TypeScript would be measured too: for
+ * `/{width}/{format}/{name}.jpg` it fetches `/{name}.jpg` of an origin. Arguments: which, the origin's `host:port`, a
+ * directory, the folder of its packages. It prints its port.
  */
 import { Agent, createServer, get } from 'node:http'
 import { createRequire } from 'node:module'
 
-const [kind, origin, directory, peers] = process.argv.slice(2)
-const WIDTH = 384
-const WEBP = { quality: 75, effort: 4 }
+const [kind, origin, directory, packages] = process.argv.slice(2)
+/** As next/image makes them. */
+const OUTPUT = {
+  webp: { quality: 75, effort: 4 },
+  jpeg: { quality: 75, mozjpeg: true },
+  avif: { quality: 55, effort: 3 },
+}
+/** What a URL asks for. */
+const read = (url) => {
+  const [, width, format, file] = /^\/(\d+)\/(\w+)\/(\w+\.jpg)$/.exec(url) ?? []
+  return { width: Number(width), format, source: `http://${origin}/${file}` }
+}
 
 const listen = (listener) => {
   const server = createServer(listener).listen(0, '127.0.0.1', () => console.log(server.address().port))
@@ -19,9 +28,12 @@ async function bare(load) {
   const { default: sharp } = await import('sharp')
   listen(async (req, res) => {
     try {
-      const bytes = await load(`http://${origin}${req.url}`)
-      const made = await sharp(bytes).resize({ width: WIDTH }).webp(WEBP).toBuffer()
-      res.writeHead(200, { 'Content-Type': 'image/webp', 'Content-Length': made.length }).end(made)
+      const { width, format, source } = read(req.url)
+      const made = await sharp(await load(source))
+        .resize({ width })
+        [format](OUTPUT[format])
+        .toBuffer()
+      res.writeHead(200, { 'Content-Type': `image/${format}`, 'Content-Length': made.length }).end(made)
     } catch (error) {
       res.writeHead(500).end(String(error))
     }
@@ -47,8 +59,12 @@ async function toolkit() {
     directory,
     sources: [remote({ hosts: ['127.0.0.1'] })],
     fetch: { allowPrivate: [origin] },
-    widths: [WIDTH],
-    transform: { quality: { webp: WEBP.quality }, effort: { webp: WEBP.effort } },
+    widths: [128, 256, 384, 640, 828, 1080],
+    transform: {
+      formats: ['jpeg', 'png', 'webp', 'avif'],
+      quality: { webp: OUTPUT.webp.quality, jpeg: OUTPUT.jpeg.quality, avif: OUTPUT.avif.quality },
+      effort: { webp: OUTPUT.webp.effort, avif: OUTPUT.avif.effort },
+    },
   })
   const app = express().use(artwork.router)
   const router = (req, res) => {
@@ -66,19 +82,41 @@ async function toolkit() {
   )
   artwork.start()
 }
-const pathOf = (url) =>
-  `/images/remote/w384-webp/${Buffer.from(`http://${origin}${url}`).toString('base64url')}`
+const pathOf = (url) => {
+  const { width, format, source } = read(url)
+  return `/images/remote/w${width}-${format}/${Buffer.from(source).toString('base64url')}`
+}
 
 async function ipx() {
-  const { createIPX, createIPXNodeServer, ipxHttpStorage } = createRequire(peers)('ipx')
+  const { createIPX, createIPXNodeServer, ipxHttpStorage } = createRequire(packages)('ipx')
   const server = createIPXNodeServer(
     createIPX({ httpStorage: ipxHttpStorage({ domains: [`http://${origin}`], allowAllDomains: true }) }),
   )
   listen((req, res) => {
-    req.url = `/w_${WIDTH},f_webp,q_${WEBP.quality}/http://${origin}${req.url}`
+    const { width, format, source } = read(req.url)
+    req.url = `/w_${width},f_${format},q_${OUTPUT[format].quality}/${source}`
     server(req, res)
   })
 }
 
-const servers = { bare: () => bare(byNode), 'bare fetch': () => bare(byFetch), toolkit, lane: toolkit, ipx }
+async function expressSharp() {
+  const require = createRequire(packages)
+  const [express, { expressSharp: middleware }] = [require('express'), require('express-sharp')]
+  const imageAdapter = { fetch: (id) => byNode(`http://${origin}/${id.replace(/^\//, '')}`) }
+  const app = express().use(middleware({ imageAdapter, autoUseWebp: false }))
+  listen((req, res) => {
+    const { width, format, source } = read(req.url)
+    req.url = `${new URL(source).pathname}?w=${width}&f=${format}&q=${OUTPUT[format].quality}`
+    app(req, res)
+  })
+}
+
+const servers = {
+  bare: () => bare(byNode),
+  'bare fetch': () => bare(byFetch),
+  toolkit,
+  lane: toolkit,
+  ipx,
+  'express-sharp': expressSharp,
+}
 await servers[kind]()

@@ -11,11 +11,12 @@ import { promisify } from 'node:util'
 import sharp from 'sharp'
 import { grain } from '../support/images.js'
 import { started } from './processes.js'
+import { amount, type Findings, type Row } from './results.js'
 import { median } from './support.js'
 
 const run = promisify(execFile)
-const ROUNDS = 5
-const SECONDS = 3
+const ROUNDS = amount('DISK_ROUNDS', 5, 1)
+const SECONDS = amount('DISK_SECONDS', 3, 2)
 const PLACE = process.env.DISK_DIRECTORY ?? '/dev/shm'
 const MEMORY = 2 * 1024 ** 2
 const KINDS = ['lane', 'router', 'express.static'] as const
@@ -29,7 +30,7 @@ async function pictureOf(size: number): Promise<Buffer> {
   return Buffer.concat([bytes, Buffer.alloc(Math.max(0, size - bytes.length))])
 }
 
-async function measure(size: number): Promise<void> {
+async function measure(size: number): Promise<readonly Row[]> {
   const folder = await mkdtemp(join(PLACE, 'artwork-disk-'))
   const count = Math.ceil((10 * MEMORY) / size)
   const picture = await pictureOf(size)
@@ -66,13 +67,16 @@ async function measure(size: number): Promise<void> {
     await rm(folder, { recursive: true, force: true })
   }
   const plain = median(servers.find(({ kind }) => kind === 'express.static')?.rates ?? [])
-  for (const { kind, rates } of servers)
-    console.log(
-      `disk: ${Math.round(size / 1000)} KB ${kind.padEnd(14)} ${Math.round(median(rates))} requests/s, ${(median(rates) / plain).toFixed(2)}`,
-    )
+  return servers.map(({ kind, rates }) => ({
+    name: `${Math.round(size / 1000)} KB: ${kind}`,
+    'requests/s': median(rates),
+    '/ express.static': median(rates) / plain,
+  }))
 }
 
-/** Prints requests a second, medians of alternating rounds, and what each is of `express.static`. */
-export async function benchDisk(): Promise<void> {
-  for (const size of [17_600, 104_000]) await measure(size)
+/** Requests a second, medians of alternating rounds, and what each is of `express.static`. Throws where an answer is wrong. */
+export async function benchDisk(): Promise<Findings> {
+  const rows: Row[] = []
+  for (const size of [17_600, 104_000]) rows.push(...(await measure(size)))
+  return { title: `files that memory has no room for, medians of ${ROUNDS}, in ${PLACE}`, rows }
 }

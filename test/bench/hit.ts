@@ -11,11 +11,12 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import autocannon from 'autocannon'
 import { type Contestant, nextImage } from './peers.js'
+import { amount, type Findings } from './results.js'
 import { median, PICTURE_PATH, webp16k } from './support.js'
 
 const run = promisify(execFile)
-const ALTERNATIONS = 5
-const SECONDS = 3
+const ALTERNATIONS = amount('HIT_ROUNDS', 5, 1)
+const SECONDS = amount('HIT_SECONDS', 3, 2)
 const CONNECTIONS = 20
 
 /** Refuses an answer that is not the picture. */
@@ -87,8 +88,8 @@ async function load(contestant: Contestant, wrk: boolean): Promise<number> {
   return (requests * 1e6) / microseconds
 }
 
-/** Prints requests a second, medians of alternating runs, and the ratios. Refuses to print when an answer was wrong. */
-export async function benchHit(): Promise<void> {
+/** Requests a second, medians of alternating runs, and the ratios. Throws where an answer is wrong. */
+export async function benchHit(): Promise<Findings> {
   const size = (await webp16k()).length
   const contestants = [
     await own('lane', size),
@@ -108,16 +109,16 @@ export async function benchHit(): Promise<void> {
       }
     }
     const of = (name: string): number => median(rates.get(name) ?? [])
-    console.log(
-      `hit: requests/s of ${size} bytes WebP, medians of ${ALTERNATIONS} (${wrk ? 'wrk' : 'autocannon'})`,
-    )
-    for (const { name } of contestants) console.log(`hit: ${name.padEnd(12)} ${Math.round(of(name))}`)
-    const ratio = (one: string, other: string): void =>
-      console.log(`hit: ${one} / ${other} = ${(of(one) / of(other)).toFixed(2)}`)
-    ratio('lane', 'bare')
-    ratio('lane', 'next/image')
-    ratio('router', 'bare Express')
-    ratio('router', 'next/image')
+    return {
+      title: `requests/s of ${size} bytes WebP, medians of ${ALTERNATIONS} (${wrk ? 'wrk' : 'autocannon'})`,
+      rows: contestants.map(({ name }) => ({
+        name,
+        'requests/s': of(name),
+        '/ bare': of(name) / of('bare'),
+        '/ bare Express': of(name) / of('bare Express'),
+        '/ next/image': of(name) / of('next/image'),
+      })),
+    }
   } finally {
     for (const contestant of contestants) contestant.process.kill()
   }

@@ -1,4 +1,7 @@
-/** The benches: `npm run bench`, or `npm run bench NAME`. The only place for timings; ratios hold, seconds do not. */
+/**
+ * The benches: `npm run bench`, or `npm run bench NAME`; `peers` are those beside others. The only place for timings; ratios
+ * hold, seconds do not. `-- --quick` measures less, `-- --json=FOLDER` writes what was found as JSON too.
+ */
 import { benchBytes } from './bytes.js'
 import { benchCold, benchStampede } from './cold.js'
 import { benchCrowd } from './crowd.js'
@@ -15,18 +18,26 @@ import { benchPages } from './pages.js'
 import { benchPriority } from './priority.js'
 import { benchQuality } from './quality.js'
 import { benchRefresh } from './refresh.js'
+import { type Findings, printFindings, writeFindings } from './results.js'
+import { benchSrcset } from './srcset.js'
 import { benchStart } from './start.js'
 import { benchStore } from './store.js'
 
-const benches: Readonly<Record<string, () => Promise<void>>> = {
-  bytes: benchBytes,
+/** What is beside others, or has a bound of its own, is found; the others print their own lines. */
+const finding: Readonly<Record<string, () => Promise<Findings>>> = {
   cold: benchCold,
-  crowd: benchCrowd,
   disk: benchDisk,
+  hit: benchHit,
+  refresh: benchRefresh,
+  srcset: benchSrcset,
+  stampede: benchStampede,
+}
+const printing: Readonly<Record<string, () => Promise<void>>> = {
+  bytes: benchBytes,
+  crowd: benchCrowd,
   filters: benchFilters,
   footprint: benchFootprint,
   hard: benchHard,
-  hit: benchHit,
   install: benchInstall,
   load: benchLoad,
   manage: benchManage,
@@ -34,15 +45,25 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   pages: benchPages,
   priority: benchPriority,
   quality: benchQuality,
-  refresh: benchRefresh,
   soak: benchSoak,
-  stampede: benchStampede,
   start: benchStart,
   store: benchStore,
 }
-const wanted = process.argv.slice(2)
-for (const name of wanted.length > 0 ? wanted : Object.keys(benches)) {
-  const bench = benches[name]
-  if (bench === undefined) throw new Error(`there is no bench ${name}: ${Object.keys(benches).join(', ')}`)
-  await bench()
+const all = [...Object.keys(finding), ...Object.keys(printing)].sort()
+/** The benches beside others. */
+const PEERS = ['cold', 'stampede', 'srcset', 'disk', 'hit', 'bytes']
+
+const given = process.argv.slice(2)
+const folder = given.find((one) => one.startsWith('--json='))?.slice('--json='.length)
+const wanted = given
+  .filter((one) => !one.startsWith('--'))
+  .flatMap((name) => (name === 'peers' ? PEERS : [name]))
+const unknown = wanted.find((name) => !all.includes(name))
+if (unknown !== undefined) throw new Error(`there is no bench ${unknown}: ${all.join(', ')}, peers`)
+for (const name of wanted.length > 0 ? wanted : all) {
+  await printing[name]?.()
+  const findings = await finding[name]?.()
+  if (findings === undefined) continue
+  printFindings(name, findings)
+  if (folder !== undefined) writeFindings(folder, name, findings)
 }

@@ -20,11 +20,17 @@ export interface Contestant {
   readonly process: ChildProcess
 }
 
-/** A module of a peer, installed from its own lock file the first time. */
-// biome-ignore lint/suspicious/noExplicitAny: peers are no dependency, so their types are not here.
-export async function installPeer(peer: string, module: string): Promise<any> {
+/** Installs a peer from its own lock file, the first time. */
+export async function installPeer(peer: string): Promise<void> {
   const cwd = `${PEERS}${peer}`
-  if (!existsSync(`${cwd}/node_modules`)) await run('npm', ['ci', '--no-audit'], { cwd })
+  if (!existsSync(`${cwd}/node_modules`)) await run('npm', ['ci', '--no-audit', '--ignore-scripts'], { cwd })
+}
+
+/** A module of a peer. */
+// biome-ignore lint/suspicious/noExplicitAny: peers are no dependency, so their types are not here.
+export async function importPeer(peer: string, module: string): Promise<any> {
+  await installPeer(peer)
+  const cwd = `${PEERS}${peer}`
   return import(pathToFileURL(`${cwd}/node_modules/${module}`).href)
 }
 

@@ -11,9 +11,10 @@ import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createArtwork, remote } from 'express-artwork'
+import { amount, type Findings } from './results.js'
 import { webp16k } from './support.js'
 
-const ORIGINALS = Number(process.env.REFRESH_ORIGINALS ?? 10_000)
+const ORIGINALS = amount('REFRESH_ORIGINALS', 10_000, 1000)
 const DAY = 86_400_000
 
 /**
@@ -48,8 +49,8 @@ function watchLog(file: string): () => Promise<number> {
   }
 }
 
-/** Prints it. */
-export async function benchRefresh(): Promise<void> {
+/** What it came to. */
+export async function benchRefresh(): Promise<Findings> {
   const picture = await webp16k()
   const origin = createServer((req, res) => {
     if (req.headers['if-none-match'] !== undefined) return res.writeHead(304, { ETag: '"1"' }).end()
@@ -82,11 +83,19 @@ export async function benchRefresh(): Promise<void> {
   while (artwork.refresher.status().running + artwork.refresher.status().queued > 0) await sleep(20)
   const seconds = (performance.now() - before) / 1000
   const log = await written()
-  console.log(
-    `refresh: ${ORIGINALS} in ${seconds.toFixed(1)} s, ${Math.round(ORIGINALS / seconds)} a second; event loop delay p99 ${(delay.percentile(99) / 1e6).toFixed(1)} ms; ${(log / ORIGINALS / 1024).toFixed(1)} KB of log each`,
-  )
   await artwork.close()
   origin.close()
   origin.closeAllConnections()
   await rm(directory, { recursive: true, force: true })
+  return {
+    title: `the job \`refresh\`, ${ORIGINALS} originals answered with 304`,
+    rows: [
+      {
+        name: 'refresh',
+        'originals/s': ORIGINALS / seconds,
+        'event loop delay p99, ms': delay.percentile(99) / 1e6,
+        'log each, KB': log / ORIGINALS / 1024,
+      },
+    ],
+  }
 }

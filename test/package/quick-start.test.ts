@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buildSync } from 'esbuild'
+import ts from 'typescript'
 import { afterAll, describe, expect, test } from 'vitest'
 import { blocksOf, pageAt } from '../support/documents.js'
 import { jpeg } from '../support/images.js'
@@ -85,6 +86,15 @@ test('the quick start of the README serves an image', async () => {
     server.kill()
     cdn.close()
   }
+})
+
+test('its declarations need no types but those of Node, of Express and of what brings its own', () => {
+  const text = readFileSync(join(folder, 'node_modules/express-artwork/dist/index.d.ts'), 'utf8')
+  const packages = ts
+    .preProcessFile(text, true, true)
+    .importedFiles.map(({ fileName }) => fileName)
+    .filter((name) => !name.startsWith('node:'))
+  expect([...new Set(packages)].sort()).toEqual(['express', 'zod'])
 })
 
 describe('a bundled app (mended 40)', () => {

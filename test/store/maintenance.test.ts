@@ -255,8 +255,11 @@ describe('what goes wrong', () => {
   test('a catalogue that is lost once more while it is read back costs nothing', async () => {
     const directory = await temporaryFolder()
     const first = await open(directory)
-    for (let index = 0; index < 300; index += 1)
-      await first.write(entry(`n${index}`), Buffer.from(`text ${index}`))
+    await Promise.all(
+      Array.from({ length: 300 }, (_, index) =>
+        first.write(entry(`n${index}`), Buffer.from(`text ${index}`)),
+      ),
+    )
     await first.close()
     const lose = () => {
       for (const suffix of ['', '-wal', '-shm'])
@@ -362,7 +365,7 @@ describe('a lost catalogue', () => {
     const directory = await temporaryFolder()
     const first = await open(directory)
     const names = Array.from({ length: 300 }, (_, index) => `n${index}`)
-    for (const name of names) await first.write(entry(name), Buffer.from(`text of ${name}`))
+    await Promise.all(names.map((name) => first.write(entry(name), Buffer.from(`text of ${name}`))))
     await first.close()
     loseIt(directory)
     const presence = registerProcess(join(directory, 'processes-v2'))
@@ -459,8 +462,16 @@ describe('a lost catalogue', () => {
     origin.serve('/t/p/w342/abc.jpg', image(await jpeg(40, 60)))
     const first = await startApp({}, { directory, origin })
     expect((await first.get('/images/poster/w342/abc.jpg')).status).toBe(200)
-    for (let index = 0; index < 200; index += 1)
-      await first.artwork.images.put(`poster/w342/n${index}.jpg`, await jpeg(20, 30 + index))
+    const picture = await jpeg(20, 30)
+    for (let from = 0; from < 200; from += 20)
+      await Promise.all(
+        Array.from({ length: 20 }, (_, index) =>
+          first.artwork.images.put(
+            `poster/w342/n${from + index}.jpg`,
+            Buffer.concat([picture, Buffer.from([from + index])]),
+          ),
+        ),
+      )
     await first.stop()
     loseIt(directory)
     const again = await startApp({}, { directory, origin })
@@ -569,12 +580,12 @@ describe('several processes on a directory', () => {
 })
 
 describe('bounds', () => {
-  test('1,000 replacements of one name leave one content and an index of constant size', async () => {
+  test('300 replacements of one name leave one content and an index of constant size', async () => {
     const directory = await temporaryFolder()
     const store = await open(directory)
     await store.write(entry('a'), Buffer.from('first'))
     const { indexBytes } = store.stats()
-    for (let index = 0; index < 1000; index += 1) await store.write(entry('a'), Buffer.from(`bytes ${index}`))
+    for (let index = 0; index < 300; index += 1) await store.write(entry('a'), Buffer.from(`bytes ${index}`))
     expect(store.stats()).toMatchObject({ names: 1, indexBytes })
     expect(differences(directory)).toEqual([])
   })
@@ -614,8 +625,12 @@ describe('bounds', () => {
     expect(store.find('o')).toMatchObject({ isStored: false })
     expect(store.find('r')).toMatchObject({ isStored: true })
     await store.delete('r')
-    for (let index = 30; index < 1100; index += 1)
-      await store.write(entry(`n${index}`), Buffer.from(`${index}`))
+    for (let from = 30; from < 1100; from += 50)
+      await Promise.all(
+        Array.from({ length: 50 }, (_, index) =>
+          store.write(entry(`n${from + index}`), Buffer.from(`${from + index}`)),
+        ),
+      )
     expect(store.find('o')).toBeUndefined()
     expect(differences(directory)).toEqual([])
   })
@@ -636,8 +651,9 @@ describe('bounds', () => {
   test('bounds that were lowered are kept from the next start on', async () => {
     const directory = await temporaryFolder()
     const first = await open(directory)
-    for (let index = 0; index < 200; index += 1)
-      await first.write(entry(`n${index}`), Buffer.alloc(900, index))
+    await Promise.all(
+      Array.from({ length: 200 }, (_, index) => first.write(entry(`n${index}`), Buffer.alloc(900, index))),
+    )
     await first.close()
     const again = await open(directory, { maxBytes: 50_000, maxNames: 100 })
     await again.ready()

@@ -1,5 +1,5 @@
 /**
- * Ninety days of an app with 5,000 entities, in the tests' own time: pictures change, move and break, hosts come and
+ * Ninety days of an app with 5,000 entities (`SOAK_ENTITIES`), in the tests' own time: pictures change, move and break, hosts come and
  * go, entities are deleted and added, room is short, and the process is closed, or killed by SIGKILL in the middle of
  * its work. Every day, and at the end, what should be there is there, and what should not is not.
  * `SOAK_SEED` plays another ninety days, `SOAK_VERBOSE` prints each of them.
@@ -23,7 +23,9 @@ import {
 } from './soak-cdn.js'
 
 const DAYS = 90
-const ENTITIES = 5000
+const ENTITIES = Number(process.env.SOAK_ENTITIES ?? 5000)
+/** What follows from how many there are. */
+const SCALE = ENTITIES / 5000
 const KINDS = ['artist', 'album', 'category'] as const
 const SEED = Number(process.env.SOAK_SEED ?? 1)
 const HOUR = 3_600_000
@@ -34,8 +36,8 @@ const MAX_AGE = 60 * DAY
 const MAX_IDLE = 30
 /** Bounds: with room for all, with room for the pictures and for some of their originals, with room for neither. */
 const AMPLE = 50_000_000
-const SHORT = 5_000_000
-const TIGHT = 1_500_000
+const SHORT = 5_000_000 * SCALE
+const TIGHT = 1_500_000 * SCALE
 /** Pages printed a third of a day, and what happens to pictures and entities in a day. */
 const PRINTED = 200
 const CHANGED = 30
@@ -397,7 +399,7 @@ test(`${DAYS} days of ${ENTITIES} entities, seed ${SEED}: nothing alive is lost,
     await setClock(begin + 8 * HOUR)
     weather()
     await print(Array.from({ length: PRINTED }, anEntity))
-    const first = day === 0 ? 500 + random(4000) : 1 + random(40)
+    const first = day === 0 ? Math.round((500 + random(4000)) * SCALE) : 1 + random(40)
     if (isTight) await work([])
     else await timed('sync', work([sync, refresh], killedAt === 'sync' ? { request: first } : {}))
 
@@ -536,14 +538,14 @@ test(`${DAYS} days of ${ENTITIES} entities, seed ${SEED}: nothing alive is lost,
     given.reduce((total, host) => total + host[name], 0)
   expect(count.kills).toBeGreaterThanOrEqual(8)
   expect(Object.values(count.interruptions).reduce((a, b) => a + b, 0)).toBeGreaterThanOrEqual(6)
-  expect(count.evictions).toBeGreaterThan(1000)
-  expect(count.changedSeen).toBeGreaterThan(300)
+  expect(count.evictions).toBeGreaterThan(1000 * SCALE)
+  expect(count.changedSeen).toBeGreaterThan(300 * SCALE)
   expect(count.orphaned).toBeGreaterThan((DAYS * DELETED) / 4)
   expect(count.scheduled).toBeGreaterThan(DAYS * 0.8)
   expect(count.closings).toBeGreaterThan(3)
   expect(count.samples).toBeGreaterThan(30)
   expect(broken.length).toBeGreaterThan(20)
-  expect(sum('unchanged')).toBeGreaterThan(5000)
+  expect(sum('unchanged')).toBeGreaterThan(ENTITIES)
   for (const kind of ['failing', 'resetting', 'hanging', 'faults'] as const)
     expect(sum(kind), kind).toBeGreaterThan(20)
 })

@@ -158,7 +158,8 @@ async function fileOf(one: Picture): Promise<{ bytes: Buffer; width: number; hei
 
 const near = (actual: number, wanted: number): boolean => Math.abs(actual - wanted) < 1
 
-test('any picture in any variant', { timeout: 120_000 }, async () => {
+/** `RUNS` for more. */
+test('any picture in any variant', { timeout: 600_000 }, async () => {
   let compared = 0
   await fc.assert(
     fc.asyncProperty(picture, variant, async (one, asked) => {
@@ -192,9 +193,9 @@ test('any picture in any variant', { timeout: 120_000 }, async () => {
       const off = Math.max(...first.map((value, channel) => Math.abs(value - (data[channel] ?? 0))))
       expect(off, `${[...data.subarray(0, 3)]} is not ${first}`).toBeLessThanOrEqual(6)
     }),
-    { numRuns: 250 },
+    { numRuns: Number(process.env.RUNS ?? 100) },
   )
-  expect(compared).toBeGreaterThan(20)
+  expect(compared).toBeGreaterThan(10)
 })
 
 test('whatever is encoded is within the work that a child may have, or refused before it', () => {

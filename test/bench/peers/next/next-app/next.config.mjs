@@ -3,6 +3,7 @@ export default {
   images: {
     minimumCacheTTL: 86_400,
     qualities: [75],
+    formats: ['image/avif', 'image/webp'],
     dangerouslyAllowLocalIP: true,
     remotePatterns: [{ protocol: 'http', hostname: '127.0.0.1' }],
   },
