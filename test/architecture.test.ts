@@ -60,7 +60,10 @@ const ALLOWED: Readonly<Record<string, { from: readonly string[]; because: strin
   management: { from: WORK, because: 'what an operator can do does not know HTTP' },
   templates: { from: WORK, because: 'HTTP and templates do not know each other' },
   web: { from: WORK, because: 'HTTP and templates do not know each other' },
-  artwork: { from: [...WORK, 'templates', 'web'], because: 'what an app has in hand is told by interfaces alone' },
+  artwork: {
+    from: [...WORK, 'templates', 'web'],
+    because: 'what an app has in hand is told by interfaces alone',
+  },
   storage: {
     from: [...LEAVES, 'options', 'sources', 'store', 'uploads'],
     because: 'it opens what is stored',
