@@ -1,8 +1,8 @@
 /** What a bench found: lines for people, and the same as JSON, out of which the chart of the documentation is drawn. */
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
+import sharp from 'sharp'
 
 /** One contender: its name and its figures, each named with its unit. */
 export type Row = Readonly<Record<string, string | number>> & { readonly name: string }
@@ -14,15 +14,10 @@ export interface Findings {
   readonly rows: readonly Row[]
 }
 
-const versionOf = (name: string): string => {
-  const { version } = createRequire(import.meta.url)(`${name}/package.json`) as { version: string }
-  return version
-}
-
 /** On what it was measured. */
 export const machine = (): Readonly<Record<string, string | number>> => ({
   node: process.versions.node,
-  sharp: versionOf('sharp'),
+  sharp: sharp.versions.sharp ?? 'unknown',
   cores: cpus().length,
   processor: cpus()[0]?.model ?? 'unknown',
 })

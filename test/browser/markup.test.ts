@@ -151,7 +151,10 @@ async function loadAll(page: Page): Promise<void> {
     for (const image of document.images) image.scrollIntoView({ block: 'nearest', inline: 'nearest' })
     window.scrollTo(0, 0)
     await Promise.all(
-      [...document.images].map((image) => (image.complete ? undefined : image.decode().catch(() => {}))),
+      [...document.images].map(async (image) => {
+        // One that the panel has exchanged for its local copy, before it was loaded, never will be.
+        while (!image.complete && image.isConnected) await new Promise((resolve) => setTimeout(resolve, 20))
+      }),
     )
   })
 }

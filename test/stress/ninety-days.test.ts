@@ -380,7 +380,7 @@ test(`${DAYS} days of ${ENTITIES} entities, seed ${SEED}: nothing alive is lost,
     const begin = BEGIN + day * DAY
     // How this day ends, and what becomes of the hosts.
     const killedAt =
-      day === 0 ? 'sync' : chance(22) ? one(['sync', 'cleanup', 'cleanup', 'pages', 'rest']) : undefined
+      day === 0 ? 'sync' : chance(30) ? one(['sync', 'cleanup', 'cleanup', 'pages', 'rest']) : undefined
     const isTight = day >= 45 && day < 48
     const weather = (): void => {
       for (const host of hosts) {
@@ -536,8 +536,8 @@ test(`${DAYS} days of ${ENTITIES} entities, seed ${SEED}: nothing alive is lost,
   // All of it did happen.
   const sum = (name: keyof (typeof given)[number]): number =>
     given.reduce((total, host) => total + host[name], 0)
-  expect(count.kills).toBeGreaterThanOrEqual(8)
-  expect(Object.values(count.interruptions).reduce((a, b) => a + b, 0)).toBeGreaterThanOrEqual(6)
+  expect(count.kills).toBeGreaterThanOrEqual(6)
+  expect(Object.values(count.interruptions).reduce((a, b) => a + b, 0)).toBeGreaterThanOrEqual(4)
   expect(count.evictions).toBeGreaterThan(1000 * SCALE)
   expect(count.changedSeen).toBeGreaterThan(300 * SCALE)
   expect(count.orphaned).toBeGreaterThan((DAYS * DELETED) / 4)
