@@ -37,7 +37,7 @@ const agent = new Agent({ keepAlive: true, maxSockets: 512 })
 export const ask = (url: string, format: Asked['format'] | 'any'): Promise<Buffer> =>
   new Promise((resolve, reject) => {
     const accept = format === 'any' ? 'image/*' : `image/${format}`
-    get(url, { agent, headers: { accept } }, (res) => {
+    const req = get(url, { agent, headers: { accept } }, (res) => {
       const chunks: Buffer[] = []
       res.on('data', (chunk: Buffer) => chunks.push(chunk))
       res.on('error', reject)
@@ -48,7 +48,12 @@ export const ask = (url: string, format: Asked['format'] | 'any'): Promise<Buffe
           resolve(body)
         else reject(new Error(`${url} answered ${res.statusCode} ${type} ${body.toString().slice(0, 200)}`))
       })
-    }).on('error', reject)
+    })
+    req.on('error', (error: NodeJS.ErrnoException) => {
+      // A server may close a connection that was kept for the next request, just as it comes.
+      if (req.reusedSocket && error.code === 'ECONNRESET') resolve(ask(url, format))
+      else reject(error)
+    })
   })
 
 /** The names of the servers of `cold-server.mjs`. */
