@@ -9,6 +9,7 @@ import type { Preloaded } from './preload.js'
  * it for safe by `toHTML`.
  */
 export class SafeHtml {
+  /** The markup; nobody changes it. */
   readonly #html: string
   constructor(html: string) {
     this.#html = html
@@ -62,9 +63,9 @@ interface ElementOptions {
   readonly class?: string | undefined
   /** Declarations of CSS. */
   readonly style?: string | undefined
-  /** @default 'lazy' */
+  /** Whether it is fetched before it is scrolled to. @default 'lazy' */
   readonly loading?: 'lazy' | 'eager' | undefined
-  /** @default 'async' */
+  /** Whether the page waits for its decoding. @default 'async' */
   readonly decoding?: 'async' | 'sync' | 'auto' | undefined
   /** How urgent it is. @default the browser's own choice */
   readonly fetchpriority?: 'high' | 'low' | 'auto' | undefined

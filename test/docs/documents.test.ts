@@ -9,6 +9,7 @@ import { describe, expect, test } from 'vitest'
 import { environmentNames } from '#src/options/env-variables.js'
 import { optionsSchema } from '#src/options/schema.js'
 import { settleOptions } from '#src/options/settings.js'
+import { CHART, drawChart } from '../../docs/generate/figures.js'
 import { describedOptions } from '../../docs/generate/options.js'
 import { referencePages } from '../../docs/generate/reference.js'
 import { anchorsOf, blocksOf, PAGES, pageAt, root, table } from '../support/documents.js'
@@ -49,6 +50,10 @@ test('the pages of the reference that follow from the code are current (npm run 
   for (const [file, text] of Object.entries(await referencePages()))
     expect(pageAt(`docs/reference/${file}`).text, file).toBe(text)
 }, 120_000)
+
+test('the chart is drawn from the figures of the bench (npx tsx docs/generate/figures.ts)', () => {
+  expect(readFileSync(CHART, 'utf8')).toBe(drawChart())
+})
 
 test('every link leads somewhere, also to a heading, and every page can be reached from the README', () => {
   const reached = new Set(['README.md'])

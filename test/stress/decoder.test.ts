@@ -1,7 +1,7 @@
 /**
  * Real images that were mutated, through the real pipeline: only an image or a 4xx comes out, no job outlasts its
  * bound, the process lives, and the pool is whole in the end. `npm run test:stress` sends
- * 2,000 of each format.
+ * 800 of each format.
  */
 import fc from 'fast-check'
 import sharp from 'sharp'
@@ -11,7 +11,7 @@ import { jpeg, quarters } from '../support/images.js'
 import { image } from '../support/origin.js'
 import { remoteAddress, startApp } from '../support/toolkit.js'
 
-const PER_FORMAT = process.env.STRESS === 'full' ? 2000 : 40
+const PER_FORMAT = process.env.STRESS === 'full' ? 800 : 40
 const AT_ONCE = 8
 
 /** Sound images of a format, of several kinds. */

@@ -210,7 +210,7 @@ const commands = [
   ),
 ]
 
-const RUNS = many(20, 1000)
+const RUNS = many(20, 400)
 test(`${RUNS} runs of commands by two processes, with crashes and lost catalogues, agree with a plain Map`, async () => {
   const property = fc.asyncProperty(fc.commands(commands, { maxCommands: 25 }), async (run) => {
     const directory = await mkdtemp(join(tmpdir(), 'artwork-model-'))
