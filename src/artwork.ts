@@ -334,7 +334,7 @@ export interface Artwork {
    */
   readonly locals: RequestHandler
   /**
-   * The address of a picture by its URL, upstream's or one that we printed: `https://image.tmdb.org/t/p/w342/abc.jpg` is
+   * The address of a picture by its URL, upstream's or one that we printed under `/images`: `https://image.tmdb.org/t/p/w342/abc.jpg` is
    * `poster/w342/abc.jpg`. Undefined for what no source has.
    */
   addressOf(url: string): string | undefined

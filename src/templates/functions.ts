@@ -9,11 +9,10 @@ import type { Preloaded } from './preload.js'
  * it for safe by `toHTML`.
  */
 export class SafeHtml {
-  /** The markup; nobody changes it. */
+  /** The markup. */
   readonly #html: string
   constructor(html: string) {
     this.#html = html
-    Object.freeze(this)
   }
   /** The markup. */
   toString(): string {
@@ -39,7 +38,7 @@ interface SubjectOptions {
   readonly format?: string | undefined
   /** Never the source's own URL. @default false */
   readonly requireLocal?: boolean | undefined
-  /** What is seen until the picture has come. @default 'color' */
+  /** What is seen until the picture has come. @default that of `display.placeholder` */
   readonly placeholder?: 'color' | 'thumbhash' | 'none' | undefined
 }
 /** The box that a picture has on the page. */
