@@ -1,7 +1,13 @@
 import { defineConfig } from 'vitest/config'
 
 /** The suites that need nothing but Node. The routers run a second time on Express 4. */
-const common = { testTimeout: 180_000, hookTimeout: 180_000, restoreMocks: true }
+const common = {
+  testTimeout: 180_000,
+  hookTimeout: 180_000,
+  restoreMocks: true,
+  isolate: false,
+  setupFiles: ['test/support/setup.ts'],
+}
 /** Suites with a command of their own, which CI runs too. */
 const others = ['atproto', 'browser', 'cli', 'package', 'postgres', 'proxies', 'quality', 'stress'].map(
   (name) => `test/${name}/**`,

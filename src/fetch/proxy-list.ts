@@ -1,5 +1,6 @@
 /** Which proxies each pool has: from options, and from files that are read again when they change. */
 import { readFileSync, statSync } from 'node:fs'
+import { parseUrl } from '../model/web-url.js'
 
 /** The lists of proxies, by the name of their pool. */
 export interface ProxyListOptions {
@@ -15,7 +16,7 @@ const CHECK_EVERY = 10_000
 /** Reads a proxy: a URL, or `host:port` for http. @throws TypeError that does not repeat credentials */
 function readProxy(text: string, where: string): string {
   const full = /^[a-z0-9]+:\/\//i.test(text) ? text : `http://${text}`
-  const url = URL.canParse(full) ? new URL(full) : undefined
+  const url = parseUrl(full)
   if (url === undefined || url.hostname === '' || !/^(?:https?|socks5h?):$/.test(url.protocol))
     throw new TypeError(
       `${where} must be http, https or socks5 URLs such as "http://proxy.example.com:8080", got ${JSON.stringify(withoutCredentials(text))}`,

@@ -13,7 +13,7 @@ import {
   settleAuto,
   type Variant,
 } from '../model/variant.js'
-import { readWebUrl } from '../model/web-url.js'
+import { parseUrl, readWebUrl } from '../model/web-url.js'
 import type { Settings } from '../options/settings.js'
 import type { Source } from '../sources/source.js'
 
@@ -173,8 +173,8 @@ export function createResolver(settings: Settings) {
     }),
     /** What of a URL is the picture: two URLs with the same are one. Never throws. */
     identityOf: (sourceUrl: string): string => {
-      if (!sourceUrl.includes('?') || !URL.canParse(sourceUrl)) return sourceUrl
-      const url = new URL(sourceUrl)
+      const url = sourceUrl.includes('?') ? parseUrl(sourceUrl) : undefined
+      if (url === undefined) return sourceUrl
       const found = settings.sources
         .map((source) => source.identityOf?.(url))
         .find((one) => one !== undefined)

@@ -10,6 +10,7 @@ import type { TimeSeries } from '../metrics/time-series.js'
 import { type Entry, looksOf } from '../model/entry.js'
 import { ArtworkError } from '../model/failure.js'
 import { remoteUrlOf } from '../model/remote-url.js'
+import { parseUrl } from '../model/web-url.js'
 import type { Settings } from '../options/settings.js'
 import { ROLES, SORTS, type Store } from '../store/ports.js'
 import type { Diagnostics } from './diagnostics.js'
@@ -129,8 +130,8 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
     /** The path of what a stored image came from: of its source URL, where that is known, else its own. */
     sourcePathOf: ({ key, original = key, sourceUrl, role }: Entry): string => {
       const url = sourceUrl ?? remoteUrlOf(original)
-      if (role === 'artwork' || url === undefined || !URL.canParse(url)) return key
-      return new URL(url).pathname
+      if (role === 'artwork' || url === undefined) return key
+      return parseUrl(url)?.pathname ?? key
     },
     failures: createFailureList({ images, backOffs: jobs.backOffs, store, kindNamed: entities.kindNamed }),
   }

@@ -1,6 +1,7 @@
 /** Where the accounts of AT Protocol are: a DID resolved to its PDS, once for all requests, and remembered. */
 import type { DidDocument } from '@atproto/identity'
 import { ArtworkError } from '../model/failure.js'
+import { isWebUrl, parseUrl } from '../model/web-url.js'
 import { loadIdentity } from './optional-packages.js'
 import type { Means } from './source.js'
 
@@ -61,18 +62,18 @@ async function pdsIn(identity: Identity): Promise<string> {
   return originOf(text)
 }
 function originOf(text: string | undefined): string {
-  const url = text !== undefined && URL.canParse(text) ? new URL(text) : undefined
+  const url = text === undefined ? undefined : parseUrl(text)
   if (url === undefined || !/^https?:$/.test(url.protocol)) throw unresolved()
   return url.origin
 }
 
 /** The resolvers of the PLC directory and of did:web, by our own guarded fetcher. */
 function directoryResolver(plcUrl: string): (did: string, means: Means) => Promise<Identity> {
-  if (!URL.canParse(plcUrl) || !/^https?:/i.test(plcUrl))
+  const plcHost = isWebUrl(plcUrl) ? parseUrl(plcUrl)?.host : undefined
+  if (plcHost === undefined)
     throw new TypeError(
       `atproto.identity.plcUrl must be an absolute http or https URL, got ${JSON.stringify(plcUrl)}`,
     )
-  const plcHost = new URL(plcUrl).host
   return async (did, means) => {
     const isPlc = did.startsWith('did:plc:')
     const host = decodeURIComponent(did.slice('did:web:'.length))

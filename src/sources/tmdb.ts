@@ -2,6 +2,7 @@
 import { makeAddress } from '../model/address.js'
 import { ArtworkError } from '../model/failure.js'
 import type { Variant } from '../model/variant.js'
+import { parseUrl } from '../model/web-url.js'
 import type { Source } from './source.js'
 
 interface Table {
@@ -89,7 +90,7 @@ export function tmdb({ baseUrl = 'https://image.tmdb.org/t/p', pool }: TmdbOptio
 }
 
 function parseBase(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined
+  const url = parseUrl(text)
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.search !== '' || url.username !== '')
     throw new TypeError(`tmdb.baseUrl must be an absolute http or https URL, got ${JSON.stringify(text)}`)
   return url

@@ -8,6 +8,8 @@ export default defineConfig({
   resolve: { alias: { 'express-artwork': `${root}src/index.ts` } },
   test: {
     name: 'atproto',
+    isolate: false,
+    setupFiles: ['test/support/setup.ts'],
     include: ['test/atproto/**/*.test.ts'],
     testTimeout: 120_000,
     hookTimeout: 600_000,

@@ -8,6 +8,8 @@ export default defineConfig({
   resolve: { alias: { 'express-artwork': `${root}src/index.ts` } },
   test: {
     name: 'cli',
+    isolate: false,
+    setupFiles: ['test/support/setup.ts'],
     include: ['test/cli/**/*.test.ts'],
     // Most of the time is waiting for processes.
     maxWorkers: 2,

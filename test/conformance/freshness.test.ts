@@ -121,7 +121,8 @@ describe.each(VIAS)('through the %s', (via) => {
       await get()
       clock.now += 3_600_000
       expect((await get()).headers).toMatchObject({
-        age: '3600',
+        // The upstream's `Date` may be of the second before.
+        age: expect.stringMatching(/^360[01]$/),
         'cache-control': 'public, max-age=60, s-maxage=86400, must-revalidate',
       })
       expect(origin.hits('/p.jpg')).toBe(1)

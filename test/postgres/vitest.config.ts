@@ -8,6 +8,8 @@ export default defineConfig({
   resolve: { alias: { 'express-artwork': `${root}src/index.ts` } },
   test: {
     name: 'postgres',
+    isolate: false,
+    setupFiles: ['test/support/setup.ts'],
     include: ['test/postgres/**/*.test.ts'],
     testTimeout: 300_000,
     hookTimeout: 120_000,

@@ -7,6 +7,8 @@ export default defineConfig({
   root,
   resolve: { alias: { 'express-artwork': `${root}src/index.ts` } },
   test: {
+    isolate: false,
+    setupFiles: ['test/support/setup.ts'],
     include: ['test/stress/**/*.test.ts'],
     env: { STRESS: 'full' },
     testTimeout: 2_700_000,

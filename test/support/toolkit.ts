@@ -16,18 +16,19 @@ import {
   type UploadsOptions,
   uploads,
 } from 'express-artwork'
-import { afterEach, expect } from 'vitest'
+import { expect } from 'vitest'
 import { eventually } from './eventually.js'
 import { jpeg } from './images.js'
 import { type Answer, image, type Origin, startOrigin } from './origin.js'
 import { ask, type RawAnswer, type RawRequest } from './raw-http.js'
 
 const endings: (() => Promise<unknown>)[] = []
-afterEach(async () => {
+/** Runs at the end of the test that is under way: called by `setup.ts`, after each test of every file. */
+export async function endAll(): Promise<void> {
   for (const end of endings.splice(0).reverse()) await end()
-})
+}
 
-/** Runs at the end of the test that is under way. */
+/** Registers what runs at the end of the test that is under way. */
 export const atEnd = (end: () => Promise<unknown>): void => void endings.push(end)
 
 /** A folder that is gone after the test. */

@@ -5,6 +5,7 @@ import { connect as connectTls } from 'node:tls'
 import { createLimiter } from '../../concurrency.js'
 import { checkUrl, guardedLookup, isExcepted } from '../../fetch/ssrf-guard.js'
 import { codeOf } from '../../model/failure.js'
+import { parseUrl } from '../../model/web-url.js'
 import type { Settings } from '../../options/settings.js'
 import { type Finding, findings, reasonOf } from './finding.js'
 import type { Subject } from './subject.js'
@@ -35,8 +36,8 @@ function targetsOf({ sources, fetch }: Settings): readonly Target[] {
       // A host without a port may be one that the app has on another one.
       const excepted = fetch.allowPrivate.filter((one) => one.replace(/:\d+$/, '') === origin)
       const urls = (excepted.length > 0 ? excepted.map((one) => `http://${one}`) : texts)
-        .filter((text) => URL.canParse(text))
-        .map((text) => new URL(text))
+        .map((text) => parseUrl(text))
+        .filter((url) => url !== undefined)
       if (urls.length > 0) found.set(origin, { source: name, host: origin, urls })
     }
   return [...found.values()]

@@ -1,6 +1,7 @@
 /** The fixed parts of our paths are written in one way: in another case they are refused, as another name of a picture. */
 import type { RequestHandler } from 'express'
 import { textResponse } from '../../http/response.js'
+import { parseUrl } from '../../model/web-url.js'
 import type { Settings } from '../../options/settings.js'
 import { corsOf, readUrl } from '../shared/respond.js'
 import { send } from '../shared/send.js'
@@ -9,7 +10,7 @@ import { isPicturePath } from './images-router.js'
 /** Makes the check. A path with fewer parts than a picture's has is the app's own. */
 export function createCaseCheck(settings: Settings): RequestHandler {
   const { base, local, images, placeholders } = settings.urls
-  const mount = URL.canParse(base) ? new URL(base).pathname.replace(/\/$/, '') : base
+  const mount = parseUrl(base)?.pathname.replace(/\/$/, '') ?? base
   const isOther = (text: string, fixed: string): boolean =>
     !text.startsWith(fixed) && text.toLowerCase().startsWith(fixed.toLowerCase())
   return (req, res, next) => {

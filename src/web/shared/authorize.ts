@@ -1,7 +1,7 @@
 /** Who may use the JSON API and the dashboard: the app's own check, and none of the changes that another site's page sends. */
 import type { IncomingMessage } from 'node:http'
 import { ArtworkError } from '../../model/failure.js'
-import { isWebUrl } from '../../model/web-url.js'
+import { isWebUrl, parseUrl } from '../../model/web-url.js'
 import type { Settings } from '../../options/settings.js'
 import type { UploadAction, UploadSource } from '../../sources/uploads.js'
 import { type Cors, createCors } from './cors.js'
@@ -87,7 +87,8 @@ function isCrossSite(req: IncomingMessage, isStrict = false, base = ''): boolean
   if (!isStrict && authorization !== undefined && /^Bearer /i.test(authorization)) return false
   if (site !== undefined) return site !== 'same-origin' && site !== 'none'
   if (origin === undefined) return false
-  if (!URL.canParse(origin)) return true
+  const from = parseUrl(origin)
+  if (from === undefined) return true
   // A proxy may have changed the Host header, so the configured base counts too.
-  return new URL(origin).host !== host && !(isWebUrl(base) && new URL(base).origin === origin)
+  return from.host !== host && !(isWebUrl(base) && new URL(base).origin === origin)
 }
