@@ -1,13 +1,15 @@
 /**
- * The fetcher: an original from where it lives. Redirects are followed with every hop checked; retries share one
+ * The fetcher: an original from where it lives, a URL or a file. Redirects are followed with every hop checked; retries share one
  * deadline; each host has a circuit breaker; requests are conditional where a copy is stored.
  */
 
 import { lookup as systemLookup } from 'node:dns'
 import { ArtworkError } from '../model/failure.js'
+import { isFile } from '../model/location.js'
 import { createAgents } from './agents.js'
 import { createCircuitBreakers } from './circuit-breaker.js'
 import { createConnectionLimits } from './connection-limits.js'
+import { createLocalFiles } from './local-file.js'
 import type { Fetcher, FetcherOptions } from './ports.js'
 import { createProxyPools } from './proxy-pool.js'
 import { createRequests } from './requests.js'
@@ -40,8 +42,12 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     closing: closing.signal,
   })
 
+  const files = createLocalFiles(options)
   return {
     ...requests,
+    fetch: (location, validators, signal) =>
+      isFile(location) ? files.read(location, validators) : requests.fetch(location, validators, signal),
+    stamp: files.stamp,
     resting: breakers.open,
     pools: pools.names,
     proxies: pools.status,

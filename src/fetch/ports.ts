@@ -1,6 +1,6 @@
 /** The port of the fetcher, and what bounds it. */
 import type { LookupFunction } from 'node:net'
-import type { FetchRequest, Validators } from '../model/location.js'
+import type { FetchRequest, FileLocation, Location, Validators } from '../model/location.js'
 import type { CreateProxyAgents } from './proxy-agents.js'
 import type { ProxyOptions, ProxyStatus } from './proxy-pool.js'
 import type { RedirectOptions } from './redirects.js'
@@ -23,8 +23,10 @@ export interface FetcherOptions extends RedirectOptions {
 
 /** The port of the fetcher. */
 export interface Fetcher {
-  /** Fetches an image. @throws ArtworkError any row that has to do with an upstream */
-  fetch(request: FetchRequest, validators?: Validators, signal?: AbortSignal): Promise<Fetched>
+  /** Fetches an image, or reads its file. @throws ArtworkError any row that has to do with an upstream */
+  fetch(location: Location, validators?: Validators, signal?: AbortSignal): Promise<Fetched>
+  /** What the state of a file is known by, without reading it. @throws ArtworkError where there is no such file */
+  stamp(file: FileLocation): Promise<string>
   /** The text of a small document; undefined where there is none. @throws ArtworkError as `fetch` does */
   document(request: FetchRequest, signal?: AbortSignal): Promise<string | undefined>
   /** Whether a URL answers with an image; nothing is stored. @throws ArtworkError `refused`, `invalid` */

@@ -13,7 +13,7 @@ import {
   recordFailure,
 } from '../model/failure.js'
 import { type FreshnessRules, freshnessAfter } from '../model/freshness.js'
-import type { FetchRequest } from '../model/location.js'
+import { type FetchRequest, isFile } from '../model/location.js'
 import { type Kind, kindOfType, typeOf } from '../model/media-type.js'
 import type { NoPicture } from '../model/no-picture.js'
 import type { Recipe } from '../model/variant.js'
@@ -182,6 +182,8 @@ async function fetchOnce(
   const generation = store.generation()
   try {
     const request = await original.source.locate(original.address, parts.means)
+    if (isFile(request))
+      throw new TypeError(`${original.source.name} has files, and must say so with isLocal`)
     events.emit('upstream-request', {})
     const relative = stored === undefined && !isForced ? presignedUrls.relative(request.url) : undefined
     const response = await fetcher.fetch(request, stored ?? relative ?? {}, signal)

@@ -25,7 +25,7 @@ export interface FirstLookParts {
 
 /** Whose bytes they are, and what is wanted of them. */
 export interface LookOptions {
-  readonly url: string
+  readonly url: string | undefined
   readonly signal: AbortSignal
   readonly client?: string | undefined
   readonly recipe?: Recipe | undefined
@@ -58,7 +58,7 @@ export function createFirstLook({ settings, transformer }: FirstLookParts): Firs
   /** An AVIF takes so long that the facts of its original do not wait for it. */
   const lookAt = async (bytes: Buffer, kind: Kind, asked: LookOptions): Promise<Looked> => {
     const { signal, client, url, recipe: wanted } = asked
-    const about = { signal, client, host: hostOf(url) }
+    const about = { signal, client, host: url === undefined ? undefined : hostOf(url) }
     const recipe = wanted && kind !== 'svg' ? completeRecipe(wanted, kind, settings.transform) : undefined
     if (recipe === undefined || recipe.format === 'avif')
       return { inspected: await transformer.inspect(bytes, kind, about) }

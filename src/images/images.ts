@@ -6,6 +6,7 @@ import { type Address, formatAddress, toAddress } from '../model/address.js'
 import { etagOf } from '../model/digest.js'
 import { type Entry, imageKey, type Looks, looksOf } from '../model/entry.js'
 import { ArtworkError, asArtworkError, isOriginalFailureActive } from '../model/failure.js'
+import { isFile } from '../model/location.js'
 import { sniff, typeOf } from '../model/media-type.js'
 import { readNoPicture } from '../model/no-picture.js'
 import { fieldOf, idOf, textOf } from '../model/text.js'
@@ -17,6 +18,7 @@ import { createAutoFormats } from './auto-formats.js'
 import type { DisplayUrls } from './display-url.js'
 import { createDownload, type DownloadRequest, type SaveImageResult } from './download.js'
 import { createFetchOriginal } from './fetch-original.js'
+import { createFileOriginals } from './file-originals.js'
 import type { ImageResult } from './image.js'
 import { createMakeRendition } from './make-rendition.js'
 import { createOriginals } from './originals.js'
@@ -78,7 +80,8 @@ export function createImages(settings: Settings, ports: PipelineParts) {
   const base = { ...ports, settings, singleFlight, resolver, recipes, noPicture }
   const presignedUrls = createPresignedUrls(base)
   const fetchOriginal = createFetchOriginal({ ...base, presignedUrls })
-  const originals = createOriginals({ ...base, fetchOriginal })
+  const files = createFileOriginals(base)
+  const originals = createOriginals({ ...base, fetchOriginal, files })
   const makeRendition = createMakeRendition({ ...base, originals })
   const renditions = createRenditions({ ...base, originals, makeRendition })
   const autoFormats = createAutoFormats({ ...base, renditions })
@@ -87,6 +90,7 @@ export function createImages(settings: Settings, ports: PipelineParts) {
     originals,
     makeRendition,
     presignedUrls,
+    notice: files.notice,
   })
   const { purge, removeTree } = createPurge({ ...base, entityImages })
   const parts = { ...base, originals, renditions, autoFormats, entityImages, makeRendition, presignedUrls }
@@ -244,7 +248,8 @@ async function validate(
   try {
     if (display.isOwn(url)) return true
     const { source, address } = resolver.resolveUrl(url)
-    return await fetcher.probe({ ...(await source.locate(address, means)), url })
+    const location = await source.locate(address, means)
+    return !isFile(location) && (await fetcher.probe({ ...location, url }))
   } catch (error) {
     if (asArtworkError(error).code === 'unknown') logger.error({ err: error }, 'artwork: a check failed')
     return false

@@ -9,6 +9,7 @@ import type { Settings } from '../options/settings.js'
 import type { Store } from '../store/ports.js'
 import type { Transformer } from '../transform/transformer.js'
 import { type FetchOriginal, isStrict, kindOf } from './fetch-original.js'
+import type { FileOriginals } from './file-originals.js'
 import type { Forward, ImageResult, KnownOriginal, RequestOptions } from './image.js'
 import { withForward } from './image.js'
 import type { Original } from './resolve-address.js'
@@ -20,6 +21,7 @@ export interface OriginalParts {
   readonly transformer: Pick<Transformer, 'inspect'>
   readonly events: Pick<Events, 'emit'>
   readonly fetchOriginal: FetchOriginal
+  readonly files: FileOriginals
   /** Whether it can be known which uploads there are. */
   readonly areUploadsOpen: () => boolean
 }
@@ -77,6 +79,10 @@ export function createOriginals(parts: OriginalParts) {
       isWhole = false,
     ): Promise<{ readonly entry: Entry; readonly changed: boolean }> => {
       const before = await find(parts, original)
+      if (original.source.isLocal) {
+        const { entry } = await parts.files.obtain(original, before, {})
+        return { entry, changed: before !== undefined && before.digest !== entry.digest }
+      }
       const { isLasting, isHosted } = original.source
       // What never changes under its key need not be asked about.
       if (before !== undefined && isLasting && (before.isStored || isHosted))
@@ -133,6 +139,7 @@ async function obtain(
 ): Promise<KnownOriginal> {
   const { settings, events, fetchOriginal } = parts
   const entry = await find(parts, original)
+  if (original.source.isLocal) return parts.files.obtain(original, entry, options)
   if (entry === undefined) {
     if (original.source.isHosted) throw missingUpload(parts)
     return options.onlyIfCached ? notStored() : fetchOriginal.revalidate(original, undefined, false, options)
@@ -169,12 +176,13 @@ function mayServeStale(entry: Entry, error: unknown): boolean {
 }
 
 async function readBytes(
-  { store, fetchOriginal }: OriginalParts,
+  { store, fetchOriginal, files }: OriginalParts,
   original: Original,
   known: KnownOriginal,
   options: RequestOptions,
 ): Promise<ImageResult> {
   if (known.bytes !== undefined) return { ...known, bytes: known.bytes, from: 'upstream' }
+  if (original.source.isLocal) return { ...(await files.read(original, options)), from: 'disk' }
   const stored = await store.read(known.entry)
   if (stored !== undefined) {
     // An original is used where its bytes are; its row stays for as long as something made from it does.

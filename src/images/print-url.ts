@@ -22,6 +22,8 @@ export interface PrintParts {
   readonly resolver: Resolver
   readonly references: References
   readonly knownFailures: Pick<KnownFailures, 'ofOriginal'>
+  /** Hears of a file that is printed: behind that, it is looked whether it has changed. */
+  readonly notice: (original: Original) => void
 }
 
 /** A URL of an image, and how wide the image is that it answers with, pixels. */
@@ -207,7 +209,7 @@ const USUAL_SIDE = 600
 
 /** Prints variants of one image: what is the same for all of them is found out once. */
 function variantPrinter(
-  { settings, store, resolver, knownFailures }: PrintParts,
+  { settings, store, resolver, knownFailures, notice }: PrintParts,
   { kind, id, variant: own, isShort = false }: Reference,
   {
     source,
@@ -222,6 +224,7 @@ function variantPrinter(
     const before = known.get(original.text)
     if (before !== undefined) return before
     const entry = store.find(imageKey(original.text), 'memory')
+    if (source.isLocal) notice(original)
     const isSvg = entry === undefined ? isSvgByName(original) : kindOfType(entry.type) === 'svg'
     const found = { entry, isSvg, failure: knownFailures.ofOriginal(original) }
     known.set(original.text, found)
@@ -240,12 +243,16 @@ function variantPrinter(
     const path =
       isShort && variant === undefined
         ? `${settings.urls.images}/${kind}/${id}`
-        : printPath(settings, `${kind}/${chosen}/${found.id}`, entry?.isStored ? entry : undefined)
+        : printPath(
+            settings,
+            `${kind}/${chosen}/${found.id}`,
+            entry?.isStored || source.isLocal ? entry : undefined,
+          )
     return { url: base + path, entry, isSvg, failure }
   }
 }
 
-/** With `?v=` of the original's bytes, where they are stored; any signing key signs the whole. */
+/** With `?v=` of the original's bytes, where they are stored, or a file's; any signing key signs the whole. */
 function printPath(
   { urls, signing }: PrintParts['settings'],
   addressText: string,

@@ -80,7 +80,8 @@ export function createReferences({ settings, store, resolver, means, onMore }: R
   }
   const fromImageUrl = (path: string): Reference | undefined => {
     const [kind = '', second = '', ...rest] = pathSegments(path) ?? []
-    if (rest.length > 0) return answerable({ kind, variant: second, id: rest.join('/') })
+    if (rest.length > 0)
+      return orUndefined(() => answerable({ kind, variant: second, id: resolver.idOf(kind, rest) }))
     const isUpload = orUndefined(() => resolver.sourceOf(kind).isHosted) === true
     return isUpload ? answerable({ kind, id: second, isShort: true }) : undefined
   }
@@ -94,15 +95,27 @@ export function createReferences({ settings, store, resolver, means, onMore }: R
     return undefined
   }
 
+  /** What the app prints for a file of its own, such as `/static/hero.jpg`. */
+  const fromFilePath = (path: string): Reference | undefined => {
+    for (const source of sources) {
+      const address = source.claimPath?.(path)
+      if (address !== undefined) return answerable({ kind: address.kind, id: address.id })
+    }
+    return undefined
+  }
+
   const read = (text: string, kinds: readonly string[] = []): Reference | undefined => {
     const own = readOwnUrl(urls, text)
     if (own !== undefined && 'image' in own) return fromImageUrl(own.image)
+    const isBelowBase = urls.base !== '' && text.startsWith(`${urls.base}/`)
+    const file = isBelowBase ? fromFilePath(text.slice(urls.base.length)) : undefined
+    if (file !== undefined) return file
     if (isSoundUrl(text))
       return orUndefined(() => {
         const { kind, id, variant } = resolver.resolveUrl(text, kinds).address
         return { kind, id, variant }
       })
-    return fromSegments(text.split('/')) ?? fromPath(text, kinds)
+    return fromSegments(text.split('/')) ?? fromPath(text, kinds) ?? fromFilePath(text)
   }
 
   return {
@@ -123,6 +136,12 @@ export function createReferences({ settings, store, resolver, means, onMore }: R
 /** See `createReferences`. */
 export type References = ReturnType<typeof createReferences>
 
+/** The text of the address that a path below `/images` has. */
+function addressIn({ urls }: Pick<Settings, 'urls'>, path: string): string {
+  const kind = path.slice(0, path.indexOf('/'))
+  return urls.pathKinds?.has(kind) === true ? path : percentDecoded(path)
+}
+
 /**
  * Reads what an operator names: an address, a URL of ours (with `urls.base` or without, with its version or not), or an
  * artwork path.
@@ -134,7 +153,7 @@ export function readTarget(
 ): { readonly address: Address | string } | { readonly local: Entry } {
   if (typeof given !== 'string') return { address: given }
   const own = readOwnUrl(settings.urls, given)
-  if (own !== undefined && 'image' in own) return { address: percentDecoded(own.image) }
+  if (own !== undefined && 'image' in own) return { address: addressIn(settings, own.image) }
   const isLocal = own !== undefined && 'local' in own
   const bare = isLocal ? own.local : (given.split(/[?#]/, 1)[0] ?? '')
   // The kinds of a source come first; other addresses are told from paths by what is stored.

@@ -65,7 +65,7 @@ export function createRenditions(parts: RenditionParts) {
         store.touch(key)
         return { ...stored, original: known.entry, ...withForward(known.forward) }
       }
-      if (options.onlyIfCached && !known.entry.isStored)
+      if (options.onlyIfCached && !known.entry.isStored && !original.source.isLocal)
         throw new ArtworkError('not_held', 'the image is not held')
       const made = await parts.makeRendition({ key, role: 'rendition' }, original, known, recipe, options)
       return { ...made, ...withForward(made.forward ?? known.forward) }

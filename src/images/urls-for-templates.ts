@@ -6,7 +6,7 @@ import { createDisplayUrls, type DisplayParts } from './display-url.js'
 import { createEntityImages, type EntityImageParts } from './entity-images.js'
 import { createEntitySizes, type EntitySizeParts } from './entity-sizes.js'
 import { createKnownFailures } from './known-failures.js'
-import { createPrintUrl } from './print-url.js'
+import { createPrintUrl, type PrintParts } from './print-url.js'
 import { createReadTrace } from './read-trace.js'
 import { createReferences, orUndefined, type ReferenceParts } from './references.js'
 
@@ -18,6 +18,7 @@ export interface PrintingParts
     Pick<EntitySizeParts, 'originals' | 'makeRendition'> {
   readonly settings: Settings
   readonly store: Store
+  readonly notice: PrintParts['notice']
   readonly run: string
 }
 

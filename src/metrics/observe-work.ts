@@ -1,6 +1,7 @@
 /** How long fetching and transforming take, and what becomes of it: measured once, for whoever counts. */
 import type { Fetcher } from '../fetch/fetcher.js'
 import { ArtworkError, asArtworkError } from '../model/failure.js'
+import { isFile } from '../model/location.js'
 import type { Transformer } from '../transform/transformer.js'
 
 /** What was done. */
@@ -33,14 +34,17 @@ async function measured<T>(run: () => Promise<T>, ended: (work: Work, result?: T
 /** The same fetcher, observed. */
 export const observedFetcher = (fetcher: Fetcher, observers: readonly WorkObserver[]): Fetcher => ({
   ...fetcher,
-  fetch: (request, ...rest) =>
-    measured(
+  fetch: (request, ...rest) => {
+    // A file of this machine is no upstream.
+    if (isFile(request)) return fetcher.fetch(request, ...rest)
+    return measured(
       () => fetcher.fetch(request, ...rest),
       (work, result) => {
         const bytes = result !== undefined && 'bytes' in result ? result.bytes.length : 0
         for (const observer of observers) observer.fetched({ ...work, url: request.url, bytes })
       },
-    ),
+    )
+  },
 })
 
 const transformed =

@@ -10,14 +10,15 @@ export interface Address {
   readonly kind: string
   /** Canonical text of a Variant. */
   readonly variant: string
-  /** Which picture; may hold one `/` (AT Protocol: did/cid). */
+  /** Which picture; may hold `/` (AT Protocol: did/cid; a file: its path). */
   readonly id: string
 }
 
 /** How a kind is written; a namespace of uploads is one. */
 export const KIND = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/
 const VARIANT = /^[a-z][a-z0-9_-]{0,127}$/
-const ID_SEGMENT = /^[A-Za-z0-9_][A-Za-z0-9._:%~-]*$/
+const ID_SEGMENT = /^[A-Za-z0-9_%~-][A-Za-z0-9._:%~-]*$/
+const MAX_SEGMENTS = 16
 /** Room for the longest URL that an entity may have, in base64url. */
 const MAX_ID = 11_000
 
@@ -31,7 +32,9 @@ export function makeAddress(kind: string, variant: string, id: string): Address 
   if (!VARIANT.test(variant)) refuse('image size is not known')
   const segments = id.split('/')
   const sound =
-    segments.length <= 2 && id.length <= MAX_ID && segments.every((segment) => ID_SEGMENT.test(segment))
+    segments.length <= MAX_SEGMENTS &&
+    id.length <= MAX_ID &&
+    segments.every((segment) => ID_SEGMENT.test(segment))
   if (!sound) refuse('image id is not valid')
   return Object.freeze({ kind, variant, id })
 }

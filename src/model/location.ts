@@ -1,4 +1,4 @@
-/** A question to an upstream, as a source words it and the fetcher carries it out. Plain data but for `admits`. */
+/** Where an original lives, as a source words it and the fetcher gets it. Plain data but for `admits`. */
 
 /** Where an original is fetched, and what must hold on every hop on the way. */
 export interface FetchRequest {
@@ -19,6 +19,20 @@ export interface FetchRequest {
   /** Whether the source allows this URL; asked for the first hop and for each redirect. */
   readonly admits: (url: URL) => boolean
 }
+
+/** A file of this machine. */
+export interface FileLocation {
+  /** The folder that it must lie in, an absolute path. */
+  readonly root: string
+  /** Its path below that, name by name. */
+  readonly segments: readonly string[]
+}
+
+/** Where an original lives: at a URL, or in a file. */
+export type Location = FetchRequest | FileLocation
+
+/** Whether it is a file of this machine. */
+export const isFile = (location: Location): location is FileLocation => 'segments' in location
 
 /** What is known of the copy already held, for a conditional request (RFC 9110 §13.1). */
 export interface Validators {

@@ -12,14 +12,19 @@ export interface Urls {
   readonly images: string
   readonly local: string
   readonly placeholders: string
+  /** Kinds whose ids are paths, encoded as they stand in a URL. */
+  readonly pathKinds?: ReadonlySet<string>
 }
 
-/** In a URL, `%` alone of what an address may hold means something else. */
-const inPath = (addressText: string): string =>
-  addressText.includes('%') ? addressText.replaceAll('%', '%25') : addressText
+/** In a URL, `%` alone of what an address may hold means something else; of a path it means what it does there. */
+const inPath = ({ pathKinds }: Urls, addressText: string): string =>
+  addressText.includes('%') && pathKinds?.has(addressText.slice(0, addressText.indexOf('/'))) !== true
+    ? addressText.replaceAll('%', '%25')
+    : addressText
 
 /** The path of an image address below the mount: `/images/poster/w342/abc.jpg`. */
-export const imagePath = (urls: Urls, addressText: string): string => `${urls.images}/${inPath(addressText)}`
+export const imagePath = (urls: Urls, addressText: string): string =>
+  `${urls.images}/${inPath(urls, addressText)}`
 
 /** The URL of an image address. */
 const imageUrl = (urls: Urls, addressText: string): string => urls.base + imagePath(urls, addressText)

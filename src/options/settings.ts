@@ -5,6 +5,7 @@ import * as z from 'zod'
 import { type EntityKind, type EntityKindOptions, formatOfKind, settleKinds } from '../model/entity.js'
 import { viaOf } from '../model/loop-detection.js'
 import { type BoundedRepository, bounded } from '../model/repository.js'
+import type { Urls } from '../model/urls.js'
 import { parseVariant, presetNameProblem, type VariantRules } from '../model/variant.js'
 import type { Source } from '../sources/source.js'
 import { isUploadSource, outgoing } from '../sources/uploads.js'
@@ -13,7 +14,9 @@ import { preset } from './option-types.js'
 import { optionsSchema } from './schema.js'
 
 /** The options as the toolkit uses them: complete, checked, frozen. */
-export interface Settings extends Readonly<Omit<z.output<typeof optionsSchema>, 'entities' | 'repository'>> {
+export interface Settings
+  extends Readonly<Omit<z.output<typeof optionsSchema>, 'entities' | 'repository' | 'urls'>> {
+  readonly urls: Urls
   readonly repository: BoundedRepository | undefined
   readonly kinds: ReadonlyMap<string, EntityKind>
   /** The app lists no widths of its own: sources with native ones print those first. */
@@ -46,8 +49,10 @@ export function settleOptions(given: ArtworkOptions = {}): Settings {
   const kinds = settleKinds(entities)
   checkVariants(kinds, { presets: settings.presets, encoding: settings.transform })
   checkFormats(kinds, entities, settings.transform.formats)
+  const withPaths = settings.sources.filter(({ idOf }) => idOf !== undefined)
   return Object.freeze({
     ...settings,
+    urls: { ...settings.urls, pathKinds: new Set(withPaths.flatMap((source) => source.kinds)) },
     repository: bounded(settings.repository, REPOSITORY_TIMEOUT),
     kinds,
     areWidthsDefault: given.widths === undefined,

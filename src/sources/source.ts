@@ -5,7 +5,7 @@
 
 import type { CachePolicy } from '../http/caching.js'
 import type { Address } from '../model/address.js'
-import type { FetchRequest } from '../model/location.js'
+import type { FetchRequest, Location } from '../model/location.js'
 import type { Format } from '../model/media-type.js'
 import type { Preset, Recipe, Variant } from '../model/variant.js'
 
@@ -59,6 +59,8 @@ export interface Source {
   owns?(kind: string): boolean
   /** Its originals are uploads, and not fetched. @default false */
   readonly isHosted?: boolean
+  /** Its originals are files of this machine: none is stored, and each use looks whether it has changed. @default false */
+  readonly isLocal?: boolean
   /** An address of it stands for the same bytes forever: nothing is revalidated. @default false */
   readonly isLasting?: boolean
   /** The variant that is printed where none is asked for. */
@@ -88,8 +90,8 @@ export interface Source {
    * @param anyKind in every kind that it may belong to
    */
   originalsOf(original: Address, anyKind: boolean): readonly Address[]
-  /** Where an original is fetched; asked on a miss only. */
-  locate(original: Address, means: Means): FetchRequest | Promise<FetchRequest>
+  /** Where an original lives; asked on a miss only, and where it is a file, at every use. */
+  locate(original: Address, means: Means): Location | Promise<Location>
   /** Whether the bytes are those that the address stands for. @throws ArtworkError `bad_answer` (502) */
   verify?(original: Address, bytes: Buffer): void
   /**
@@ -98,6 +100,13 @@ export interface Source {
    * @throws ArtworkError as {@link check}
    */
   claim(url: URL, kinds?: readonly string[]): Address | undefined
+  /**
+   * The original behind a path that an app prints, such as `/static/hero.jpg`, where it is this source's; undefined for any
+   * other. Never throws.
+   */
+  claimPath?(path: string): Address | undefined
+  /** The id of the decoded segments of a URL, where they are written otherwise in it. @throws ArtworkError `invalid` (400) */
+  idOf?(segments: readonly string[]): string
   /** A URL without the parts that do not identify its picture, such as a signature. @default itself */
   identityOf?(url: URL): string
   /** The name of the file behind an original, where that is not its id. */

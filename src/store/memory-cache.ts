@@ -160,6 +160,12 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
       if (options.isInput !== true) contents?.set(written.digest, owned(bytes))
       return written
     },
+    record: (entry) => {
+      const recorded = inner.record(entry)
+      facts.delete(entry.key)
+      tell([entry.key])
+      return recorded
+    },
     update: (entry, changes) => {
       const amended = inner.update(entry, changes)
       facts.delete(entry.key)

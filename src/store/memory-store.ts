@@ -48,10 +48,15 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
     },
     read: async (entry) => {
       const item = items.peek(entry.key)
-      return item?.entry.digest === entry.digest ? { bytes: item.bytes, from: 'memory' } : undefined
+      return item?.entry.isStored && item.entry.digest === entry.digest
+        ? { bytes: item.bytes, from: 'memory' }
+        : undefined
     },
-    check: async (entry) => (items.peek(entry.key)?.entry.digest === entry.digest ? 'whole' : 'absent'),
-    inMemory: (digest) => [...items.values()].some(({ entry }) => entry.digest === digest),
+    check: async ({ key, digest }) => {
+      const entry = items.peek(key)?.entry
+      return entry?.isStored && entry.digest === digest ? 'whole' : 'absent'
+    },
+    inMemory: (digest) => [...items.values()].some(({ entry }) => entry.isStored && entry.digest === digest),
     fileOf: () => undefined,
     settled: async () => {},
     write: async (fresh, bytes, { generation = purges } = {}) => {
@@ -66,6 +71,12 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
       })
       items.set(entry.key, { entry, bytes, usedAt: now() })
       failures.delete(entry.key)
+      return entry
+    },
+    record: (facts) => {
+      const entry = Object.freeze({ ...facts, isStored: false })
+      if (items.peek(entry.key)?.entry.isStored !== true)
+        items.set(entry.key, { entry, bytes: Buffer.alloc(0), usedAt: now() })
       return entry
     },
     update: (entry, changes) => {
@@ -148,7 +159,7 @@ function sizesOf(all: Iterable<Item>): Omit<StoreStats, 'memory' | 'evictions'> 
   for (const { entry } of all) {
     names += 1
     byRole[entry.role] += 1
-    sizes.set(entry.digest, entry.size)
+    if (entry.isStored) sizes.set(entry.digest, entry.size)
   }
   return {
     names,

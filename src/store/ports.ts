@@ -233,6 +233,11 @@ export interface EntryStore {
    */
   write(entry: NewEntry, bytes: Buffer, options?: WriteOptions): Promise<Entry>
   /**
+   * Records facts under a key whose bytes lie elsewhere: a file of the app's own. The entry is not stored. Nothing is recorded
+   * while the key is being changed, or has bytes. Never throws.
+   */
+  record(entry: Omit<Entry, 'isStored'>): Entry
+  /**
    * Resolves when nothing of a key waits to be stored any more.
    * @param within how long is waited, ms; without end where it is left out
    */

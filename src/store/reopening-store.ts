@@ -58,6 +58,7 @@ export function createReopeningStore({
     inMemory: (digest) => current.inMemory(digest),
     fileOf: (entry) => current.fileOf(entry),
     write: (entry, bytes, options) => current.write(entry, bytes, options),
+    record: (entry) => current.record(entry),
     settled: (key, within) => current.settled(key, within),
     update: (entry, changes) => current.update(entry, changes),
     delete: (name) => current.delete(name),

@@ -48,6 +48,37 @@ export function entryStoreContract(name: string, open: (bounds: StoreBounds) => 
       expect(store.stats()).toMatchObject({ names: 1, bytes: 4 })
     })
 
+    test('facts are recorded of what lies elsewhere, and take no bytes', async () => {
+      const store = await open({ ...BOUNDS, now })
+      const facts = { ...entry('a', { etag: '"1"' }), digest: 'a'.repeat(64), size: 7 }
+      expect(store.record(facts)).toMatchObject({ key: 'a', isStored: false, size: 7 })
+      const found = store.find('a')
+      expect(found).toMatchObject({ digest: facts.digest, etag: '"1"', isStored: false })
+      expect([found && (await store.read(found)), found && (await store.check(found))]).toEqual([
+        undefined,
+        'absent',
+      ])
+      expect(store.stats()).toMatchObject({ names: 1, bytes: 0 })
+      // Recorded anew, made from, evicted and deleted as any other entry.
+      store.record({ ...facts, digest: 'b'.repeat(64), etag: '"2"' })
+      expect(store.find('a')).toMatchObject({ digest: 'b'.repeat(64), etag: '"2"' })
+      expect(store.update({ ...facts, digest: 'b'.repeat(64), isStored: false }, { etag: '"3"' }).etag).toBe(
+        '"3"',
+      )
+      await store.write(entry('made', { original: 'a', role: 'rendition' }), Buffer.from('made'))
+      expect(store.stats()).toMatchObject({ names: 2, bytes: 4 })
+      expect(await store.delete('a')).toBe(true)
+      expect([store.find('a'), store.stats().names, store.stats().bytes]).toEqual([undefined, 1, 4])
+    })
+
+    test('what has bytes is not recorded over', async () => {
+      const store = await open({ ...BOUNDS, now })
+      const written = await store.write(entry('a'), Buffer.from('one'))
+      store.record({ ...written, digest: 'c'.repeat(64), size: 1 })
+      expect(store.find('a')).toMatchObject({ digest: written.digest, isStored: true })
+      expect(store.stats()).toMatchObject({ names: 1, bytes: 3 })
+    })
+
     test('what was asked for before a purge is not stored after it, and what was there stays', async () => {
       const store = await open({ ...BOUNDS, now })
       const generation = store.generation()

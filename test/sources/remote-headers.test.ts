@@ -1,6 +1,7 @@
 /** Fixed headers of `remote()`: what may be set, and to whom it is sent. */
 import { remote } from 'express-artwork'
 import { describe, expect, test } from 'vitest'
+import { isFile } from '#src/model/location.js'
 import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
 import { anOrigin, startApp } from '../support/toolkit.js'
@@ -51,7 +52,7 @@ describe('a secret goes to its own host, and not by plain http (mended 18)', () 
     const address = source.claim(new URL(url))
     if (address === undefined) throw new Error('not claimed')
     const located = source.locate(address, {} as never)
-    if (located instanceof Promise) throw new Error('located at once')
+    if (located instanceof Promise || isFile(located)) throw new Error('located at once, at a URL')
     return located.headersFor?.(new URL(url), isPrivate)
   }
   test.each<[string, string, boolean, boolean]>([

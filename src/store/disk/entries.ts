@@ -60,10 +60,10 @@ export function createRows(db: Database, { totals, history, noteChange }: RowPar
     isNamed,
     /** The rows of a content. */
     sharing: (digest: string): Row[] => sql.sharing.all(toBlob(digest)),
-    /** Writes a row of a stored entry. Answers what was there before. */
+    /** Writes a row of an entry; one that is not stored takes no bytes. Answers what was there before. */
     put: (entry: Entry, state: Parameters<typeof toRow>[1]): Row | undefined => {
       const before = sql.get.get(entry.key)
-      if (!isNamed(toBlob(entry.digest))) totals.add('bytes', entry.size)
+      if (entry.isStored && !isNamed(toBlob(entry.digest))) totals.add('bytes', entry.size)
       if (before === undefined) totals.add('names', 1)
       if (before?.role !== entry.role) {
         totals.add(entry.role, 1)

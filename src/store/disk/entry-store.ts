@@ -152,6 +152,12 @@ export function createEntryStore(
     fileOf: ({ digest, isStored }) => (isStored ? contents.contentPath(digest) : undefined),
     write,
     settled: async () => {},
+    record: (facts) => {
+      const entry: Entry = Object.freeze({ ...facts, isStored: false })
+      amendments.forget(entry.key)
+      connection.orDefault('recording', (current) => current.record(entry, parts.now()), undefined)
+      return entry
+    },
     update: (entry, changes) => {
       const updated = Object.freeze({ ...entry, ...changes })
       amendments.add(updated)

@@ -66,6 +66,12 @@ export function createTransactions(db: Database, parts: TransactionParts) {
         history.add(entry.key, 'stored', entry.digest)
       return 'named'
     }),
+    /** Writes the row of an entry whose bytes lie elsewhere, unless its key is being changed or has bytes. */
+    record: transaction((entry: Entry, usedAt: number): void => {
+      if (locks.get(entry.key) !== undefined || rows.get(entry.key)?.held === 1) return
+      rows.put(entry, { generation: 0, slot: 0, indexBytes: 0, usedAt })
+      noteChange(entry.key)
+    }),
     /** Deletes an entry whose change has begun. Answers whether it was there. */
     drop: transaction((change: KeyLock): boolean => {
       const mine = locks.get(change.name)

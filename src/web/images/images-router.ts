@@ -52,8 +52,9 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
       if (isUpload && variant !== undefined) return makeAddress(kind, 'original', variant)
       throw new ArtworkError('invalid', 'an image needs type, size and path')
     }
-    images.resolver.sourceOf(kind).precheck?.(variant, id.join('/'))
-    return makeAddress(kind, variant, id.join('/'))
+    const source = images.resolver.sourceOf(kind)
+    source.precheck?.(variant, id.join('/'))
+    return makeAddress(kind, variant, images.resolver.idOf(kind, id))
   }
   const answer: Answer = async (req, res, mount) => {
     const { path, query } = readUrl(req.url ?? '')
@@ -142,6 +143,8 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
         original !== undefined &&
         !isInterim &&
         !isTransient &&
+        // A file is looked at for each answer, unless its URL names what it was.
+        (source.isLocal !== true || version !== null) &&
         policy !== VERSION_MISMATCH_POLICY,
     }
   }
