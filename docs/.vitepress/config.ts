@@ -49,6 +49,7 @@ export default defineConfig({
         items: [
           link('Entities and your database', 'entities'),
           link('TMDb', 'tmdb'),
+          link("The site's own pictures", 'files'),
           link('Uploads', 'uploads'),
           link('AT Protocol', 'atproto'),
           link('Hosts, proxies, sources of your own', 'sources'),

@@ -1,9 +1,10 @@
--- Asks for `p0.jpg` and so on, as many as `COUNT` says, in an order that jumps, and says what wrk counted.
+-- Asks for `p0.jpg` and so on below `PREFIX`, as many as `COUNT` says, in an order that jumps, and says what wrk counted.
 local count = tonumber(os.getenv("COUNT"))
+local prefix = os.getenv("PREFIX")
 local at = 0
 function request()
   at = (at + 7919) % count
-  return wrk.format("GET", "/images/poster/w342/p" .. at .. ".jpg")
+  return wrk.format("GET", prefix .. at .. ".jpg")
 end
 function done(summary)
   local errors = summary.errors

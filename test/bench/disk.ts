@@ -51,7 +51,9 @@ async function measure(size: number): Promise<readonly Row[]> {
     for (let round = -1; round < ROUNDS; round += 1)
       for (const { kind, line, rates } of servers) {
         const args = ['-t1', '-c20', `-d${SECONDS}s`, '-s', local('disk.lua'), `http://127.0.0.1:${line}`]
-        const { stdout } = await run('wrk', args, { env: { ...process.env, COUNT: String(count) } })
+        const { stdout } = await run('wrk', args, {
+          env: { ...process.env, COUNT: String(count), PREFIX: '/images/poster/w342/p' },
+        })
         const [requests = 0, bytes = 0, wrong = 1, microseconds = 1] = (
           /^result (.*)$/m.exec(stdout)?.[1] ?? ''
         )

@@ -6,6 +6,7 @@ import { benchBytes } from './bytes.js'
 import { benchCold, benchStampede } from './cold.js'
 import { benchCrowd } from './crowd.js'
 import { benchDisk } from './disk.js'
+import { benchFiles } from './files.js'
 import { benchFilters } from './filters.js'
 import { benchFootprint } from './footprint.js'
 import { benchHard } from './hard.js'
@@ -27,6 +28,7 @@ import { benchStore } from './store.js'
 const finding: Readonly<Record<string, () => Promise<Findings>>> = {
   cold: benchCold,
   disk: benchDisk,
+  files: benchFiles,
   hit: benchHit,
   refresh: benchRefresh,
   srcset: benchSrcset,
@@ -51,7 +53,7 @@ const printing: Readonly<Record<string, () => Promise<void>>> = {
 }
 const all = [...Object.keys(finding), ...Object.keys(printing)].sort()
 /** The benches beside others. */
-const PEERS = ['cold', 'stampede', 'srcset', 'disk', 'hit', 'bytes']
+const PEERS = ['cold', 'stampede', 'srcset', 'disk', 'files', 'hit', 'bytes']
 
 const given = process.argv.slice(2)
 const folder = given.find((one) => one.startsWith('--json='))?.slice('--json='.length)
