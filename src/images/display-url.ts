@@ -148,6 +148,9 @@ function display(parts: DisplayParts, question: DisplayQuestion): DisplayFound {
   if (own !== undefined) return { shown: own }
   if (usable !== undefined) {
     const image = parts.printUrl.image(usable, sourceKindsOf(question))
+    // Who may have it is asked by us, not by the CDN; there is no picture of the entity for everybody.
+    const own = image?.isPrivate ? image.url() : undefined
+    if (own !== undefined) return { shown: { url: own, from: 'local', wanted: false } }
     if (image === undefined && isOther) noteUnlisted(parts, usable, sourceKindsOf(question))
     // A URL that is known to show nothing is not printed.
     if (!requireLocal && image?.failure() !== 'upstream')

@@ -118,6 +118,9 @@ async function downloadTo(
   if (sourceUrl === null || sourceUrl === undefined || sourceUrl === '')
     throw new ArtworkError('no_url', 'the entity has no image URL')
   const original = parts.resolver.resolveUrl(sourceUrl)
+  // Anybody may have the picture of an entity.
+  if (original.source.access !== undefined)
+    throw new ArtworkError('refused', "the pictures of this source are private, and become nobody else's")
   for (const path of artworkPaths(kind, entityId, params)) await store.lookup(entityImageKey(path))
   const path = entityImages.pathFor(kind, entityId, params)
   const target: Target = {

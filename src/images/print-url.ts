@@ -5,7 +5,7 @@ import { type Entry, imageKey } from '../model/entry.js'
 import { asArtworkError } from '../model/failure.js'
 import { kindOfType } from '../model/media-type.js'
 import { outputSize, type Size, wouldStop } from '../model/output.js'
-import { signAddress } from '../model/url-signature.js'
+import { expiryAt, signAddress } from '../model/url-signature.js'
 import { imagePath } from '../model/urls.js'
 import { MAX_SIDE, type Recipe } from '../model/variant.js'
 import type { Settings } from '../options/settings.js'
@@ -17,7 +17,7 @@ import type { Original, Resolver } from './resolve-address.js'
 
 /** What printing works with. */
 export interface PrintParts {
-  readonly settings: Pick<Settings, 'urls' | 'signing' | 'widths' | 'areWidthsDefault' | 'display'>
+  readonly settings: Pick<Settings, 'now' | 'urls' | 'signing' | 'widths' | 'areWidthsDefault' | 'display'>
   readonly store: Pick<Store, 'find'>
   readonly resolver: Resolver
   readonly references: References
@@ -50,6 +50,8 @@ interface Printed extends Known {
 export interface PrintableImage {
   /** Kind of source that it is of. */
   readonly kind: string
+  /** Whether it is not for everybody. */
+  readonly isPrivate: boolean
   /**
    * Its URL in a variant; undefined where that is not offered (a size that is neither listed nor signed), and where the image is
    * known not to be had. @param variant canonical text; left out: the size that the text tells, else the usual one of its kind
@@ -132,6 +134,7 @@ function prepare(parts: PrintParts, text: string, kinds: readonly string[]): Pri
     const url = settings.display.requireLocal ? undefined : special.url
     return {
       kind,
+      isPrivate: false,
       url: () => url,
       candidates: () => [],
       failure: () => undefined,
@@ -158,6 +161,7 @@ function prepare(parts: PrintParts, text: string, kinds: readonly string[]): Pri
     variant ?? reference.variant ?? source.defaultVariant(kind)
   return {
     kind,
+    isPrivate: source.access !== undefined,
     url: (variant) => {
       const printed = printable(variant)
       return printed?.failure === undefined ? printed?.url : undefined
@@ -254,12 +258,13 @@ function variantPrinter(
 
 /** With `?v=` of the original's bytes, where they are stored, or a file's; any signing key signs the whole. */
 function printPath(
-  { urls, signing }: PrintParts['settings'],
+  { urls, signing, now }: Pick<PrintParts['settings'], 'urls' | 'signing' | 'now'>,
   addressText: string,
   original: Entry | undefined,
 ): string {
   const path = imagePath(urls, addressText)
   const versioned = original === undefined ? path : `${path}?v=${versionOf(original.digest)}`
   const [key] = signing.keys
-  return key === undefined ? versioned : signAddress(versioned, key)
+  if (key === undefined) return versioned
+  return signAddress(versioned, key, signing.expires > 0 ? { expires: expiryAt(now(), signing.expires) } : {})
 }

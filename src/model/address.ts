@@ -72,13 +72,27 @@ export function pathSegments(rawPath: string): readonly string[] | undefined {
 /** What needs no encoding in a path, and is nowhere encoded in a URL of ours (RFC 3986 §2.3, §6.2.2.2). */
 const ENCODED_UNRESERVED = /%(?:2[de]|3[0-9]|4[1-9a-f]|5[0-9af]|6[1-9a-f]|7[0-9ae])/i
 
+/** The name of a file as it stands in an id, and in a URL. @throws URIError for half of a surrogate pair */
+export const encodeName = (name: string): string =>
+  encodeURIComponent(name).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
+
+const isAsPrinted = (raw: string): boolean => {
+  try {
+    return encodeName(decodeURIComponent(raw)) === raw
+  } catch {
+    return false
+  }
+}
+
 /**
  * How the text of a path stands to the one that is printed for it: `canonical`, the same; `equivalent`, with other characters
  * encoded, as `encodeURIComponent` does with a colon; `alias`, with what nobody needs to encode.
+ * @param hasNames whether its segments are names of files
  */
-export function pathForm(rawPath: string): 'canonical' | 'equivalent' | 'alias' {
+export function pathForm(rawPath: string, hasNames = false): 'canonical' | 'equivalent' | 'alias' {
   if (!rawPath.includes('%')) return 'canonical'
   if (ENCODED_UNRESERVED.test(rawPath)) return 'alias'
+  if (hasNames) return rawPath.split('/').every(isAsPrinted) ? 'canonical' : 'equivalent'
   // Of what an id may hold, only `%` means something else in a URL.
   return rawPath.replaceAll('%25', '').includes('%') ? 'equivalent' : 'canonical'
 }

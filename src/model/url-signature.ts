@@ -44,6 +44,12 @@ export function signAddress(path: string, key: string, options: { expires?: Date
   return `${bare}?${params}`
 }
 
+/**
+ * When a URL that is printed now stops working, seconds since the epoch: between one and two times so many ms from now, and the
+ * same for all that are printed within that time.
+ */
+export const expiryAt = (now: number, ms: number): number => (Math.floor(now / ms) + 2) * (ms / 1000)
+
 /** Whether one of the keys made the signature and it has not expired. Compared in constant time. */
 export function signatureHolds(parts: SignedParts, keys: readonly string[], now: number): boolean {
   const { paths, v = '', expires = '', s = '' } = parts

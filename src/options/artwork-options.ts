@@ -239,6 +239,11 @@ interface SchedulesOptions extends Partial<Record<ScheduledKind, ScheduleChoice>
 interface SigningOptions {
   /** The first key signs, all verify; 16 characters at least each. @default none */
   keys?: readonly string[] | undefined
+  /**
+   * How long the URLs that pages print work at least; they work for twice that at most, and stay the same for that long, so that
+   * browsers keep what they have. 0: for good. @default 0
+   */
+  expires?: Duration | undefined
 }
 
 /** What pages print. */

@@ -209,7 +209,10 @@ export const optionsSchema = z.strictObject({
   widths: z.array(positive.max(MAX_SIDE)).default([320, 640, 960, 1280, 1920]),
   strict: z.boolean().default(true),
   signing: z
-    .strictObject({ keys: z.array(z.string().min(16, 'must be at least 16 characters each')).default([]) })
+    .strictObject({
+      keys: z.array(z.string().min(16, 'must be at least 16 characters each')).default([]),
+      expires: duration.default(0),
+    })
     .prefault({}),
   heal: z.enum(['placeholder', 'redirect']).default('placeholder'),
   display: z

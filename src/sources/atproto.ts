@@ -12,10 +12,11 @@ import { loadCid } from './optional-packages.js'
 
 export type { Identity } from './atproto-accounts.js'
 
+import { type AccessOptions, accessOf } from './access.js'
 import type { Source } from './source.js'
 
 /** How accounts and their pictures are found. */
-export interface AtprotoOptions {
+export interface AtprotoOptions extends AccessOptions {
   /**
    * How a DID is resolved: a function, anything with `resolve(did)` (a `DidResolver` of `@atproto/identity`), or where
    * the PLC directory is. @default { plcUrl: 'https://plc.directory' }, and did:web by its own rule
@@ -110,6 +111,7 @@ export function atproto(options: AtprotoOptions = {}): Source {
     name: 'atproto',
     kinds: proxy ? ['atproto'] : [],
     isLasting: true,
+    access: accessOf('atproto', options),
     // An account may live anywhere.
     origins: proxy ? (cdn === undefined ? [] : [new URL(cdn).origin]) : ['https:'],
     prepare: async () => {

@@ -1,13 +1,14 @@
 /** Pictures that lie in a folder of the app's own: the id is the path below it, name by name. */
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { type Address, KIND, makeAddress } from '../model/address.js'
+import { type Address, encodeName, KIND, makeAddress } from '../model/address.js'
 import { ArtworkError } from '../model/failure.js'
 import type { FileLocation } from '../model/location.js'
+import { ACCESS_OPTIONS, type AccessOptions, accessOf } from './access.js'
 import type { Source } from './source.js'
 
 /** A folder of pictures, and the path that pages print for it. */
-export interface FilesOptions {
+export interface FilesOptions extends AccessOptions {
   /** The folder, from the working directory where it is no absolute path. What lies outside is refused, also behind links. */
   readonly root: string
   /**
@@ -21,7 +22,7 @@ export interface FilesOptions {
   readonly maxAge?: number
 }
 
-const OPTIONS = ['root', 'prefix', 'name', 'maxAge']
+const OPTIONS: readonly string[] = ['root', 'prefix', 'name', 'maxAge', ...ACCESS_OPTIONS]
 const YEAR = 31_536_000
 /** Of other files nothing is read, nor said. */
 const PICTURE = /\.(?:jpe?g|png|gif|webp|avif|svg)$/i
@@ -32,10 +33,6 @@ const DEEPEST = 16
 const FREE_FORMATS = ['auto', 'webp', 'jpeg', 'avif'] as const
 
 const invalid = (): ArtworkError => new ArtworkError('invalid', 'the path of the file is not valid')
-
-/** A name as it stands in an id, and in a URL. */
-const encodeName = (name: string): string =>
-  encodeURIComponent(name).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
 
 /** The id of a path. @throws ArtworkError `invalid` (400) for what is hidden, no picture by its name, or no name at all */
 function idOf(names: readonly string[]): string {
@@ -73,7 +70,7 @@ function decoded(name: string): string {
 /** @throws TypeError that names the option, the rule and the value */
 function checked(
   options: FilesOptions,
-): Required<Omit<FilesOptions, 'prefix'>> & { readonly prefix?: string } {
+): Required<Pick<FilesOptions, 'root' | 'name' | 'maxAge'>> & Pick<FilesOptions, 'prefix'> {
   const where = (name: string, rule: string, value: unknown): TypeError =>
     new TypeError(`files.${name} must be ${rule}, got ${JSON.stringify(value)}`)
   if (typeof options !== 'object' || options === null)
@@ -106,11 +103,13 @@ function checked(
  */
 export function files(options: FilesOptions): Source {
   const { root, prefix, name: kind, maxAge } = checked(options)
+  const access = accessOf('files', options)
   const original = (names: readonly string[]): Address => makeAddress(kind, 'original', idOf(names))
   return {
     name: kind === 'files' ? 'files' : `files (${kind})`,
     kinds: [kind],
     isLocal: true,
+    access,
     defaultVariant: () => 'original',
     nativeWidths: () => [],
     isNative: (_kind, variant) => variant.base === 'original',

@@ -5,11 +5,12 @@ import { ArtworkError } from '../model/failure.js'
 import { withoutSignature } from '../model/presigned-url.js'
 import { remoteIdText } from '../model/remote-url.js'
 import { isWebUrl, readWebUrl } from '../model/web-url.js'
+import { ACCESS_OPTIONS, type AccessOptions, accessOf } from './access.js'
 import { hostRule, inAscii } from './host-rules.js'
 import type { Source } from './source.js'
 
 /** Which hosts may be fetched from, and with what. */
-export interface RemoteOptions {
+export interface RemoteOptions extends AccessOptions {
   /** Host patterns: exact, `*.` for one label, `**.` for any depth; `*` alone only with signing keys. */
   readonly hosts: readonly string[]
   /**
@@ -82,7 +83,7 @@ function headerRule(pattern: string, fields: Readonly<Record<string, string>>) {
   }
 }
 
-const OPTIONS = ['hosts', 'headers', 'ignoreParams', 'pool']
+const OPTIONS: readonly string[] = ['hosts', 'headers', 'ignoreParams', 'pool', ...ACCESS_OPTIONS]
 /** The options of a source. @throws TypeError that names the option and the rule */
 function checked(options: RemoteOptions): RemoteOptions {
   if (typeof options !== 'object' || options === null)
@@ -151,6 +152,7 @@ export function remote(options: RemoteOptions): RemoteSource {
   return {
     name: 'remote',
     kinds: ['remote'],
+    access: accessOf('remote', options),
     // A policy has no wildcard for one label alone.
     origins: hosts.map((host) => (host === '*' ? 'https:' : inAscii(host).replace(/^\*\*\./, '*.'))),
     openToAll: hosts.includes('*'),

@@ -8,6 +8,7 @@ import type { Address } from '../model/address.js'
 import type { FetchRequest, Location } from '../model/location.js'
 import type { Format } from '../model/media-type.js'
 import type { Preset, Recipe, Variant } from '../model/variant.js'
+import type { Access } from './access.js'
 
 /** An address that a source accepts. */
 export interface Checked {
@@ -61,6 +62,8 @@ export interface Source {
   readonly isHosted?: boolean
   /** Its originals are files of this machine: none is stored, and each use looks whether it has changed. @default false */
   readonly isLocal?: boolean
+  /** Who may have its pictures. @default everybody */
+  readonly access?: Access | undefined
   /** An address of it stands for the same bytes forever: nothing is revalidated. @default false */
   readonly isLasting?: boolean
   /** The variant that is printed where none is asked for. */

@@ -3,6 +3,7 @@ import { makeAddress } from '../model/address.js'
 import { ArtworkError } from '../model/failure.js'
 import type { Variant } from '../model/variant.js'
 import { parseUrl } from '../model/web-url.js'
+import { type AccessOptions, accessOf } from './access.js'
 import type { Source } from './source.js'
 
 interface Table {
@@ -30,7 +31,7 @@ const TMDB_SIZES: Readonly<Record<string, Table>> = {
 }
 
 /** How to reach TMDb's images. */
-export interface TmdbOptions {
+export interface TmdbOptions extends AccessOptions {
   /** Where the sizes begin. @default 'https://image.tmdb.org/t/p' */
   readonly baseUrl?: string
   /** Name of the proxy pool that it is fetched through, `*` for every pool. @default none */
@@ -46,7 +47,8 @@ const WEEK = { kind: 'immutable', maxAge: 604_800 } as const
  * The source of `poster backdrop profile logo still`: `{baseUrl}/{size}/{path}`.
  * @throws TypeError for a base that is no http or https URL
  */
-export function tmdb({ baseUrl = 'https://image.tmdb.org/t/p', pool }: TmdbOptions = {}): Source {
+export function tmdb(options: TmdbOptions = {}): Source {
+  const { baseUrl = 'https://image.tmdb.org/t/p', pool } = options
   const base = parseBase(baseUrl)
   const tableOf = (kind: string): Table => {
     const table = Object.hasOwn(TMDB_SIZES, kind) ? TMDB_SIZES[kind] : undefined
@@ -57,6 +59,7 @@ export function tmdb({ baseUrl = 'https://image.tmdb.org/t/p', pool }: TmdbOptio
   return {
     name: 'tmdb',
     kinds: Object.keys(TMDB_SIZES),
+    access: accessOf('tmdb', options),
     origins: [base.origin],
     defaultVariant: (kind) => tableOf(kind).default,
     nativeWidths: (kind) => widthsOf(tableOf(kind)),

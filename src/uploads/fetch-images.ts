@@ -77,8 +77,9 @@ export function createImageFetch(parts: ImageFetchParts) {
     // Who may read it is asked about the request for it alone.
     const isOthers =
       address !== undefined &&
-      parts.isNamespace(address.kind) &&
-      source.uploads.namespace(address.kind).mayRead !== undefined
+      (parts.isNamespace(address.kind)
+        ? source.uploads.namespace(address.kind).mayRead !== undefined
+        : settings.sources.some(({ kinds, access }) => access !== undefined && kinds.includes(address.kind)))
     if (isOthers) throw new ArtworkError('refused', 'this image is for those alone who may read it')
     return address
   }

@@ -64,6 +64,9 @@ describe('a file', () => {
     expect(await sizeOf(await get('/images/files/w320-webp/hero.jpg'))).toEqual([320, 240, 'webp'])
     const name = encodeURIComponent('Ünder Water #1 (2).jpg')
     expect(await sizeOf(await get(`/images/files/w320/a/b/${name}`))).toEqual([320, 240, 'jpeg'])
+    const printed = artwork.html.data('/static/a/b/%C3%9Cnder%20Water%20%231%20(2).jpg').url
+    expect(printed).toMatch(/\(2\)|%282%29/)
+    expect((await get(printed)).headers.get('cache-control')).toContain('immutable')
     const { byRole, bytes } = artwork.images.stats()
     expect(byRole).toEqual({ original: 2, rendition: 2, artwork: 0 })
     expect(bytes).toBeLessThan(hero.length)

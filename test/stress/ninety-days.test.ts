@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { afterAll, expect, test } from 'vitest'
 import { keep } from '#src/database/sqlite.js'
-import { createFleet, type OrderedProcess } from '../support/child-process.js'
+import { beside, createFleet, type OrderedProcess } from '../support/child-process.js'
 import { bytesOnDisk, differences, type NameRow, rowsOf } from '../support/entries.js'
 import { atEnd, temporaryFolder } from '../support/toolkit.js'
 import type { Opening, SoakOrders } from './soak-app.js'
@@ -88,7 +88,7 @@ function numbers(seed: number): (below: number) => number {
   }
 }
 
-const fleet = createFleet<SoakOrders>(1, 'test/stress/soak-app.ts')
+const fleet = createFleet<SoakOrders>(1, beside('test/stress/soak-app.ts'))
 afterAll(fleet.end)
 
 test(`${DAYS} days of ${ENTITIES} entities, seed ${SEED}: nothing alive is lost, nothing dead is kept, every failure is explained`, async () => {

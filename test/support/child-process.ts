@@ -63,6 +63,20 @@ function builtPackage(): string {
   return folder
 }
 
+/** A script of the tests beside a built package, which is the toolkit that it imports: it starts in a third of the time. */
+export function beside(script: string): string {
+  const outfile = join(builtPackage(), 'dist', `${basename(script, '.ts')}.js`)
+  buildSync({
+    entryPoints: [join(root, script)],
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    packages: 'external',
+    outfile,
+  })
+  return outfile
+}
+
 /** What an import of the toolkit names in a module that such a process loads. */
 export const toolkitModule = (): string => pathToFileURL(join(builtPackage(), 'dist', 'index.js')).href
 
@@ -233,10 +247,10 @@ function startOrdered<O extends Verbs<O>>(script: string): Promise<OrderedProces
 /**
  * Hands out processes that do what they are ordered (see `test/fixtures/handle-orders.ts`), and keeps some started
  * beforehand.
- * @param script what they run, by its path from the root; a store, where none is named
+ * @param script what they run, sources by their path from the root, or JavaScript; a store, where none is named
  */
 export function createFleet<O extends Verbs<O> = Orders>(standby: number, script?: string) {
-  const file = script === undefined ? bundled('test/fixtures/store.ts') : join(root, script)
+  const file = script === undefined ? bundled('test/fixtures/store.ts') : resolve(root, script)
   const ready: Promise<OrderedProcess<O>>[] = []
   const all: Promise<OrderedProcess<O>>[] = []
   let ended = false

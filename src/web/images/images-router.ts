@@ -20,7 +20,7 @@ import { clientOf } from '../shared/client.js'
 import { textFailure } from '../shared/json.js'
 import { type Answer, corsOf, createResponseRouter, policyFor, readUrl } from '../shared/respond.js'
 import { disconnectSignal } from '../shared/send.js'
-import { createUploadAccess, privatePolicy } from '../uploads/upload-access.js'
+import { createAccess, privatePolicy } from './access.js'
 import { createFallback, placeholderOfAddress } from './fallback.js'
 import { type ImageResponse, tagFields } from './image-response.js'
 import type { ResponseCache } from './response-cache.js'
@@ -41,7 +41,7 @@ export function isPicturePath({ sources }: Settings, path: string): boolean {
 /** Makes the router; mount it anywhere. */
 export function createImagesRouter(images: Images, settings: Settings, hot?: ResponseCache): Router {
   const cors = corsOf(settings)
-  const access = createUploadAccess(settings)
+  const access = createAccess(settings)
 
   const addressOf = (path: string): Address => {
     const segments = pathSegments(path)
@@ -59,12 +59,6 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
   const answer: Answer = async (req, res, mount) => {
     const { path, query } = readUrl(req.url ?? '')
     const address = addressOf(path)
-    try {
-      await access.checkReader(req, address)
-    } catch (error) {
-      // No placeholder in its place: who may not read it is told so.
-      return textFailure(error)
-    }
     const version = query.get('v')
     const parts = {
       // What is printed is signed as it follows the mount of the app's router.
@@ -74,6 +68,12 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
       s: query.get('s') ?? '',
     }
     const signed = parts.s !== '' && signatureHolds(parts, settings.signing.keys, settings.now())
+    try {
+      await access.checkReader(req, address, signed)
+    } catch (error) {
+      // No placeholder in its place: who may not read it is told so.
+      return textFailure(error)
+    }
     if (parts.s !== '' && !signed) throw new ArtworkError('refused', 'the signature does not hold')
     const image = await images.serve(address, signed, {
       signal: disconnectSignal(res),
@@ -103,8 +103,9 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
     const { entry, bytes, original, negotiation, forward, isInterim = false, isTransient = false } = image
     const { type, digest, storedAt } = entry
     const originalDigest = entry.madeFrom ?? original?.digest ?? ''
+    const holdsFor = signedUntil === undefined ? 0 : Math.floor((signedUntil - settings.now()) / 1000)
     const policy = rules?.isPrivate
-      ? privatePolicy(rules.maxAge, isInterim)
+      ? privatePolicy(rules.isBySignature ? Math.max(0, holdsFor) : rules.maxAge, isInterim)
       : isInterim
         ? PROVISIONAL_POLICY
         : policyFor(version, originalDigest, usual)

@@ -64,9 +64,9 @@ export interface Answers {
  * a reason to write it so, and else answered, but never as what may be kept for good: one picture has one such URL.
  * @throws ArtworkError `invalid` (400)
  */
-function formOf(url: string): 'canonical' | 'equivalent' {
+function formOf(url: string, { pathKinds }: Settings['urls']): 'canonical' | 'equivalent' {
   const { path } = readUrl(url)
-  const form = pathForm(path)
+  const form = pathForm(path, pathKinds?.has(path.split('/', 2)[1] ?? ''))
   if (form === 'alias') throw new ArtworkError('invalid', 'the path is not written as it is printed')
   const seen = new Set<string>()
   const mark = url.indexOf('?')
@@ -103,7 +103,7 @@ export function createResponseRouter(
       ? { ...shown, rules: { ...shown.rules, cache: DEFAULT_POLICY } }
       : shown
   const answerTo = async (req: Request, res: ServerResponse): Promise<HttpResponse> => {
-    const form = formOf(req.url)
+    const form = formOf(req.url, settings.urls)
     const given = await answer(req, res, req.baseUrl)
     if (!('representation' in given)) return given
     if (form === 'equivalent') return replyOf(equivalent(given), requestFields(req), settings)
