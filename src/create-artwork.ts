@@ -1,5 +1,6 @@
 /** The composition root: read from top to bottom; nothing is used before it exists. */
 import { randomUUID } from 'node:crypto'
+import { rm } from 'node:fs/promises'
 import type { Environment } from 'nunjucks'
 import type { Artwork, ArtworkOf, TemplateEnvironment } from './artwork.js'
 import { createEvents, type Events } from './events.js'
@@ -145,7 +146,7 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
   const lifecycle = createLifecycle(settings, {
     store,
     finish: [metrics.close, series.close, refresher.close, images.idle, exporter.settled],
-    close: [exporter.close, fetcher.close, transformer.close, store.close],
+    close: [exporter.close, fetcher.close, transformer.close, store.close, () => removeTemporary(settings)],
   })
   const { readiness, degradedReasons } = createReadiness(settings, {
     store,
@@ -261,6 +262,14 @@ async function prepare({ strict, sources, schedules, repository, logger }: Setti
   await Promise.all(sources.map((source) => source.prepare?.()))
 }
 
+/** Removes the directory that was made for this toolkit alone. */
+async function removeTemporary({ isTemporary, directory, logger }: Settings): Promise<void> {
+  if (!isTemporary) return
+  await rm(directory, { recursive: true, force: true }).catch((error) =>
+    logger.warn({ err: error }, 'artwork: the temporary directory could not be removed'),
+  )
+}
+
 /** What decodes images. sharp is loaded here only where it decodes in this process. */
 async function openDecoder({ transform, logger }: Settings): Promise<Transformer> {
   if (transform.isolate) return createWorkerPool({ ...transform, logger })
@@ -269,6 +278,11 @@ async function openDecoder({ transform, logger }: Settings): Promise<Transformer
 
 /** @throws TypeError for a source whose pool there is not */
 async function openFetcher(settings: Settings): Promise<Fetcher> {
+  const { offline, now } = settings
+  if (offline !== false) {
+    const { createOfflineFetcher } = await import('./fetch/offline-fetcher.js')
+    return createOfflineFetcher({ ...settings.fetch, now }, offline === true ? undefined : offline)
+  }
   const fetcher = createFetcher({
     ...settings.fetch,
     lookup: settings.fetch.lookup,

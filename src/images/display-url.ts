@@ -57,7 +57,7 @@ export interface DisplayFound {
 
 /** What the decision works with. */
 export interface DisplayParts {
-  readonly settings: Pick<Settings, 'now' | 'freshness' | 'urls' | 'display' | 'sources'>
+  readonly settings: Pick<Settings, 'now' | 'freshness' | 'urls' | 'display' | 'sources' | 'offline'>
   readonly events: Pick<Events, 'emit'>
   readonly store: Pick<Store, 'find'>
   readonly entityImages: EntityImages
@@ -148,8 +148,9 @@ function display(parts: DisplayParts, question: DisplayQuestion): DisplayFound {
   if (own !== undefined) return { shown: own }
   if (usable !== undefined) {
     const image = parts.printUrl.image(usable, sourceKindsOf(question))
-    // Who may have it is asked by us, not by the CDN; there is no picture of the entity for everybody.
-    const own = image?.isPrivate ? image.url() : undefined
+    // Who may have it is asked by us, not by the CDN; there is no picture of the entity for everybody. Without a network ours
+    // is the one that answers, at once and always.
+    const own = image?.isPrivate || parts.settings.offline !== false ? image?.url() : undefined
     if (own !== undefined) return { shown: { url: own, from: 'local', wanted: false } }
     if (image === undefined && isOther) noteUnlisted(parts, usable, sourceKindsOf(question))
     // A URL that is known to show nothing is not printed.

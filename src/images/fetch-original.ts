@@ -13,7 +13,7 @@ import {
   recordFailure,
 } from '../model/failure.js'
 import { type FreshnessRules, freshnessAfter } from '../model/freshness.js'
-import { type FetchRequest, isFile } from '../model/location.js'
+import { type FetchRequest, isFile, type Location } from '../model/location.js'
 import { type Kind, kindOfType, typeOf } from '../model/media-type.js'
 import type { NoPicture } from '../model/no-picture.js'
 import type { Recipe } from '../model/variant.js'
@@ -28,7 +28,7 @@ import type { Original } from './resolve-address.js'
 
 /** What fetching works with. */
 export interface FetchParts {
-  readonly settings: Pick<Settings, 'now' | 'freshness' | 'transform' | 'disk'>
+  readonly settings: Pick<Settings, 'now' | 'freshness' | 'transform' | 'disk' | 'offline'>
   readonly store: Pick<
     Store,
     'find' | 'read' | 'write' | 'settled' | 'update' | 'delete' | 'lease' | 'generation' | 'negativeCache'
@@ -181,7 +181,7 @@ async function fetchOnce(
     throw failureError(failure, settings.now())
   const generation = store.generation()
   try {
-    const request = await original.source.locate(original.address, parts.means)
+    const request = await locate(parts, original)
     if (isFile(request))
       throw new TypeError(`${original.source.name} has files, and must say so with isLocal`)
     events.emit('upstream-request', {})
@@ -205,6 +205,18 @@ async function fetchOnce(
     throw error
   }
 }
+
+/** Where an original lives. Without a network nobody can be asked, and its address is as good. */
+async function locate({ settings, means }: FetchParts, original: Original): Promise<Location> {
+  const { source, address, text } = original
+  if (settings.offline === false) return source.locate(address, means)
+  const width = Number(/^w(\d+)/.exec(address.variant)?.[1] ?? USUAL_WIDTH)
+  const height = Math.max(1, Math.round(width / (source.ratioOf?.(address.kind) ?? USUAL_RATIO)))
+  const request = await (async () => source.locate(address, means))().catch(() => undefined)
+  return { admits: () => true, url: text, ...request, usualSize: { width, height } }
+}
+const USUAL_WIDTH = 1200
+const USUAL_RATIO = 1.5
 
 /** A 304 about what another signature brought: its bytes are this one's too. */
 async function takeRelative(
@@ -234,7 +246,7 @@ async function storeResponse(
   const { bytes, kind, etag, lastModified } = response
   const storedAt = settings.now()
   const facts = { ...freshness(parts, response, arrival), etag, lastModified }
-  original.source.verify?.(original.address, bytes)
+  if (settings.offline === false) original.source.verify?.(original.address, bytes)
   const digest = digestOf(bytes)
   const isTransient = isStrict(settings, original) && !response.storable
   // Bytes that are the same as before renew the entry and change nothing else.

@@ -8,6 +8,15 @@ export interface FetchRequest {
   readonly pool?: string | undefined
   /** Most bytes of the answer, where that is less than the fetcher's own bound. */
   readonly maxBytes?: number
+  /** The sides of what usually comes, pixels: those of the picture that stands for it where there is no network. */
+  readonly usualSize?:
+    | {
+        /** Pixels. */
+        readonly width: number
+        /** Pixels. */
+        readonly height: number
+      }
+    | undefined
   /** Whether an answer that is a failure says that there is no such image. */
   readonly isMissing?: ((status: number, text: string) => boolean) | undefined
   /**

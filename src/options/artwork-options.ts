@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http'
 import type { LookupFunction } from 'node:net'
 import type { EffortFormat, LossyFormat } from '../model/encoding.js'
 import type { EntityKindOptions } from '../model/entity.js'
+import type { Fixtures } from '../model/fixtures.js'
 import type { ScheduledKind } from '../model/job-kinds.js'
 import type { Logger } from '../model/logger.js'
 import type { Format } from '../model/media-type.js'
@@ -265,6 +266,11 @@ interface DisplayOptions {
 export interface ArtworkOptions {
   /** Where images and catalogue are stored. @default './data' */
   directory?: string | undefined
+  /**
+   * For tests of the app itself: no network is used, and every image of a source is there at once. `true`: one of one colour;
+   * else files, bytes or failures by URL. Without `directory` a temporary one is used, and removed by `close()`. @default false
+   */
+  offline?: boolean | Fixtures | undefined
   /** Where images come from: `tmdb()`, `remote({ hosts })`, `uploads({ authorize })`, `atproto()`. @default none */
   sources?: readonly Source[] | undefined
   /** Kinds of entity beside the built-in ones, and changes to those. @default none */

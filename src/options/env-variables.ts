@@ -76,6 +76,7 @@ const OWN = [
 ]
 /** Options that no text can hold. */
 const NO_TEXT = new Set([
+  'offline',
   'sources',
   'repository',
   'onPurge',

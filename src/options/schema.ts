@@ -7,6 +7,7 @@ import type { IncomingMessage } from 'node:http'
 import type { LookupFunction } from 'node:net'
 import { availableParallelism } from 'node:os'
 import * as z from 'zod'
+import type { Fixtures } from '../model/fixtures.js'
 import { SCHEDULED_KINDS, type ScheduledKind } from '../model/job-kinds.js'
 import { consoleLogger, type Logger } from '../model/logger.js'
 import { NO_PICTURE } from '../model/no-picture.js'
@@ -40,9 +41,26 @@ const anySchedules = Object.fromEntries(SCHEDULED_KINDS.map((kind) => [kind, sch
   z.ZodOptional<typeof schedule>
 >
 
+const isFixtures = (value: unknown): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  !Array.isArray(value) &&
+  Object.values(value).every(
+    (one) => typeof one === 'string' || typeof one === 'number' || one instanceof Uint8Array,
+  )
+
 /** The schema of the options: the table of the documentation is checked against it. */
 export const optionsSchema = z.strictObject({
   directory: z.string().min(1).default('./data'),
+  offline: z
+    .union([
+      z.boolean(),
+      shaped<Fixtures>(
+        (value) => isFunction(value) || isFixtures(value),
+        'must be true, false, a function of a URL, or paths, bytes and statuses by URL',
+      ),
+    ])
+    .default(false),
   sources: z
     .array(
       shaped<Source>(

@@ -1,6 +1,7 @@
 /** The settings: options checked, completed and frozen. A bad option is reported with its name, rule and value. */
-import { hostname } from 'node:os'
-import { resolve } from 'node:path'
+import { mkdtempSync } from 'node:fs'
+import { hostname, tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import * as z from 'zod'
 import { type EntityKind, type EntityKindOptions, formatOfKind, settleKinds } from '../model/entity.js'
 import { viaOf } from '../model/loop-detection.js'
@@ -21,6 +22,8 @@ export interface Settings
   readonly kinds: ReadonlyMap<string, EntityKind>
   /** The app lists no widths of its own: sources with native ones print those first. */
   readonly areWidthsDefault: boolean
+  /** The directory was made for this toolkit alone. */
+  readonly isTemporary: boolean
 }
 
 /** The entry in `Via` of a toolkit with these settings. */
@@ -49,9 +52,15 @@ export function settleOptions(given: ArtworkOptions = {}): Settings {
   const kinds = settleKinds(entities)
   checkVariants(kinds, { presets: settings.presets, encoding: settings.transform })
   checkFormats(kinds, entities, settings.transform.formats)
+  const isOffline = settings.offline !== false
+  const isTemporary = isOffline && given.directory === undefined
   const withPaths = settings.sources.filter(({ idOf }) => idOf !== undefined)
   return Object.freeze({
     ...settings,
+    ...(isTemporary && { directory: mkdtempSync(join(tmpdir(), 'express-artwork-')) }),
+    isTemporary,
+    // No browser of a test goes to a CDN either.
+    display: { ...settings.display, requireLocal: settings.display.requireLocal || isOffline },
     urls: { ...settings.urls, pathKinds: new Set(withPaths.flatMap((source) => source.kinds)) },
     repository: bounded(settings.repository, REPOSITORY_TIMEOUT),
     kinds,

@@ -82,6 +82,17 @@ function createFailureMemory(max: number, tell: (names: readonly string[]) => vo
   }
 }
 
+/** Bytes by their digest, least recently used. */
+const createHotContents = (maxSize: number, maxEntrySize: number, watchers: readonly Watcher[]) =>
+  new LRUCache<string, Buffer>({
+    maxSize,
+    maxEntrySize,
+    sizeCalculation: (bytes) => Math.max(1, bytes.length),
+    dispose: (_bytes, digest, reason) => {
+      if (reason !== 'set') for (const { evicted } of watchers) evicted(digest)
+    },
+  })
+
 /** Wraps `inner`. Every write and removal through it is seen at once. */
 export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryCache {
   const { maxBytes, maxEntryBytes = 1024 * 1024, maxNames = 20_000 } = options
@@ -95,17 +106,7 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
     for (const { changed } of watchers) changed(names)
   }
   const failures = createFailureMemory(maxNames, tell)
-  const contents =
-    maxBytes > 0
-      ? new LRUCache<string, Buffer>({
-          maxSize: maxBytes,
-          maxEntrySize: maxEntryBytes,
-          sizeCalculation: (bytes) => Math.max(1, bytes.length),
-          dispose: (_bytes, digest, reason) => {
-            if (reason !== 'set') for (const { evicted } of watchers) evicted(digest)
-          },
-        })
-      : undefined
+  const contents = maxBytes > 0 ? createHotContents(maxBytes, maxEntryBytes, watchers) : undefined
   const look = (name: string): Entry | undefined => {
     const entry = inner.find(name)
     facts.set(name, entry ?? ABSENT)

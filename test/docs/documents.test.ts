@@ -106,7 +106,14 @@ function defaultOf(said: string, type: string): unknown {
 
 describe('the documentation', () => {
   test('its table of options names every option with its default', () => {
-    const { kinds: _kinds, areWidthsDefault: _isDefault, ...settings } = settleOptions()
+    const {
+      kinds: _kinds,
+      areWidthsDefault: _isDefault,
+      isTemporary: _isTemporary,
+      ...settled
+    } = settleOptions()
+    const { pathKinds: _pathKinds, ...urls } = settled.urls
+    const settings = { ...settled, urls }
     const actual = flatten(settings)
     // What has no default, one that is no value, or options of its own.
     const words = [

@@ -1,6 +1,7 @@
 /** What one cold request costs the databases. The bounds are what it costs today: a change may only lower them. */
 import Database from 'better-sqlite3'
 import { expect, test } from 'vitest'
+import { eventually } from '../support/eventually.js'
 import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
 import { remoteAddress, startApp } from '../support/toolkit.js'
@@ -34,6 +35,8 @@ test('a rendition of an image that was never seen takes few look-ups and commits
   const ask = (name: string) =>
     fetch(`${app.url}/images/${remoteAddress(`${app.origin.url}/${name}`, 'w300-webp')}`)
   expect((await ask('a.jpg')).status).toBe(200)
+  // What is stored behind that answer is none of the next one's.
+  await eventually(() => expect(app.artwork.images.stats()).toMatchObject({ names: 2, waitingBytes: 0 }))
   const counting = countStatements()
   expect((await ask('b.jpg')).status).toBe(200)
   const { selects, commits } = counting.end()
