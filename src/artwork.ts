@@ -20,7 +20,8 @@ import type { OneOf } from './model/one-of.js'
 import type { EntityLike } from './model/repository.js'
 import type { UploadSource } from './sources/uploads.js'
 import type { VerifyOptions, VerifyReport } from './store/ports.js'
-import type { ArtworkHtml } from './templates/functions.js'
+import type { ArtworkHtml, SafeHtml } from './templates/functions.js'
+import type { RewriteOptions } from './templates/rewriting.js'
 import type {
   FetchedImage,
   FetchOptions,
@@ -333,6 +334,14 @@ export interface Artwork {
    * announced in the head of this response, and what filters and globals of Nunjucks give.
    */
   readonly locals: RequestHandler
+  /**
+   * Middleware: `<img>` in the HTML of what comes after it becomes a full picture, where its URL is one of a source; everything
+   * else is passed on byte by byte, as it is written. Needs the package `parse5-sax-parser`.
+   * @throws TypeError for a bad option
+   */
+  rewrite(options?: RewriteOptions): RequestHandler
+  /** The same for a text of HTML, such as a field of a CMS. @throws Error without the package `parse5-sax-parser` */
+  rewriteHtml(html: string, options?: RewriteOptions): Promise<SafeHtml>
   /**
    * The address of a picture by its URL, upstream's or one that we printed under `/images`: `https://image.tmdb.org/t/p/w342/abc.jpg` is
    * `poster/w342/abc.jpg`. Undefined for what no source has.

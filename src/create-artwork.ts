@@ -37,6 +37,7 @@ import {
   publicLocals,
   publicPreload,
   publicRefresher,
+  publicRewriting,
   publicStart,
   publicUploads,
 } from './public-face.js'
@@ -60,6 +61,7 @@ import { createUploads } from './uploads/uploads.js'
 import { viewsPath } from './views-path.js'
 import { imagePolicy } from './web/csp.js'
 import { createResponseCache } from './web/images/response-cache.js'
+import { createHtmlMiddleware } from './web/rewrite-html.js'
 import { createRouters } from './web/routers.js'
 
 /**
@@ -186,6 +188,9 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
     html: createHtmlFunctions(functions),
     locals: publicLocals(functions, verbs, preloads, templates.files),
     addressOf: images.addressOf,
+    ...publicRewriting({ macros: functions.macros, addressOf: images.addressOf }, (begin) =>
+      createHtmlMiddleware(begin, settings.logger),
+    ),
     refresher: publicRefresher(settings, refresher, management),
     ...(uploads && uploadForm && { uploads: publicUploads(uploads, uploadForm) }),
     installTemplates: templates.installInApp,

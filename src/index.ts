@@ -70,6 +70,7 @@ export {
   SafeHtml,
 } from './templates/functions.js'
 export type { ImageData } from './templates/helpers.js'
+export type { RewriteOptions } from './templates/rewriting.js'
 export type {
   FetchedImage,
   FetchOptions,

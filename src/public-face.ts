@@ -14,9 +14,11 @@ import type { Management } from './management/management.js'
 import { ArtworkError } from './model/failure.js'
 import { readSubject } from './model/subject.js'
 import type { Settings } from './options/settings.js'
-import { createHtmlFunctions, type FunctionParts } from './templates/functions.js'
+import { createHtmlFunctions, type FunctionParts, SafeHtml } from './templates/functions.js'
 import type { Helpers } from './templates/helpers.js'
+import { createHtmlRewriter, loadParser, type Parser, type RewriterParts } from './templates/html-rewriter.js'
 import { addLink, type PagePreloads, preloadLink } from './templates/preload.js'
+import type { HtmlRewriter, RewriteOptions } from './templates/rewriting.js'
 import type { Uploads } from './uploads/uploads.js'
 
 /** Verbs of `artwork.images` that are not the pipeline's own. */
@@ -116,6 +118,37 @@ export const publicLocals =
     } satisfies ArtworkLocals
     next()
   }
+
+/** `artwork.rewrite` and `artwork.rewriteHtml` */
+export function publicRewriting(
+  parts: RewriterParts,
+  createMiddleware: (begin: () => Promise<() => HtmlRewriter>) => ReturnType<Artwork['rewrite']>,
+): Pick<Artwork, 'rewrite' | 'rewriteHtml'> {
+  let loading: Promise<Parser> | undefined
+  const load = (): Promise<Parser> => {
+    loading ??= loadParser('artwork.rewrite()')
+    return loading
+  }
+  const check = ({ element }: RewriteOptions): void => {
+    if (element !== undefined && element !== 'picture' && element !== 'img')
+      throw new TypeError(`rewrite: element must be "picture" or "img", got ${JSON.stringify(element)}`)
+  }
+  return {
+    rewrite: (options = {}) => {
+      check(options)
+      return createMiddleware(async () => {
+        const parser = await load()
+        return () => createHtmlRewriter(parts, parser, options)
+      })
+    },
+    rewriteHtml: async (html, options = {}) => {
+      check(options)
+      const rewriter = createHtmlRewriter(parts, await load(), options)
+      const bytes = Buffer.from(String(html)).toString('latin1')
+      return new SafeHtml(Buffer.from(rewriter.write(bytes) + rewriter.end(), 'latin1').toString())
+    },
+  }
+}
 
 /** `artwork.start` */
 export const publicStart =

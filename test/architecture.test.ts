@@ -122,6 +122,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   'socks-proxy-agent': 'fetch',
   multer: 'web',
   'prom-client': 'metrics',
+  'parse5-sax-parser': 'templates',
   multiformats: 'sources',
   '@atproto/identity': 'sources',
   commander: 'cli',

@@ -40,6 +40,7 @@ export default defineConfig({
           link('Responsive pictures', 'pictures'),
           link('Filters', 'filters'),
           link('Other template engines', 'engines'),
+          link('HTML of a CMS', 'cms'),
           link('In code', 'code'),
           link('Testing your app', 'testing'),
           link('Errors, and why a picture is still from the CDN', 'errors'),
