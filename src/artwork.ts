@@ -15,6 +15,7 @@ import type { Explained } from './management/explain.js'
 import type { KnownFailure } from './management/failures.js'
 import type { ImagesStats } from './metrics/stats.js'
 import type { Address } from './model/address.js'
+import type { FocalPoint } from './model/focal-point.js'
 import type { JobKind } from './model/job-kinds.js'
 import type { OneOf } from './model/one-of.js'
 import type { EntityLike } from './model/repository.js'
@@ -130,6 +131,13 @@ export interface ArtworkImages extends ArtworkPrinters, ArtworkMaintenance {
   refresh(address: Address | string): Promise<Refreshed>
   /** Forgets an image and everything made from it. Answers whether it was there. */
   remove(address: Address | string): Promise<boolean>
+  /**
+   * Says what of a picture stays in sight where it is cut to a shape; without a point nothing of it any more. It is kept with the
+   * original, and holds for its next state.
+   * @param point whole per cent of width and height, from the upper left corner
+   * @throws TypeError for what is no point; ArtworkError as `getImage` does
+   */
+  setFocalPoint(address: Address | string, point: FocalPoint | undefined): Promise<void>
   /**
    * Takes images away with every rendition, memory included, and tells `onPurge`. An address may be a URL that we
    * printed, or an artwork path: then every picture of its entity goes, originals included.

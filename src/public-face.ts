@@ -36,6 +36,7 @@ export const publicImages = (images: Images, verbs: MaintenanceVerbs, helpers: H
   put: images.put,
   refresh: images.refresh,
   remove: images.remove,
+  setFocalPoint: images.setFocalPoint,
   purge: images.purge,
   ...verbs,
   display: (subject, kind, options) => helpers.shownOf(subject, kind, options?.requireLocal).shown,

@@ -38,6 +38,7 @@ export default defineConfig({
         items: [
           link('Start', 'start'),
           link('Responsive pictures', 'pictures'),
+          link('Focal points', 'focal-points'),
           link('Filters', 'filters'),
           link('Other template engines', 'engines'),
           link('HTML of a CMS', 'cms'),

@@ -258,7 +258,9 @@ async function storeResponse(
   if (parts.noPicture({ digest, thumbhash: traits.preview?.thumbhash }))
     throw new ArtworkError('no_image', 'the source has only a picture that stands for none')
   const about = { key, role: 'original', type: typeOf(kind), width, height, traits } as const
-  const entry: NewEntry = { ...about, storedAt, ...facts, sourceUrl: arrival.url }
+  // What somebody has said of the picture holds for its next state.
+  const { focalPoint } = stored ?? store.find(key, 'memory') ?? {}
+  const entry: NewEntry = { ...about, storedAt, ...facts, focalPoint, sourceUrl: arrival.url }
   const unstored = { ...entry, digest, size: bytes.length, isStored: false }
   if (isTransient) {
     // What was stored before it was forbidden goes.

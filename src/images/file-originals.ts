@@ -22,7 +22,7 @@ import type { Original } from './resolve-address.js'
 
 /** What they work with. */
 export interface FileParts {
-  readonly settings: Pick<Settings, 'now' | 'transform'>
+  readonly settings: Pick<Settings, 'now' | 'transform' | 'memory'>
   readonly store: Pick<Store, 'find' | 'record'>
   readonly fetcher: Pick<Fetcher, 'fetch' | 'stamp'>
   readonly transformer: Pick<Transformer, 'inspect' | 'look'>
@@ -34,6 +34,9 @@ export interface FileParts {
 /** A file in hand. */
 export type ReadFile = KnownOriginal & { readonly bytes: Buffer }
 
+/** Share of the memory for pictures that files may take beside it, and the largest that is kept, bytes. */
+const HOT_SHARE = 0.25
+const LARGEST_HOT = 1024 * 1024
 /** How often a printed picture is looked at, ms, and of how many that is remembered. */
 const NOTICED_EVERY = 1000
 const MAX_NOTICED = 10_000
@@ -46,6 +49,8 @@ export function createFileOriginals(parts: FileParts) {
   const { fetcher, store, settings, singleFlight, events } = parts
   const look = createFirstLook(parts)
   const noticed = createRecent<number>(MAX_NOTICED)
+  /** Bytes that were read lately, by their digest. */
+  const hot = createRecent<Buffer>(settings.memory.maxBytes * HOT_SHARE, ({ length }) => length)
   const locationOf = async ({ source, address }: Original): Promise<FileLocation> => {
     const location = await source.locate(address, parts.means)
     if (!isFile(location)) throw new TypeError(`${source.name} says isLocal, and has no files`)
@@ -64,6 +69,7 @@ export function createFileOriginals(parts: FileParts) {
     const { bytes, kind, etag } = response
     const key = imageKey(original.text)
     const digest = digestOf(bytes)
+    if (bytes.length <= LARGEST_HOT) hot.set(digest, bytes)
     const before = store.find(key)
     if (before?.digest === digest)
       return { entry: before.etag === etag ? before : store.record({ ...before, etag }), bytes }
@@ -76,6 +82,7 @@ export function createFileOriginals(parts: FileParts) {
       ...{ key, role: 'original', digest, size: bytes.length, type: typeOf(kind), etag },
       ...inspected,
       ...{ storedAt: at, validatedAt: at, freshnessLifetime: NEVER_STALE },
+      focalPoint: before?.focalPoint,
     })
     return { entry, bytes, ...(made && { made }) }
   }
@@ -105,8 +112,11 @@ export function createFileOriginals(parts: FileParts) {
   return {
     /** The facts of a file as it is now. @param entry what is recorded of it @throws ArtworkError */
     obtain,
-    /** A file with its bytes. @throws ArtworkError */
-    read: (original: Original, options: RequestOptions) => read(original, options),
+    /** A file with its bytes. @param entry what was found out about it just now @throws ArtworkError */
+    read: async (original: Original, entry: Entry, options: RequestOptions): Promise<ReadFile> => {
+      const bytes = hot.get(entry.digest)
+      return bytes === undefined ? read(original, options) : { entry, bytes }
+    },
     /** A page prints it: whether it has changed is found out behind that, for the next page. Never throws. */
     notice: (original: Original): void => {
       const now = settings.now()

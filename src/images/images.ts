@@ -6,6 +6,7 @@ import { type Address, formatAddress, toAddress } from '../model/address.js'
 import { etagOf } from '../model/digest.js'
 import { type Entry, imageKey, type Looks, looksOf } from '../model/entry.js'
 import { ArtworkError, asArtworkError, isOriginalFailureActive } from '../model/failure.js'
+import { type FocalPoint, isFocalPoint } from '../model/focal-point.js'
 import { isFile } from '../model/location.js'
 import { sniff, typeOf } from '../model/media-type.js'
 import { readNoPicture } from '../model/no-picture.js'
@@ -173,7 +174,7 @@ interface VerbParts extends Pick<PipelineParts, 'store' | 'fetcher' | 'transform
 
 /** The public verbs. */
 function createVerbs(settings: Settings, parts: VerbParts) {
-  const { resolver, originals, display, regenerate } = parts
+  const { resolver, originals, display, regenerate, store } = parts
   return {
     /**
      * The image of an address, fetched and made where it is not stored.
@@ -226,6 +227,28 @@ function createVerbs(settings: Settings, parts: VerbParts) {
       await regenerate.after(entry)
       return { changed }
     },
+    /**
+     * Says what of a picture stays in sight where it is cut to a shape; nothing of it any more without a point. It is kept with the
+     * original, and holds for its next state.
+     * @throws TypeError for what is no point @throws ArtworkError as `getImage` does
+     */
+    setFocalPoint: async (address: Address | string, point: FocalPoint | undefined): Promise<void> => {
+      if (point !== undefined && !isFocalPoint(point))
+        throw new TypeError(
+          `a focal point must be { x, y } in whole per cent from 0 to 100, got ${JSON.stringify(point)}`,
+        )
+      const { original } = resolver.resolve(toAddress(address), true)
+      const { entry } = await originals.obtain(original)
+      await store.settled(entry.key)
+      // The same picture in other native sizes is cut alike.
+      const others = original.source.originalsOf(original.address, true).map(formatAddress)
+      for (const key of new Set([entry.key, ...others.map(imageKey)])) {
+        const known = store.find(key)
+        if (known === undefined) continue
+        const focalPoint = point && { x: point.x, y: point.y }
+        await regenerate.refocused(store.update(known, { focalPoint }))
+      }
+    },
     /** Forgets an image and everything made from it. Answers whether it was there. */
     remove: async (address: Address | string): Promise<boolean> => {
       const { address: canonical } = resolver.resolve(toAddress(address), true)
@@ -267,7 +290,9 @@ async function put(
   const facts = await inspectGiven({ settings, transformer }, bytes)
   const at = settings.now()
   const times = { storedAt: at, validatedAt: at, freshnessLifetime: settings.freshness.maxAge }
-  const fresh: NewEntry = { key: imageKey(original.text), role: 'original', ...facts, ...times }
+  const key = imageKey(original.text)
+  const { focalPoint } = store.find(key) ?? {}
+  const fresh: NewEntry = { key, role: 'original', ...facts, ...times, focalPoint }
   const entry = await store.write(fresh, bytes)
   events.emit('image-served', { from: 'memory' })
   return toImage({ entry, bytes, from: 'memory' })

@@ -182,7 +182,7 @@ async function readBytes(
   options: RequestOptions,
 ): Promise<ImageResult> {
   if (known.bytes !== undefined) return { ...known, bytes: known.bytes, from: 'upstream' }
-  if (original.source.isLocal) return { ...(await files.read(original, options)), from: 'disk' }
+  if (original.source.isLocal) return { ...(await files.read(original, known.entry, options)), from: 'disk' }
   const stored = await store.read(known.entry)
   if (stored !== undefined) {
     // An original is used where its bytes are; its row stays for as long as something made from it does.

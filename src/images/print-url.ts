@@ -5,9 +5,10 @@ import { type Entry, imageKey } from '../model/entry.js'
 import { asArtworkError } from '../model/failure.js'
 import { kindOfType } from '../model/media-type.js'
 import { outputSize, type Size, wouldStop } from '../model/output.js'
+import { pictureVersion } from '../model/sized-path.js'
 import { expiryAt, signAddress } from '../model/url-signature.js'
 import { imagePath } from '../model/urls.js'
-import { MAX_SIDE, type Recipe } from '../model/variant.js'
+import { MAX_SIDE, type Recipe, recipeFor } from '../model/variant.js'
 import type { Settings } from '../options/settings.js'
 import type { Source } from '../sources/source.js'
 import type { Store } from '../store/ports.js'
@@ -234,6 +235,13 @@ function variantPrinter(
     known.set(original.text, found)
     return found
   }
+  /** The digest that a URL has the beginning of; undefined where the bytes are not here. */
+  const versionOfPicture = (chosen: string, entry: Entry | undefined): string | undefined => {
+    if (entry === undefined || !(entry.isStored || source.isLocal)) return undefined
+    const recipe = resolver.recipeOf(kind, chosen)
+    const position = recipe && recipeFor(recipe, entry.focalPoint).position
+    return pictureVersion(entry.digest, position)
+  }
   return (variant) => {
     const chosen = variant ?? own ?? source.defaultVariant(kind)
     let found = first
@@ -247,11 +255,7 @@ function variantPrinter(
     const path =
       isShort && variant === undefined
         ? `${settings.urls.images}/${kind}/${id}`
-        : printPath(
-            settings,
-            `${kind}/${chosen}/${found.id}`,
-            entry?.isStored || source.isLocal ? entry : undefined,
-          )
+        : printPath(settings, `${kind}/${chosen}/${found.id}`, versionOfPicture(chosen, entry))
     return { url: base + path, entry, isSvg, failure }
   }
 }
@@ -260,10 +264,10 @@ function variantPrinter(
 function printPath(
   { urls, signing, now }: Pick<PrintParts['settings'], 'urls' | 'signing' | 'now'>,
   addressText: string,
-  original: Entry | undefined,
+  digest: string | undefined,
 ): string {
   const path = imagePath(urls, addressText)
-  const versioned = original === undefined ? path : `${path}?v=${versionOf(original.digest)}`
+  const versioned = digest === undefined ? path : `${path}?v=${versionOf(digest)}`
   const [key] = signing.keys
   if (key === undefined) return versioned
   return signAddress(versioned, key, signing.expires > 0 ? { expires: expiryAt(now(), signing.expires) } : {})

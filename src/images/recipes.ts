@@ -1,7 +1,7 @@
 /** Whether a made image is current: by the bytes it was made from and the recipe of these settings. */
-import type { Entry } from '../model/entry.js'
+import { addressOfKey, type Entry } from '../model/entry.js'
 import { type Failure, originalScope } from '../model/failure.js'
-import { isSameLook, type Recipe, recipeText } from '../model/variant.js'
+import { isSameLook, type Recipe, recipeFor, recipeText } from '../model/variant.js'
 import type { Settings } from '../options/settings.js'
 import type { Store } from '../store/ports.js'
 import { kindOf } from './fetch-original.js'
@@ -23,9 +23,19 @@ export interface Recipes {
 }
 
 /** Makes them. @param run names this run of the app */
-export function createRecipes({ transform }: Pick<Settings, 'transform'>, run: string): Recipes {
+export function createRecipes(
+  { transform, urls }: Pick<Settings, 'transform' | 'urls'>,
+  run: string,
+): Recipes {
   const text = (recipe: Recipe, original: Entry): string =>
-    recipeText(recipe, { kind: kindOf(original), isRevised: original.traits?.isRevised ?? false }, transform)
+    recipeText(
+      recipeFor(recipe, original.focalPoint),
+      { kind: kindOf(original), isRevised: original.traits?.isRevised ?? false },
+      transform,
+    )
+  /** Whether its bytes are here, or in a file of this machine. */
+  const isAtHand = ({ key, isStored }: Entry): boolean =>
+    isStored || urls.pathKinds?.has(addressOfKey(key)?.split('/', 1)[0] ?? '') === true
   const scope = (recipe: Recipe, original: Entry): string => `${original.digest} ${text(recipe, original)}`
   return {
     text,
@@ -35,7 +45,7 @@ export function createRecipes({ transform }: Pick<Settings, 'transform'>, run: s
     isCurrent: (entry, original, recipe) => {
       if (entry.madeFrom !== original.digest || entry.recipe === undefined) return false
       const wanted = text(recipe, original)
-      return entry.recipe === wanted || (!original.isStored && isSameLook(entry.recipe, wanted))
+      return entry.recipe === wanted || (!isAtHand(original) && isSameLook(entry.recipe, wanted))
     },
   }
 }

@@ -44,6 +44,16 @@ export function createRegenerate(parts: RegenerateParts) {
         }
       }
     },
+    /** After somebody has said what of an original stays in sight: entities' images; the rest is made when it is asked for. */
+    refocused: async (original: Entry): Promise<void> => {
+      for (const entry of store.select({ role: 'artwork', original: original.key, limit: MAX_BATCH }))
+        await remake(parts, entry).catch((error) =>
+          settings.logger.warn(
+            { err: error, image: entry.key },
+            'artwork: a picture could not be made again',
+          ),
+        )
+    },
     /** An entity's image whose bytes are missing, or that would be another one now. @throws ArtworkError */
     repair: async (path: string): Promise<void> => {
       const entry = store.find(entityImageKey(path))

@@ -7,8 +7,9 @@ import type { BackOffs, Job, JobSelection } from '../jobs/ports.js'
 import type { Refresher, RefresherStatus } from '../jobs/refresher.js'
 import type { ImagesStats } from '../metrics/stats.js'
 import type { TimeSeries } from '../metrics/time-series.js'
-import { type Entry, looksOf } from '../model/entry.js'
+import { addressOfKey, type Entry, looksOf } from '../model/entry.js'
 import { ArtworkError } from '../model/failure.js'
+import type { FocalPoint } from '../model/focal-point.js'
 import { remoteUrlOf } from '../model/remote-url.js'
 import { parseUrl } from '../model/web-url.js'
 import type { Settings } from '../options/settings.js'
@@ -124,6 +125,13 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
       store.negativeCache.clear(root)
       await images.refresh(root.slice('images/'.length))
     },
+    /** Says what of a kept picture stays in sight: of its original, by its name or that of what was made of it. @throws ArtworkError */
+    focus: async (name: string, point: FocalPoint | undefined): Promise<void> => {
+      const root = details.details(name)?.original?.key ?? name
+      const address = addressOfKey(root)
+      if (address === undefined) return missing('image')
+      await images.setFocalPoint(address, point)
+    },
     image: (name: string): ImageDetails => details.details(name) ?? missing('image'),
     /** The bytes of a kept picture: the smallest of those made from it that is at least so wide, itself else. */
     bytes: (name: string, atLeast: number) => details.storedBytes(name, atLeast),
@@ -151,6 +159,7 @@ export function serializeImage(image: StoredImage): Record<string, unknown> {
     width: image.width,
     height: image.height,
     ...looksOf(image.traits),
+    ...(image.focalPoint !== undefined && { focal_point: image.focalPoint }),
     bytes: image.size,
     digest: image.digest,
     ...(image.ownerKind !== undefined && { entity: { kind: image.ownerKind, id: image.ownerId } }),

@@ -1,11 +1,12 @@
 /** Facts of an entry that came later than the columns of the tables, as one text that is kept beside them. */
 import type { Entry, Preview, Traits } from './entry.js'
+import { isFocalPoint } from './focal-point.js'
 
 /** Where the facts lie that came later: one text, which an earlier version passes over. */
 export const FACTS = 'facts'
 
 /** The facts that came later. */
-type LaterFact = 'traits' | 'smallerThan' | 'clientFreshnessLifetime'
+type LaterFact = 'traits' | 'smallerThan' | 'clientFreshnessLifetime' | 'focalPoint'
 
 /** So much of a digest says whose facts these are, hex digits. */
 const DIGEST_START = 16
@@ -19,8 +20,9 @@ export function factsText({
   traits,
   smallerThan,
   clientFreshnessLifetime: clientFreshFor,
+  focalPoint,
 }: Pick<Entry, 'digest' | LaterFact>): string | undefined {
-  if (traits === undefined && smallerThan === undefined && clientFreshFor === undefined) return undefined
+  if ([traits, smallerThan, clientFreshFor, focalPoint].every((fact) => fact === undefined)) return undefined
   return JSON.stringify({
     of: digest.slice(0, DIGEST_START),
     ...(traits && {
@@ -32,6 +34,7 @@ export function factsText({
     }),
     ...(smallerThan !== undefined && { smallerThan }),
     ...(clientFreshFor !== undefined && { clientFreshFor }),
+    ...(focalPoint && { focalPoint: { x: focalPoint.x, y: focalPoint.y } }),
   })
 }
 
@@ -45,7 +48,7 @@ export function readFacts(text: unknown, digest: string): Pick<Entry, LaterFact>
     return {}
   }
   if (facts.of !== digest.slice(0, DIGEST_START)) return {}
-  const { frames, alpha, lossless, revised, smallerThan, clientFreshFor } = facts
+  const { frames, alpha, lossless, revised, smallerThan, clientFreshFor, focalPoint } = facts
   const preview = readPreview(facts)
   const traits: Traits | undefined =
     Number.isSafeInteger(frames) && typeof alpha === 'boolean' && typeof lossless === 'boolean'
@@ -54,6 +57,7 @@ export function readFacts(text: unknown, digest: string): Pick<Entry, LaterFact>
   return {
     ...(traits && { traits }),
     ...(typeof smallerThan === 'string' && { smallerThan }),
+    ...(isFocalPoint(focalPoint) && { focalPoint: { x: focalPoint.x, y: focalPoint.y } }),
     ...(Number.isSafeInteger(clientFreshFor) && { clientFreshnessLifetime: Number(clientFreshFor) }),
   }
 }

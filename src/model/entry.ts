@@ -1,5 +1,7 @@
 /** An Entry is what is known of a stored image, under its key. How long it may be used: `freshness.ts`. */
 
+import type { FocalPoint } from './focal-point.js'
+
 /** What a stored name is: fetched as it is, made from an original, or an entity's second name for made bytes. */
 export type Role = 'original' | 'rendition' | 'artwork'
 
@@ -68,6 +70,8 @@ export interface Entry {
   readonly ownerId?: string | undefined
   /** Originals: unknown where an earlier version stored it. */
   readonly traits?: Traits | undefined
+  /** Originals: what of it stays in sight where it is cut, as somebody has said. */
+  readonly focalPoint?: FocalPoint | undefined
   /** Renditions: the recipe of the AVIF of the same picture that came out no smaller than this. */
   readonly smallerThan?: string | undefined
 }

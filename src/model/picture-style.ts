@@ -3,12 +3,16 @@
  * as classes of a small stylesheet, which knows shapes to a hundredth and colours to an eighth of a channel.
  */
 
+import type { FocalPoint } from './focal-point.js'
+
 /** What is to be seen. */
 export interface PictureStyle {
   /** Width by height of a box that keeps its shape whatever picture comes. */
   readonly ratio?: number | undefined
   /** How the picture meets that box. */
   readonly fit?: 'cover' | 'contain' | undefined
+  /** What stays in sight where its edges are cut off. */
+  readonly focalPoint?: FocalPoint | undefined
   /** Seen until the picture has come, `#rrggbb`. */
   readonly color?: string | undefined
   /** Seen until the picture has come: a data URL. */
@@ -20,11 +24,14 @@ export interface PictureStyle {
 const ratioText = (ratio: number): string => String(Number(ratio.toFixed(5)))
 
 /** The declarations of a `style` attribute, '' for none. */
-export function styleText({ ratio, fit, color, backdrop, isRound }: PictureStyle): string {
+export function styleText({ ratio, fit, focalPoint, color, backdrop, isRound }: PictureStyle): string {
   return [
     isRound ? 'border-radius:50%' : undefined,
     ratio === undefined ? undefined : `aspect-ratio:${ratioText(ratio)}`,
     fit === undefined ? undefined : `object-fit:${fit}`,
+    fit !== 'cover' || focalPoint === undefined
+      ? undefined
+      : `object-position:${focalPoint.x}% ${focalPoint.y}%`,
     color === undefined ? undefined : `background-color:${color}`,
     backdrop === undefined ? undefined : `background-image:url(${backdrop});background-size:cover`,
   ]
@@ -41,13 +48,19 @@ const stepOf = (ratio: number): number =>
   Math.max(-MOST_STEPS, Math.min(MOST_STEPS, Math.round(Math.log(ratio) / STEP)))
 const ratioClass = (step: number): string => `artwork-ratio-${step < 0 ? 'tall' : 'wide'}-${Math.abs(step)}`
 
+/** Points are told apart by steps of so many per cent. */
+const POINT_STEP = 5
+const pointClass = ({ x, y }: FocalPoint): string =>
+  `artwork-at-${Math.round(x / POINT_STEP) * POINT_STEP}-${Math.round(y / POINT_STEP) * POINT_STEP}`
+
 /** The classes that say the same, as nearly as the stylesheet can; a backdrop is left to its colour. */
-export function styleClasses({ ratio, fit, color, isRound }: PictureStyle): readonly string[] {
+export function styleClasses({ ratio, fit, focalPoint, color, isRound }: PictureStyle): readonly string[] {
   const levels = color === undefined ? [] : (color.match(/[0-9a-f]{2}/gi) ?? [])
   return [
     isRound ? 'artwork-round' : undefined,
     ratio === undefined ? undefined : ratioClass(stepOf(ratio)),
     fit === undefined ? undefined : `artwork-${fit}`,
+    fit !== 'cover' || focalPoint === undefined ? undefined : pointClass(focalPoint),
     levels.length < 3
       ? undefined
       : `artwork-color-${levels
@@ -66,6 +79,9 @@ export function pictureStylesheet(): string {
   ]
   for (let step = -MOST_STEPS; step <= MOST_STEPS; step += 1)
     rules.push(`.${ratioClass(step)}{aspect-ratio:${ratioText(Math.exp(step * STEP))}}`)
+  for (let x = 0; x <= 100; x += POINT_STEP)
+    for (let y = 0; y <= 100; y += POINT_STEP)
+      rules.push(`.${pointClass({ x, y })}{object-position:${x}% ${y}%}`)
   const level = (index: number): string =>
     Math.round((index * 255) / (LEVELS - 1))
       .toString(16)

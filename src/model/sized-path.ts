@@ -26,6 +26,10 @@ export const stemOf = (path: string): string => path.slice(0, path.lastIndexOf('
 export const sizeVersion = (original: string, cut: string | undefined): string =>
   cut === undefined ? original : digestOf(Buffer.from(`${original} ${cut}`))
 
+/** The same of a picture below `/images`: with what stays in sight, where its recipe names that. */
+export const pictureVersion = (original: string, position: string | undefined): string =>
+  sizeVersion(original, position === undefined ? undefined : `@${position}`)
+
 /** Reads the path of a size; undefined for any other. One size has one path: `jpeg` is written `jpg`. */
 export function readSizedPath(path: string): SizedPath | undefined {
   const [, stem, width, extension = ''] = SIZED.exec(path) ?? []

@@ -2,8 +2,8 @@
 import { readArtworkPath } from './artwork-path.js'
 import { versionOf } from './digest.js'
 import { addressOfKey, type Entry, pathOfKey } from './entry.js'
-import { sizeVersion } from './sized-path.js'
-import { cutOf } from './variant.js'
+import { pictureVersion, sizeVersion } from './sized-path.js'
+import { cutOf, positionIn } from './variant.js'
 
 /** Where images are served. */
 export interface Urls {
@@ -47,7 +47,9 @@ export function entryUrl(urls: Urls, entry: VersionedEntry): string {
 /** The digest whose beginning is an image's `?v=`: its own, and for what is printed before it is made, its original's. */
 function versionedBy({ key, digest, role, madeFrom = digest, recipe }: VersionedEntry): string {
   if (role === 'artwork') return digest
-  return pathOfKey(key) === undefined ? madeFrom : sizeVersion(madeFrom, cutOf(recipe))
+  return pathOfKey(key) === undefined
+    ? pictureVersion(madeFrom, positionIn(recipe))
+    : sizeVersion(madeFrom, cutOf(recipe))
 }
 type VersionedEntry = Pick<Entry, 'key' | 'digest' | 'role' | 'madeFrom' | 'recipe'>
 

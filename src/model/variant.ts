@@ -6,6 +6,7 @@
 
 import { type Encoding, effortIn, equalQuality, qualityFor } from './encoding.js'
 import { ArtworkError } from './failure.js'
+import { type FocalPoint, isPosition, type Position, positionAt } from './focal-point.js'
 import { type Format, isFormat, type Kind } from './media-type.js'
 
 /** How a picture meets its box: whole inside it, or filling it with the overhang cut. */
@@ -19,6 +20,8 @@ export interface Preset {
   readonly height?: number | undefined
   /** Whether it is whole within the box, or fills it and is cut. @default 'inside' */
   readonly fit?: Fit | undefined
+  /** What stays in sight where it is cut: see {@link Position}. @default the focal point of the picture, else its middle */
+  readonly position?: Position | undefined
   /** Only a preset may enlarge. @default false */
   readonly enlarge?: boolean | undefined
   /** What it is encoded in. @default the source's own family */
@@ -37,6 +40,8 @@ export interface Variant {
   readonly height?: number
   /** Whether the box is filled, and the overhang cut. */
   readonly cover: boolean
+  /** What stays in sight where it is cut. */
+  readonly position?: Position
   /** Its format token. */
   readonly format?: Format | 'auto'
   /** Its quality token, 1 to 100. */
@@ -58,6 +63,8 @@ export interface Recipe {
   readonly height?: number
   /** Whether the image is whole within the box, or fills it. */
   readonly fit: Fit
+  /** What stays in sight where it is cut; undefined: the focal point of the picture, else its middle. */
+  readonly position?: Position
   /** Whether a smaller image is made larger. */
   readonly enlarge: boolean
   /** Undefined: the family of the source. */
@@ -118,6 +125,7 @@ export function parseVariant(text: string, rules: VariantRules): Variant {
   const width = named === undefined ? takeNumber('w', MAX_SIDE) : undefined
   const height = named === undefined ? takeNumber('h', MAX_SIDE) : undefined
   const cover = named === undefined && take((word) => word === 'cover') !== undefined
+  const position = cover ? take(isPosition) : undefined
   const format = take((word) => word === 'auto' || isFormat(word))
   const quality = takeNumber('q', 100)
   const base = named ?? 'box'
@@ -131,6 +139,7 @@ export function parseVariant(text: string, rules: VariantRules): Variant {
     ...(width === undefined ? {} : { width }),
     ...(height === undefined ? {} : { height }),
     cover,
+    ...(position !== undefined && isPosition(position) && { position }),
     ...(format === 'auto' || (format !== undefined && isFormat(format)) ? { format } : {}),
     ...(quality === undefined ? {} : { quality }),
   }
@@ -144,6 +153,7 @@ export function formatVariant(variant: Variant, rules: VariantRules): string {
     variant.width === undefined ? undefined : `w${variant.width}`,
     variant.height === undefined ? undefined : `h${variant.height}`,
     variant.cover ? 'cover' : undefined,
+    variant.position,
     variant.format,
     variant.quality === undefined || variant.quality === defaultQuality(variant, rules)
       ? undefined
@@ -176,10 +186,12 @@ export function recipeOf(variant: Variant, rules: VariantRules): Recipe {
   const width = preset ? preset.width : variant.width
   const height = preset ? preset.height : variant.height
   const format = variant.format === 'auto' ? undefined : (variant.format ?? preset?.format)
+  const position = preset ? preset.position : variant.position
   return {
     ...(width === undefined ? {} : { width }),
     ...(height === undefined ? {} : { height }),
     fit: preset ? (preset.fit ?? 'inside') : variant.cover ? 'cover' : 'inside',
+    ...(position !== undefined && { position }),
     enlarge: preset?.enlarge ?? false,
     ...(format === undefined ? {} : { format }),
     ...(variant.quality === undefined ? {} : { quality: variant.quality }),
@@ -201,6 +213,7 @@ export const isSameRecipe = (one: FullRecipe, other: FullRecipe): boolean =>
   one.width === other.width &&
   one.height === other.height &&
   one.fit === other.fit &&
+  one.position === other.position &&
   one.enlarge === other.enlarge &&
   one.quality === other.quality &&
   one.effort === other.effort
@@ -214,16 +227,32 @@ export function recipeText(
   { kind, isRevised }: { readonly kind: Kind; readonly isRevised: boolean },
   encoding: Encoding,
 ): string {
-  const { width = 0, height = 0, fit, enlarge } = recipe
+  const { width = 0, height = 0, fit, position, enlarge } = recipe
+  const seen = position === undefined ? '' : `@${position}`
   const { format, quality, effort } = completeRecipe(recipe, kind, encoding)
   const version = PIPELINE_VERSION[isRevised ? 'revised' : 'first']
   const spent = effort === EFFORT_LEFT_OUT[format] ? '' : `:e${effort}`
-  return `${version}:${width}x${height}:${fit}${enlarge ? '+' : ''}:${recipe.format ?? 'same'}:${quality}${spent}`
+  return `${version}:${width}x${height}:${fit}${enlarge ? '+' : ''}${seen}:${recipe.format ?? 'same'}:${quality}${spent}`
 }
 
-/** The sides of the box that a recipe, as text, cuts to, `320x180`; undefined where it cuts nothing off. */
-export const cutOf = (recipe: string | undefined): string | undefined =>
-  /^\d+:(\d+x\d+):cover/.exec(recipe ?? '')?.[1]
+/**
+ * The sides of the box that a recipe, as text, cuts to, and what stays in sight, `320x180`, `320x180@fp35x60`; undefined where it
+ * cuts nothing off.
+ */
+export function cutOf(recipe: string | undefined): string | undefined {
+  const [, box, position = ''] = /^\d+:(\d+x\d+):cover\+?(@[a-z0-9]+)?:/.exec(recipe ?? '') ?? []
+  return box === undefined ? undefined : box + position
+}
+
+/** What stays in sight by a recipe as text; undefined where it does not say. */
+export const positionIn = (recipe: string | undefined): string | undefined => cutOf(recipe)?.split('@', 2)[1]
+
+/** The recipe for a picture with a focal point, which what is cut follows unless it says otherwise. */
+export function recipeFor<R extends Recipe>(recipe: R, focalPoint: FocalPoint | undefined): R {
+  const isCut = recipe.fit === 'cover' && recipe.width !== undefined && recipe.height !== undefined
+  if (!isCut || recipe.position !== undefined || focalPoint === undefined) return recipe
+  return { ...recipe, position: positionAt(focalPoint) }
+}
 
 /** Whether two recipes come to the same picture but for how well it is encoded: version, quality and effort. */
 export const isSameLook = (one: string, other: string): boolean =>

@@ -2,6 +2,7 @@
 import * as z from 'zod'
 import { EFFORTS, type EffortFormat, effortsOf, type LossyFormat, qualitiesOf } from '../model/encoding.js'
 import { PLACEHOLDERS } from '../model/entity.js'
+import { isPosition, type Position } from '../model/focal-point.js'
 import { DURATIONS, readMeasure, SIZES, unitPattern } from '../model/units.js'
 import { MAX_SIDE } from '../model/variant.js'
 
@@ -59,6 +60,12 @@ export const preset = z.strictObject({
   width: positive.max(MAX_SIDE).optional(),
   height: positive.max(MAX_SIDE).optional(),
   fit: z.enum(['inside', 'cover']).optional(),
+  position: z
+    .custom<Position>(
+      (value) => typeof value === 'string' && isPosition(value),
+      'must be "attention", or a point in per cent such as "fp35x60"',
+    )
+    .optional(),
   enlarge: z.boolean().optional(),
   format: format.optional(),
   quality: positive.max(100).optional(),

@@ -41,6 +41,7 @@ export type EntryUpdate = Partial<
     | 'traits'
     | 'smallerThan'
     | 'clientFreshnessLifetime'
+    | 'focalPoint'
   >
 >
 

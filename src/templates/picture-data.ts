@@ -5,10 +5,12 @@ import { type Candidate, inOrder, type PrintableImage } from '../images/print-ur
 import { sizeNotOffered } from '../model/diagnostic.js'
 import { type Box, PLACEHOLDER_BOXES } from '../model/entity.js'
 import type { Entry } from '../model/entry.js'
+import type { FocalPoint } from '../model/focal-point.js'
 import { type Format, kindOfType } from '../model/media-type.js'
 import { isMovingFormat } from '../model/output.js'
 import { type Subject, sourceKindsOf } from '../model/subject.js'
 import { isOwnUrl } from '../model/urls.js'
+import { cutOf } from '../model/variant.js'
 import type { Later } from './markup-cache.js'
 import type { SubjectLookup, TemplateParts } from './parts.js'
 
@@ -25,6 +27,8 @@ export interface PictureData {
   readonly isShapeKnown: boolean
   /** Whether its edges must not be cut off: a logo, an SVG. */
   readonly isWhole: boolean
+  /** What of it stays in sight, where it is shown whole in its file. */
+  readonly focalPoint: FocalPoint | undefined
   /**
    * Candidates by width, narrowest first; none where there are none that answer.
    * @param format undefined: its own format; `auto`: by `Accept`, where its URL can say that
@@ -56,6 +60,7 @@ export function pictureData(
       placeholder,
       original,
       isWhole: false,
+      focalPoint: focalPointOf(original, local.entry.recipe),
       ...boxOf(settings, subject, shown, original, undefined),
       candidates: remembered({
         later,
@@ -84,6 +89,7 @@ export function pictureData(
     placeholder,
     original,
     isWhole,
+    focalPoint: original?.focalPoint,
     ...boxOf(settings, subject, shown, original, image),
     candidates:
       image === undefined
@@ -97,6 +103,9 @@ export function pictureData(
     modern: modernOf(settings, original, original?.type),
   }
 }
+/** Of an image that was cut to a shape about its point, the middle is what should be seen. */
+const focalPointOf = ({ focalPoint }: Entry, recipe: string | undefined): FocalPoint | undefined =>
+  cutOf(recipe) === undefined ? focalPoint : undefined
 const NONE: readonly Candidate[] = []
 const NOT_LISTED = 'it is none of widths'
 

@@ -77,6 +77,8 @@ function imageTag(
       ? 'cover'
       : (asked.fit ?? (ratio === undefined ? undefined : data.isWhole ? 'contain' : 'cover')),
     isRound,
+    // What was cut already has it in its middle.
+    focalPoint: data.focalPoint,
     ...behind(data, asked.placeholder ?? settings.display.placeholder, thumbhashUrl),
   }
   const { class: _class, style: _style, ...others } = asked.attrs

@@ -4,8 +4,9 @@
  */
 import sharp, { type Sharp } from 'sharp'
 import { ArtworkError, asArtworkError } from '../model/failure.js'
+import { type Position, pointOf } from '../model/focal-point.js'
 import type { Format, Kind } from '../model/media-type.js'
-import { isMovingFormat, movesWithin, outputSize } from '../model/output.js'
+import { isMovingFormat, movesWithin, outputSize, type Size } from '../model/output.js'
 import type { FullRecipe } from '../model/variant.js'
 import { decoding, readSource, type SourceImage } from './check-header.js'
 import type { OwnColour } from './colour/colour.js'
@@ -88,7 +89,7 @@ async function transformSource(source: SourceImage, recipe: FullRecipe, limits: 
   const pixels = size.width * size.height * (isMoving ? source.frames : 1)
   if (format === 'avif' && pixels > limits.maxAvifPixels) throw tooLargeForFormat()
   const pixelsOf = await decoder(source, isMoving)
-  return encodePixels(source, recipe, isMoving, () => fitInto(pixelsOf(), source, recipe))
+  return encodePixels(source, recipe, isMoving, () => fitInto(pixelsOf(), source, recipe, isMoving))
 }
 
 /** Encodes what a source has become in its box. */
@@ -205,11 +206,37 @@ async function inSrgb(source: SourceImage, colour: OwnColour) {
   return { data: toSrgb({ data, channels, isWide, most }, colour), info: { width, height, channels } }
 }
 
+/** Fills a box. Of what moves, no part draws the eye more than another: it is cut about its middle. */
+function cutTo(
+  image: Sharp,
+  source: SourceImage,
+  size: Size,
+  position: Position | undefined,
+  isMoving: boolean,
+): Sharp {
+  const point = position === undefined ? undefined : pointOf(position)
+  if (point === undefined)
+    return image.resize({
+      ...size,
+      fit: 'cover',
+      ...(position === 'attention' && !isMoving && { position: 'attention' }),
+    })
+  const scale = Math.max(size.width / source.width, size.height / source.height)
+  const width = Math.max(size.width, Math.round(source.width * scale))
+  const height = Math.max(size.height, Math.round(source.height * scale))
+  /** The beginning of a stretch about a point, within a whole. */
+  const begin = (whole: number, part: number, percent: number): number =>
+    Math.min(whole - part, Math.max(0, Math.round((whole * percent) / 100 - part / 2)))
+  return image
+    .resize({ width, height, fit: 'fill' })
+    .extract({ left: begin(width, size.width, point.x), top: begin(height, size.height, point.y), ...size })
+}
+
 /** Meets the box, to the pixel: a decoder that shrinks while it loads would round the sides in its own way. */
-function fitInto(image: Sharp, source: SourceImage, recipe: FullRecipe): Sharp {
+function fitInto(image: Sharp, source: SourceImage, recipe: FullRecipe, isMoving = false): Sharp {
   const size = outputSize(source, recipe)
   if (recipe.fit === 'cover' && recipe.width !== undefined && recipe.height !== undefined)
-    return image.resize({ ...size, fit: 'cover' })
+    return cutTo(image, source, size, recipe.position, isMoving)
   const isSame = size.width === source.width && size.height === source.height
   return isSame ? image : image.resize({ ...size, fit: 'fill' })
 }

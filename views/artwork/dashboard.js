@@ -166,3 +166,37 @@ if (data && window.uPlot) {
   })
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw)
 }
+
+// The point of a picture that stays in sight: a click sets it, and arrow keys move it; the form sends it.
+for (const stage of document.querySelectorAll('[data-focus]')) {
+  const mark = stage.querySelector('.focus-mark')
+  const form = document.querySelector('[data-focus-form]')
+  const within = (value) => Math.min(100, Math.max(0, Math.round(value)))
+  const place = () => {
+    mark.style.left = `${within(form.elements.x.value)}%`
+    mark.style.top = `${within(form.elements.y.value)}%`
+  }
+  const set = (x, y) => {
+    form.elements.x.value = within(x)
+    form.elements.y.value = within(y)
+    place()
+  }
+  stage.addEventListener('click', (event) => {
+    // A press of a key on the mark is no place.
+    if (event.detail === 0) return
+    const box = stage.getBoundingClientRect()
+    set(((event.clientX - box.left) / box.width) * 100, ((event.clientY - box.top) / box.height) * 100)
+    mark.focus()
+  })
+  const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
+  mark.addEventListener('keydown', (event) => {
+    const step = steps[event.key]
+    if (event.key === 'Enter') form.requestSubmit()
+    if (!step && event.key !== 'Enter') return
+    event.preventDefault()
+    const far = event.shiftKey ? 10 : 1
+    if (step)
+      set(Number(form.elements.x.value) + step[0] * far, Number(form.elements.y.value) + step[1] * far)
+  })
+  form.addEventListener('input', place)
+}

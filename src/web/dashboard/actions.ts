@@ -3,6 +3,7 @@ import type { PurgeTarget } from '../../images/purge.js'
 import { type HttpJobKind, httpJob, isHttpJobKind } from '../../jobs/kinds.js'
 import type { Management } from '../../management/management.js'
 import { ArtworkError, asArtworkError } from '../../model/failure.js'
+import { isFocalPoint } from '../../model/focal-point.js'
 import { isWebUrl } from '../../model/web-url.js'
 import type { Settings } from '../../options/settings.js'
 
@@ -89,6 +90,15 @@ export async function startAction(
   if (action === 'retry-entity') {
     const [kind = '', id = ''] = textIn(form, 'key').split(/:(.*)/s)
     return `/jobs/${(await management.download(management.kindNamed(kind), id)).id}`
+  }
+  if (action === 'focus') {
+    const name = textIn(form, 'name')
+    const [x, y] = [Number(form.get('x')), Number(form.get('y'))]
+    const point = form.get('clear') === 'true' ? undefined : { x, y }
+    if (point !== undefined && (form.get('x') === null || !isFocalPoint(point)))
+      throw new ArtworkError('invalid', 'give whole per cent from 0 to 100')
+    await management.focus(name, point)
+    return `/image?name=${encodeURIComponent(name)}&notice=${point === undefined ? 'unfocused' : 'focused'}`
   }
   if (action === 'refresh-one') {
     const name = textIn(form, 'name')

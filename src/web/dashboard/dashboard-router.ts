@@ -65,6 +65,8 @@ function noticeOf(query: Query): string | undefined {
         ? 'Nothing was there to purge.'
         : `Purged: ${count} ${count === 1 ? 'name is' : 'names are'} gone.`,
     asked: 'Asked about it just now.',
+    focused: 'Where it is cut to a shape, this point stays in sight.',
+    unfocused: 'Where it is cut to a shape, its middle stays in sight.',
     failed: `Asked again just now: it failed (${why}).`,
   }
   return notices[query.get('notice') ?? '']

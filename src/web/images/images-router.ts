@@ -14,7 +14,9 @@ import { etagOf } from '../../model/digest.js'
 import { ArtworkError } from '../../model/failure.js'
 import { fileNameOf } from '../../model/file-name.js'
 import { canExpire, freshUntil } from '../../model/freshness.js'
+import { pictureVersion } from '../../model/sized-path.js'
 import { signatureHolds } from '../../model/url-signature.js'
+import { positionIn } from '../../model/variant.js'
 import type { Settings } from '../../options/settings.js'
 import { clientOf } from '../shared/client.js'
 import { textFailure } from '../shared/json.js'
@@ -102,7 +104,7 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
     const usual: CachePolicy = rules === undefined ? cache : { kind: 'immutable', maxAge: rules.maxAge }
     const { entry, bytes, original, negotiation, forward, isInterim = false, isTransient = false } = image
     const { type, digest, storedAt } = entry
-    const originalDigest = entry.madeFrom ?? original?.digest ?? ''
+    const originalDigest = pictureVersion(entry.madeFrom ?? original?.digest ?? '', positionIn(entry.recipe))
     const holdsFor = signedUntil === undefined ? 0 : Math.floor((signedUntil - settings.now()) / 1000)
     const policy = rules?.isPrivate
       ? privatePolicy(rules.isBySignature ? Math.max(0, holdsFor) : rules.maxAge, isInterim)

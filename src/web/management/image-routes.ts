@@ -74,6 +74,21 @@ export function imageRoutes(management: Management): readonly Route[] {
     }),
     route({
       method: 'POST',
+      path: '/focal-point',
+      body: schemas.focalPointBody,
+      description: {
+        id: 'focalPoint',
+        summary: 'Say what of a picture stays in sight where it is cut to a shape',
+        answers: { '200': anyObject('The picture.'), ...NOT_FOUND },
+        errors: ['502', '503', '504'],
+      },
+      handle: async ({ body: { address, point } }) => {
+        await management.focus(`images/${address}`, point ?? undefined)
+        return jsonResponse(200, { address, point })
+      },
+    }),
+    route({
+      method: 'POST',
       path: '/purge',
       body: schemas.purgeBody,
       description: {

@@ -134,6 +134,15 @@ export const purgeBody = z.union(
   ],
   { error: 'give one of address, url, tag, and entity: { kind, id }' },
 )
+/** `POST /focal-point`. */
+const percent = z.number().int().min(0).max(100)
+export const focalPointBody = z.strictObject({
+  address: z.string().min(1).max(LONGEST_URL).describe('Its address, such as `poster/original/abc.jpg`.'),
+  point: z
+    .strictObject({ x: percent, y: percent })
+    .nullable()
+    .describe('Per cent of width and height, from the upper left corner; null takes it away.'),
+})
 /** What was purged. */
 export const purged = z.object({
   removed: z.number().int().nonnegative(),
