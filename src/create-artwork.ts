@@ -188,9 +188,7 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
     html: createHtmlFunctions(functions),
     locals: publicLocals(functions, verbs, preloads, templates.files),
     addressOf: images.addressOf,
-    ...publicRewriting({ macros: functions.macros, addressOf: images.addressOf }, (begin) =>
-      createHtmlMiddleware(begin, settings.logger),
-    ),
+    ...publicRewriting({ ...functions, addressOf: images.addressOf }, createHtmlMiddleware(logger)),
     refresher: publicRefresher(settings, refresher, management),
     ...(uploads && uploadForm && { uploads: publicUploads(uploads, uploadForm) }),
     installTemplates: templates.installInApp,

@@ -45,11 +45,13 @@ const bytesOf = (chunk: unknown, encoding: unknown): Buffer =>
     : Buffer.from(chunk as Uint8Array)
 
 /**
- * Makes the middleware. A page whose rewriting fails is passed on as it is from there.
- * @param begin loads what makes a rewriter of each page
+ * Makes what makes the middleware. A page whose rewriting fails is passed on as it is from there.
+ * @returns a function of what loads the maker of rewriters, one for each page
  */
-export function createHtmlMiddleware(begin: () => Promise<() => Rewriter>, logger: Logger): RequestHandler {
-  return (req, res, next) => {
+export const createHtmlMiddleware =
+  (logger: Logger) =>
+  (begin: () => Promise<() => Rewriter>): RequestHandler =>
+  (req, res, next) => {
     begin()
       .then((start) => {
         rewriteResponse(res, req.method === 'HEAD', start, logger)
@@ -57,7 +59,6 @@ export function createHtmlMiddleware(begin: () => Promise<() => Rewriter>, logge
       })
       .catch(next)
   }
-}
 
 function rewriteResponse(res: ServerResponse, isHead: boolean, start: () => Rewriter, logger: Logger): void {
   const [writeHead, write, end] = [res.writeHead, res.write, res.end].map((verb) => verb.bind(res)) as [

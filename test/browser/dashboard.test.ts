@@ -8,6 +8,7 @@ import express from 'express'
 import { createArtwork, type EntityLike, type Repository, remote, tmdb, viewsPath } from 'express-artwork'
 import nunjucks from 'nunjucks'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { openBrowser } from '../support/browser.js'
 import { jpeg } from '../support/images.js'
@@ -84,6 +85,50 @@ const violations = async (page: Page): Promise<string[]> => {
 }
 
 describe('the dashboard', () => {
+  test('a focal point is set by mouse and by keyboard, and followed by what is cut', async () => {
+    const app = await site({ count: 1 })
+    const address = `remote/original/${Buffer.from(`${app.origin.url}/a1.jpg`).toString('base64url')}`
+    await app.artwork.images.getImage(address)
+    const print = () => String(app.artwork.html.img(`${app.origin.url}/a1.jpg`, { alt: '', ratio: '1/1' }))
+    expect(print()).not.toContain('object-position')
+    const page = await app.open()
+    await page.goto(`${app.dashboard}/image?name=${encodeURIComponent(`images/${address}`)}`)
+    const picture = page.getByAltText('The picture as it is kept')
+    await picture.scrollIntoViewIfNeeded()
+    const box = await picture.boundingBox()
+    if (box === null) throw new Error('no picture')
+    await picture.click({ position: { x: box.width * 0.25, y: box.height * 0.8 } })
+    const across = page.getByLabel('Across, %')
+    expect(await across.inputValue()).toBe('25')
+    expect(await page.getByLabel('Down, %').inputValue()).toBe('80')
+    const clicked = { x: box.x + box.width * 0.25, y: box.y + box.height * 0.8 }
+    const shot = await page.screenshot({ clip: { x: clicked.x - 1, y: clicked.y - 1, width: 2, height: 2 } })
+    // The middle of the mark is white.
+    expect((await sharp(shot).stats()).channels.slice(0, 3).every(({ min }) => min > 240)).toBe(true)
+    // The mark has the focus: five steps to the left, ten and one down, and Enter.
+    const mark = page.getByRole('button', { name: 'Point that stays in sight' })
+    expect(await mark.evaluate((one) => one === document.activeElement)).toBe(true)
+    for (let step = 0; step < 5; step += 1) await page.keyboard.press('ArrowLeft')
+    await page.keyboard.press('Shift+ArrowDown')
+    await page.keyboard.press('ArrowDown')
+    expect(await across.inputValue()).toBe('20')
+    await page.keyboard.press('Enter')
+    await page.waitForURL(/notice=focused/)
+    expect(await page.getByText('this point stays in sight').isVisible()).toBe(true)
+    expect(await violations(page)).toEqual([])
+    expect(print()).toContain('object-position:20% 91%')
+    // As the browser places it.
+    expect(await page.locator('.focus-mark').evaluate((one: HTMLElement) => one.style.left)).toBe('20%')
+    // Without script it is a form, and it can be taken away.
+    const plain = await app.open({ javaScriptEnabled: false, viewport: { width: 390, height: 800 } })
+    await plain.goto(page.url())
+    await plain.getByLabel('Across, %').fill('100')
+    await plain.getByRole('button', { name: 'Keep it in sight' }).click()
+    expect(print()).toContain('object-position:100% 91%')
+    await plain.getByRole('button', { name: 'Take it away' }).click()
+    expect(print()).not.toContain('object-position')
+  })
+
   test('the contact sheet is filtered and searched, and leads to one picture with all that was made of it', async () => {
     const app = await site()
     await app.sync()
