@@ -30,6 +30,10 @@ function sizeText(bytes: number): string {
   return `${size < 10 && unit > 0 ? size.toFixed(1) : Math.round(size)} ${UNITS[unit]}`
 }
 
+/** Whether somebody has signed in. A real app asks its sessions. */
+export const isGuest = (req: { readonly headers: { readonly cookie?: string | undefined } }): boolean =>
+  /(?:^|;\s*)guest=1(?:;|$)/.test(req.headers.cookie ?? '')
+
 /** A request, its response, and what handles errors. */
 interface Call {
   readonly req: Request
@@ -94,6 +98,17 @@ export function createApp(parts: AppParts): Express {
   app.get('/helpers', (req, res, next) =>
     show({ req, res, next }, 'helpers', { helpers: shownHelpers(environment, artwork.html, records) }),
   )
+  app.get('/house', async (req, res, next) => {
+    const [album] = records.albums()
+    const url = String(album?.image_url ?? '')
+    const written = `<p>This one has been on all week:</p>\n<img src="${url}" alt="${environment.getFilter('escape')(String(album?.name ?? ''))}" width="240" height="240">\n<p>Bring a blanket.</p>`
+    const note = String(await artwork.rewriteHtml(written, { sizes: '240px' }))
+    show({ req, res, next }, 'house', { note, isGuest: isGuest(req) })
+  })
+  app.post('/house/:verb', (req, res) => {
+    const age = req.params.verb === 'enter' ? 3600 : 0
+    res.set('Set-Cookie', `guest=1; Max-Age=${age}; Path=/; HttpOnly; SameSite=Lax`).redirect(303, '/house')
+  })
   app.get('/artists', (req, res, next) => show({ req, res, next }, 'artists', { artists: records.artists() }))
   app.get('/albums', (req, res, next) => show({ req, res, next }, 'albums', { albums: records.albums() }))
   app.get('/films', (req, res, next) => show({ req, res, next }, 'films', { films: records.films() }))

@@ -1,18 +1,20 @@
 /**
  * An evening in: artists, albums, playlists and films, rendered on the server. Runs with no network and
  * nothing to install. PORT (3000), CDN_PORT (PORT + 1), DATA_DIR, CDN (off, lies, cuts, denies, refuses), WARM_DELAY (ms until the pictures
- * that nobody has looked at are fetched too), FRONT_CACHE (URL of a cache in front, which is sent what to purge).
+ * that nobody has looked at are fetched too), FRONT_CACHE (URL of a cache in front, which is sent what to purge), OFFLINE (1: no
+ * picture is fetched, each is one of one colour, as in tests of an app).
  */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { createArtwork, remote, tmdb } from 'express-artwork'
-import { createApp } from './app.js'
+import { createArtwork, files, remote, tmdb } from 'express-artwork'
+import { createApp, isGuest } from './app.js'
 import { createRepository } from './repository.js'
 import { CDN_FAULTS, startCdn } from './stage/cdn.js'
 import { openRecords } from './stage/database.js'
+import { furnish } from './stage/house.js'
 import { createWarmer } from './warmer.js'
 
 const {
@@ -39,11 +41,27 @@ if (fault !== undefined) cdn.state.fault = fault
 const { host } = new URL(cdn.base())
 const records = openRecords(join(DATA_DIR, 'evening.sqlite'), cdn.base)
 
+const house = await furnish(join(DATA_DIR, 'house'))
+
 const isHere = (address = ''): boolean => /^(?:::ffff:)?127\.|^::1$/.test(address)
 
 const artwork = await createArtwork({
   directory: join(DATA_DIR, 'artwork'),
-  sources: [tmdb({ baseUrl: `${cdn.base()}/t/p` }), remote({ hosts: ['127.0.0.1'] })],
+  offline: process.env.OFFLINE === '1',
+  sources: [
+    tmdb({ baseUrl: `${cdn.base()}/t/p` }),
+    remote({ hosts: ['127.0.0.1'] }),
+    files({ name: 'rooms', root: house.rooms, prefix: '/rooms' }),
+    files({
+      name: 'guests',
+      root: house.guests,
+      prefix: '/guests',
+      authorize: (req) => isGuest(req) || 'unauthenticated',
+    }),
+  ],
+  presets: {
+    eye: { width: 400, height: 400, fit: 'cover', position: 'attention', format: 'webp' },
+  },
   fetch: { allowPrivate: [host] },
   // As wide as the boxes of its pages, at one and two dots a pixel.
   widths: [96, 192, 240, 320, 480, 640, 960, 1200],

@@ -26,6 +26,7 @@ const PAGES = [
   '/films/fi01',
   '/artists/ar01',
   '/helpers',
+  '/house',
 ]
 let browser: Browser
 let warm: Service

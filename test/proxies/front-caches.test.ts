@@ -104,6 +104,28 @@ describe.each([
     expect(await types('image/jpeg')).toEqual(['image/jpeg', 'Accept', 'HIT'])
   })
 
+  test('what is behind a login is kept by nobody, also while others ask for the same', async () => {
+    const { get } = site
+    const path = '/images/guests/w320-webp/guest-1.jpg'
+    const guest = { Cookie: 'guest=1' }
+    expect((await get(path)).status).toBe(401)
+    const all = await Promise.all(
+      Array.from({ length: 30 }, async (_, index) => {
+        const isGuest = index % 3 === 0
+        const { status, body, field, front } = await get(path, isGuest ? guest : {})
+        return { isGuest, status, isPicture: body.length > 1000, private: field('cache-control'), front }
+      }),
+    )
+    for (const { isGuest, status, isPicture, private: policy, front } of all) {
+      expect([isGuest, status, isPicture]).toEqual([isGuest, isGuest ? 200 : 401, isGuest])
+      expect(policy).toBe(isGuest ? 'private, max-age=0, must-revalidate' : 'no-store')
+      expect(front).not.toBe('HIT')
+    }
+    expect((await get(path)).status).toBe(401)
+    const own = await get(path, guest)
+    expect([own.status, own.front, own.field('cache-tag')]).toEqual([200, 'MISS', null])
+  })
+
   test('no error is kept', async () => {
     const { get } = site
     for (const [path, status] of [
