@@ -188,7 +188,7 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
     html: createHtmlFunctions(functions),
     locals: publicLocals(functions, verbs, preloads, templates.files),
     addressOf: images.addressOf,
-    ...publicRewriting({ ...functions, addressOf: images.addressOf }, createHtmlMiddleware(logger)),
+    ...publicRewriting({ ...functions, ...images }, settings, createHtmlMiddleware(logger)),
     refresher: publicRefresher(settings, refresher, management),
     ...(uploads && uploadForm && { uploads: publicUploads(uploads, uploadForm) }),
     installTemplates: templates.installInApp,

@@ -13,6 +13,7 @@ import type { Exporter } from './library/export.js'
 import type { Management } from './management/management.js'
 import { ArtworkError } from './model/failure.js'
 import { readSubject } from './model/subject.js'
+import { readOwnUrl } from './model/urls.js'
 import type { Settings } from './options/settings.js'
 import { createHtmlFunctions, type FunctionParts, SafeHtml } from './templates/functions.js'
 import type { Helpers } from './templates/helpers.js'
@@ -123,8 +124,20 @@ export const publicLocals =
 /** `artwork.rewrite` and `artwork.rewriteHtml` */
 export function publicRewriting(
   parts: RewriterParts,
+  settings: Pick<Settings, 'sources' | 'urls'>,
   createMiddleware: (begin: () => Promise<() => HtmlRewriter>) => ReturnType<Artwork['rewrite']>,
 ): Pick<Artwork, 'rewrite' | 'rewriteHtml'> {
+  const { sources, urls } = settings
+  /** Who writes HTML gets no signature by it: neither for a picture that is not for everybody, nor for a URL of ours. */
+  const addressOf = (url: string): string | undefined => {
+    const own = readOwnUrl(urls, url)
+    const address = own === undefined ? parts.addressOf(url) : undefined
+    const kind = address?.split('/', 1)[0] ?? ''
+    return sources.some(({ kinds, access }) => access !== undefined && kinds.includes(kind))
+      ? undefined
+      : address
+  }
+  const rewriting = { ...parts, addressOf }
   let loading: Promise<Parser> | undefined
   const load = (): Promise<Parser> => {
     loading ??= loadParser('artwork.rewrite()')
@@ -139,12 +152,12 @@ export function publicRewriting(
       check(options)
       return createMiddleware(async () => {
         const parser = await load()
-        return () => createHtmlRewriter(parts, parser, options)
+        return () => createHtmlRewriter(rewriting, parser, options)
       })
     },
     rewriteHtml: async (html, options = {}) => {
       check(options)
-      const rewriter = createHtmlRewriter(parts, await load(), options)
+      const rewriter = createHtmlRewriter(rewriting, await load(), options)
       const bytes = Buffer.from(String(html)).toString('latin1')
       return new SafeHtml(Buffer.from(rewriter.write(bytes) + rewriter.end(), 'latin1').toString())
     },

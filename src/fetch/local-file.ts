@@ -4,7 +4,7 @@
  */
 import { constants } from 'node:fs'
 import { type FileHandle, lstat, open, realpath, stat } from 'node:fs/promises'
-import { join, relative, sep } from 'node:path'
+import { isAbsolute, join, relative, sep } from 'node:path'
 import { ArtworkError, codeOf } from '../model/failure.js'
 import type { FileLocation, Validators } from '../model/location.js'
 import { sniff } from '../model/media-type.js'
@@ -51,7 +51,7 @@ async function pathOf({ root, segments }: FileLocation): Promise<string> {
   const wanted = join(folder, ...segments)
   const real = await realpath(wanted)
   const below = relative(folder, real)
-  if (below === '' || below === '..' || below.startsWith(`..${sep}`) || below.startsWith(sep))
+  if (below === '' || below === '..' || below.startsWith(`..${sep}`) || isAbsolute(below))
     throw new ArtworkError('refused', 'the file lies outside its folder')
   // Where the file system takes two spellings for one, only one of them is an address.
   const isOtherSpelling =

@@ -154,7 +154,7 @@ function display(parts: DisplayParts, question: DisplayQuestion): DisplayFound {
     if (own !== undefined) return { shown: { url: own, from: 'local', wanted: false } }
     if (image === undefined && isOther) noteUnlisted(parts, usable, sourceKindsOf(question))
     // A URL that is known to show nothing is not printed.
-    if (!requireLocal && image?.failure() !== 'upstream')
+    if (!requireLocal && image?.isPrivate !== true && image?.failure() !== 'upstream')
       return { shown: { url: usable, from: 'source', wanted: isOther }, source: { text: usable, image } }
   }
   if (usable === undefined) noteAddress(parts, localPath ?? sourceUrl, sourceKindsOf(question))

@@ -10,7 +10,7 @@ import type { EntityImages, Found } from './entity-images.js'
 import type { MakeRendition, Target } from './make-rendition.js'
 import type { Originals } from './originals.js'
 import type { PresignedUrls } from './presigned-urls.js'
-import type { Resolver } from './resolve-address.js'
+import type { Original, Resolver } from './resolve-address.js'
 
 /** What to download, and for which entity. */
 export interface DownloadRequest {
@@ -62,6 +62,12 @@ export interface DownloadParts {
   readonly entityImages: EntityImages
   readonly makeRendition: MakeRendition
   readonly presignedUrls: PresignedUrls
+}
+
+/** @throws ArtworkError `refused` (403) for an original that not everybody may have, as everybody may an entity's image */
+export function checkPublic({ source }: Pick<Original, 'source'>): void {
+  if (source.access !== undefined)
+    throw new ArtworkError('refused', 'the pictures of this source are private, and no entity has them')
 }
 
 /** Makes the part of the pipeline that downloads entities' images. */
@@ -118,9 +124,7 @@ async function downloadTo(
   if (sourceUrl === null || sourceUrl === undefined || sourceUrl === '')
     throw new ArtworkError('no_url', 'the entity has no image URL')
   const original = parts.resolver.resolveUrl(sourceUrl)
-  // Anybody may have the picture of an entity.
-  if (original.source.access !== undefined)
-    throw new ArtworkError('refused', "the pictures of this source are private, and become nobody else's")
+  checkPublic(original)
   for (const path of artworkPaths(kind, entityId, params)) await store.lookup(entityImageKey(path))
   const path = entityImages.pathFor(kind, entityId, params)
   const target: Target = {

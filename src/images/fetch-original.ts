@@ -2,6 +2,7 @@
 import type { SingleFlight } from '../concurrency.js'
 import type { Events } from '../events.js'
 import type { Fetched, Fetcher } from '../fetch/fetcher.js'
+import { formatAddress } from '../model/address.js'
 import { digestOf } from '../model/digest.js'
 import { type Entry, imageKey } from '../model/entry.js'
 import {
@@ -12,6 +13,7 @@ import {
   originalScope,
   recordFailure,
 } from '../model/failure.js'
+import type { FocalPoint } from '../model/focal-point.js'
 import { type FreshnessRules, freshnessAfter } from '../model/freshness.js'
 import { type FetchRequest, isFile, type Location } from '../model/location.js'
 import { type Kind, kindOfType, typeOf } from '../model/media-type.js'
@@ -251,15 +253,14 @@ async function storeResponse(
   const isTransient = isStrict(settings, original) && !response.storable
   // Bytes that are the same as before renew the entry and change nothing else.
   if (!isTransient && stored?.isStored && stored.digest === digest)
-    return { entry: store.update(stored, facts), bytes, ...answered(200) }
+    return { entry: store.update(stored, { ...facts, ...said(parts, original) }), bytes, ...answered(200) }
   const { inspected, made: first } = await look(digest, bytes, kind, arrival)
   const { width, height, traits } = inspected
   const made = first && { made: first }
   if (parts.noPicture({ digest, thumbhash: traits.preview?.thumbhash }))
     throw new ArtworkError('no_image', 'the source has only a picture that stands for none')
   const about = { key, role: 'original', type: typeOf(kind), width, height, traits } as const
-  // What somebody has said of the picture holds for its next state.
-  const { focalPoint } = stored ?? store.find(key, 'memory') ?? {}
+  const focalPoint = focalPointOf(parts, original)
   const entry: NewEntry = { ...about, storedAt, ...facts, focalPoint, sourceUrl: arrival.url }
   const unstored = { ...entry, digest, size: bytes.length, isStored: false }
   if (isTransient) {
@@ -299,8 +300,19 @@ async function notModified(
   }
   const { etag, lastModified } = response
   const validators = { ...(etag && { etag }), ...(lastModified && { lastModified }) }
-  return { entry: store.update(stored, { ...lifetime, ...validators }), ...answered(304) }
+  const changes = { ...lifetime, ...validators, ...said(parts, original) }
+  return { entry: store.update(stored, changes), ...answered(304) }
 }
+
+/** What somebody has said of a picture holds for its next state: it may have been said while that was fetched. */
+function focalPointOf({ store }: FetchParts, { source, address, text }: Original): FocalPoint | undefined {
+  const own = store.find(imageKey(text), 'memory')
+  if (own !== undefined) return own.focalPoint
+  // A native size that is fetched later is cut as the others.
+  const others = source.originalsOf(address, false).map((one) => imageKey(formatAddress(one)))
+  return others.map((key) => store.find(key, 'memory')?.focalPoint).find((point) => point !== undefined)
+}
+const said = (parts: FetchParts, original: Original) => ({ focalPoint: focalPointOf(parts, original) })
 
 const answered = (status: 200 | 304) => ({ forward: { why: 'miss', status, collapsed: false } as const })
 

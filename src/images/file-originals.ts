@@ -82,7 +82,8 @@ export function createFileOriginals(parts: FileParts) {
       ...{ key, role: 'original', digest, size: bytes.length, type: typeOf(kind), etag },
       ...inspected,
       ...{ storedAt: at, validatedAt: at, freshnessLifetime: NEVER_STALE },
-      focalPoint: before?.focalPoint,
+      // It may have been said while the file was looked at.
+      focalPoint: store.find(key)?.focalPoint,
     })
     return { entry, bytes, ...(made && { made }) }
   }
@@ -114,7 +115,7 @@ export function createFileOriginals(parts: FileParts) {
     obtain,
     /** A file with its bytes. @param entry what was found out about it just now @throws ArtworkError */
     read: async (original: Original, entry: Entry, options: RequestOptions): Promise<ReadFile> => {
-      const bytes = hot.get(entry.digest)
+      const bytes = hot.use(entry.digest)
       return bytes === undefined ? read(original, options) : { entry, bytes }
     },
     /** A page prints it: whether it has changed is found out behind that, for the next page. Never throws. */

@@ -240,6 +240,8 @@ function createVerbs(settings: Settings, parts: VerbParts) {
       const { original } = resolver.resolve(toAddress(address), true)
       const { entry } = await originals.obtain(original)
       await store.settled(entry.key)
+      if (store.find(entry.key) === undefined)
+        throw new ArtworkError('unavailable', 'nothing can be kept of this image', { retryAfter: 5 })
       // The same picture in other native sizes is cut alike.
       const others = original.source.originalsOf(original.address, true).map(formatAddress)
       for (const key of new Set([entry.key, ...others.map(imageKey)])) {

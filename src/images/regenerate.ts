@@ -4,7 +4,7 @@ import { addressOfKey, type Entry, entityImageKey, pathOfKey } from '../model/en
 import { ArtworkError } from '../model/failure.js'
 import type { Settings } from '../options/settings.js'
 import type { Store } from '../store/ports.js'
-import { type DownloadParts, saveRecord } from './download.js'
+import { checkPublic, type DownloadParts, saveRecord } from './download.js'
 import type { EntityImages } from './entity-images.js'
 import type { EntitySizes } from './entity-sizes.js'
 import type { MakeRendition, Target } from './make-rendition.js'
@@ -76,6 +76,7 @@ async function remake(parts: RegenerateParts, entry: Entry): Promise<void> {
   if (address === undefined || ownerKind === undefined)
     throw new ArtworkError('unknown_image', 'there is no such image')
   const original = resolver.originalOf(parseAddress(address))
+  checkPublic(original)
   const target: Target = {
     key,
     role: 'artwork',

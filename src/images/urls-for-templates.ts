@@ -1,5 +1,6 @@
 /** Puts the parts together that templates ask, over a store that notes what an answer rests on. */
 import { formatAddress, makeAddress } from '../model/address.js'
+import { addressOfKey, type Entry, pathOfKey } from '../model/entry.js'
 import type { Settings } from '../options/settings.js'
 import type { Store } from '../store/ports.js'
 import { createDisplayUrls, type DisplayParts } from './display-url.js'
@@ -22,10 +23,29 @@ export interface PrintingParts
   readonly run: string
 }
 
+/**
+ * A store without images of entities that were made of a source before that became private: anybody may have the image of an
+ * entity.
+ */
+function withoutPrivate(store: Store, { sources }: Pick<Settings, 'sources'>): Store {
+  const kinds = new Set(sources.flatMap((source) => (source.access === undefined ? [] : source.kinds)))
+  if (kinds.size === 0) return store
+  const seen = (entry: Entry | undefined): Entry | undefined => {
+    const { key = '', original = '' } = entry ?? {}
+    const kind = addressOfKey(original)?.split('/', 1)[0] ?? ''
+    return pathOfKey(key) !== undefined && kinds.has(kind) ? undefined : entry
+  }
+  return {
+    ...store,
+    find: (key, trust) => seen(store.find(key, trust)),
+    lookup: async (key) => seen(await store.lookup(key)),
+  }
+}
+
 /** See the top of the file. */
 export function createPrinting(parts: PrintingParts) {
   const trace = createReadTrace(parts.store)
-  const noted = { ...parts, store: trace.store }
+  const noted = { ...parts, store: withoutPrivate(trace.store, parts.settings) }
   const entityImages = createEntityImages(noted)
   const references = createReferences({ ...noted, onMore: trace.isMore })
   const knownFailures = createKnownFailures(noted)

@@ -5,7 +5,7 @@
 import { dirname, join, resolve } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { readArtworkPath } from '../model/artwork-path.js'
-import { type Entry, entityImageKey, type Looks, looksOf } from '../model/entry.js'
+import { type Entry, entityImageKey, looksOf } from '../model/entry.js'
 import type { Logger } from '../model/logger.js'
 import type { Store } from '../store/ports.js'
 import {
@@ -20,7 +20,7 @@ import {
   statOf,
 } from './export-files.js'
 import { createExportRecords, type ExportFile } from './export-records.js'
-import { exportPath, MANIFEST, openManifest } from './manifest.js'
+import { type ExportedImage, exportPath, MANIFEST, openManifest } from './manifest.js'
 
 /** What an export came to, in files. */
 export interface ExportReport {
@@ -234,9 +234,11 @@ function* pagesOf(store: Pick<Store, 'select'>): Generator<readonly Entry[]> {
   }
 }
 
-/** What the original of a picture looks like, where that is known. */
-function looksIn(store: Pick<Store, 'find'>, { original, traits }: Entry): Looks {
-  return looksOf((original === undefined ? undefined : store.find(original))?.traits ?? traits)
+/** What the original of a picture looks like, and what of it stays in sight, where that is known. */
+function looksIn(store: Pick<Store, 'find'>, { original, traits }: Entry): ExportedImage['looks'] {
+  const found = original === undefined ? undefined : store.find(original)
+  const looks = looksOf(found?.traits ?? traits)
+  return found?.focalPoint === undefined ? looks : { ...looks, focalPoint: found.focalPoint }
 }
 
 /** Puts the manifest in its place, unless there is a file of that name which is not ours. */

@@ -24,7 +24,7 @@ export const exportPath = ({ key }: Pick<Entry, 'key'>): string => key.slice('lo
 /** A picture that is exported, and what its original looks like, where that is known. */
 export interface ExportedImage {
   readonly entry: Entry
-  readonly looks: Looks
+  readonly looks: Looks & Pick<Entry, 'focalPoint'>
 }
 
 /** Begins a manifest, which replaces the one before once it is whole. Only its owner may read it: URLs may hold secrets. */

@@ -186,12 +186,14 @@ export function recipeOf(variant: Variant, rules: VariantRules): Recipe {
   const width = preset ? preset.width : variant.width
   const height = preset ? preset.height : variant.height
   const format = variant.format === 'auto' ? undefined : (variant.format ?? preset?.format)
+  const fit = preset ? (preset.fit ?? 'inside') : variant.cover ? 'cover' : 'inside'
   const position = preset ? preset.position : variant.position
   return {
     ...(width === undefined ? {} : { width }),
     ...(height === undefined ? {} : { height }),
-    fit: preset ? (preset.fit ?? 'inside') : variant.cover ? 'cover' : 'inside',
-    ...(position !== undefined && { position }),
+    fit,
+    // Nothing is cut off otherwise.
+    ...(position !== undefined && fit === 'cover' && { position }),
     enlarge: preset?.enlarge ?? false,
     ...(format === undefined ? {} : { format }),
     ...(variant.quality === undefined ? {} : { quality: variant.quality }),

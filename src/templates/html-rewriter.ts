@@ -1,7 +1,8 @@
 /**
  * Rewrites `<img>` in HTML that others have written: where its picture is one of a source, it becomes a full picture. Everything
  * else is passed on byte by byte, broken HTML too: what is parsed only tells where an element begins and ends. The bytes are
- * read as ISO 8859-1, so that each is one character, whatever encoding beyond ASCII the page has.
+ * read as ISO 8859-1, so that each is one character, whatever encoding beyond ASCII the page has; within, those beyond ASCII
+ * stand apart, since `&eacute;` is no byte of the page.
  */
 import type { SAXParser, StartTag } from 'parse5-sax-parser'
 import { refuseMissing } from '../model/optional-package.js'
@@ -43,10 +44,30 @@ export async function loadParser(usedBy: string): Promise<Parser> {
   }
 }
 
-/** Text of UTF-8 that was read as ISO 8859-1; undefined for bytes that are none. */
-function fromUtf8(binary: string): string | undefined {
+/** Where bytes beyond ASCII stand while a page is read: characters of private use, which no reference stands for. */
+const APART = 0xe000
+const BEYOND_ASCII = /[\x80-\xff]/g
+const apart = (piece: string): string =>
+  piece.replace(BEYOND_ASCII, (byte) => String.fromCharCode(APART + byte.charCodeAt(0)))
+const isByte = (code: number): boolean => code >= APART + 0x80 && code <= APART + 0xff
+/** The bytes of a page, as they came. */
+const together = (text: string): string =>
+  text.replace(/[\ue080-\ue0ff]/g, (char) => String.fromCharCode(char.charCodeAt(0) - APART))
+/** The bytes of markup of ours: what is none of the page's encoding is a reference. */
+const asBytes = (html: string): string =>
+  html.replace(/[^\0-\x7f]/gu, (char) => {
+    const code = char.codePointAt(0) ?? 0
+    return isByte(code) ? String.fromCharCode(code - APART) : `&#x${code.toString(16)};`
+  })
+
+/** Text whose bytes are UTF-8; undefined where they are none. */
+function fromUtf8(text: string): string | undefined {
+  const parts = [...text].map((char) => {
+    const code = char.codePointAt(0) ?? 0
+    return isByte(code) ? Buffer.from([code - APART]) : Buffer.from(char)
+  })
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(binary, 'latin1'))
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts))
   } catch {
     return undefined
   }
@@ -86,7 +107,7 @@ function replacementOf(
   for (const side of ['width', 'height'])
     if (!/^\d{1,5}$/.test(String(keywords[side] ?? ''))) delete keywords[side]
   const { html } = macros(element, url, { ...keywords, attrs: others } satisfies Keywords)
-  return /[^\0-\xff]/.test(html) ? undefined : html
+  return asBytes(html)
 }
 
 /** Makes a rewriter for one page. */
@@ -113,7 +134,7 @@ export function createHtmlRewriter(
   let pictures = 0
   const pass = (to: number): void => {
     if (to <= from) return
-    out += held.slice(0, to - from)
+    out += together(held.slice(0, to - from))
     held = held.slice(to - from)
     from = to
   }
@@ -145,8 +166,9 @@ export function createHtmlRewriter(
   return {
     write: (piece) => {
       if (isGivenUp) return piece
-      held += piece
-      parser.write(piece)
+      const text = apart(piece)
+      held += text
+      parser.write(text)
       pass(known)
       // What holds no `<` is no part of a tag.
       const mark = held.indexOf('<')

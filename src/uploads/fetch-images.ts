@@ -47,6 +47,8 @@ export interface ImageFetchParts {
   readonly fetcher: Fetcher
   readonly processing: ProcessParts
   readonly events: Pick<Events, 'emit'>
+  /** The id that the decoded segments of a URL stand for. @throws ArtworkError `invalid` (400) */
+  idOf(kind: string, segments: readonly string[]): string
   /** Whether a kind of address is a namespace of uploads. */
   isNamespace(kind: string): boolean
   /** The image of an address of ours, by the strict list. */
@@ -73,7 +75,8 @@ export function createImageFetch(parts: ImageFetchParts) {
       throw new ArtworkError('invalid', 'there is no proxy pool of this name')
   }
   const addressOf = (url: string, origins: readonly string[]): Address | undefined => {
-    const address = ownAddress(url, [urls.base, ...settings.fetch.publicOrigins, ...origins], urls.images)
+    const own = [urls.base, ...settings.fetch.publicOrigins, ...origins]
+    const address = ownAddress(url, own, urls.images, parts.idOf)
     // Who may read it is asked about the request for it alone.
     const isOthers =
       address !== undefined &&

@@ -52,7 +52,7 @@ function* idsOf(uploadStore: Pick<UploadStore, 'list'>, namespace: string): Gene
 /** Makes the verbs of uploads. */
 export function createUploads(
   { settings, store, fetcher, transformer, flights, events }: Context,
-  { sourceOf }: Pick<Resolver, 'sourceOf'>,
+  { sourceOf, idOf }: Pick<Resolver, 'sourceOf' | 'idOf'>,
   source: UploadSource,
   uploadStore: UploadStore,
   { removeTree, serve }: UploadsParts,
@@ -120,6 +120,7 @@ export function createUploads(
       return { images, next: found.length > limit ? images.at(-1)?.imageId : undefined }
     },
     ...createImageFetch({
+      idOf,
       ...{ settings, source, fetcher, processing, events, serve },
       isNamespace: (kind) => sourceOf(kind).isHosted === true,
       store: storeUpload,

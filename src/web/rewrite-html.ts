@@ -10,7 +10,10 @@ interface Rewriter {
 }
 
 /** Fields that are true of the bytes before they are rewritten. */
-const OF_BYTES = ['Content-Length', 'ETag', 'Content-MD5', 'Content-Digest', 'Repr-Digest', 'Accept-Ranges']
+const OF_BYTES = [
+  ...['Content-Length', 'ETag', 'Last-Modified', 'Accept-Ranges'],
+  ...['Content-MD5', 'Content-Digest', 'Repr-Digest'],
+]
 /** Encodings in which a byte of ASCII may be a part of another character. */
 const NOT_ASCII = /^(?:utf-?(?:7|16|32)|ucs-?[24]|iso-2022|hz)/i
 
@@ -34,6 +37,8 @@ function setFields(res: ServerResponse, given: unknown): void {
     const pairs = Array.isArray(given[0])
       ? given
       : given.flatMap((name, index) => (index % 2 === 0 ? [[name, given[index + 1]]] : []))
+    // A name that is given takes the place of what was set; one that is given twice has both.
+    for (const [name] of pairs) res.removeHeader(String(name))
     for (const [name, value] of pairs) res.appendHeader(String(name), value)
   } else if (typeof given === 'object' && given !== null)
     for (const [name, value] of Object.entries(given)) if (value !== undefined) res.setHeader(name, value)
@@ -84,12 +89,13 @@ function rewriteResponse(res: ServerResponse, isHead: boolean, start: () => Rewr
       logger.error({ err: error }, 'artwork: a page could not be rewritten')
       const { end: left } = rewriter
       rewriter = 'none'
-      return Buffer.concat([Buffer.from(left(), 'latin1'), otherwise()])
+      // What it was given just now is among what it has.
+      return Buffer.from(left(), 'latin1')
     }
   }
   res.writeHead = ((status: number, ...given: unknown[]) => {
     const reason = typeof given[0] === 'string' ? given[0] : undefined
-    setFields(res, reason === undefined ? given[0] : given[1])
+    setFields(res, reason === undefined ? (given[0] ?? given[1]) : given[1])
     res.statusCode = status
     decide()
     return reason === undefined ? writeHead(status) : writeHead(status, reason)

@@ -80,6 +80,7 @@ describe('in the variant', () => {
     const made = await render(source, 'w200-h200-cover-attention-png')
     const wanted = await sharp(source)
       .resize({ width: 200, height: 200, fit: 'cover', position: 'attention' })
+      .removeAlpha()
       .raw()
       .toBuffer()
     const got = await sharp(made.bytes).removeAlpha().raw().toBuffer()
@@ -193,6 +194,27 @@ describe('kept with the original', () => {
     expect(shown).not.toBe(saved.url)
     const bytes = Buffer.from(await (await get(shown)).arrayBuffer())
     expect((await squareAt(bytes, 5, 5, 8, 2))[0]).toBe(6)
+    // Each candidate of its srcset is cut about it, and says so in its URL.
+    const before = artwork.html.data(member).srcset
+    const candidates = [...before.matchAll(/(\S+) (\d+)w/g)]
+    expect(candidates.length).toBeGreaterThan(0)
+    for (const [, candidate = ''] of candidates) {
+      const answer = await get(candidate)
+      expect([answer.status, answer.headers.get('cache-control')]).toEqual([
+        200,
+        'public, max-age=31536000, immutable',
+      ])
+      const cut = Buffer.from(await answer.arrayBuffer())
+      expect((await squareAt(cut, 2, 2, 8, 2))[0]).toBe(6)
+    }
+    await artwork.images.setFocalPoint(address, { x: 0, y: 0 })
+    const after = artwork.html.data(member).srcset
+    expect(after).not.toBe(before)
+    for (const [, candidate = ''] of after.matchAll(/(\S+) (\d+)w/g)) {
+      const cut = Buffer.from(await (await get(candidate)).arrayBuffer())
+      expect((await squareAt(cut, 2, 2, 8, 2))[0]).toBe(0)
+    }
+    await artwork.images.setFocalPoint(address, { x: 100, y: 0 })
     const html = String(artwork.html.img(url, { alt: '', ratio: '1/1' }))
     expect(html).toContain('object-fit:cover;object-position:100% 0%')
     // It was cut about it already.
@@ -237,6 +259,71 @@ describe('kept with the original', () => {
     expect(await tile()).toBe(6)
     await writeFile(join(root, 'a.png'), await squares(8, 2, 60))
     expect(await tile()).toBe(6)
+  })
+
+  test.each(['new', 'same', '304'] as const)(
+    'a point that is set while its source is asked stays, which answers %s',
+    async (answer) => {
+      const { artwork, origin, address, url } = await site()
+      const bytes = { first: await squares(8, 2), new: await squares(8, 2, 40) }
+      let release = (): void => {}
+      const asked = new Promise<void>((resolve) => {
+        origin.serve('/wide.png', (_req, res) => {
+          const send = (body: Buffer) =>
+            void res.writeHead(200, { 'Content-Type': 'image/png', ETag: '"1"' }).end(body)
+          if (origin.hits('/wide.png') === 1) return send(bytes.first)
+          release = () =>
+            answer === '304'
+              ? void res.writeHead(304, { ETag: '"1"' }).end()
+              : send(answer === 'new' ? bytes.new : bytes.first)
+          resolve()
+        })
+      })
+      await artwork.images.getImage(address)
+      const refreshed = artwork.images.refresh(address)
+      await asked
+      await artwork.images.setFocalPoint(address, { x: 10, y: 20 })
+      release()
+      await refreshed
+      const html = String(artwork.html.img(url, { alt: '', ratio: '1/1' }))
+      expect(/object-position:([^;"]*)/.exec(html)?.[1]).toBe('10% 20%')
+    },
+  )
+
+  test('what cuts nothing, or is passed on, has the URL that its answer is kept by', async () => {
+    const { artwork, url, get, address, origin } = await site({
+      presets: {
+        face: { width: 100, position: 'attention', format: 'webp' },
+        tile: { width: 100, height: 100, fit: 'cover' },
+      },
+      entities: {},
+      transform: { maxFrames: 1 },
+    })
+    const frames = await Promise.all(
+      ['#f00', '#0f0'].map((background) =>
+        sharp({ create: { width: 60, height: 20, channels: 3, background } })
+          .png()
+          .toBuffer(),
+      ),
+    )
+    const gif = await sharp(frames, { join: { animated: true } })
+      .gif()
+      .toBuffer()
+    origin.serve('/moving.gif', image(gif, 'image/gif'))
+    const moving = `${origin.url}/moving.gif`
+    await artwork.images.setFocalPoint(remoteAddress(moving), { x: 10, y: 20 })
+    await artwork.images.getImage(address)
+    for (const printed of [
+      artwork.images.imageUrl(url, 'face'),
+      artwork.images.imageUrl(moving, 'tile-auto'),
+    ]) {
+      const answer = await get(printed ?? '', { headers: { Accept: 'image/webp' } })
+      expect([printed, answer.status, answer.headers.get('cache-control')]).toEqual([
+        printed,
+        200,
+        'public, max-age=31536000, immutable',
+      ])
+    }
   })
 
   test('presets have a position of their own, and a wrong one is refused', async () => {

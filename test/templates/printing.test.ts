@@ -235,6 +235,7 @@ describe('in code (mended 34)', () => {
         'put',
         'refresh',
         'remove',
+        'setFocalPoint',
         'srcset',
         'stats',
         'validateImage',

@@ -8,9 +8,10 @@ import fc from 'fast-check'
 import { SAXParser } from 'parse5-sax-parser'
 import { describe, expect, test } from 'vitest'
 import { createHtmlRewriter } from '#src/templates/html-rewriter.js'
+import { createHtmlMiddleware } from '#src/web/rewrite-html.js'
 import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { listen, startApp, temporaryFolder } from '../support/toolkit.js'
+import { listen, quietLogger, startApp, temporaryFolder } from '../support/toolkit.js'
 
 const CDN = 'https://cdn.example.com'
 const toolkit = async () => {
@@ -73,6 +74,7 @@ describe('two hundred pages as the web has them', () => {
       () => `<style>p::after{content:'${hidden}'}</style>`,
       () => `<textarea>${hidden}</textarea><title>${hidden}</title>`,
       () => `<xmp>${hidden}</xmp><iframe>${hidden}</iframe><noembed>${hidden}</noembed>`,
+      () => `<noscript>${hidden}</noscript><noframes>${hidden}</noframes>`,
       () => `<template><div>${img()}</div></template>`,
       () => `<div title='${hidden}' data-x="${hidden.replaceAll('"', '&quot;')}">`,
       () => `<picture><source srcset="a.webp">${hidden}</picture>`,
@@ -188,10 +190,10 @@ describe('what is printed', () => {
       ' //xn--bcher-kva.example/a.jpg ',
       'HTTPS://xn--bcher-kva.example/a.jpg?x=1&amp;y=2',
       '/static/hero.jpg',
-      '/images/files/original/hero.jpg',
     ])
       expect([src, await isChanged(src)]).toEqual([src, true])
     for (const src of [
+      '/images/files/original/hero.jpg',
       'static/hero.jpg',
       'files/original/hero.jpg',
       '//other.example/a.jpg',
@@ -200,6 +202,33 @@ describe('what is printed', () => {
       '',
     ])
       expect([src, await isChanged(src)]).toEqual([src, false])
+  })
+
+  test('references and bytes of any encoding stay what they are', async () => {
+    const { artwork } = await toolkit()
+    const element = `<img src=${CDN}/a.jpg alt="Caf&eacute; &rsquo;n&#8217; &#x1F600; Käse &copy; a&nbsp;b">`
+    const text = String(await artwork.rewriteHtml(element))
+    expect(/alt="([^"]*)"/.exec(text)?.[1]).toBe('Caf&#xe9; &#x2019;n&#x2019; &#x1f600; Käse &#xa9; a&#xa0;b')
+    const latin1 = through(Buffer.from(`<img src=${CDN}/1.jpg alt="\xe9 &eacute;">\xe9`, 'latin1')).out
+    expect(latin1).toContain('\xe9 &#xe9;')
+    expect(latin1.endsWith('\xe9')).toBe(true)
+  })
+
+  test('nobody gets a signature by writing HTML', async () => {
+    const root = await temporaryFolder()
+    const { artwork } = await startApp({
+      sources: [files({ root, prefix: '/static', private: true }), remote({ hosts: ['cdn.example.com'] })],
+      signing: { keys: ['a key of sixteen characters'] },
+    })
+    for (const src of [
+      '/static/a.jpg',
+      '/images/files/original/a.jpg',
+      '/images/files/original/a.jpg?expires=1&s=bad',
+      '/images/remote/w9999/aHR0cHM6Ly9jZG4uZXhhbXBsZS5jb20vYS5qcGc',
+    ]) {
+      const element = `<img src="${src}">`
+      expect(String(await artwork.rewriteHtml(element))).toBe(element)
+    }
   })
 
   test('hostile values stay inert', async () => {
@@ -380,6 +409,49 @@ describe('as middleware', () => {
     leaving.abort()
     expect((await fetch(url)).status).toBe(200)
   })
+})
+
+test('a page whose rewriting fails is passed on as it is from there, once', async () => {
+  const rewriter = createHtmlRewriter(
+    {
+      macros: () => {
+        throw new Error('no markup')
+      },
+      addressOf: () => 'an address',
+    },
+    SAXParser,
+  )
+  const app = express()
+  app.use(createHtmlMiddleware(quietLogger())(async () => () => rewriter))
+  app.get('/', (_req, res) => {
+    res.type('html')
+    res.write('<p>before')
+    res.write(`<img src="${CDN}/a.jpg"> after`)
+    res.end('<p>end')
+  })
+  const { url } = await listen(app)
+  expect(await (await fetch(url)).text()).toBe(`<p>before<img src="${CDN}/a.jpg"> after<p>end`)
+})
+
+test('fields are sent as Node sends them', async () => {
+  const { artwork } = await toolkit()
+  const app = express()
+  app.use(artwork.rewrite())
+  app.get('/undefined', (_req, res) => {
+    res.writeHead(200, undefined, { 'Content-Type': 'application/json' }).end('{}')
+  })
+  app.get('/array', (_req, res) => {
+    res.setHeader('Content-Type', 'text/html')
+    res.writeHead(200, ['Content-Type', 'text/plain', 'Set-Cookie', 'a=1', 'Set-Cookie', 'b=2'])
+    res.end('<img>')
+  })
+  const { url } = await listen(app)
+  expect((await fetch(`${url}/undefined`)).headers.get('content-type')).toBe('application/json')
+  const answer = await fetch(`${url}/array`)
+  expect([answer.headers.get('content-type'), answer.headers.getSetCookie()]).toEqual([
+    'text/plain',
+    ['a=1', 'b=2'],
+  ])
 })
 
 test('a page of random bytes is passed on as it is', () => {

@@ -16,7 +16,7 @@ import { fileNameOf } from '../../model/file-name.js'
 import { canExpire, freshUntil } from '../../model/freshness.js'
 import { pictureVersion } from '../../model/sized-path.js'
 import { signatureHolds } from '../../model/url-signature.js'
-import { positionIn } from '../../model/variant.js'
+import { positionIn, recipeFor } from '../../model/variant.js'
 import type { Settings } from '../../options/settings.js'
 import { clientOf } from '../shared/client.js'
 import { textFailure } from '../shared/json.js'
@@ -104,7 +104,10 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
     const usual: CachePolicy = rules === undefined ? cache : { kind: 'immutable', maxAge: rules.maxAge }
     const { entry, bytes, original, negotiation, forward, isInterim = false, isTransient = false } = image
     const { type, digest, storedAt } = entry
-    const originalDigest = pictureVersion(entry.madeFrom ?? original?.digest ?? '', positionIn(entry.recipe))
+    const originalDigest = pictureVersion(
+      entry.madeFrom ?? original?.digest ?? '',
+      positionOf(address, image),
+    )
     const holdsFor = signedUntil === undefined ? 0 : Math.floor((signedUntil - settings.now()) / 1000)
     const policy = rules?.isPrivate
       ? privatePolicy(rules.isBySignature ? Math.max(0, holdsFor) : rules.maxAge, isInterim)
@@ -150,6 +153,13 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
         (source.isLocal !== true || version !== null) &&
         policy !== VERSION_MISMATCH_POLICY,
     }
+  }
+
+  /** What stays in sight of an answer, as its URL says: also where the original is passed on in its place. */
+  const positionOf = ({ kind, variant }: Address, { entry, original }: ImageResult): string | undefined => {
+    if (entry.recipe !== undefined || original === undefined) return positionIn(entry.recipe)
+    const recipe = images.resolver.recipeOf(kind, variant)
+    return recipe && recipeFor(recipe, original.focalPoint).position
   }
 
   const onFailure = createFallback(settings, placeholderOfAddress(settings))

@@ -133,6 +133,39 @@ describe('a source with authorize', () => {
   })
 })
 
+test('a source that becomes private takes the images of entities with it, and no failure prints its URL', async () => {
+  const origin = await anOrigin()
+  origin.serve('/secret.jpg', image(await jpeg(300, 200)))
+  const url = `${origin.url}/secret.jpg`
+  const subject = { id: '7', type: 'album', image_url: url }
+  const directory = await temporaryFolder()
+  const first = await startApp({ sources: [remote({ hosts: ['127.0.0.1'] })] }, { origin, directory })
+  const saved = await first.artwork.images.downloadAndCache({
+    sourceUrl: url,
+    entityType: 'album',
+    entityId: '7',
+  })
+  expect((await first.get(saved.url ?? '')).status).toBe(200)
+  await first.stop()
+  const closed = await startApp(
+    {
+      sources: [remote({ hosts: ['127.0.0.1'], authorize: () => false })],
+      fetch: { maxBytes: 2000 },
+    },
+    { origin, directory },
+  )
+  expect((await closed.get(saved.url ?? '')).status).toBe(404)
+  expect((await closed.get((saved.url ?? '').replace('.webp', '.w320.webp'))).status).toBe(404)
+  const print = () => closed.artwork.images.display(subject)
+  expect(print()).toMatchObject({ from: 'local', url: expect.stringMatching(/^\/images\/remote\//) })
+  const other = `${origin.url}/large.jpg`
+  origin.serve('/large.jpg', image(Buffer.concat([await jpeg(30, 20), Buffer.alloc(5000)])))
+  await expect(closed.artwork.images.getImage(remoteAddress(other))).rejects.toMatchObject({ status: 413 })
+  const large = { id: '8', type: 'album', image_url: other }
+  for (const shown of [closed.artwork.images.display(large), closed.artwork.html.data(large)])
+    expect(JSON.stringify(shown)).not.toContain(origin.url)
+})
+
 describe('a private source without authorize', () => {
   test('without keys, whoever has the URL has the picture, and no shared cache', async () => {
     const { url, lane, pathOf, ask, entered } = await site({ private: true })
