@@ -40,6 +40,17 @@ export function isPicturePath({ sources }: Settings, path: string): boolean {
   return isListed || (written.length === 2 && sources.some((source) => source.owns?.(kind) === true))
 }
 
+/** What stays in sight of an answer, as its URL says: also where the original is passed on in its place. */
+function positionOf(
+  { resolver }: Images,
+  { kind, variant }: Address,
+  { entry, original }: ImageResult,
+): string | undefined {
+  if (entry.recipe !== undefined || original === undefined) return positionIn(entry.recipe)
+  const recipe = resolver.recipeOf(kind, variant)
+  return recipe && recipeFor(recipe, original.focalPoint).position
+}
+
 /** Makes the router; mount it anywhere. */
 export function createImagesRouter(images: Images, settings: Settings, hot?: ResponseCache): Router {
   const cors = corsOf(settings)
@@ -153,13 +164,6 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
         (source.isLocal !== true || version !== null) &&
         policy !== VERSION_MISMATCH_POLICY,
     }
-  }
-
-  /** What stays in sight of an answer, as its URL says: also where the original is passed on in its place. */
-  const positionOf = ({ kind, variant }: Address, { entry, original }: ImageResult): string | undefined => {
-    if (entry.recipe !== undefined || original === undefined) return positionIn(entry.recipe)
-    const recipe = images.resolver.recipeOf(kind, variant)
-    return recipe && recipeFor(recipe, original.focalPoint).position
   }
 
   const onFailure = createFallback(settings, placeholderOfAddress(settings))
