@@ -117,7 +117,7 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
     const { type, digest, storedAt } = entry
     const originalDigest = pictureVersion(
       entry.madeFrom ?? original?.digest ?? '',
-      positionOf(address, image),
+      positionOf(images, address, image),
     )
     const holdsFor = signedUntil === undefined ? 0 : Math.floor((signedUntil - settings.now()) / 1000)
     const policy = rules?.isPrivate
