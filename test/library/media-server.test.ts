@@ -116,6 +116,8 @@ describe('the export (parity 46)', () => {
   test('the manifest says whose picture a file is, its sides, and what its original looks like', async () => {
     const app = await stage()
     await app.download('profile', '1')
+    const address = app.artwork.addressOf(`${app.origin.url}/profile-1-1.jpg`) ?? ''
+    await app.artwork.images.setFocalPoint(address, { x: 35, y: 60 })
     await app.run('export', { directory: app.media })
     const [line = ''] = (await readFile(join(app.hidden, 'manifest.jsonl'), 'utf8')).split('\n')
     expect(JSON.parse(line)).toMatchObject({
@@ -129,6 +131,7 @@ describe('the export (parity 46)', () => {
       animated: false,
       color: expect.stringMatching(/^#[0-9a-f]{6}$/),
       thumbhash: expect.stringMatching(/^[\w+/]+=*$/),
+      focalPoint: { x: 35, y: 60 },
     })
   })
   test('on another file system it copies, and a copy is replaced when the picture is (parity 46)', async () => {
