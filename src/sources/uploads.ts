@@ -5,6 +5,7 @@ import { ArtworkError } from '../model/failure.js'
 import { readMeasure, SIZES } from '../model/units.js'
 import { MAX_SIDE } from '../model/variant.js'
 import { isExactOrigin } from '../model/web-url.js'
+import type { AccessOptions } from './access.js'
 import type { Source } from './source.js'
 
 /** What a request does with uploads. */
@@ -36,6 +37,8 @@ export interface NamespaceOptions {
     imageId: string,
     namespace: string,
   ) => boolean | 'unauthenticated' | Promise<boolean | 'unauthenticated'>
+  /** The same by the whole address, as sources have it: of a namespace that is listed with its rules. */
+  readonly authorize?: AccessOptions['authorize']
   /**
    * How long clients may keep an image, seconds; 0, of a private namespace, is to ask about it each time.
    * @default 86,400: its URL names its content; 0 of a private namespace
@@ -50,7 +53,7 @@ export interface NamespaceOptions {
 }
 
 /** The options of uploads; what may differ between namespaces is the rule of each that does not say otherwise. */
-export interface UploadsOptions extends Omit<NamespaceOptions, 'cors'> {
+export interface UploadsOptions extends Omit<NamespaceOptions, 'cors' | 'authorize'> {
   /** The namespaces, or the rules of each. Left out: any name that no other source has. */
   readonly namespaces?: readonly string[] | Readonly<Record<string, NamespaceOptions>>
   /** Where uploads are stored. @default `uploads` below the toolkit's directory */
@@ -81,6 +84,7 @@ export interface Namespace {
   readonly keepOriginal: boolean
   readonly isPrivate: boolean
   readonly mayRead: NamespaceOptions['mayRead']
+  readonly authorize: AccessOptions['authorize']
   /** How long clients may keep its images, seconds. */
   readonly maxAge: number
   /** Exact origins whose pages may read them; undefined where they are read as other images are. */
@@ -144,7 +148,7 @@ export function uploads(options: UploadsOptions = {}): UploadSource {
     if (rule !== undefined) throw new TypeError(`uploads.namespaces ${rule}, got ${JSON.stringify(name)}`)
   }
   const cors = originsOf('uploads.cors', options.cors) ?? []
-  const common = settle('uploads', { ...options, cors: undefined }, DEFAULTS)
+  const common = settle('uploads', { ...options, cors: undefined, authorize: undefined }, DEFAULTS)
   const rules = new Map(
     [...(listed ?? [])].map(([name, own]) => [
       name,
@@ -218,7 +222,7 @@ const DAY = 86_400
 const YEAR = 31_536_000
 const DEFAULTS: Omit<Namespace, 'name'> = {
   ...{ maxBytes: 10 * 1024 ** 2, fit: 1200, fetchFit: 800, keepOriginal: false },
-  ...{ isPrivate: false, mayRead: undefined, maxAge: DAY, cors: undefined },
+  ...{ isPrivate: false, mayRead: undefined, authorize: undefined, maxAge: DAY, cors: undefined },
 }
 
 /** Rules that may be given to a namespace, or to all: what is undefined was not. */
@@ -247,15 +251,23 @@ function settleReading(where: string, given: Given, otherwise: Omit<Namespace, '
   const { mayRead = given.private === false ? undefined : otherwise.mayRead } = given
   if (mayRead !== undefined && typeof mayRead !== 'function')
     throw new TypeError(`${where}.mayRead must be a function of a request, got ${JSON.stringify(mayRead)}`)
-  const { private: isPrivate = otherwise.isPrivate || mayRead !== undefined } = given
+  const { authorize } = given
+  if (authorize !== undefined && typeof authorize !== 'function')
+    throw new TypeError(
+      `${where}.authorize must be a function of a request and an address, got ${JSON.stringify(authorize)}`,
+    )
+  const isAsked = mayRead !== undefined || authorize !== undefined
+  const { private: isPrivate = otherwise.isPrivate || isAsked } = given
   if (typeof isPrivate !== 'boolean')
     throw new TypeError(`${where}.private must be true or false, got ${JSON.stringify(isPrivate)}`)
-  if (!isPrivate && mayRead !== undefined)
-    throw new TypeError(`${where}.private must not be false where mayRead decides who reads, got false`)
+  if (!isPrivate && isAsked)
+    throw new TypeError(
+      `${where}.private must not be false where mayRead or authorize decides who reads, got false`,
+    )
   // How long others may keep images says nothing of those that are for one alone.
   const usual = isPrivate === otherwise.isPrivate ? otherwise.maxAge : isPrivate ? 0 : DAY
   const { maxAge = usual } = given
   checkCount(`${where}.maxAge`, maxAge, YEAR, isPrivate ? 0 : 1)
   const cors = originsOf(`${where}.cors`, given.cors) ?? (isPrivate ? [] : undefined)
-  return { isPrivate, mayRead, maxAge, cors }
+  return { isPrivate, mayRead, authorize, maxAge, cors }
 }

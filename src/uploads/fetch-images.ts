@@ -63,6 +63,14 @@ const CONCURRENCY = 5
 const MAX_FETCHING = 16
 const MAX_WAITING = 2000
 
+/** Whether each request for an image is asked about. */
+function isAskedAbout({ settings, source, isNamespace }: ImageFetchParts, { kind }: Address): boolean {
+  if (!isNamespace(kind))
+    return settings.sources.some(({ kinds, access }) => access !== undefined && kinds.includes(kind))
+  const { mayRead, authorize } = source.uploads.namespace(kind)
+  return mayRead !== undefined || authorize !== undefined
+}
+
 /** Makes the two verbs. */
 export function createImageFetch(parts: ImageFetchParts) {
   const { settings, source, fetcher, processing, events, serve } = parts
@@ -78,11 +86,7 @@ export function createImageFetch(parts: ImageFetchParts) {
     const own = [urls.base, ...settings.fetch.publicOrigins, ...origins]
     const address = ownAddress(url, own, urls.images, parts.idOf)
     // Who may read it is asked about the request for it alone.
-    const isOthers =
-      address !== undefined &&
-      (parts.isNamespace(address.kind)
-        ? source.uploads.namespace(address.kind).mayRead !== undefined
-        : settings.sources.some(({ kinds, access }) => access !== undefined && kinds.includes(address.kind)))
+    const isOthers = address !== undefined && isAskedAbout(parts, address)
     if (isOthers) throw new ArtworkError('refused', 'this image is for those alone who may read it')
     return address
   }

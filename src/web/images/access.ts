@@ -59,9 +59,10 @@ export function createAccess(settings: Pick<Settings, 'sources' | 'logger' | 'si
     rulesOf: ({ kind }) => rulesOf(kind),
     checkReader: async (req, address, isSigned) => {
       const { kind, id } = address
-      const { mayRead } = namespaceOf(kind) ?? {}
+      const { mayRead, authorize: own } = namespaceOf(kind) ?? {}
       if (mayRead !== undefined)
         await checkAllowed(() => mayRead(req, id, kind), 'mayRead of uploads', logger)
+      if (own !== undefined) await checkAllowed(() => own(req, address), 'authorize of a namespace', logger)
       const access = accessOf(kind)
       if (access === undefined) return
       const { authorize } = access

@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import express from 'express'
-import { type AccessOptions, type ArtworkOptions, files, remote, signAddress } from 'express-artwork'
+import { type AccessOptions, type ArtworkOptions, files, remote, signAddress, uploads } from 'express-artwork'
 import { describe, expect, test } from 'vitest'
 import { jpeg } from '../../support/images.js'
 import { image } from '../../support/origin.js'
@@ -231,6 +231,51 @@ test('files may be private, too', async () => {
     ])
     expect((await ask('bob')).status).toBe(403)
   }
+})
+
+test('a namespace of uploads has it by the whole address, and no client has its pictures fetched', async () => {
+  const asked: string[] = []
+  const { url } = await startApp({
+    sources: [
+      uploads({
+        authorize: () => true,
+        namespaces: {
+          letters: {
+            authorize: (req, { kind, variant }) => {
+              asked.push(`${kind}/${variant}`)
+              return userOf(req) === 'ann'
+            },
+          },
+        },
+      }),
+    ],
+    widths: [20],
+  })
+  const headers = { 'Content-Type': 'image/jpeg' }
+  const stored = await fetch(`${url}/images/letters`, {
+    method: 'POST',
+    headers,
+    body: new Uint8Array(await jpeg(60, 40)),
+  })
+  const { image_id: id } = (await stored.json()) as { image_id: string }
+  for (const path of [`letters/${id}`, `letters/w20-webp/${id}`]) {
+    const own = await fetch(`${url}/images/${path}`, { headers: { 'X-User': 'ann' } })
+    expect([own.status, own.headers.get('cache-control')]).toEqual([
+      200,
+      'private, max-age=0, must-revalidate',
+    ])
+    expect((await fetch(`${url}/images/${path}`, { headers: { 'X-User': 'bob' } })).status).toBe(403)
+  }
+  expect([...new Set(asked)]).toEqual(['letters/original', 'letters/w20-webp'])
+  const fetched = await fetch(`${url}/images/fetch`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ url: `/images/letters/${id}` }),
+  })
+  expect(fetched.status).toBe(403)
+  expect(() => uploads({ namespaces: { a: { authorize: 5 as never } } })).toThrow(
+    /namespaces\.a\.authorize must be/,
+  )
 })
 
 test.each([
