@@ -181,7 +181,7 @@ describe('the documentation', () => {
   test('its commands are scripts of the package', () => {
     let count = 0
     for (const { path, text } of PAGES)
-      for (const [, run, short] of text.matchAll(/npm (?:run ([a-z:]+)|(test|start)\b)/g)) {
+      for (const [, run, short] of text.matchAll(/npm (?:run ([a-z0-9:]+)|(test|start)\b)/g)) {
         count += 1
         expect(Object.keys(manifest.scripts), `${path}: ${run ?? short}`).toContain(run ?? short ?? '')
       }
