@@ -99,9 +99,8 @@ export function createApp(parts: AppParts): Express {
     show({ req, res, next }, 'helpers', { helpers: shownHelpers(environment, artwork.html, records) }),
   )
   app.get('/house', async (req, res, next) => {
-    const [album] = records.albums()
-    const url = String(album?.image_url ?? '')
-    const written = `<p>This one has been on all week:</p>\n<img src="${url}" alt="${environment.getFilter('escape')(String(album?.name ?? ''))}" width="240" height="240">\n<p>Bring a blanket.</p>`
+    const written =
+      '<p>This is where we sit:</p>\n<img src="/rooms/living%20room.jpg" alt="The view" width="240" height="135">\n<p>Bring a blanket.</p>'
     const note = String(await artwork.rewriteHtml(written, { sizes: '240px' }))
     show({ req, res, next }, 'house', { note, isGuest: isGuest(req) })
   })
