@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-/** The suites that need nothing but Node. The routers run a second time on Express 4. */
+/** The suites that need nothing but Node: `npm test`, and the routers once more, `npm run test:express4`. */
 const common = {
   testTimeout: 180_000,
   hookTimeout: 180_000,
@@ -12,7 +12,7 @@ const common = {
 const others = ['atproto', 'browser', 'cli', 'package', 'postgres', 'proxies', 'quality', 'stress'].map(
   (name) => `test/${name}/**`,
 )
-/** What is heavy, and Express 4, is run once, and not again on every version of Node. */
+/** What is heavy is run once, and not again on every version of Node. */
 const isLight = process.env.WITHOUT_STRESS !== undefined
 const heavy = isLight
   ? [
@@ -63,7 +63,7 @@ export default defineConfig({
           exclude: [...others, ...heavy],
         },
       },
-      ...(isLight ? [] : [express4]),
+      express4,
     ],
   },
 })

@@ -14,7 +14,7 @@ import { createApp, isGuest } from './app.js'
 import { createRepository } from './repository.js'
 import { CDN_FAULTS, startCdn } from './stage/cdn.js'
 import { openRecords } from './stage/database.js'
-import { furnish } from './stage/house.js'
+import { drawHouse } from './stage/house.js'
 import { createWarmer } from './warmer.js'
 
 const {
@@ -41,7 +41,7 @@ if (fault !== undefined) cdn.state.fault = fault
 const { host } = new URL(cdn.base())
 const records = openRecords(join(DATA_DIR, 'evening.sqlite'), cdn.base)
 
-const house = await furnish(join(DATA_DIR, 'house'))
+const house = await drawHouse(join(DATA_DIR, 'house'))
 
 const isHere = (address = ''): boolean => /^(?:::ffff:)?127\.|^::1$/.test(address)
 

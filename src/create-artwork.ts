@@ -188,7 +188,7 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
     html: createHtmlFunctions(functions),
     locals: publicLocals(functions, verbs, preloads, templates.files),
     addressOf: images.addressOf,
-    ...publicRewriting({ ...functions, ...images }, settings, createHtmlMiddleware(logger)),
+    ...publicRewriting({ ...functions, addressOf: images.addressOf }, settings, createHtmlMiddleware(logger)),
     refresher: publicRefresher(settings, refresher, management),
     ...(uploads && uploadForm && { uploads: publicUploads(uploads, uploadForm) }),
     installTemplates: templates.installInApp,
@@ -265,7 +265,7 @@ async function prepare({ strict, sources, schedules, repository, logger }: Setti
   await Promise.all(sources.map((source) => source.prepare?.()))
 }
 
-/** Removes the directory that was made for this toolkit alone. */
+/** Removes the directory that is this toolkit's alone. */
 async function removeTemporary({ isTemporary, directory, logger }: Settings): Promise<void> {
   if (!isTemporary) return
   await rm(directory, { recursive: true, force: true }).catch((error) =>

@@ -15,7 +15,7 @@ export interface House {
 }
 
 /** Draws what is not there yet. */
-export async function furnish(directory: string): Promise<House> {
+export async function drawHouse(directory: string): Promise<House> {
   const draw = async (file: string, svg: string): Promise<void> => {
     if (existsSync(file)) return
     await writeFile(file, await sharp(Buffer.from(svg)).jpeg({ quality: 88 }).toBuffer())

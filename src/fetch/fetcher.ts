@@ -5,7 +5,6 @@
 
 import { lookup as systemLookup } from 'node:dns'
 import { ArtworkError } from '../model/failure.js'
-import { isFile } from '../model/location.js'
 import { createAgents } from './agents.js'
 import { createCircuitBreakers } from './circuit-breaker.js'
 import { createConnectionLimits } from './connection-limits.js'
@@ -42,12 +41,9 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     closing: closing.signal,
   })
 
-  const files = createLocalFiles(options)
   return {
     ...requests,
-    fetch: (location, validators, signal) =>
-      isFile(location) ? files.read(location, validators) : requests.fetch(location, validators, signal),
-    stamp: files.stamp,
+    ...createLocalFiles(options),
     resting: breakers.open,
     pools: pools.names,
     proxies: pools.status,

@@ -6,9 +6,9 @@ import { constants } from 'node:fs'
 import { type FileHandle, lstat, open, realpath, stat } from 'node:fs/promises'
 import { isAbsolute, join, relative, sep } from 'node:path'
 import { ArtworkError, codeOf } from '../model/failure.js'
-import type { FileLocation, Validators } from '../model/location.js'
+import type { FileLocation } from '../model/location.js'
 import { sniff } from '../model/media-type.js'
-import type { Fetched } from './upstream-response.js'
+import type { Fetcher } from './ports.js'
 
 /** How often a file that changes while it is read is read anew. */
 const TRIES = 4
@@ -27,9 +27,10 @@ interface State {
   isFile(): boolean
 }
 
-/** By its number, too: another file that a link leads to by now is not taken for the one that was read. */
-const stampOf = ({ size, mtimeNs, ino }: State): string => `${size}-${mtimeNs}-${ino}`
-const isSame = (one: State, other: State): boolean => one.dev === other.dev && stampOf(one) === stampOf(other)
+/** By its inode, too: another file that a link leads to by now is not taken for the one that was read. */
+const validatorOf = ({ size, mtimeNs, ino }: State): string => `${size}-${mtimeNs}-${ino}`
+const isSame = (one: State, other: State): boolean =>
+  one.dev === other.dev && validatorOf(one) === validatorOf(other)
 
 /** What the file system says, as a row of the table of failures. */
 function failureOf(error: unknown): ArtworkError {
@@ -93,39 +94,34 @@ async function readOnce(
   }
 }
 
-/** Makes what reads files. @param maxBytes of one */
-export function createLocalFiles({ maxBytes }: { readonly maxBytes: number }) {
+/** Makes what reads files. See the port of the fetcher for its errors. @param maxBytes of one */
+export function createLocalFiles({
+  maxBytes,
+}: {
+  readonly maxBytes: number
+}): Pick<Fetcher, 'readFile' | 'fileValidator'> {
   return {
-    /**
-     * What the state of a file is known by, without reading it, and without judging where it lies: that was done of whatever is
-     * known by the same. @throws ArtworkError `unknown_image` (404), `unavailable` (503)
-     */
-    stamp: async ({ root, segments }: FileLocation): Promise<string> => {
+    /** Where the file lies is not judged: that was done of whatever has the same validator. */
+    fileValidator: async ({ root, segments }: FileLocation): Promise<string> => {
       try {
         const state = await stat(join(root, ...segments), { bigint: true })
         if (!state.isFile()) throw missing()
-        return stampOf(state)
+        return validatorOf(state)
       } catch (error) {
         throw failureOf(error)
       }
     },
-    /**
-     * Reads a file.
-     * @throws ArtworkError as `stamp` does, and `refused` (403), `too_large` (413), `unsupported` (415), `bad_answer` (502)
-     */
-    read: async (location: FileLocation, validators: Validators = {}): Promise<Fetched> => {
+    readFile: async (location) => {
       try {
         for (let time = 0; time < TRIES; time += 1) {
           const read = await readOnce(location, maxBytes)
           if (read === undefined) continue
           const { bytes, state } = read
-          const facts = { ...NEVER_STALE, etag: stampOf(state) }
-          if (validators.etag === facts.etag) return { outcome: 'not-modified', ...facts }
           if (bytes.length === 0) throw new ArtworkError('bad_answer', 'the file is empty')
           const kind = sniff(bytes)
           if (kind === undefined)
             throw new ArtworkError('unsupported', 'this is not an image of a known format')
-          return { outcome: 'image', bytes, kind, ...facts }
+          return { bytes, kind, validator: validatorOf(state) }
         }
       } catch (error) {
         throw failureOf(error)
@@ -134,14 +130,3 @@ export function createLocalFiles({ maxBytes }: { readonly maxBytes: number }) {
     },
   }
 }
-
-/** Of a file it is known at any time whether it is still the same. */
-const NEVER_STALE = {
-  freshSeconds: undefined,
-  clientSeconds: undefined,
-  guessSeconds: 0,
-  ageSeconds: 0,
-  storable: true,
-  staleWhileRevalidate: 0,
-  staleIfError: 0,
-} as const

@@ -6,15 +6,13 @@ import { readFile } from 'node:fs/promises'
 import { crc32, deflateSync } from 'node:zlib'
 import { digestOf } from '../model/digest.js'
 import { ArtworkError } from '../model/failure.js'
-import type { Fixture, Fixtures } from '../model/fixtures.js'
-import { type FetchRequest, isFile } from '../model/location.js'
+import { type Fixture, type Fixtures, USUAL_SIZE } from '../model/fixtures.js'
+import type { FetchRequest } from '../model/location.js'
 import { sniff } from '../model/media-type.js'
 import { createLocalFiles } from './local-file.js'
 import type { Fetcher, FetcherOptions } from './ports.js'
+import { UNSTATED } from './upstream-freshness.js'
 import { type Fetched, failureOf } from './upstream-response.js'
-
-/** Sides of a picture whose source says nothing of its own, pixels. */
-const USUAL = { width: 1200, height: 800 } as const
 
 /** A chunk of a PNG (PNG §5.3). */
 function chunk(type: string, data: Buffer): Buffer {
@@ -54,24 +52,13 @@ async function fixtureOf(fixtures: Fixtures | undefined, url: string): Promise<F
   return found === undefined ? undefined : fixtures[found]
 }
 
-const FRESH = {
-  freshSeconds: undefined,
-  clientSeconds: undefined,
-  guessSeconds: 0,
-  ageSeconds: 0,
-  storable: true,
-  staleWhileRevalidate: 0,
-  staleIfError: 0,
-} as const
-
 /** Makes it; no socket is ever opened. */
 export function createOfflineFetcher(
   { maxBytes, now }: Pick<FetcherOptions, 'maxBytes' | 'now'>,
   fixtures: Fixtures | undefined,
 ): Fetcher {
-  const files = createLocalFiles({ maxBytes })
   /** @throws ArtworkError as an upstream that fails so */
-  const bytesOf = async ({ url, usualSize = USUAL }: FetchRequest): Promise<Buffer> => {
+  const bytesOf = async ({ url, usualSize = USUAL_SIZE }: FetchRequest): Promise<Buffer> => {
     const fixture = await fixtureOf(fixtures, url)
     if (typeof fixture === 'number')
       throw failureOf({ status: fixture, header: () => null, bytes: Buffer.alloc(0) }, now())
@@ -85,11 +72,11 @@ export function createOfflineFetcher(
     if (bytes.length > maxBytes) throw new ArtworkError('too_large', 'the image has too many bytes')
     const kind = sniff(bytes)
     if (kind === undefined) throw new ArtworkError('unsupported', 'this is not an image of a known format')
-    return { outcome: 'image', bytes, kind, ...FRESH }
+    return { outcome: 'image', bytes, kind, ...UNSTATED }
   }
   return {
-    fetch: (location, validators) => (isFile(location) ? files.read(location, validators) : fetch(location)),
-    stamp: files.stamp,
+    ...createLocalFiles({ maxBytes }),
+    fetch,
     document: async () => undefined,
     probe: async (request) => {
       try {

@@ -45,10 +45,7 @@ type Send = <T>(message: Message, read: (response: Exchanged) => T, signal?: Abo
 export function createRequests(
   options: FetcherOptions,
   { pools, limits, breakers, agentFor, closing }: RequestParts,
-): Pick<Fetcher, 'document' | 'probe'> & {
-  /** @throws ArtworkError any row that has to do with an upstream */
-  fetch(request: FetchRequest, validators?: Validators, signal?: AbortSignal): Promise<Fetched>
-} {
+): Pick<Fetcher, 'fetch' | 'document' | 'probe'> {
   const { now } = options
   type Watch = ReturnType<typeof pools.watch>
   /** One attempt, through one proxy where there are some. */

@@ -20,6 +20,17 @@ export interface ResponseFreshness extends Validators {
   readonly staleIfError: number
 }
 
+/** Of what says nothing of itself, such as bytes that came by no request. */
+export const UNSTATED: ResponseFreshness = {
+  freshSeconds: undefined,
+  clientSeconds: undefined,
+  guessSeconds: 0,
+  ageSeconds: 0,
+  storable: true,
+  staleWhileRevalidate: 0,
+  staleIfError: 0,
+}
+
 type Header = (name: string) => string | null
 
 const NAMES = ['expires', 'date', 'age', 'etag', 'last-modified', 'pragma', 'vary'] as const

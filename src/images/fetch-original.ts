@@ -2,7 +2,6 @@
 import type { SingleFlight } from '../concurrency.js'
 import type { Events } from '../events.js'
 import type { Fetched, Fetcher } from '../fetch/fetcher.js'
-import { formatAddress } from '../model/address.js'
 import { digestOf } from '../model/digest.js'
 import { type Entry, imageKey } from '../model/entry.js'
 import {
@@ -13,9 +12,8 @@ import {
   originalScope,
   recordFailure,
 } from '../model/failure.js'
-import type { FocalPoint } from '../model/focal-point.js'
 import { type FreshnessRules, freshnessAfter } from '../model/freshness.js'
-import { type FetchRequest, isFile, type Location } from '../model/location.js'
+import type { FetchRequest } from '../model/location.js'
 import { type Kind, kindOfType, typeOf } from '../model/media-type.js'
 import type { NoPicture } from '../model/no-picture.js'
 import type { Recipe } from '../model/variant.js'
@@ -25,6 +23,8 @@ import type { NewEntry, Store } from '../store/ports.js'
 import type { Transformer } from '../transform/transformer.js'
 import { createFirstLook, type FirstLook } from './first-look.js'
 import { type KnownOriginal, onceStored, type RequestOptions } from './image.js'
+import { keptPoint } from './kept-point.js'
+import { locate } from './locate.js'
 import type { PresignedUrls } from './presigned-urls.js'
 import type { Original } from './resolve-address.js'
 
@@ -184,8 +184,6 @@ async function fetchOnce(
   const generation = store.generation()
   try {
     const request = await locate(parts, original)
-    if (isFile(request))
-      throw new TypeError(`${original.source.name} has files, and must say so with isLocal`)
     events.emit('upstream-request', {})
     const relative = stored === undefined && !isForced ? presignedUrls.relative(request.url) : undefined
     const response = await fetcher.fetch(request, stored ?? relative ?? {}, signal)
@@ -207,18 +205,6 @@ async function fetchOnce(
     throw error
   }
 }
-
-/** Where an original lives. Without a network nobody can be asked, and its address is as good. */
-async function locate({ settings, means }: FetchParts, original: Original): Promise<Location> {
-  const { source, address, text } = original
-  if (settings.offline === false) return source.locate(address, means)
-  const width = Number(/^w(\d+)/.exec(address.variant)?.[1] ?? USUAL_WIDTH)
-  const height = Math.max(1, Math.round(width / (source.ratioOf?.(address.kind) ?? USUAL_RATIO)))
-  const request = await (async () => source.locate(address, means))().catch(() => undefined)
-  return { admits: () => true, url: text, ...request, usualSize: { width, height } }
-}
-const USUAL_WIDTH = 1200
-const USUAL_RATIO = 1.5
 
 /** A 304 about what another signature brought: its bytes are this one's too. */
 async function takeRelative(
@@ -253,14 +239,18 @@ async function storeResponse(
   const isTransient = isStrict(settings, original) && !response.storable
   // Bytes that are the same as before renew the entry and change nothing else.
   if (!isTransient && stored?.isStored && stored.digest === digest)
-    return { entry: store.update(stored, { ...facts, ...said(parts, original) }), bytes, ...answered(200) }
+    return {
+      entry: store.update(stored, { ...facts, focalPoint: keptPoint(store, original) }),
+      bytes,
+      ...answered(200),
+    }
   const { inspected, made: first } = await look(digest, bytes, kind, arrival)
   const { width, height, traits } = inspected
   const made = first && { made: first }
   if (parts.noPicture({ digest, thumbhash: traits.preview?.thumbhash }))
     throw new ArtworkError('no_image', 'the source has only a picture that stands for none')
   const about = { key, role: 'original', type: typeOf(kind), width, height, traits } as const
-  const focalPoint = focalPointOf(parts, original)
+  const focalPoint = keptPoint(store, original)
   const entry: NewEntry = { ...about, storedAt, ...facts, focalPoint, sourceUrl: arrival.url }
   const unstored = { ...entry, digest, size: bytes.length, isStored: false }
   if (isTransient) {
@@ -300,19 +290,9 @@ async function notModified(
   }
   const { etag, lastModified } = response
   const validators = { ...(etag && { etag }), ...(lastModified && { lastModified }) }
-  const changes = { ...lifetime, ...validators, ...said(parts, original) }
+  const changes = { ...lifetime, ...validators, focalPoint: keptPoint(store, original) }
   return { entry: store.update(stored, changes), ...answered(304) }
 }
-
-/** What somebody has said of a picture holds for its next state: it may have been said while that was fetched. */
-function focalPointOf({ store }: FetchParts, { source, address, text }: Original): FocalPoint | undefined {
-  const own = store.find(imageKey(text), 'memory')
-  if (own !== undefined) return own.focalPoint
-  // A native size that is fetched later is cut as the others.
-  const others = source.originalsOf(address, false).map((one) => imageKey(formatAddress(one)))
-  return others.map((key) => store.find(key, 'memory')?.focalPoint).find((point) => point !== undefined)
-}
-const said = (parts: FetchParts, original: Original) => ({ focalPoint: focalPointOf(parts, original) })
 
 const answered = (status: 200 | 304) => ({ forward: { why: 'miss', status, collapsed: false } as const })
 

@@ -7,7 +7,6 @@ import type { Events } from '../events.js'
 import type { Fetcher } from '../fetch/fetcher.js'
 import { digestOf } from '../model/digest.js'
 import { type Entry, imageKey } from '../model/entry.js'
-import { ArtworkError } from '../model/failure.js'
 import { NEVER_STALE } from '../model/freshness.js'
 import { type FileLocation, isFile } from '../model/location.js'
 import { typeOf } from '../model/media-type.js'
@@ -24,7 +23,7 @@ import type { Original } from './resolve-address.js'
 export interface FileParts {
   readonly settings: Pick<Settings, 'now' | 'transform' | 'memory'>
   readonly store: Pick<Store, 'find' | 'record'>
-  readonly fetcher: Pick<Fetcher, 'fetch' | 'stamp'>
+  readonly fetcher: Pick<Fetcher, 'readFile' | 'fileValidator'>
   readonly transformer: Pick<Transformer, 'inspect' | 'look'>
   readonly singleFlight: SingleFlight
   readonly events: Pick<Events, 'emit'>
@@ -32,7 +31,7 @@ export interface FileParts {
 }
 
 /** A file in hand. */
-export type ReadFile = KnownOriginal & { readonly bytes: Buffer }
+export type FileInHand = KnownOriginal & { readonly bytes: Buffer }
 
 /** Share of the memory for pictures that files may take beside it, and the largest that is kept, bytes. */
 const HOT_SHARE = 0.25
@@ -62,11 +61,8 @@ export function createFileOriginals(parts: FileParts) {
     location: FileLocation,
     signal: AbortSignal,
     options: RequestOptions,
-  ): Promise<ReadFile> => {
-    const response = await fetcher.fetch(location, {}, signal)
-    if (response.outcome === 'not-modified')
-      throw new ArtworkError('bad_answer', 'the file was not asked about')
-    const { bytes, kind, etag } = response
+  ): Promise<FileInHand> => {
+    const { bytes, kind, validator: etag } = await fetcher.readFile(location)
     const key = imageKey(original.text)
     const digest = digestOf(bytes)
     if (bytes.length <= LARGEST_HOT) hot.set(digest, bytes)
@@ -87,9 +83,13 @@ export function createFileOriginals(parts: FileParts) {
     })
     return { entry, bytes, ...(made && { made }) }
   }
-  const read = async (original: Original, options: RequestOptions, stamp?: string): Promise<ReadFile> => {
+  const read = async (
+    original: Original,
+    options: RequestOptions,
+    validator?: string,
+  ): Promise<FileInHand> => {
     const location = await locationOf(original)
-    const state = stamp ?? (await fetcher.stamp(location))
+    const state = validator ?? (await fetcher.fileValidator(location))
     try {
       // Whoever comes after it has changed does not wait for what was begun before.
       return await singleFlight.run(
@@ -107,14 +107,14 @@ export function createFileOriginals(parts: FileParts) {
     entry: Entry | undefined,
     options: RequestOptions,
   ): Promise<KnownOriginal> => {
-    const stamp = await fetcher.stamp(await locationOf(original))
-    return entry?.etag === stamp ? { entry } : read(original, options, stamp)
+    const validator = await fetcher.fileValidator(await locationOf(original))
+    return entry?.etag === validator ? { entry } : read(original, options, validator)
   }
   return {
     /** The facts of a file as it is now. @param entry what is recorded of it @throws ArtworkError */
     obtain,
     /** A file with its bytes. @param entry what was found out about it just now @throws ArtworkError */
-    read: async (original: Original, entry: Entry, options: RequestOptions): Promise<ReadFile> => {
+    read: async (original: Original, entry: Entry, options: RequestOptions): Promise<FileInHand> => {
       const bytes = hot.use(entry.digest)
       return bytes === undefined ? read(original, options) : { entry, bytes }
     },

@@ -6,7 +6,6 @@ import { type Address, formatAddress, toAddress } from '../model/address.js'
 import { etagOf } from '../model/digest.js'
 import { type Entry, imageKey, type Looks, looksOf } from '../model/entry.js'
 import { ArtworkError, asArtworkError, isOriginalFailureActive } from '../model/failure.js'
-import { type FocalPoint, isFocalPoint } from '../model/focal-point.js'
 import { isFile } from '../model/location.js'
 import { sniff, typeOf } from '../model/media-type.js'
 import { readNoPicture } from '../model/no-picture.js'
@@ -20,6 +19,7 @@ import type { DisplayUrls } from './display-url.js'
 import { createDownload, type DownloadRequest, type SaveImageResult } from './download.js'
 import { createFetchOriginal } from './fetch-original.js'
 import { createFileOriginals } from './file-originals.js'
+import { createFocalPoints } from './focal-points.js'
 import type { ImageResult } from './image.js'
 import { createMakeRendition } from './make-rendition.js'
 import { createOriginals } from './originals.js'
@@ -174,7 +174,7 @@ interface VerbParts extends Pick<PipelineParts, 'store' | 'fetcher' | 'transform
 
 /** The public verbs. */
 function createVerbs(settings: Settings, parts: VerbParts) {
-  const { resolver, originals, display, regenerate, store } = parts
+  const { resolver, originals, display, regenerate } = parts
   return {
     /**
      * The image of an address, fetched and made where it is not stored.
@@ -232,25 +232,7 @@ function createVerbs(settings: Settings, parts: VerbParts) {
      * original, and holds for its next state.
      * @throws TypeError for what is no point @throws ArtworkError as `getImage` does
      */
-    setFocalPoint: async (address: Address | string, point: FocalPoint | undefined): Promise<void> => {
-      if (point !== undefined && !isFocalPoint(point))
-        throw new TypeError(
-          `a focal point must be { x, y } in whole per cent from 0 to 100, got ${JSON.stringify(point)}`,
-        )
-      const { original } = resolver.resolve(toAddress(address), true)
-      const { entry } = await originals.obtain(original)
-      await store.settled(entry.key)
-      if (store.find(entry.key) === undefined)
-        throw new ArtworkError('unavailable', 'nothing can be kept of this image', { retryAfter: 5 })
-      // The same picture in other native sizes is cut alike.
-      const others = original.source.originalsOf(original.address, true).map(formatAddress)
-      for (const key of new Set([entry.key, ...others.map(imageKey)])) {
-        const known = store.find(key)
-        if (known === undefined) continue
-        const focalPoint = point && { x: point.x, y: point.y }
-        await regenerate.refocused(store.update(known, { focalPoint }))
-      }
-    },
+    setFocalPoint: createFocalPoints(parts),
     /** Forgets an image and everything made from it. Answers whether it was there. */
     remove: async (address: Address | string): Promise<boolean> => {
       const { address: canonical } = resolver.resolve(toAddress(address), true)

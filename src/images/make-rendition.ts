@@ -14,7 +14,13 @@ import {
 } from '../model/failure.js'
 import { typeOf } from '../model/media-type.js'
 import { createRecent } from '../model/recent.js'
-import { completeRecipe, type FullRecipe, isSameRecipe, type Recipe, recipeFor } from '../model/variant.js'
+import {
+  completeRecipe,
+  type FullRecipe,
+  isSameRecipe,
+  type Recipe,
+  withFocalPoint,
+} from '../model/variant.js'
 import { hostOf } from '../model/web-url.js'
 import type { Settings } from '../options/settings.js'
 import type { NewEntry, Store } from '../store/ports.js'
@@ -188,7 +194,7 @@ async function encodeAndStore(
   events.emit('image-encode', {})
   const { entry: original, bytes, isTransient = false, isPurged = false, forward } = source
   const kind = kindOf(original)
-  const complete = completeRecipe(recipeFor(recipe, original.focalPoint), kind, settings.transform)
+  const complete = completeRecipe(withFocalPoint(recipe, original.focalPoint), kind, settings.transform)
   const made =
     madeBefore(known, complete) ??
     (await transformer.transform(bytes, kind, complete, {

@@ -8,7 +8,7 @@ import { outputSize, type Size, wouldStop } from '../model/output.js'
 import { pictureVersion } from '../model/sized-path.js'
 import { expiryAt, signAddress } from '../model/url-signature.js'
 import { imagePath } from '../model/urls.js'
-import { MAX_SIDE, type Recipe, recipeFor } from '../model/variant.js'
+import { MAX_SIDE, type Recipe, withFocalPoint } from '../model/variant.js'
 import type { Settings } from '../options/settings.js'
 import type { Source } from '../sources/source.js'
 import type { Store } from '../store/ports.js'
@@ -239,7 +239,7 @@ function variantPrinter(
   const versionOfPicture = (chosen: string, entry: Entry | undefined): string | undefined => {
     if (entry === undefined || !(entry.isStored || source.isLocal)) return undefined
     const recipe = resolver.recipeOf(kind, chosen)
-    const position = recipe && recipeFor(recipe, entry.focalPoint).position
+    const position = recipe && withFocalPoint(recipe, entry.focalPoint).position
     return pictureVersion(entry.digest, position)
   }
   return (variant) => {

@@ -1,7 +1,7 @@
 /** Whether a made image is current: by the bytes it was made from and the recipe of these settings. */
 import { addressOfKey, type Entry } from '../model/entry.js'
 import { type Failure, originalScope } from '../model/failure.js'
-import { isSameLook, type Recipe, recipeFor, recipeText } from '../model/variant.js'
+import { isSameLook, type Recipe, recipeText, withFocalPoint } from '../model/variant.js'
 import type { Settings } from '../options/settings.js'
 import type { Store } from '../store/ports.js'
 import { kindOf } from './fetch-original.js'
@@ -29,7 +29,7 @@ export function createRecipes(
 ): Recipes {
   const text = (recipe: Recipe, original: Entry): string =>
     recipeText(
-      recipeFor(recipe, original.focalPoint),
+      withFocalPoint(recipe, original.focalPoint),
       { kind: kindOf(original), isRevised: original.traits?.isRevised ?? false },
       transform,
     )

@@ -27,6 +27,9 @@ export interface RegenerateParts {
 /** Most images of one original that are made again at once. */
 const MAX_BATCH = 1000
 
+/** See the top of the file. */
+export type Regenerate = ReturnType<typeof createRegenerate>
+
 /** Makes the part of the pipeline that makes images again. */
 export function createRegenerate(parts: RegenerateParts) {
   const { settings, store } = parts

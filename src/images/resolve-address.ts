@@ -102,7 +102,6 @@ interface Offered {
 /** Makes the check of addresses for these settings. */
 export function createResolver(settings: Settings) {
   const { rules, sourceOf, variantOf, offered } = createRules(settings)
-  const { sources } = settings
 
   /** Whose URLs are, of those that were asked for lately. */
   const claimed = createRecent<Original>(MAX_KNOWN)
@@ -139,10 +138,8 @@ export function createResolver(settings: Settings) {
       })
     },
     /** The id that the decoded segments of a URL stand for. @throws ArtworkError `invalid` (400) */
-    idOf: (kind: string, segments: readonly string[]): string => {
-      const source = sources.find((one) => one.kinds.includes(kind))
-      return source?.idOf?.(segments) ?? segments.join('/')
-    },
+    idOf: (kind: string, segments: readonly string[]): string =>
+      sourceOf(kind).idOf?.(segments) ?? segments.join('/'),
     /** Whether a variant of a kind is answered, of a picture that is. @throws ArtworkError as `resolve` does */
     checkVariant: (kind: string, variant: string, trusted: boolean): void =>
       void offered(sourceOf(kind), kind, variant, trusted),

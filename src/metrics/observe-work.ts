@@ -1,7 +1,6 @@
 /** How long fetching and transforming take, and what becomes of it: measured once, for whoever counts. */
 import type { Fetcher } from '../fetch/fetcher.js'
 import { ArtworkError, asArtworkError } from '../model/failure.js'
-import { isFile } from '../model/location.js'
 import type { Transformer } from '../transform/transformer.js'
 
 /** What was done. */
@@ -34,17 +33,14 @@ async function measured<T>(run: () => Promise<T>, ended: (work: Work, result?: T
 /** The same fetcher, observed. */
 export const observedFetcher = (fetcher: Fetcher, observers: readonly WorkObserver[]): Fetcher => ({
   ...fetcher,
-  fetch: (request, ...rest) => {
-    // A file of this machine is no upstream.
-    if (isFile(request)) return fetcher.fetch(request, ...rest)
-    return measured(
+  fetch: (request, ...rest) =>
+    measured(
       () => fetcher.fetch(request, ...rest),
       (work, result) => {
         const bytes = result !== undefined && 'bytes' in result ? result.bytes.length : 0
         for (const observer of observers) observer.fetched({ ...work, url: request.url, bytes })
       },
-    )
-  },
+    ),
 })
 
 const transformed =

@@ -7,3 +7,6 @@ export type Fixture = string | Uint8Array | number
 export type Fixtures =
   | Readonly<Record<string, Fixture>>
   | ((url: string) => Fixture | undefined | Promise<Fixture | undefined>)
+
+/** Sides of a picture of which nothing else is known, pixels. */
+export const USUAL_SIZE = { width: 1200, height: 800 } as const

@@ -250,7 +250,7 @@ export function cutOf(recipe: string | undefined): string | undefined {
 export const positionIn = (recipe: string | undefined): string | undefined => cutOf(recipe)?.split('@', 2)[1]
 
 /** The recipe for a picture with a focal point, which what is cut follows unless it says otherwise. */
-export function recipeFor<R extends Recipe>(recipe: R, focalPoint: FocalPoint | undefined): R {
+export function withFocalPoint<R extends Recipe>(recipe: R, focalPoint: FocalPoint | undefined): R {
   const isCut = recipe.fit === 'cover' && recipe.width !== undefined && recipe.height !== undefined
   if (!isCut || recipe.position !== undefined || focalPoint === undefined) return recipe
   return { ...recipe, position: positionAt(focalPoint) }

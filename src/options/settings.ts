@@ -1,5 +1,5 @@
 /** The settings: options checked, completed and frozen. A bad option is reported with its name, rule and value. */
-import { mkdtempSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
 import { hostname, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import * as z from 'zod'
@@ -22,7 +22,7 @@ export interface Settings
   readonly kinds: ReadonlyMap<string, EntityKind>
   /** The app lists no widths of its own: sources with native ones print those first. */
   readonly areWidthsDefault: boolean
-  /** The directory was made for this toolkit alone. */
+  /** The directory is this toolkit's alone. */
   readonly isTemporary: boolean
 }
 
@@ -57,7 +57,7 @@ export function settleOptions(given: ArtworkOptions = {}): Settings {
   const withPaths = settings.sources.filter(({ idOf }) => idOf !== undefined)
   return Object.freeze({
     ...settings,
-    ...(isTemporary && { directory: mkdtempSync(join(tmpdir(), 'express-artwork-')) }),
+    ...(isTemporary && { directory: join(tmpdir(), `express-artwork-${randomUUID()}`) }),
     isTemporary,
     // No browser of a test goes to a CDN either.
     display: { ...settings.display, requireLocal: settings.display.requireLocal || isOffline },

@@ -5,6 +5,7 @@ import { type Address, encodeName, KIND, makeAddress } from '../model/address.js
 import { ArtworkError } from '../model/failure.js'
 import type { FileLocation } from '../model/location.js'
 import { ACCESS_OPTIONS, type AccessOptions, accessOf } from './access.js'
+import { refuseUnknown } from './option-names.js'
 import type { Source } from './source.js'
 
 /** A folder of pictures, and the path that pages print for it. */
@@ -75,11 +76,7 @@ function checked(
     new TypeError(`files.${name} must be ${rule}, got ${JSON.stringify(value)}`)
   if (typeof options !== 'object' || options === null)
     throw new TypeError('files needs { root }, a folder of pictures')
-  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name))
-  if (unknown !== undefined)
-    throw new TypeError(
-      `files.${unknown} is no option: there are ${OPTIONS.map((name) => `files.${name}`).join(', ')}`,
-    )
+  refuseUnknown('files', options, OPTIONS)
   const { root, prefix, name = 'files', maxAge = 0 } = options
   if (typeof root !== 'string' || root === '') throw where('root', 'the path of a folder', root)
   const isPath = typeof prefix === 'string' && /^\/[^?#\\]*$/.test(prefix)

@@ -7,6 +7,7 @@ import { remoteIdText } from '../model/remote-url.js'
 import { isWebUrl, readWebUrl } from '../model/web-url.js'
 import { ACCESS_OPTIONS, type AccessOptions, accessOf } from './access.js'
 import { hostRule, inAscii } from './host-rules.js'
+import { refuseUnknown } from './option-names.js'
 import type { Source } from './source.js'
 
 /** Which hosts may be fetched from, and with what. */
@@ -88,11 +89,7 @@ const OPTIONS: readonly string[] = ['hosts', 'headers', 'ignoreParams', 'pool', 
 function checked(options: RemoteOptions): RemoteOptions {
   if (typeof options !== 'object' || options === null)
     throw new TypeError('remote needs { hosts }, a list of host names')
-  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name))
-  if (unknown !== undefined)
-    throw new TypeError(
-      `remote.${unknown} is no option: there are ${OPTIONS.map((name) => `remote.${name}`).join(', ')}`,
-    )
+  refuseUnknown('remote', options, OPTIONS)
   for (const name of ['hosts', 'ignoreParams'] as const) {
     const list: unknown = options[name]
     const isList = Array.isArray(list) && list.every((one) => typeof one === 'string' && one !== '')

@@ -235,7 +235,7 @@ export interface EntryStore {
   write(entry: NewEntry, bytes: Buffer, options?: WriteOptions): Promise<Entry>
   /**
    * Records facts under a key whose bytes lie elsewhere: a file of the app's own. The entry is not stored. Nothing is recorded
-   * while the key is being changed, or has bytes. Never throws.
+   * while the key is being changed, or has bytes, or while there are as many names as may be. Never throws.
    */
   record(entry: Omit<Entry, 'isStored'>): Entry
   /**

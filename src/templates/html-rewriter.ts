@@ -45,26 +45,26 @@ export async function loadParser(usedBy: string): Promise<Parser> {
 }
 
 /** Where bytes beyond ASCII stand while a page is read: characters of private use, which no reference stands for. */
-const APART = 0xe000
+const PRIVATE_USE = 0xe000
 const BEYOND_ASCII = /[\x80-\xff]/g
-const apart = (piece: string): string =>
-  piece.replace(BEYOND_ASCII, (byte) => String.fromCharCode(APART + byte.charCodeAt(0)))
-const isByte = (code: number): boolean => code >= APART + 0x80 && code <= APART + 0xff
+const toPrivateUse = (piece: string): string =>
+  piece.replace(BEYOND_ASCII, (byte) => String.fromCharCode(PRIVATE_USE + byte.charCodeAt(0)))
+const isByte = (code: number): boolean => code >= PRIVATE_USE + 0x80 && code <= PRIVATE_USE + 0xff
 /** The bytes of a page, as they came. */
-const together = (text: string): string =>
-  text.replace(/[\ue080-\ue0ff]/g, (char) => String.fromCharCode(char.charCodeAt(0) - APART))
+const fromPrivateUse = (text: string): string =>
+  text.replace(/[\ue080-\ue0ff]/g, (char) => String.fromCharCode(char.charCodeAt(0) - PRIVATE_USE))
 /** The bytes of markup of ours: what is none of the page's encoding is a reference. */
 const asBytes = (html: string): string =>
   html.replace(/[^\0-\x7f]/gu, (char) => {
     const code = char.codePointAt(0) ?? 0
-    return isByte(code) ? String.fromCharCode(code - APART) : `&#x${code.toString(16)};`
+    return isByte(code) ? String.fromCharCode(code - PRIVATE_USE) : `&#x${code.toString(16)};`
   })
 
 /** Text whose bytes are UTF-8; undefined where they are none. */
 function fromUtf8(text: string): string | undefined {
   const parts = [...text].map((char) => {
     const code = char.codePointAt(0) ?? 0
-    return isByte(code) ? Buffer.from([code - APART]) : Buffer.from(char)
+    return isByte(code) ? Buffer.from([code - PRIVATE_USE]) : Buffer.from(char)
   })
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts))
@@ -134,7 +134,7 @@ export function createHtmlRewriter(
   let pictures = 0
   const pass = (to: number): void => {
     if (to <= from) return
-    out += together(held.slice(0, to - from))
+    out += fromPrivateUse(held.slice(0, to - from))
     held = held.slice(to - from)
     from = to
   }
@@ -166,7 +166,7 @@ export function createHtmlRewriter(
   return {
     write: (piece) => {
       if (isGivenUp) return piece
-      const text = apart(piece)
+      const text = toPrivateUse(piece)
       held += text
       parser.write(text)
       pass(known)

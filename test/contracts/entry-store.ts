@@ -71,6 +71,15 @@ export function entryStoreContract(name: string, open: (bounds: StoreBounds) => 
       expect([store.find('a'), store.stats().names, store.stats().bytes]).toEqual([undefined, 1, 4])
     })
 
+    test('no more is recorded than there may be names', async () => {
+      const store = await open({ ...BOUNDS, maxNames: 20, now })
+      for (let index = 0; index < 60; index += 1)
+        store.record({ ...entry(`a${index}`), digest: 'a'.repeat(64), size: 7 })
+      expect(store.stats().names).toBeLessThanOrEqual(20)
+      await store.write(entry('b'), Buffer.from('one'))
+      expect([store.find('b')?.isStored, store.stats().names <= 20]).toEqual([true, true])
+    })
+
     test('what has bytes is not recorded over', async () => {
       const store = await open({ ...BOUNDS, now })
       const written = await store.write(entry('a'), Buffer.from('one'))

@@ -32,6 +32,17 @@ async function squares(columns: number, rows: number, side = 50): Promise<Buffer
     .png()
     .toBuffer()
 }
+/** A GIF of two pictures, 60 by 20. */
+async function movingGif(): Promise<Buffer> {
+  const frame = (background: string) =>
+    sharp({ create: { width: 60, height: 20, channels: 3, background } })
+      .png()
+      .toBuffer()
+  const frames = await Promise.all(['#f00', '#0f0'].map(frame))
+  return sharp(frames, { join: { animated: true } })
+    .gif()
+    .toBuffer()
+}
 /** Column and row of the square that a pixel of a rendition is in. */
 async function squareAt(bytes: Buffer, x: number, y: number, columns: number, rows: number) {
   const { data, info } = await sharp(bytes).raw().toBuffer({ resolveWithObject: true })
@@ -89,16 +100,7 @@ describe('in the variant', () => {
     expect(apart / got.length).toBeLessThan(3)
     // It is not what the middle is.
     expect(got.some((value) => value < 100)).toBe(true)
-    const frames = await Promise.all(
-      ['#f00', '#0f0'].map((background) =>
-        sharp({ create: { width: 60, height: 20, channels: 3, background } })
-          .png()
-          .toBuffer(),
-      ),
-    )
-    const gif = await sharp(frames, { join: { animated: true } })
-      .gif()
-      .toBuffer()
+    const gif = await movingGif()
     const { bytes } = await render(gif, 'w20-h20-cover-attention-webp')
     expect(await sharp(bytes, { animated: true }).metadata()).toMatchObject({ width: 20, pages: 2 })
     const moved = await render(gif, 'w20-h20-cover-fp100x0-webp')
@@ -300,16 +302,7 @@ describe('kept with the original', () => {
       entities: {},
       transform: { maxFrames: 1 },
     })
-    const frames = await Promise.all(
-      ['#f00', '#0f0'].map((background) =>
-        sharp({ create: { width: 60, height: 20, channels: 3, background } })
-          .png()
-          .toBuffer(),
-      ),
-    )
-    const gif = await sharp(frames, { join: { animated: true } })
-      .gif()
-      .toBuffer()
+    const gif = await movingGif()
     origin.serve('/moving.gif', image(gif, 'image/gif'))
     const moving = `${origin.url}/moving.gif`
     await artwork.images.setFocalPoint(remoteAddress(moving), { x: 10, y: 20 })

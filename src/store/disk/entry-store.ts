@@ -155,7 +155,11 @@ export function createEntryStore(
     record: (facts) => {
       const entry: Entry = Object.freeze({ ...facts, isStored: false })
       amendments.forget(entry.key)
-      connection.orDefault('recording', (current) => current.record(entry, parts.now()), undefined)
+      connection.orDefault(
+        'recording',
+        (current) => current.record(entry, parts.now(), parts.bounds.maxNames),
+        undefined,
+      )
       return entry
     },
     update: (entry, changes) => {

@@ -66,9 +66,11 @@ export function createTransactions(db: Database, parts: TransactionParts) {
         history.add(entry.key, 'stored', entry.digest)
       return 'named'
     }),
-    /** Writes the row of an entry whose bytes lie elsewhere, unless its key is being changed or has bytes. */
-    record: transaction((entry: Entry, usedAt: number): void => {
-      if (locks.get(entry.key) !== undefined || rows.get(entry.key)?.held === 1) return
+    /** Writes the row of an entry whose bytes lie elsewhere, unless its key is being changed or has bytes, or there is no room. */
+    record: transaction((entry: Entry, usedAt: number, maxNames: number): void => {
+      const before = rows.get(entry.key)
+      if (locks.get(entry.key) !== undefined || before?.held === 1) return
+      if (before === undefined && totals.of('names') >= maxNames) return
       rows.put(entry, { generation: 0, slot: 0, indexBytes: 0, usedAt })
       noteChange(entry.key)
     }),

@@ -16,7 +16,7 @@ import { fileNameOf } from '../../model/file-name.js'
 import { canExpire, freshUntil } from '../../model/freshness.js'
 import { pictureVersion } from '../../model/sized-path.js'
 import { signatureHolds } from '../../model/url-signature.js'
-import { positionIn, recipeFor } from '../../model/variant.js'
+import { positionIn, withFocalPoint } from '../../model/variant.js'
 import type { Settings } from '../../options/settings.js'
 import { clientOf } from '../shared/client.js'
 import { textFailure } from '../shared/json.js'
@@ -48,7 +48,7 @@ function positionOf(
 ): string | undefined {
   if (entry.recipe !== undefined || original === undefined) return positionIn(entry.recipe)
   const recipe = resolver.recipeOf(kind, variant)
-  return recipe && recipeFor(recipe, original.focalPoint).position
+  return recipe && withFocalPoint(recipe, original.focalPoint).position
 }
 
 /** Makes the router; mount it anywhere. */
