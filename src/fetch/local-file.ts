@@ -3,12 +3,13 @@
  * and what is no plain file are refused; what is read is one state of a file, whole.
  */
 import { constants } from 'node:fs'
-import { type FileHandle, lstat, open, realpath, stat } from 'node:fs/promises'
+import { type FileHandle, open, realpath, stat } from 'node:fs/promises'
 import { isAbsolute, join, relative, sep } from 'node:path'
 import { ArtworkError, codeOf } from '../model/failure.js'
 import type { FileLocation } from '../model/location.js'
 import { sniff } from '../model/media-type.js'
 import type { Fetcher } from './ports.js'
+import { isSpelledAsOnDisk } from './spelling.js'
 
 /** How often a file that changes while it is read is read anew. */
 const TRIES = 4
@@ -49,15 +50,11 @@ function failureOf(error: unknown): ArtworkError {
  */
 async function pathOf({ root, segments }: FileLocation): Promise<string> {
   const folder = await realpath(root)
-  const wanted = join(folder, ...segments)
-  const real = await realpath(wanted)
+  const real = await realpath(join(folder, ...segments))
   const below = relative(folder, real)
   if (below === '' || below === '..' || below.startsWith(`..${sep}`) || isAbsolute(below))
     throw new ArtworkError('refused', 'the file lies outside its folder')
-  // Where the file system takes two spellings for one, only one of them is an address.
-  const isOtherSpelling =
-    real !== wanted && real.normalize().toLowerCase() === wanted.normalize().toLowerCase()
-  if (isOtherSpelling && !(await lstat(wanted)).isSymbolicLink()) throw missing()
+  if (!(await isSpelledAsOnDisk(folder, segments))) throw missing()
   return real
 }
 

@@ -1,6 +1,7 @@
 /** The element of a picture in an NFO file, as Kodi, Jellyfin and Emby read it, with the path of the exported file. */
 import { posix, resolve } from 'node:path'
 import type { DisplayQuestion, DisplayUrls } from '../images/display-url.js'
+import { isWebUrl } from '../model/web-url.js'
 import type { Settings } from '../options/settings.js'
 import { HIDDEN } from './export-files.js'
 
@@ -27,7 +28,7 @@ const xml = (text: string): string =>
 /** The element of a picture; '' where there is neither a file nor, if that will do, a URL. */
 export function nfoElement(
   settings: Pick<Settings, 'export' | 'urls' | 'display'>,
-  display: Pick<DisplayUrls, 'local'>,
+  display: Pick<DisplayUrls, 'local' | 'image'>,
   question: DisplayQuestion,
   { aspect, from, requireLocal = false }: NfoOptions,
 ): string {
@@ -41,13 +42,14 @@ export function nfoElement(
     local !== undefined && settings.urls.base !== ''
       ? `${settings.urls.base}${settings.urls.local}/${local.path}`
       : undefined
-  const source =
+  const { sourceUrl = '' } = question
+  const isPrinted =
     !requireLocal &&
     !settings.display.requireLocal &&
-    question.sourceUrl !== undefined &&
-    /^https?:\/\//i.test(question.sourceUrl)
-      ? question.sourceUrl
-      : undefined
+    isWebUrl(sourceUrl) &&
+    // Who may have it is asked by us.
+    display.image(sourceUrl)?.isPrivate !== true
+  const source = isPrinted ? sourceUrl : undefined
   const where = file === undefined ? (own ?? source) : from === undefined ? file : posix.relative(from, file)
   if (where === undefined) return ''
   const shape = aspect ?? ASPECTS[question.kind?.placeholder ?? ''] ?? ''
