@@ -1,5 +1,6 @@
 /** The README's quick start, in an empty folder, with the packed tarball installed. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
 import { createServer } from 'node:net'
@@ -132,7 +133,10 @@ describe('a bundled app (mended 40)', () => {
     const ready = await (await fetch(`http://127.0.0.1:${port}/ready`)).json()
     const metrics = await fetch(`http://127.0.0.1:${port}/metrics`)
     const printed = { status: metrics.status, text: await metrics.text() }
+    // What it wrote is read to its end.
+    const closed = once(child, 'close')
     child.kill('SIGKILL')
+    await closed
     return { ready, said, printed }
   }
   test('with the package in it: the start says what is missing, and how to mend it', async () => {
