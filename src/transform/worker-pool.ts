@@ -80,7 +80,7 @@ export function createWorkerPool(options: PoolOptions): Transformer {
     if (about.signal?.aborted) throw cancelled()
     ids += 1
     const { isBackground = false, isAlone = false, client = '', host = '' } = about
-    const isHeavy = isHeavyJob(args[0], args[1], args[2]?.format)
+    const isHeavy = isHeavyJob(args[0], args[1], args[2])
     const [bytes, ...rest] = args
     const message: JobMessage = { id: ids, job, size: bytes.length, args: [...rest, limits] }
     const answer = await scheduler.run(

@@ -1,6 +1,6 @@
 /**
  * A toolkit under load, in a process of its own: `/images` with a memory layer, `/disk/images` without one. Its parent
- * gives the origin's `host:port`, and gets the port, and the memory of this process when it asks.
+ * gives the origin's `host:port`, and gets the port, and numbers of this process when it asks.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -8,6 +8,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { constants, monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks'
 import express from 'express'
 import { createArtwork, remote, tmdb } from 'express-artwork'
 import { webp16k } from './support.js'
@@ -28,7 +29,29 @@ const app = express().use(hot.router).use('/disk', cold.router)
 const server = createServer(app).listen(0, '127.0.0.1', () => {
   process.send?.({ port: (server.address() as AddressInfo).port })
 })
-process.on('message', () => process.send?.({ rss: process.memoryUsage.rss() }))
+const loop = monitorEventLoopDelay({ resolution: 5 })
+loop.enable()
+let collections = 0
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries())
+    if (
+      (entry as unknown as { detail?: { kind?: number } }).detail?.kind ===
+      constants.NODE_PERFORMANCE_GC_MAJOR
+    )
+      collections += 1
+}).observe({ entryTypes: ['gc'] })
+/** What this process has done since it was asked last. */
+process.on('message', () => {
+  const numbers = {
+    rss: process.memoryUsage.rss(),
+    late: loop.percentile(99) / 1e6,
+    collections,
+    waiting: hot.images.stats().waitingBytes,
+  }
+  loop.reset()
+  collections = 0
+  process.send?.(numbers)
+})
 process.once('SIGTERM', async () => {
   await Promise.all([hot.close(), cold.close()])
   await rm(directory, { recursive: true, force: true })

@@ -14,6 +14,9 @@ import { PICTURE_PATH } from './support.js'
 const SAMPLES = 2000
 const AT_ONCE = 4
 const COLD_AT_ONCE = 8
+const COLD_FOR = 15_000
+/** What is written behind answers has been by then, ms. */
+const SETTLED_AFTER = 3000
 
 const script = (name: string): string => fileURLToPath(new URL(`./${name}.ts`, import.meta.url))
 
@@ -25,15 +28,25 @@ async function startOrigin(): Promise<{ host: string; process: ChildProcess }> {
   const [port] = await once(createInterface(child.stdout), 'line')
   return { host: `127.0.0.1:${port}`, process: child }
 }
+/** Of the server, since it was asked last. */
+interface Numbers {
+  readonly rss: number
+  /** Delay of the event loop, 99th percentile, ms. */
+  readonly late: number
+  /** Full collections. */
+  readonly collections: number
+  /** Bytes that wait to be stored. */
+  readonly waiting: number
+}
 async function startServer(host: string) {
   const child = fork(script('load-server'), [host], { execArgv: ['--import', 'tsx'] })
   const [{ port }] = (await once(child, 'message')) as [{ port: number }]
-  const rss = async (): Promise<number> => {
-    child.send('rss')
-    const [answer] = (await once(child, 'message')) as [{ rss: number }]
-    return answer.rss
+  const numbers = async (): Promise<Numbers> => {
+    child.send('numbers')
+    const [answer] = (await once(child, 'message')) as [Numbers]
+    return answer
   }
-  return { base: `http://127.0.0.1:${port}`, process: child, rss }
+  return { base: `http://127.0.0.1:${port}`, process: child, numbers }
 }
 const agent = new Agent({ keepAlive: true, maxSockets: 64 })
 /** Ms until the whole answer is there, and its status. */
@@ -113,16 +126,25 @@ export async function benchLoad(): Promise<void> {
     const remoteId = (index: number) =>
       Buffer.from(`http://${origin.host}/${index}.jpg`).toString('base64url')
     const hits = [`${server.base}${PICTURE_PATH}`, `${server.base}/disk${PICTURE_PATH}`]
+    await server.numbers()
     const [memory, disk] = await underLoad(
       hits,
       (index) => `${server.base}/images/remote/w640-webp/${remoteId(index)}`,
     )
+    const urlOf = (index: number) => `${server.base}/images/remote/w640-webp/${remoteId(index)}`
+    await server.numbers()
+    const until = performance.now() + COLD_FOR
+    const count = await encodeUntil(() => performance.now() > until, urlOf)
+    const { late } = await server.numbers()
     const [theirs] = await underLoad([next.url], (index) => {
       const url = encodeURIComponent(`http://${origin.host}/${index}.jpg`)
       return `${new URL(next.url).origin}/_next/image?url=${url}&w=640&q=75`
     })
     if (memory !== undefined) show('memory hit', memory)
     if (disk !== undefined) show('disk hit', disk)
+    console.log(
+      `load: the event loop is ${late.toFixed(1)} ms late in the 99th percentile while ${COLD_AT_ONCE} ask for ${count} cold pictures in ${COLD_FOR / 1000} s`,
+    )
     if (theirs !== undefined) show('next/image, its cached answer', theirs)
   } finally {
     agent.destroy()
@@ -149,12 +171,17 @@ export async function benchSoak(): Promise<void> {
       await Promise.all(Array.from({ length: 8 }, one))
     }
     await until(count / 10)
-    const first = await server.rss()
+    const first = await server.numbers()
     await until(count)
-    const last = await server.rss()
+    const last = await server.numbers()
+    await new Promise((resolve) => setTimeout(resolve, SETTLED_AFTER))
+    const { waiting } = await server.numbers()
     const mb = (bytes: number): number => Math.round(bytes / 1e6)
     console.log(
-      `soak: ${mb(first)} MB after ${count / 10} pictures, ${mb(last)} MB after ${count} (ratio ${(last / first).toFixed(2)})`,
+      `soak: ${mb(first.rss)} MB after ${count / 10} pictures, ${mb(last.rss)} MB after ${count} (ratio ${(last.rss / first.rss).toFixed(2)})`,
+    )
+    console.log(
+      `soak: a full collection every ${Math.round((count * 0.9) / Math.max(1, last.collections))} pictures, ${waiting} bytes left that wait to be stored`,
     )
   } finally {
     agent.destroy()

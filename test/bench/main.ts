@@ -2,6 +2,7 @@
  * The benches: `npm run bench`, or `npm run bench NAME`; `peers` are those beside others. The only place for timings; ratios
  * hold, seconds do not. `-- --quick` measures less, `-- --json=FOLDER` writes what was found as JSON too.
  */
+import { benchBehind } from './behind.js'
 import { benchBytes } from './bytes.js'
 import { benchCold, benchStampede } from './cold.js'
 import { benchCrowd } from './crowd.js'
@@ -26,6 +27,7 @@ import { benchStore } from './store.js'
 
 /** What is beside others, or has a bound of its own, is found; the others print their own lines. */
 const finding: Readonly<Record<string, () => Promise<Findings>>> = {
+  behind: benchBehind,
   cold: benchCold,
   disk: benchDisk,
   files: benchFiles,

@@ -167,7 +167,7 @@ async function expectEnd(servers: readonly Service[]): Promise<void> {
 }
 
 /** `JOBS=10000` for more. */
-const JOBS = Number(process.env.JOBS ?? 4000)
+const JOBS = Number(process.env.JOBS ?? 2000)
 test(`two server processes and the command line, ${JOBS} jobs: each is done once, and the servers answer meanwhile`, async () => {
   const count = JOBS
   const place = await stage(count)

@@ -14,7 +14,9 @@ import { bytesOnDisk, differences, indexEntriesOnDisk } from '../support/entries
 import { atEnd, temporaryFolder } from '../support/toolkit.js'
 
 const isFull = process.env.STRESS === 'full'
-const many = (few: number, full: number): number => (isFull ? full : few)
+/** CI runs a share of the longest ones: they take most of its time. */
+const SHARE = Number(process.env.STRESS_SHARE ?? 1)
+const many = (few: number, full: number, share = 1): number => (isFull ? Math.ceil(full * share) : few)
 const fleet = createFleet(2)
 afterAll(fleet.end)
 
@@ -28,7 +30,7 @@ const take = async (): Promise<StoreProcess> => {
   return one
 }
 
-const KILLS = many(15, 200)
+const KILLS = many(15, 200, SHARE)
 test(`kill -9 at ${KILLS} random moments of a mixed load: every answer is right or a miss, and the files are the catalogue’s`, async () => {
   const directory = await temporaryFolder()
   const opening = { directory, maxBytes: 1_500_000, maxNames: 120 }
@@ -210,7 +212,7 @@ const commands = [
   ),
 ]
 
-const RUNS = many(20, 400)
+const RUNS = many(20, 400, SHARE)
 test(`${RUNS} runs of commands by two processes, with crashes and lost catalogues, agree with a plain Map`, async () => {
   const property = fc.asyncProperty(fc.commands(commands, { maxCommands: 25 }), async (run) => {
     const directory = await mkdtemp(join(tmpdir(), 'artwork-model-'))
