@@ -9,9 +9,17 @@ const common = {
   setupFiles: ['test/support/setup.ts'],
 }
 /** Suites with a command of their own, which CI runs too. */
-const others = ['atproto', 'browser', 'cli', 'package', 'postgres', 'proxies', 'quality', 'stress'].map(
-  (name) => `test/${name}/**`,
-)
+const others = [
+  'atproto',
+  'browser',
+  'cli',
+  'cluster',
+  'package',
+  'postgres',
+  'proxies',
+  'quality',
+  'stress',
+].map((name) => `test/${name}/**`)
 /** What is heavy is run once, and not again on every version of Node. */
 const isLight = process.env.WITHOUT_STRESS !== undefined
 const heavy = isLight

@@ -91,7 +91,7 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
   const series = createTimeSeries(now)
   const fetcher = observedFetcher(await openFetcher(settings), [metrics, series])
   const source = settings.sources.find(isUploadSource)
-  const { cache, store, uploadStore } = await openStorage(settings, source)
+  const { cache, store, uploadStore, cluster } = await openStorage(settings, source)
   const transformer = observedTransformer(await openDecoder(settings), [metrics, series])
 
   const run = randomUUID()
@@ -121,7 +121,6 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
   })
   listen(events, refresher, now)
   loadPackagesLater()
-
   const responseCache = createResponseCache(settings, {
     keepsBytes: cache.keepsBytes,
     isCurrent: images.isCurrent,
@@ -155,6 +154,7 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
     transformer,
     uploads,
     isClosing: lifecycle.isClosing,
+    clusterTroubles: cluster.troubles,
   })
 
   const templates = createTemplates(settings, { images, events, cache })

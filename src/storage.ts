@@ -1,14 +1,20 @@
 /** Opens what is kept: the cache on disk under a memory cache, and uploads beside it. */
+import { randomUUID } from 'node:crypto'
 import { statSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
+import type { ClusterNode, Coordinator } from './model/coordinator.js'
 import { type Diagnosed, directoryReadable } from './model/diagnostic.js'
 import type { Settings } from './options/settings.js'
+import { readManifest } from './package-files.js'
 import type { UploadSource } from './sources/uploads.js'
 import { createDiskStore } from './store/disk/store.js'
 import { createMemoryCache, type MemoryCache } from './store/memory-cache.js'
 import { createMemoryStore } from './store/memory-store.js'
 import type { Store } from './store/ports.js'
 import { createReopeningStore } from './store/reopening-store.js'
+import { openSharedTier, type SharedTier } from './store/shared/shared-tier.js'
+import { withCoordinator } from './store/shared/with-coordinator.js'
 import { createWriteBehind } from './store/write-behind.js'
 import { createUploadStore, type UploadStore } from './uploads/upload-store.js'
 import { withUploads } from './uploads/with-uploads.js'
@@ -22,6 +28,7 @@ export interface Storage {
   /** All of it: what is written behind answers above that. */
   readonly store: Store
   readonly uploadStore: UploadStore | undefined
+  readonly cluster: Cluster
 }
 
 /**
@@ -40,8 +47,9 @@ export async function openStorage(settings: Settings, source: UploadSource | und
   const beside = (store: Store): Store =>
     uploadStore === undefined ? store : withUploads(store, uploadStore)
   const open = () => createDiskStore({ directory, ...disk, now, logger, onChange })
+  let local: Store
   try {
-    cache = createMemoryCache(beside(await open()), memory)
+    local = await open()
   } catch (error) {
     if (disk.required) {
       await uploadStore?.close()
@@ -50,13 +58,65 @@ export async function openStorage(settings: Settings, source: UploadSource | und
     logger.warn({ err: error }, `artwork: ${directory} cannot be used, pictures are kept in memory only`)
     const bounds = { maxBytes: Math.max(memory.maxBytes, 1), maxNames: disk.maxNames }
     const meanwhile = createMemoryStore({ ...bounds, now })
-    const store = createReopeningStore({ meanwhile, open, logger, onOpen: () => onChange('all') })
-    cache = createMemoryCache(beside(store), memory)
+    local = createReopeningStore({ meanwhile, open, logger, onOpen: () => onChange('all') })
   } finally {
     clearTimeout(slow)
   }
+  const cluster = await joinCluster(local, settings, onChange).catch(async (error) => {
+    await Promise.all([local.close(), uploadStore?.close()])
+    throw error
+  })
+  cache = createMemoryCache(beside(cluster.store), memory)
   const store = createWriteBehind(cache.store, { changed: cache.forget })
-  return { cache, store, uploadStore }
+  return { cache, store, uploadStore, cluster }
+}
+
+/** What this node has in common with others. */
+export interface Cluster {
+  /** The store of this node, with what it shares. */
+  readonly store: Store
+  /** Why this node works without the others at the moment. */
+  troubles(): readonly string[]
+  nodes(): Promise<readonly ClusterNode[]>
+}
+
+/** Opens what nodes share, around the store of this one. @throws Error without a package that it needs */
+async function joinCluster(
+  local: Store,
+  { shared, coordination, directory, logger, now }: Settings,
+  onChange: (changed: readonly string[] | 'all') => void,
+): Promise<Cluster> {
+  const journalDirectory = local.stats().durable ? directory : undefined
+  const tier =
+    shared && (await openSharedTier(local, { source: shared, directory: journalDirectory, logger }))
+  const alone = tier?.store ?? local
+  if (coordination === undefined)
+    return { store: alone, troubles: () => troublesOf(tier, undefined), nodes: async () => [] }
+  const node = {
+    id: randomUUID(),
+    version: String(readManifest()?.version ?? 'unknown'),
+    host: hostname(),
+    startedAt: now(),
+  }
+  const { store, coordinator } = await withCoordinator(alone, {
+    ...{ local, tier, logger, onChange },
+    open: (listener) => coordination.open(node, listener),
+  })
+  return { store, troubles: () => troublesOf(tier, coordinator), nodes: coordinator.nodes }
+}
+
+const troublesOf = (
+  tier: Pick<SharedTier, 'trouble' | 'objects'> | undefined,
+  coordinator: Pick<Coordinator, 'trouble'> | undefined,
+): readonly string[] => {
+  const failing = tier?.trouble()
+  const cut = coordinator?.trouble()
+  return [
+    ...(failing === undefined
+      ? []
+      : [`${tier?.objects.name} fails: this node works without it (${failing})`]),
+    ...(cut === undefined ? [] : [`nodes work alone: ${cut}`]),
+  ]
 }
 
 /** Notes a directory that other users of the machine may look into: one of the app's own is made so that they cannot. */

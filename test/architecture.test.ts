@@ -107,6 +107,8 @@ const ALLOWED: Readonly<Record<string, { from: readonly string[]; because: strin
 const OWNERS: Readonly<Record<string, string>> = {
   cacache: 'store',
   'lru-cache': 'store',
+  '@aws-sdk/client-s3': 'store',
+  ioredis: 'store',
   'better-sqlite3': 'database',
   'node-fetch': 'fetch',
   'ipaddr.js': 'fetch',

@@ -64,6 +64,7 @@ export default defineConfig({
         text: 'Running it',
         items: [
           link('Deploying', 'deploying'),
+          link('Several nodes', 'cluster'),
           link('Background work', 'background'),
           link('Clean-up and purging', 'purging'),
           link('Media servers', 'media-servers'),

@@ -33,7 +33,16 @@ export interface FetchParts {
   readonly settings: Pick<Settings, 'now' | 'freshness' | 'transform' | 'disk' | 'offline'>
   readonly store: Pick<
     Store,
-    'find' | 'read' | 'write' | 'settled' | 'update' | 'delete' | 'lease' | 'generation' | 'negativeCache'
+    | 'find'
+    | 'lookup'
+    | 'read'
+    | 'write'
+    | 'settled'
+    | 'update'
+    | 'delete'
+    | 'lease'
+    | 'generation'
+    | 'negativeCache'
   >
   readonly fetcher: Pick<Fetcher, 'fetch'>
   readonly transformer: Pick<Transformer, 'inspect' | 'look'>
@@ -143,7 +152,7 @@ async function collapse(
       try {
         // What was missing may have been fetched since by a process that ended before the lease was asked for.
         const mayBeThere = lease.waited || (stored === undefined && !isForced)
-        const found = mayBeThere ? fetchedElsewhere(parts, task) : undefined
+        const found = mayBeThere ? await fetchedElsewhere(parts, task) : undefined
         return found ?? (await fetchOnce(parts, task, look, aborted))
       } finally {
         // Others look for it once it has been stored.
@@ -163,9 +172,12 @@ async function collapse(
   }
 }
 
-/** What another process has fetched or validated meanwhile. */
-function fetchedElsewhere({ store }: FetchParts, { key, before }: Task): KnownOriginal | undefined {
-  const entry = store.find(key)
+/** What another process, or node, has fetched or validated meanwhile. */
+async function fetchedElsewhere(
+  { store }: FetchParts,
+  { key, before }: Task,
+): Promise<KnownOriginal | undefined> {
+  const entry = await store.lookup(key, key)
   const isNewer = before === undefined || (entry !== undefined && entry.validatedAt > before.validatedAt)
   return entry?.isStored && isNewer ? { entry } : undefined
 }

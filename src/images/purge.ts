@@ -120,7 +120,11 @@ async function removeTree(parts: PurgeParts, key: string, isPurge: boolean): Pro
     for (const entry of store.select({ original: key, limit: BATCH })) await remove(entry)
   }
   store.negativeCache.clear(key)
-  if (!isPurge || !isUpload(parts, key)) await remove(await store.lookup(key))
+  if (isPurge && isUpload(parts, key)) return gone
+  const entry = await store.lookup(key)
+  await remove(entry)
+  // Nodes that share a store may have what this one never had.
+  if (entry === undefined) await store.delete(key)
   return gone
 }
 

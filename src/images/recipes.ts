@@ -57,7 +57,7 @@ export async function readCurrent(
   original: Entry,
   recipe: Recipe,
 ): Promise<ImageResult | undefined> {
-  const entry = await store.lookup(key)
+  const entry = await store.lookup(key, original.key)
   if (entry === undefined || !recipes.isCurrent(entry, original, recipe)) return undefined
   const read = await store.read(entry)
   return read === undefined ? undefined : { entry, ...read }

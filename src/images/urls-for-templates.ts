@@ -38,7 +38,7 @@ function withoutPrivate(store: Store, { sources }: Pick<Settings, 'sources'>): S
   return {
     ...store,
     find: (key, trust) => seen(store.find(key, trust)),
-    lookup: async (key) => seen(await store.lookup(key)),
+    lookup: async (key, original) => seen(await store.lookup(key, original)),
   }
 }
 

@@ -22,6 +22,8 @@ export interface ReadinessParts {
   /** Undefined where there are no uploads. */
   readonly uploads: { isWritable(): Promise<boolean> } | undefined
   readonly isClosing: () => boolean
+  /** Why this node works without others that it belongs to. */
+  readonly clusterTroubles: () => readonly string[]
 }
 
 interface Probed {
@@ -62,6 +64,7 @@ export function createReadiness(settings: Settings, parts: ReadinessParts) {
       ...(paused === undefined ? [] : [`${paused}: nothing new is kept for a minute`]),
       ...(rebuilding ? ['the catalogue was lost and is being rebuilt'] : []),
       ...(durable ? [] : ['the directory cannot be used: pictures are kept in memory only']),
+      ...parts.clusterTroubles(),
     ]
   }
   // A sandbox that does not work is to be known before the first image is asked for.

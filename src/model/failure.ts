@@ -171,7 +171,9 @@ export class ArtworkError extends Error {
 
 /** A failure as it is remembered: plain data, so that it can be kept in a database. */
 export interface Failure {
+  /** Its row of the table of errors. */
   readonly code: ErrorCode
+  /** In words. */
   readonly message: string
   /** When it happened, ms since the epoch. */
   readonly at: number

@@ -4,12 +4,14 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { LookupFunction } from 'node:net'
+import type { CoordinatorSource } from '../model/coordinator.js'
 import type { EffortFormat, LossyFormat } from '../model/encoding.js'
 import type { EntityKindOptions } from '../model/entity.js'
 import type { Fixtures } from '../model/fixtures.js'
 import type { ScheduledKind } from '../model/job-kinds.js'
 import type { Logger } from '../model/logger.js'
 import type { Format } from '../model/media-type.js'
+import type { ObjectStoreSource } from '../model/object-store.js'
 import type { Repository } from '../model/repository.js'
 import type { Preset } from '../model/variant.js'
 import type { Source } from '../sources/source.js'
@@ -271,6 +273,10 @@ export interface ArtworkOptions {
    * else files, bytes or failures by URL. Without `directory` a temporary one is used, and removed by `close()`. @default false
    */
   offline?: boolean | Fixtures | undefined
+  /** The store that several nodes share: `s3({ bucket })`. What one has fetched or made, the others read there. @default none */
+  shared?: ObjectStoreSource | undefined
+  /** What several nodes agree in: `redis({ url })`. One fetches for all, and hears what another purges. @default none */
+  coordination?: CoordinatorSource | undefined
   /** Where images come from: `tmdb()`, `remote({ hosts })`, `uploads({ authorize })`, `atproto()`. @default none */
   sources?: readonly Source[] | undefined
   /** Kinds of entity beside the built-in ones, and changes to those. @default none */

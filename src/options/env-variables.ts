@@ -77,6 +77,8 @@ const OWN = [
 /** Options that no text can hold. */
 const NO_TEXT = new Set([
   'offline',
+  'shared',
+  'coordination',
   'sources',
   'repository',
   'onPurge',

@@ -7,10 +7,12 @@ import type { IncomingMessage } from 'node:http'
 import type { LookupFunction } from 'node:net'
 import { availableParallelism } from 'node:os'
 import * as z from 'zod'
+import type { CoordinatorSource } from '../model/coordinator.js'
 import type { Fixtures } from '../model/fixtures.js'
 import { SCHEDULED_KINDS, type ScheduledKind } from '../model/job-kinds.js'
 import { consoleLogger, type Logger } from '../model/logger.js'
 import { NO_PICTURE } from '../model/no-picture.js'
+import type { ObjectStoreSource } from '../model/object-store.js'
 import type { Repository } from '../model/repository.js'
 import { MAX_SIDE } from '../model/variant.js'
 import { isExactOrigin } from '../model/web-url.js'
@@ -61,6 +63,11 @@ export const optionsSchema = z.strictObject({
       ),
     ])
     .default(false),
+  shared: shaped<ObjectStoreSource>((value) => has(value, 'open'), 'must be made by s3()').optional(),
+  coordination: shaped<CoordinatorSource>(
+    (value) => has(value, 'open'),
+    'must be made by redis()',
+  ).optional(),
   sources: z
     .array(
       shaped<Source>(

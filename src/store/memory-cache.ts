@@ -120,8 +120,8 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
       if (known === undefined || (known === ABSENT && trust !== 'memory')) return look(name)
       return known === ABSENT ? undefined : known
     },
-    lookup: async (name) => {
-      const entry = store.find(name) ?? (await inner.lookup(name))
+    lookup: async (name, original) => {
+      const entry = store.find(name) ?? (await inner.lookup(name, original))
       if (entry !== undefined) facts.set(name, entry)
       return entry
     },

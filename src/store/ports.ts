@@ -212,8 +212,12 @@ export interface KeyValue {
 export interface EntryStore {
   /** @param trust `memory`: a key that the memory cache knows to be absent is not looked up again (templates) */
   find(key: string, trust?: 'memory'): Entry | undefined
-  /** As `find`, also while a lost catalogue is being read back. */
-  lookup(key: string): Promise<Entry | undefined>
+  /**
+   * As `find`, also while a lost catalogue is being read back, and in the store that nodes share.
+   * @param original the key of what it is made from, or its own where it is an original; without it, only entities' images are
+   * looked for there
+   */
+  lookup(key: string, original?: string): Promise<Entry | undefined>
   /** The bytes of an entry, verified against its digest; undefined where they are gone or damaged. */
   read(entry: Entry): Promise<Content | undefined>
   /**

@@ -50,7 +50,7 @@ export function createReopeningStore({
 
   return {
     find: (name, trust) => current.find(name, trust),
-    lookup: (name) => current.lookup(name),
+    lookup: (name, original) => current.lookup(name, original),
     lease: (key, signal) => current.lease(key, signal),
     touch: (name) => current.touch(name),
     read: (entry) => current.read(entry),

@@ -127,7 +127,7 @@ export function createWriteBehind(
   return {
     ...inner,
     find: (name, trust) => queue.of(name)?.entry ?? inner.find(name, trust),
-    lookup: async (name) => queue.of(name)?.entry ?? inner.lookup(name),
+    lookup: async (name, original) => queue.of(name)?.entry ?? inner.lookup(name, original),
     read: async (entry) => {
       const one = queue.ofContent(entry.digest)
       return one === undefined ? inner.read(entry) : { bytes: one.bytes, from: 'memory' }
@@ -137,7 +137,11 @@ export function createWriteBehind(
       return inner.check(entry, options)
     },
     inMemory: (digest) => queue.ofContent(digest) !== undefined || inner.inMemory(digest),
-    settled: (key, ms) => (ms === undefined ? queue.settled(key) : within(ms, queue.settled(key))),
+    settled: async (key, ms) => {
+      if (ms !== undefined) return within(ms, queue.settled(key))
+      await queue.settled(key)
+      await inner.settled(key)
+    },
     write: async (fresh, bytes, options = {}) => {
       while (queue.of(fresh.key) !== undefined) await queue.settled(fresh.key)
       if (options.isBehind !== true || queue.held() + bytes.length > maxBytes)

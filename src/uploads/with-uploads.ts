@@ -8,7 +8,7 @@ export function withUploads(cache: Store, uploads: UploadStore): Store {
   return {
     ...cache,
     find: (key, trust) => (isUpload(key) ? uploads.find(key) : cache.find(key, trust)),
-    lookup: (key) => (isUpload(key) ? uploads : cache).lookup(key),
+    lookup: (key, original) => (isUpload(key) ? uploads.lookup(key) : cache.lookup(key, original)),
     touch: (key) => {
       if (!isUpload(key)) cache.touch(key)
     },

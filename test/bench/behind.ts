@@ -46,6 +46,7 @@ export async function benchBehind(): Promise<Findings> {
     directory,
     sources: [remote({ hosts: ['127.0.0.1'] })],
     widths: WIDTHS,
+    transform: { formats: ['jpeg', 'png', 'webp', 'gif', 'avif'] },
     fetch: { allowPrivate: [`127.0.0.1:${origin.port}`] },
     logger: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
   })

@@ -118,6 +118,8 @@ describe('the documentation', () => {
     // What has no default, one that is no value, or options of its own.
     const words = [
       'entities',
+      'shared',
+      'coordination',
       'repository',
       'onPurge',
       'fetch.lookup',

@@ -2,7 +2,7 @@
 import express from 'express'
 import { clusterMetrics } from 'express-artwork'
 import { expect, test, vi } from 'vitest'
-import { startScript } from '../support/child-process.js'
+import { beside, startScript } from '../support/child-process.js'
 import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
 import { anOrigin, atEnd, listen, remoteAddress, startApp, temporaryFolder } from '../support/toolkit.js'
@@ -13,7 +13,7 @@ async function startCluster(env: Readonly<Record<string, string>>) {
   for (const name of ['a', 'b', 'c'])
     origin.serve(`/${name}.jpg`, image(await jpeg(60, 40, name.charCodeAt(0))))
   const directory = await temporaryFolder()
-  const started = startScript('test/fixtures/cluster.ts', [], {
+  const started = startScript(beside('test/fixtures/cluster.ts'), [], {
     ...process.env,
     DIRECTORY: directory,
     ORIGIN: origin.host,

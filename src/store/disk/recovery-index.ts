@@ -9,8 +9,8 @@ import { join } from 'node:path'
 import { PRIVATE_FILE, setMode } from '../../database/files.js'
 import type { Entry } from '../../model/entry.js'
 import { requirePackage } from '../../package-files.js'
+import { fromIndex, toIndex } from '../entry-format.js'
 import { blockSizeOf, discardFile, filesBelow, isCode, sizeOf } from './files.js'
-import { fromIndex, toIndex } from './names.js'
 
 /** What was found in the index under a key. */
 export interface IndexEntry {

@@ -1,7 +1,7 @@
 /** Entries as rows of the catalogue: SQLite knows null where we have undefined, and blobs where we have hex. */
 import type { Entry, Role } from '../../model/entry.js'
 import { FACTS, factsText, readFacts } from '../../model/entry-facts.js'
-import { DISK_NAMES, PLACED } from './names.js'
+import { DISK_NAMES, PLACED } from '../entry-format.js'
 
 /** A row of the table `names`, its columns called as `disk-names` says. */
 export interface Row extends RowState {

@@ -3,9 +3,9 @@
  * Names in code may change; these may not: a directory of an earlier version has to open, and versions beside each
  * other read what the other wrote.
  */
-import { isDigest } from '../../model/digest.js'
-import type { Entry, Role } from '../../model/entry.js'
-import { FACTS, factsText, readFacts } from '../../model/entry-facts.js'
+import { isDigest } from '../model/digest.js'
+import type { Entry, Role } from '../model/entry.js'
+import { FACTS, factsText, readFacts } from '../model/entry-facts.js'
 
 /** The name on disk of each fact that has a place of its own. */
 export const DISK_NAMES = {

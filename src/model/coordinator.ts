@@ -1,0 +1,80 @@
+/** The port of what several nodes agree on: leases, and a feed of what each of them changed. */
+import type { Failure } from './failure.js'
+
+/** What a node tells the others. Each may come twice. */
+export interface ClusterChange {
+  /**
+   * `dropped`: bytes under these keys, and all that was made from them, are not right any more. `cleared`: everything of the cache
+   * is to go. `purging`: what was asked for before is not stored after it. `failed`: these keys could not be had, and why.
+   * `succeeded`: what failed is right again.
+   */
+  readonly what: 'dropped' | 'cleared' | 'purging' | 'failed' | 'succeeded'
+  /** Keys of the store; none where all are meant. */
+  readonly keys: readonly string[]
+  /** Why they failed, as the negative cache has it. */
+  readonly failure?: Failure
+}
+
+/** The right to do a piece of work that is done once for all nodes. */
+export interface ClusterLease {
+  /** Whether another node had it before, or a moment ago: its result may be there now. */
+  readonly waited: boolean
+  /** Rises with every lease of the cluster; undefined where the engine is gone, and each node works for itself. */
+  readonly fence: number | undefined
+  /** Lets the next one have it. */
+  release(): void
+}
+
+/** A node of the cluster, as it has announced itself. */
+export interface ClusterNode {
+  /** Another one at each start. */
+  readonly id: string
+  /** Of the toolkit. */
+  readonly version: string
+  /** The name of its machine. */
+  readonly host: string
+  /** Ms since the epoch, by its own clock. */
+  readonly startedAt: number
+  /** Why it is degraded; empty where it is not. */
+  readonly degraded: readonly string[]
+}
+
+/** See the top of the file. No verb throws: a node that cannot reach the engine works alone. */
+export interface Coordinator {
+  /** Where it is, for logs. */
+  readonly name: string
+  /**
+   * Takes the lease of work that one node does for all, after whoever has it now, for as long as that may take; then without it.
+   * @param signal stops waiting
+   */
+  lease(key: string, signal?: AbortSignal): Promise<ClusterLease>
+  /** Tells the other nodes, now or once they can be reached. */
+  publish(change: ClusterChange): void
+  /** Resolves when what was published has been sent, or cannot be now. */
+  published(): Promise<void>
+  /** Nodes that are there now, this one among them. */
+  nodes(): Promise<readonly ClusterNode[]>
+  /** Why nodes work alone at the moment, undefined where they do not. */
+  trouble(): string | undefined
+  /** Gives its leases back, and ends its connections. */
+  close(): Promise<void>
+}
+
+/** What a coordinator hears, and what it remembers beyond this process. */
+export interface CoordinatorListener {
+  /**
+   * Another node's changes, in their order; `lost` where it cannot be known what they were. Resolves when they are taken over: only
+   * then the position is saved.
+   */
+  heard(changes: readonly ClusterChange[] | 'lost'): Promise<void>
+  /** How far this node has heard; undefined for a node that is new. */
+  position(): string | undefined
+  /** Keeps how far this node has heard. */
+  savePosition(position: string): void
+}
+
+/** Opens a coordinator: what `redis()` answers. */
+export interface CoordinatorSource {
+  /** Connects, and goes on where that is not possible yet. @throws Error without the package that it needs */
+  open(node: Omit<ClusterNode, 'degraded'>, listener: CoordinatorListener): Promise<Coordinator>
+}

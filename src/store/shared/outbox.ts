@@ -1,0 +1,177 @@
+/**
+ * What this node writes into the shared store, behind its own: nobody waits for it, but uploads and removals. A store that fails is
+ * left alone for a while; what could not be done meanwhile is in the journal, and is done afterwards.
+ */
+import { createLimiter, createSerial } from '../../concurrency.js'
+import type { Entry } from '../../model/entry.js'
+import type { Logger } from '../../model/logger.js'
+import type { Breaker } from './breaker.js'
+import type { Journal, Task } from './journal.js'
+import type { SharedNames } from './names.js'
+
+/** What the outbox works with. */
+export interface OutboxParts {
+  readonly names: SharedNames
+  readonly journal: Journal
+  readonly breaker: Breaker
+  readonly logger: Logger
+  /** What this node has under a key now; undefined where it has nothing, or no bytes any more. */
+  load(key: string): Promise<Loaded | undefined>
+  /** Ms between two looks into the journal. @default 5 s */
+  readonly every?: number
+}
+
+/** What is to be written. */
+export interface Loaded {
+  readonly entry: Entry
+  readonly bytes: Buffer
+  /** What it was made from. */
+  readonly original: Entry | undefined
+}
+
+/** Requests that run at once. */
+const AT_ONCE = 8
+/** Tasks in memory: beyond that they are in the journal only. */
+const MAX_WAITING = 2000
+const RETRIED_AT_ONCE = 100
+const EVERY = 5000
+
+/** What is being done, by the key and by what it is made from. */
+function createRunning() {
+  const last = new Map<string, Promise<boolean>>()
+  const counts = new Map<string, number>()
+  return {
+    add: ({ key, original }: Task, work: Promise<boolean>): Promise<boolean> => {
+      const root = original ?? key
+      counts.set(root, (counts.get(root) ?? 0) + 1)
+      const ended = work.finally(() => {
+        const left = (counts.get(root) ?? 1) - 1
+        if (left > 0) counts.set(root, left)
+        else counts.delete(root)
+        if (last.get(key) === ended) last.delete(key)
+      })
+      last.set(key, ended)
+      return ended
+    },
+    settled: async (key: string): Promise<void> => {
+      for (let one = last.get(key); one !== undefined; one = last.get(key)) await one
+    },
+    isBusy: (root: string): boolean => counts.has(root),
+    size: (): number => last.size,
+  }
+}
+
+/** See the top of the file. */
+export type Outbox = ReturnType<typeof createOutbox>
+
+/** Makes the outbox, and begins with what an earlier process left. */
+export function createOutbox(parts: OutboxParts) {
+  const { names, journal, breaker, logger, every = EVERY } = parts
+  const limiter = createLimiter({ capacity: AT_ONCE })
+  const serial = createSerial()
+  const waiting = new Map<string, Task>()
+  const running = createRunning()
+  let retrying: Promise<void> | undefined
+  let isClosed = false
+
+  const perform = async ({ key, what, original }: Task): Promise<void> => {
+    if (what === 'clear') return names.clear()
+    if (what === 'remove') return names.remove(key, original)
+    const found = await parts.load(key)
+    if (found === undefined) return
+    return what === 'write'
+      ? names.write(found.entry, found.bytes, found.original)
+      : names.update(found.entry)
+  }
+  const remember = (task: Task): void => {
+    try {
+      // What came since counts, and a removal more than what would be written.
+      if (task.what === 'remove' || task.what === 'clear' || !journal.has(task.key)) journal.add(task)
+    } catch (error) {
+      logger.error({ err: error, image: task.key }, 'artwork shared store: the journal cannot be written')
+    }
+  }
+  /** Answers whether it is done; else it is in the journal. */
+  const inTurn = (task: Task): Promise<boolean> =>
+    serial.run(task.key, () =>
+      limiter.run(async () => {
+        // From here on, what changes of the key is another task.
+        if (waiting.get(task.key) === task) waiting.delete(task.key)
+        try {
+          await breaker.run(() => perform(task))
+          journal.done(task)
+          return true
+        } catch (error) {
+          logger.debug(
+            { err: error, image: task.key },
+            `artwork shared store: ${task.what} is tried again later`,
+          )
+          remember(task)
+          return false
+        }
+      }),
+    )
+  /** Performs a task after the earlier ones of its key. */
+  const run = (task: Task): Promise<boolean> => running.add(task, inTurn(task))
+  const enqueue = (task: Task): void => {
+    const before = waiting.get(task.key)
+    // Bytes and facts are read when it is their turn: one write stands for all that came before it.
+    if (before !== undefined && (before.what === task.what || task.what === 'update')) return
+    if (waiting.size >= MAX_WAITING || isClosed || breaker.isOpen()) {
+      remember(task)
+      return
+    }
+    waiting.set(task.key, task)
+    void run(task)
+  }
+  const retry = async (): Promise<void> => {
+    for (const task of journal.list(RETRIED_AT_ONCE)) {
+      if (isClosed || breaker.isOpen()) return
+      if (!(await run(task))) return
+    }
+  }
+  const timer = setInterval(() => {
+    if (journal.size() === 0 || breaker.isOpen()) return
+    retrying ??= retry()
+      .catch((error) => logger.error({ err: error }, 'artwork shared store: the journal cannot be read'))
+      .finally(() => {
+        retrying = undefined
+      })
+  }, every).unref()
+
+  return {
+    /** Writes what this node has under a key, soon. */
+    write: (key: string, original?: string): void => enqueue({ key, what: 'write', original }),
+    /** Writes facts that changed, soon. */
+    update: (key: string, original?: string): void => enqueue({ key, what: 'update', original }),
+    /** Removes a name; that of an original with what was made from it. Resolves when that is done, or noted for later. */
+    remove: async (key: string, original?: string): Promise<void> => {
+      const task: Task = { key, what: 'remove', original }
+      remember(task)
+      if (!breaker.isOpen()) await run(task)
+    },
+    /** Removes everything of the cache. */
+    clear: async (): Promise<void> => {
+      const task: Task = { key: '', what: 'clear', original: undefined }
+      remember(task)
+      if (!breaker.isOpen()) await run(task)
+    },
+    /** Tasks that run, wait, or are in the journal. */
+    size: (): number => running.size() + journal.size(),
+    /** Whether something is still to be removed under a key: what the shared store has of it does not count. */
+    isRemoving: (key: string): boolean => journal.size() > 0 && journal.has(key),
+    /** Resolves when what was to be done for a key has been done, or is in the journal. */
+    settled: running.settled,
+    /** Whether something is being done for a key, or for what was made from it. */
+    isBusy: running.isBusy,
+    close: async (): Promise<void> => {
+      isClosed = true
+      clearInterval(timer)
+      for (const task of waiting.values()) remember(task)
+      waiting.clear()
+      await limiter.idle()
+      await retrying
+      journal.close()
+    },
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * The feed of changes as a stream of Redis. A node reads from where it stopped, also after a restart. A server that was replaced by
+ * an empty one is told by the name of its stream: then each node says once more what it said lately.
+ */
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Redis as Client } from 'ioredis'
+import type { ClusterChange, Coordinator, CoordinatorListener } from '../../model/coordinator.js'
+
+/** How many changes a node may lag behind. */
+const MAX_CHANGES = 100_000
+/** How many of its own a node has ready to say once more, and how long, ms. */
+const MAX_RECENT = 10_000
+const RECENT_FOR = 60_000
+const READ_AT_ONCE = 1000
+const BLOCKED_FOR = 2000
+const PAUSE = 200
+/** Longer than that after it should have come, an answer is not waited for, ms. */
+const PATIENCE = 2000
+const FIRST = '0-0'
+
+/** See the top of the file. */
+export interface Feed extends Pick<Coordinator, 'publish' | 'published'> {
+  /** Finds out from where to read, before anything is stored. */
+  begin(): Promise<void>
+  /** Reads from now on. */
+  start(): void
+  close(): Promise<void>
+}
+
+interface Outgoing {
+  readonly change: ClusterChange
+  readonly at: number
+  isSent: boolean
+}
+
+/** What is known of how far this node has heard: of which stream, and up to which entry. */
+interface Position {
+  readonly stream: string
+  readonly id: string
+}
+
+const readPosition = (text: string | undefined): Position | undefined => {
+  const [stream, id] = text?.split(' ') ?? []
+  return stream !== undefined && id !== undefined ? { stream, id } : undefined
+}
+
+/** Whether an id of a stream comes before another. */
+function isBefore(one: string, other: string): boolean {
+  const [at = 0, sequence = 0] = one.split('-').map(Number)
+  const [otherAt = 0, otherSequence = 0] = other.split('-').map(Number)
+  return at < otherAt || (at === otherAt && sequence < otherSequence)
+}
+
+/** What this node tells the others: sent in its order, once the connection stands, and kept for a while. */
+function createOutgoing(client: Client, stream: string, node: string) {
+  let recent: Outgoing[] = []
+  let sending: Promise<void> | undefined
+
+  const send = async (): Promise<void> => {
+    for (let next = recent.find(({ isSent }) => !isSent); next !== undefined; ) {
+      const { change } = next
+      await client.xadd(
+        stream,
+        'MAXLEN',
+        '~',
+        MAX_CHANGES,
+        '*',
+        'node',
+        node,
+        'change',
+        JSON.stringify(change),
+      )
+      next.isSent = true
+      next = recent.find(({ isSent }) => !isSent)
+    }
+  }
+  const flush = (): void => {
+    sending ??= send()
+      .catch(() => {
+        // They are sent when the connection stands again.
+      })
+      .finally(() => {
+        sending = undefined
+      })
+  }
+  client.on('ready', flush)
+  const publish = (change: ClusterChange): void => {
+    const now = performance.now()
+    recent.push({ change, at: now, isSent: false })
+    if (recent.length > MAX_RECENT || recent.some(({ at }) => now - at > RECENT_FOR))
+      recent = recent.filter(({ at, isSent }) => !isSent || now - at <= RECENT_FOR).slice(-MAX_RECENT)
+    flush()
+  }
+  return {
+    publish,
+    /** Sends all that was sent lately once more. */
+    sendAgain: (): void => {
+      for (const one of recent) one.isSent = false
+      flush()
+    },
+    /** Resolves when what was published has been sent, or cannot be now. */
+    sent: async (): Promise<void> => {
+      await sending
+    },
+  }
+}
+
+/** Makes the feed. @param reader a connection of its own, which waits */
+export function createFeed(
+  client: Client,
+  reader: Client,
+  prefix: string,
+  node: string,
+  listener: CoordinatorListener,
+): Feed {
+  const stream = `${prefix}changes`
+  const nameKey = `${prefix}changes-name`
+  const outgoing = createOutgoing(client, stream, node)
+  let isClosed = false
+  let reading: Promise<void> | undefined
+  let position = readPosition(listener.position())
+  /** When the stream was last read to its end, by a clock that does not jump. */
+  let heardAt: number | undefined
+
+  const save = (next: Position): void => {
+    position = next
+    listener.savePosition(`${next.stream} ${next.id}`)
+  }
+  /** The name of the stream, which is given to it by whoever comes first. */
+  const streamName = async (): Promise<string> => {
+    await client.set(nameKey, randomUUID(), 'NX')
+    return (await client.get(nameKey)) ?? ''
+  }
+  /** Finds out from where to read, once a connection stands. */
+  const locate = async (): Promise<Position> => {
+    const name = await streamName()
+    const [first] = await client.xrange(stream, '-', '+', 'COUNT', 1)
+    const [last] = await client.xrevrange(stream, '+', '-', 'COUNT', 1)
+    const end = { stream: name, id: last?.[0] ?? FIRST }
+    if (position === undefined) {
+      // What was stored before this node heard anything may have been purged since.
+      if (reading !== undefined) await listener.heard('lost')
+      return end
+    }
+    if (position.stream !== name) {
+      // Another server, or one that forgot: what was said lately is said once more, by everybody.
+      const wasThere = heardAt !== undefined && performance.now() - heardAt < RECENT_FOR
+      if (!wasThere) await listener.heard('lost')
+      outgoing.sendAgain()
+      return { stream: name, id: FIRST }
+    }
+    // Entries were cut off that this node has not read.
+    if (first !== undefined && isBefore(position.id, first[0]) && position.id !== FIRST) {
+      await listener.heard('lost')
+      return end
+    }
+    return position
+  }
+  /** Waits for entries; a connection that is dead without a word is given up. */
+  const waitForEntries = async (id: string) => {
+    const timer = setTimeout(() => reader.disconnect(true), BLOCKED_FOR + PATIENCE)
+    try {
+      return await reader.xread('COUNT', READ_AT_ONCE, 'BLOCK', BLOCKED_FOR, 'STREAMS', stream, id)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+  const readOnce = async (from: Position): Promise<Position> => {
+    const answer = await waitForEntries(from.id)
+    heardAt = performance.now()
+    const [, entries = []] = answer?.[0] ?? []
+    const last = entries.at(-1)
+    if (last === undefined) return from
+    const others = entries.filter(([, fields]) => fields[1] !== node)
+    const changes = others.map(([, fields]): ClusterChange => JSON.parse(fields[3] ?? '{}'))
+    if (changes.length > 0) await listener.heard(changes)
+    return { ...from, id: last[0] }
+  }
+  const read = async (): Promise<void> => {
+    while (!isClosed) {
+      try {
+        let at = await locate()
+        save(at)
+        while (!isClosed && reader.status === 'ready') {
+          const next = await readOnce(at)
+          if (next.id !== at.id) save(next)
+          at = next
+        }
+      } catch {
+        // Read from there again once the connection stands.
+      }
+      if (!isClosed) await sleep(PAUSE)
+    }
+  }
+  return {
+    begin: async () => save(await locate()),
+    start: () => {
+      reading ??= read()
+    },
+    publish: outgoing.publish,
+    published: outgoing.sent,
+    close: async () => {
+      isClosed = true
+      await outgoing.sent()
+      reader.disconnect()
+      await reading
+    },
+  }
+}

@@ -1,0 +1,249 @@
+/**
+ * Redis (6.2 or later) or Valkey as the coordinator of several nodes: leases as keys that expire, and a stream of changes that each
+ * node reads from where it stopped, so that a connection that was lost costs nothing but time.
+ */
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Redis as Client } from 'ioredis'
+import { within } from '../../concurrency.js'
+import type {
+  ClusterNode,
+  Coordinator,
+  CoordinatorListener,
+  CoordinatorSource,
+} from '../../model/coordinator.js'
+import { refuseMissing } from '../../model/optional-package.js'
+import { createBreaker } from './breaker.js'
+import { createFeed, type Feed } from './redis-feed.js'
+
+/** Where Redis is. */
+export interface RedisOptions {
+  /** `redis://` or `rediss://`, with user, password and number of the database where it has them. */
+  readonly url: string
+  /** What comes before every key: one for each site that shares the server. @default 'express-artwork:' */
+  readonly prefix?: string
+  /** How long a command may take, ms. @default 1 s */
+  readonly timeout?: number
+  /** How long a node that has died holds a lease, ms. @default 10 s */
+  readonly leaseTime?: number
+}
+
+const OPTIONS: readonly string[] = ['url', 'prefix', 'timeout', 'leaseTime'] satisfies (keyof RedisOptions)[]
+const TIMEOUT = 1000
+const LEASE_TIME = 10_000
+/** A node that has a lease for longer than any fetch and encode may last is not waited for, ms. */
+const PATIENCE = 60_000
+/** Leases are looked at again after this, ms, though nobody said that they are free. */
+const POLLED_EVERY = 500
+/** A node that says nothing for as long is gone, ms. */
+const NODE_TIME = 15_000
+const LONGEST_PAUSE = 2000
+
+/** What another has done just now is known for as long, ms: longer than what it had not done may be remembered. */
+const DONE_TIME = 10_000
+
+/** Takes a lease that nobody has. Answers its fence, 0 where somebody has it, and whether somebody had it a moment ago. */
+const TAKE = `local taken = redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])
+if not taken then return {0, 0} end
+return {redis.call('INCR', KEYS[2]), redis.call('EXISTS', KEYS[3])}`
+const EXTEND = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 0`
+const RELEASE = `if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
+redis.call('SET', KEYS[3], '1', 'PX', ARGV[2])
+return redis.call('PUBLISH', KEYS[2], KEYS[1])`
+
+function check(options: RedisOptions): void {
+  const fail = (rule: string): never => {
+    throw new TypeError(`redis: ${rule}`)
+  }
+  if (typeof options !== 'object' || options === null) fail('options must be an object')
+  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name))
+  if (unknown !== undefined) fail(`${unknown} is no option; there are ${OPTIONS.join(', ')}`)
+  const { url, prefix = '', timeout = TIMEOUT, leaseTime = LEASE_TIME } = options
+  // It may hold a password.
+  if (typeof url !== 'string' || !/^rediss?:\/\/[^/]/.test(url))
+    fail('url must be redis://host:port or rediss://host:port')
+  if (typeof prefix !== 'string') fail('prefix must be a text')
+  if (!Number.isSafeInteger(timeout) || timeout < 1) fail('timeout must be a whole number of ms, 1 or more')
+  if (!Number.isSafeInteger(leaseTime) || leaseTime < 1000)
+    fail('leaseTime must be a whole number of ms, 1000 or more')
+}
+
+/**
+ * Redis or Valkey, which nodes agree in.
+ * @throws TypeError for a bad option
+ */
+export function redis(options: RedisOptions): CoordinatorSource {
+  check(options)
+  return {
+    open: async (node, listener) => {
+      const { Redis } = await import('ioredis').catch((error) => refuseMissing(error, 'ioredis', 'redis()'))
+      const connect = (more: OwnOptions): Client => {
+        const client = new Redis(options.url, {
+          lazyConnect: true,
+          enableOfflineQueue: false,
+          maxRetriesPerRequest: 0,
+          // What waited on a connection that was lost is looked at anew.
+          autoResendUnfulfilledCommands: false,
+          connectTimeout: options.timeout ?? TIMEOUT,
+          retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 10), LONGEST_PAUSE),
+          ...more,
+        })
+        // Each is told of where its commands are awaited.
+        client.on('error', () => {})
+        void client.connect().catch(() => {})
+        return client
+      }
+      return await createCoordinator(connect, options, node, listener)
+    },
+  }
+}
+
+/** What one of the connections has for itself. */
+interface OwnOptions {
+  readonly commandTimeout?: number
+}
+type Connect = (more: OwnOptions) => Client
+
+/** Leases, of which this node extends those that it has. */
+function createLeases(
+  client: Client,
+  waker: Client,
+  options: Required<RedisOptions>,
+  node: string,
+  run: <T>(call: () => Promise<T>) => Promise<T>,
+) {
+  const { prefix, leaseTime } = options
+  const fence = `${prefix}fence`
+  const channel = `${prefix}released`
+  const mine = new Map<string, string>()
+  const waiters = new Map<string, Set<() => void>>()
+  let count = 0
+
+  const wake = (key: string): void => {
+    for (const resolve of waiters.get(key) ?? []) resolve()
+  }
+  waker.on('message', (_channel, key: string) => wake(key))
+  const listen = (): void => void waker.subscribe(channel).catch(() => {})
+  waker.on('ready', listen)
+  const renewal = setInterval(() => {
+    for (const [key, token] of mine) client.eval(EXTEND, 1, key, token, leaseTime).catch(() => {})
+  }, leaseTime / 3).unref()
+  const released = async (key: string, signal: AbortSignal | undefined): Promise<void> => {
+    const controller = new AbortController()
+    const stop = () => controller.abort()
+    const known = waiters.get(key) ?? new Set()
+    waiters.set(key, known.add(stop))
+    signal?.addEventListener('abort', stop, { once: true })
+    await sleep(POLLED_EVERY, undefined, { signal: controller.signal }).catch(() => {})
+    signal?.removeEventListener('abort', stop)
+    known.delete(stop)
+    if (known.size === 0) waiters.delete(key)
+  }
+  const release = (key: string, token: string): void => {
+    mine.delete(key)
+    client.eval(RELEASE, 3, key, channel, `${key}:done`, token, DONE_TIME).catch(() => {
+      // It expires.
+    })
+  }
+  const lease: Coordinator['lease'] = async (name, signal) => {
+    const key = `${prefix}lease:${createHash('sha256').update(name).digest('base64url')}`
+    count += 1
+    const token = `${node} ${count}`
+    const startedAt = performance.now()
+    let waited = false
+    try {
+      while (performance.now() - startedAt < PATIENCE && !signal?.aborted) {
+        const [taken, isDone] = await run(async () => {
+          const answer = await client.eval(TAKE, 3, key, fence, `${key}:done`, token, leaseTime)
+          return answer as [number, number]
+        })
+        if (taken > 0) {
+          mine.set(key, token)
+          return { waited: waited || isDone > 0, fence: taken, release: () => release(key, token) }
+        }
+        waited = true
+        await released(key, signal)
+      }
+    } catch {
+      // Each node works for itself.
+    }
+    return { waited, fence: undefined, release: () => {} }
+  }
+  return {
+    lease,
+    close: (): void => {
+      clearInterval(renewal)
+      for (const [key, token] of mine) release(key, token)
+    },
+  }
+}
+
+/** Which nodes there are: each says so again and again. */
+function createPresence(client: Client, prefix: string, node: Omit<ClusterNode, 'degraded'>) {
+  const key = (id: string): string => `${prefix}node:${id}`
+  const say = (): void => {
+    const about: ClusterNode = { ...node, degraded: [] }
+    client.set(key(node.id), JSON.stringify(about), 'PX', NODE_TIME).catch(() => {})
+  }
+  client.on('ready', say)
+  const timer = setInterval(say, NODE_TIME / 3).unref()
+  return {
+    nodes: async (): Promise<readonly ClusterNode[]> => {
+      const found: ClusterNode[] = []
+      let cursor = '0'
+      do {
+        const [next, keys] = await client.scan(cursor, 'MATCH', key('*'), 'COUNT', 1000)
+        const texts = keys.length === 0 ? [] : await client.mget(keys)
+        for (const text of texts) if (text !== null) found.push(JSON.parse(text))
+        cursor = next
+      } while (cursor !== '0')
+      return found.sort((a, b) => a.startedAt - b.startedAt || a.id.localeCompare(b.id))
+    },
+    close: async (): Promise<void> => {
+      clearInterval(timer)
+      await client.del(key(node.id)).catch(() => {})
+    },
+  }
+}
+
+async function createCoordinator(
+  connect: Connect,
+  given: RedisOptions,
+  node: Omit<ClusterNode, 'degraded'>,
+  listener: CoordinatorListener,
+): Promise<Coordinator> {
+  const options = { prefix: 'express-artwork:', timeout: TIMEOUT, leaseTime: LEASE_TIME, ...given }
+  const client = connect({ commandTimeout: options.timeout })
+  const waker = connect({})
+  const reader = connect({})
+  const { host } = new URL(options.url)
+  const breaker = createBreaker('the coordinator', { threshold: 2, openFor: 1000 })
+  const presence = createPresence(client, options.prefix, node)
+  const leases = createLeases(client, waker, options, node.id, breaker.run)
+  const feed: Feed = createFeed(client, reader, options.prefix, node.id, listener)
+  // Where it cannot be reached now, this node begins anew once it can.
+  await within(
+    options.timeout,
+    once(client, 'ready')
+      .then(feed.begin)
+      .catch(() => {}),
+  )
+  feed.start()
+  return {
+    name: `redis at ${host}`,
+    lease: leases.lease,
+    publish: feed.publish,
+    published: feed.published,
+    nodes: () => presence.nodes().catch(() => []),
+    trouble: () => (client.status === 'ready' ? breaker.reason() : `redis at ${host} cannot be reached`),
+    close: async () => {
+      leases.close()
+      await presence.close()
+      await feed.close()
+      for (const one of [client, waker, reader]) one.disconnect()
+    },
+  }
+}

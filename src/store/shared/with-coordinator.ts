@@ -1,0 +1,149 @@
+/**
+ * A store over a store, one of several nodes: leases are taken for all of them, and what changes here is heard everywhere. Without
+ * the coordinator each node works alone, and what it did is told to the others later.
+ */
+import type { ClusterChange, Coordinator, CoordinatorListener } from '../../model/coordinator.js'
+import type { Logger } from '../../model/logger.js'
+import { entries } from '../pager.js'
+import type { Lease, Store } from '../ports.js'
+import type { SharedTier } from './shared-tier.js'
+
+/** What it works with. */
+export interface ClusterParts {
+  /** The store of this node, without the shared one: what others changed goes here only. */
+  readonly local: Store
+  /** The shared store, where there is one. */
+  readonly tier: Pick<SharedTier, 'forgetAbsent' | 'dropped'> | undefined
+  readonly logger: Logger
+  /** Called with keys that are not what they were. */
+  onChange(keys: readonly string[] | 'all'): void
+  open(listener: CoordinatorListener): Promise<Coordinator>
+}
+
+const POSITION = 'cluster/position'
+const BATCH = 500
+
+/** Takes keys away here, with everything that was made from them. */
+async function drop({ local, onChange }: ClusterParts, keys: readonly string[]): Promise<void> {
+  const gone = new Set(keys)
+  for (const key of keys) {
+    for await (const entry of entries(local, { original: key }, BATCH)) {
+      gone.add(entry.key)
+      await local.delete(entry.key)
+    }
+    await local.delete(key)
+  }
+  onChange([...gone])
+}
+
+/** Does here what another node has done. */
+async function apply(parts: ClusterParts, { what, keys, failure }: ClusterChange): Promise<void> {
+  const { local, onChange } = parts
+  switch (what) {
+    case 'dropped':
+      local.advanceGeneration()
+      parts.tier?.dropped(keys)
+      return drop(parts, keys)
+    case 'cleared':
+      local.advanceGeneration()
+      await local.clear()
+      onChange('all')
+      return
+    case 'purging':
+      local.advanceGeneration()
+      return
+    case 'failed':
+      if (failure !== undefined) for (const key of keys) local.negativeCache.set(key, failure)
+      onChange(keys)
+      return
+    case 'succeeded':
+      for (const key of keys) local.negativeCache.clear(key)
+      onChange(keys)
+  }
+}
+
+/** Wraps `inner`, which has the shared store in it where there is one. */
+export async function withCoordinator(
+  inner: Store,
+  parts: ClusterParts,
+): Promise<{ readonly store: Store; readonly coordinator: Coordinator }> {
+  const { local, logger } = parts
+  let applying: Promise<void> = Promise.resolve()
+  const later = (work: () => Promise<void>): void => {
+    applying = applying.then(work).catch((error) => {
+      logger.error({ err: error }, 'artwork cluster: a change of another node could not be taken over')
+    })
+  }
+  const coordinator = await parts.open({
+    heard: (changes) => {
+      if (changes === 'lost') {
+        logger.warn({}, 'artwork cluster: changes of other nodes were missed, so that this node begins anew')
+        later(() => apply(parts, { what: 'cleared', keys: [] }))
+      } else for (const change of changes) later(() => apply(parts, change))
+      return applying
+    },
+    position: () => local.keyValue.get(POSITION)?.value,
+    savePosition: (position) => local.keyValue.set(POSITION, position),
+  })
+  const { publish } = coordinator
+
+  const store: Store = {
+    ...inner,
+    lease: async (key, signal): Promise<Lease> => {
+      const here = await inner.lease(key, signal)
+      // Without a shared store, what another node has done is not to be had from it.
+      if (parts.tier === undefined) return here
+      const everywhere = await coordinator.lease(key, signal)
+      if (everywhere.waited) parts.tier.forgetAbsent()
+      return {
+        waited: here.waited || everywhere.waited,
+        release: () => {
+          everywhere.release()
+          here.release()
+        },
+      }
+    },
+    advanceGeneration: () => {
+      inner.advanceGeneration()
+      publish({ what: 'purging', keys: [] })
+    },
+    write: async (entry, bytes, options) => {
+      const before = inner.find(entry.key)
+      const written = await inner.write(entry, bytes, options)
+      if (before !== undefined && before.digest !== written.digest)
+        publish({ what: 'dropped', keys: [entry.key] })
+      return written
+    },
+    delete: async (key) => {
+      // Heard at once, and once more when the shared store has it no more.
+      publish({ what: 'dropped', keys: [key] })
+      const wasThere = await inner.delete(key)
+      publish({ what: 'dropped', keys: [key] })
+      return wasThere
+    },
+    clear: async () => {
+      publish({ what: 'cleared', keys: [] })
+      await inner.clear()
+      publish({ what: 'cleared', keys: [] })
+    },
+    negativeCache: {
+      ...inner.negativeCache,
+      set: (key, failure) => {
+        inner.negativeCache.set(key, failure)
+        publish({ what: 'failed', keys: [key], failure })
+      },
+      clear: (key) => {
+        const wasThere = inner.negativeCache.get(key) !== undefined
+        inner.negativeCache.clear(key)
+        if (wasThere) publish({ what: 'succeeded', keys: [key] })
+      },
+    },
+    close: async () => {
+      await coordinator.published()
+      await coordinator.close()
+      await applying
+      await inner.close()
+    },
+  }
+  return { store, coordinator }
+}

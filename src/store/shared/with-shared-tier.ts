@@ -1,0 +1,141 @@
+/**
+ * A store over a store: what is not here is looked for in the shared store, and kept here; what is written here is written there,
+ * behind the answer. The store of this node works as it does alone; a shared store that fails is a miss.
+ */
+import { LRUCache } from 'lru-cache'
+import { createSingleFlight } from '../../concurrency.js'
+import { type Entry, pathOfKey } from '../../model/entry.js'
+import type { Logger } from '../../model/logger.js'
+import type { Store } from '../ports.js'
+import type { Breaker } from './breaker.js'
+import type { SharedName, SharedNames } from './names.js'
+import type { Outbox } from './outbox.js'
+
+/** The store of this node and the shared one, as one. */
+export interface SharedTierStore extends Store {
+  /** What was absent from the shared store may be there now: another node has done some work. */
+  forgetAbsent(): void
+}
+
+/** What the tier works with. */
+export interface SharedTierParts {
+  readonly names: SharedNames
+  readonly outbox: Outbox
+  readonly breaker: Breaker
+  readonly logger: Logger
+}
+
+const MAX_ABSENT = 20_000
+const ABSENT_FOR_MS = 2000
+
+/** Wraps the store of this node. */
+export function withSharedTier(
+  inner: Store,
+  { names, outbox, breaker, logger }: SharedTierParts,
+): SharedTierStore {
+  const flights = createSingleFlight()
+  /** Keys that the shared store did not have a moment ago: a cold picture is looked up several times. */
+  const absent = new LRUCache<string, true>({ max: MAX_ABSENT, ttl: ABSENT_FOR_MS })
+  /** A request to the shared store; undefined where that fails. */
+  const attempt = async <T>(what: string, call: () => Promise<T>): Promise<T | undefined> => {
+    if (breaker.isOpen()) return undefined
+    try {
+      return await breaker.run(call)
+    } catch (error) {
+      logger.debug({ err: error }, `artwork shared store: ${what} failed`)
+      return undefined
+    }
+  }
+  const isRemoving = (key: string, original: string | undefined): boolean =>
+    outbox.isRemoving(key) || (original !== undefined && outbox.isRemoving(original))
+  const originalOf = ({ role, original }: Entry): string | undefined =>
+    role === 'rendition' ? original : undefined
+  /** Keeps a name that came from the shared store, and what it was made from, unless this node knows better. */
+  const keep = async (
+    { entry, bytes, original }: SharedName,
+    generation: number,
+  ): Promise<Entry | undefined> => {
+    if (original !== undefined && inner.find(original.key) === undefined) inner.record(original)
+    const content = bytes ?? (await attempt('reading', () => names.content(entry)))
+    if (content === undefined) return undefined
+    // What was purged meanwhile is not stored. A disk that takes nothing is no reason to fetch it from its source.
+    return inner.write(entry, content, { generation, isInput: false }).catch(() => undefined)
+  }
+  const fetch = (key: string, original: string | undefined): Promise<Entry | undefined> =>
+    flights.run(key, async () => {
+      const generation = inner.generation()
+      if (absent.has(key) || isRemoving(key, original)) return undefined
+      const found = await attempt('looking up', () => names.find(key, original))
+      if (found === undefined) {
+        absent.set(key, true)
+        return undefined
+      }
+      const known = inner.find(key)
+      return known?.isStored ? known : keep(found, generation)
+    })
+
+  return {
+    ...inner,
+    forgetAbsent: () => absent.clear(),
+    settled: async (key, ms) => {
+      await inner.settled(key, ms)
+      // Who waits for a time waits for this node only.
+      if (ms === undefined) await outbox.settled(key)
+    },
+    lookup: async (key, original) => {
+      const known = await inner.lookup(key)
+      // Where a name lies follows from what it is made from.
+      if (known?.isStored || (original === undefined && pathOfKey(key) === undefined)) return known
+      return (await fetch(key, original)) ?? known
+    },
+    read: async (entry) => {
+      const here = await inner.read(entry)
+      if (here !== undefined) return here
+      const bytes = await attempt('reading', async () => {
+        return (await names.content(entry)) ?? (await names.find(entry.key, originalOf(entry)))
+      })
+      const content = Buffer.isBuffer(bytes)
+        ? bytes
+        : bytes?.entry.digest === entry.digest
+          ? bytes.bytes
+          : undefined
+      if (content === undefined) return undefined
+      const { digest, size, isStored, ...facts } = entry
+      await inner.write({ ...facts, digest }, content, {}).catch(() => {})
+      return { bytes: content, from: 'disk' }
+    },
+    write: async (entry, bytes, options) => {
+      const before = inner.find(entry.key)
+      const written = await inner.write(entry, bytes, options)
+      // Of other bytes nothing that was made before is right.
+      if (before !== undefined && before.digest !== written.digest && entry.role === 'original')
+        await outbox.remove(entry.key)
+      absent.delete(entry.key)
+      outbox.write(entry.key, originalOf(written))
+      return written
+    },
+    update: (entry, changes) => {
+      const updated = inner.update(entry, changes)
+      if (changes.validatedAt !== undefined || changes.focalPoint !== undefined)
+        outbox.update(entry.key, originalOf(entry))
+      return updated
+    },
+    delete: async (key) => {
+      const entry = inner.find(key)
+      // What is to go is noted before anything is gone.
+      const removing = outbox.remove(key, entry && originalOf(entry))
+      const wasThere = await inner.delete(key)
+      await removing
+      return wasThere
+    },
+    clear: async () => {
+      const clearing = outbox.clear()
+      await inner.clear()
+      await clearing
+    },
+    close: async () => {
+      await outbox.close()
+      await inner.close()
+    },
+  }
+}

@@ -1,0 +1,139 @@
+/** Several nodes with directories of their own, over a real S3 server and a real Redis: one fetch, one encode, one purge. */
+import express from 'express'
+import type { ArtworkOptions } from 'express-artwork'
+import { redis, s3 } from 'express-artwork'
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { eventually } from '../support/eventually.js'
+import { jpeg } from '../support/images.js'
+import { image, type Origin } from '../support/origin.js'
+import { anOrigin, listen, startApp, type TestApp } from '../support/toolkit.js'
+import { type Bucket, type Engine, startCeph, startRedis } from './engines.js'
+
+let bucket: Bucket
+let server: Engine & { readonly url: string }
+beforeAll(async () => {
+  bucket = await startCeph()
+  server = await startRedis()
+})
+
+let sites = 0
+let prefix = ''
+beforeEach(() => {
+  sites += 1
+  prefix = `site-${sites}`
+})
+
+const node = (origin: Origin, options: ArtworkOptions = {}): Promise<TestApp> =>
+  startApp(
+    {
+      widths: [160],
+      shared: s3({ ...bucket.options, prefix, timeout: 20_000 }),
+      coordination: redis({ url: server.url, prefix: `${prefix}:`, timeout: 5000 }),
+      ...options,
+    },
+    { origin },
+  )
+/** What `/ready` says. */
+const readiness = async ({ artwork }: TestApp): Promise<string> => {
+  const { url } = await listen(express().use(artwork.healthRouter))
+  return (await fetch(`${url}/ready`)).text()
+}
+const VARIANT = '/images/poster/w160-webp/x.jpg'
+
+const answersOf = async (app: TestApp, path: string, count: number): Promise<Map<string, number>> => {
+  const found = new Map<string, number>()
+  await Promise.all(
+    Array.from({ length: count }, async () => {
+      const answer = await app.get(path)
+      const bytes = Buffer.from(await answer.arrayBuffer())
+      const key = `${answer.status} ${answer.headers.get('etag')} ${bytes.length}`
+      found.set(key, (found.get(key) ?? 0) + 1)
+    }),
+  )
+  return found
+}
+const upstream = async (): Promise<{ origin: Origin; serve: (grey: number) => Promise<void> }> => {
+  const origin = await anOrigin()
+  const serve = async (grey: number) => {
+    const bytes = await jpeg(300 + grey, 200)
+    for (const size of ['w92', 'w154', 'w185', 'w342', 'w500', 'w780', 'original'])
+      origin.serve(`/t/p/${size}/x.jpg`, image(bytes))
+  }
+  await serve(0)
+  return { origin, serve }
+}
+
+describe('three nodes', () => {
+  test('900 ask for one cold picture: it is fetched once and made once, and a fourth node has it', async () => {
+    const { origin } = await upstream()
+    const nodes = await Promise.all([node(origin), node(origin), node(origin)])
+    const found = await Promise.all(nodes.map((one) => answersOf(one, VARIANT, 300)))
+    expect(new Set(found.flatMap((one) => [...one.keys()])).size).toBe(1)
+    expect(origin.hits()).toBe(1)
+    const made = nodes.map(({ artwork }) => artwork.images.stats().requests.encodes)
+    expect(
+      made.reduce((sum, count) => sum + count, 0),
+      `made: ${made}`,
+    ).toBe(1)
+    const fourth = await node(origin)
+    const [answer = ''] = [...(await answersOf(fourth, VARIANT, 1)).keys()]
+    expect(answer).toMatch(/^200 /)
+    expect(found[0]?.has(answer)).toBe(true)
+    expect(origin.hits()).toBe(1)
+    expect(fourth.artwork.images.stats().requests.encodes).toBe(0)
+  })
+  test('a purge on one is one on all, within a second', async () => {
+    const { origin, serve } = await upstream()
+    const nodes = await Promise.all([node(origin), node(origin), node(origin)])
+    const [one] = nodes
+    const before = await Promise.all(nodes.map((each) => answersOf(each, VARIANT, 2)))
+    const [old = ''] = [...(before[0]?.keys() ?? [])]
+    expect(origin.hits()).toBe(1)
+    await serve(7)
+    await one?.artwork.images.purge({ address: 'poster/w160-webp/x.jpg' })
+    await new Promise((resolve) => setTimeout(resolve, 1000))
+    for (const each of nodes) expect([...(await answersOf(each, VARIANT, 3)).keys()]).not.toContain(old)
+    expect(origin.hits()).toBe(2)
+  })
+  test('Redis stops: each node goes on alone, and hears afterwards what was purged meanwhile', async () => {
+    const { origin, serve } = await upstream()
+    const nodes = await Promise.all([node(origin), node(origin)])
+    const [one, two] = nodes as [TestApp, TestApp]
+    for (const each of nodes) await answersOf(each, VARIANT, 1)
+    const [old = ''] = [...(await answersOf(two, VARIANT, 1)).keys()]
+    await server.stop('SIGKILL')
+    await serve(7)
+    await one.artwork.images.purge({ address: 'poster/w160-webp/x.jpg' })
+    const [fresh = ''] = [...(await answersOf(one, VARIANT, 1)).keys()]
+    expect(fresh).toMatch(/^200 /)
+    expect(fresh).not.toBe(old)
+    expect([...(await answersOf(two, VARIANT, 1)).keys()]).toEqual([old])
+    await eventually(async () => {
+      expect(await readiness(two)).toContain('nodes work alone')
+    })
+    server = await startRedis(server.port)
+    await eventually(async () => expect([...(await answersOf(two, VARIANT, 1)).keys()]).toEqual([fresh]))
+  })
+})
+
+describe('a store that is gone', () => {
+  let stopped: Bucket | undefined
+  afterEach(async () => {
+    if (stopped === undefined) return
+    stopped = undefined
+    bucket = await startCeph()
+  })
+  test('costs nothing but what it would have spared: every answer is right, and says so on /ready', async () => {
+    const { origin } = await upstream()
+    const [one, two] = await Promise.all([node(origin), node(origin)])
+    await answersOf(one, VARIANT, 1)
+    stopped = bucket
+    await bucket.engine.stop()
+    expect([...(await answersOf(one, VARIANT, 3)).keys()]).toEqual([expect.stringMatching(/^200 /)])
+    expect([...(await answersOf(two, VARIANT, 3)).keys()]).toEqual([expect.stringMatching(/^200 /)])
+    await eventually(async () => {
+      await answersOf(two, `/images/poster/w160-jpeg/x.jpg`, 1)
+      expect(await readiness(two)).toContain('works without it')
+    })
+  })
+})

@@ -1,0 +1,202 @@
+/** The shared store of several nodes: what one has, the others read; what one removes is gone everywhere; a failure is a miss. */
+import { describe, expect, test } from 'vitest'
+import { digestOf } from '#src/model/digest.js'
+import { createDiskStore } from '#src/store/disk/store.js'
+import type { Store } from '#src/store/ports.js'
+import { createSharedNames, INLINE_BYTES } from '#src/store/shared/names.js'
+import { openSharedTier, type SharedTier } from '#src/store/shared/shared-tier.js'
+import { entryStoreContract } from '../contracts/entry-store.js'
+import { entriesBy } from '../support/entries.js'
+import { eventually } from '../support/eventually.js'
+import { type MemoryObjects, memoryObjects } from '../support/objects.js'
+import { atEnd, quietLogger, temporaryFolder } from '../support/toolkit.js'
+
+const clock = { now: 1_000_000 }
+const now = () => clock.now
+const entry = entriesBy(clock)
+const BOUNDS = { maxBytes: 100_000_000, maxNames: 1000, now }
+
+/** A node with a directory of its own. */
+async function node(
+  objects: MemoryObjects,
+  given: { directory?: string; maxBytes?: number } = {},
+): Promise<SharedTier> {
+  const { directory = await temporaryFolder(), ...bounds } = given
+  const local = await createDiskStore({ ...BOUNDS, ...bounds, directory, logger: quietLogger() })
+  const tier = await openSharedTier(local, {
+    ...{ source: objects, directory, logger: quietLogger() },
+    ...{ retryEvery: 20, openFor: 50 },
+  })
+  atEnd(tier.store.close)
+  return tier
+}
+const written = async (...nodes: SharedTier[]): Promise<void> => {
+  for (const one of nodes) await eventually(() => expect(one.pending()).toBe(0))
+}
+const original = (key: string) => entry(key, { role: 'original' })
+const rendition = (key: string, of: string, bytes: Buffer) =>
+  entry(key, { role: 'rendition', original: of, madeFrom: digestOf(bytes), recipe: 'r' })
+const text = async (store: Store, key: string, of = key): Promise<string | undefined> => {
+  const found = await store.lookup(key, of)
+  return found && (await store.read(found))?.bytes.toString()
+}
+
+entryStoreContract('disk with a shared store', async (bounds) => {
+  const directory = await temporaryFolder()
+  const local = await createDiskStore({ ...bounds, directory, logger: quietLogger() })
+  const { store } = await openSharedTier(local, { source: memoryObjects(), directory, logger: quietLogger() })
+  atEnd(store.close)
+  return store
+})
+
+describe.each([
+  ['with conditions', true],
+  ['without conditions', false],
+])('nodes that share a store %s', (_name, isConditional) => {
+  test('what one has written another reads: facts, small bytes and large ones, and keeps it', async () => {
+    const objects = memoryObjects(isConditional)
+    const [one, two] = [await node(objects), await node(objects)]
+    const large = Buffer.alloc(INLINE_BYTES + 1, 'x')
+    await one.store.write(original('big'), large)
+    await one.store.write(rendition('small', 'big', large), Buffer.from('made'))
+    await written(one)
+    expect(two.store.find('small')).toBeUndefined()
+    expect(await text(two.store, 'small', 'big')).toBe('made')
+    // Facts of what it was made from came along: an answer needs one request.
+    expect(objects.counts.get).toBe(1)
+    expect(two.store.find('big')).toMatchObject({ digest: digestOf(large), isStored: false })
+    expect(two.store.find('small')).toMatchObject({ role: 'rendition', recipe: 'r', isStored: true })
+    const found = two.store.find('big')
+    expect(found && (await two.store.read(found))?.bytes.equals(large)).toBe(true)
+    const { get } = objects.counts
+    expect(await text(two.store, 'small', 'big')).toBe('made')
+    expect(objects.counts.get).toBe(get)
+  })
+  test('a removal goes everywhere, with everything that was made from it', async () => {
+    const objects = memoryObjects(isConditional)
+    const [one, two, three] = [await node(objects), await node(objects), await node(objects)]
+    const bytes = Buffer.from('original')
+    await one.store.write(original('o'), bytes)
+    await one.store.write(rendition('r1', 'o', bytes), Buffer.from('1'))
+    await two.store.write(rendition('r2', 'o', bytes), Buffer.from('2'))
+    await one.store.write(entry('local/artist/1.webp', { role: 'artwork', original: 'o' }), Buffer.from('1'))
+    await one.store.write(original('other'), Buffer.from('stays'))
+    await written(one, two)
+    await three.store.delete('o')
+    expect(await text(three.store, 'r1', 'o')).toBeUndefined()
+    expect(await text(three.store, 'r2', 'o')).toBeUndefined()
+    expect(await text(three.store, 'local/artist/1.webp')).toBeUndefined()
+    expect(await text(three.store, 'other')).toBe('stays')
+    expect([...objects.objects.keys()].filter((key) => key.includes('/names/'))).toHaveLength(1)
+  })
+  test('an original that was replaced takes with it what was made from it', async () => {
+    const objects = memoryObjects(isConditional)
+    const [one, two] = [await node(objects), await node(objects)]
+    const before = Buffer.from('before')
+    await one.store.write(original('o'), before)
+    await one.store.write(rendition('r', 'o', before), Buffer.from('made before'))
+    await written(one)
+    await one.store.write(original('o'), Buffer.from('after'))
+    await written(one)
+    expect(await text(two.store, 'r', 'o')).toBeUndefined()
+    expect(await text(two.store, 'o')).toBe('after')
+  })
+  test('a node that was emptied reads everything back, and one that evicted bytes fetches them there', async () => {
+    const objects = memoryObjects(isConditional)
+    const one = await node(objects)
+    for (let index = 0; index < 20; index += 1)
+      await one.store.write(original(`n${index}`), Buffer.from(`bytes ${index}`))
+    await written(one)
+    const two = await node(objects)
+    for (let index = 0; index < 20; index += 1)
+      expect(await text(two.store, `n${index}`)).toBe(`bytes ${index}`)
+    const names = createSharedNames(await objects.open(), objects.prefix)
+    const all = []
+    for await (const found of names.all()) all.push(found.key)
+    expect(all.sort()).toEqual(Array.from({ length: 20 }, (_, index) => `n${index}`).sort())
+  })
+  test('clearing one clears the shared store', async () => {
+    const objects = memoryObjects(isConditional)
+    const [one, two] = [await node(objects), await node(objects)]
+    await one.store.write(original('a'), Buffer.from('a'))
+    await one.store.write(original('b'), Buffer.alloc(INLINE_BYTES * 2))
+    await written(one)
+    await one.store.clear()
+    expect(objects.objects.size).toBe(0)
+    expect(await text(two.store, 'a')).toBeUndefined()
+  })
+})
+
+describe('a shared store that fails', () => {
+  test('is a miss, and what was written meanwhile is there afterwards', async () => {
+    const objects = memoryObjects()
+    const [one, two] = [await node(objects), await node(objects)]
+    objects.isFailing = true
+    for (let index = 0; index < 10; index += 1)
+      await one.store.write(original(`n${index}`), Buffer.from(`bytes ${index}`))
+    expect(await text(one.store, 'n3')).toBe('bytes 3')
+    expect(await text(two.store, 'n3')).toBeUndefined()
+    await eventually(() => expect(one.trouble()).toContain('does not answer'))
+    const asked = Object.values(objects.counts).reduce((sum, count) => sum + count, 0)
+    for (let index = 0; index < 50; index += 1) await one.store.lookup(`absent ${index}`, `absent ${index}`)
+    const more = Object.values(objects.counts).reduce((sum, count) => sum + count, 0) - asked
+    expect(more).toBeLessThan(20)
+    objects.isFailing = false
+    await written(one)
+    expect(one.trouble()).toBeUndefined()
+    await eventually(async () => expect(await text(two.store, 'n3')).toBe('bytes 3'))
+  })
+  test('a removal outlives the process, and nothing removed is read meanwhile', async () => {
+    const objects = memoryObjects()
+    const directory = await temporaryFolder()
+    const one = await node(objects, { directory })
+    await one.store.write(original('gone'), Buffer.from('gone'))
+    await written(one)
+    objects.isFailing = true
+    await one.store.delete('gone')
+    await one.store.close()
+    const again = await node(objects, { directory })
+    expect(again.pending()).toBe(1)
+    objects.isFailing = false
+    expect(await text(again.store, 'gone')).toBeUndefined()
+    await written(again)
+    expect([...objects.objects.keys()]).toEqual([])
+  })
+  test('bytes that were damaged there are none', async () => {
+    const objects = memoryObjects()
+    const [one, two] = [await node(objects), await node(objects)]
+    await one.store.write(original('small'), Buffer.from('small'))
+    await one.store.write(original('large'), Buffer.alloc(INLINE_BYTES * 2, 'y'))
+    await written(one)
+    for (const { bytes } of objects.objects.values()) if (bytes.length > 0) bytes[bytes.length - 1] = 0
+    expect(objects.objects.size).toBe(3)
+    expect(await text(two.store, 'small')).toBeUndefined()
+    expect(await text(two.store, 'large')).toBeUndefined()
+  })
+  test('what a later version wrote is left alone', async () => {
+    const objects = memoryObjects()
+    const one = await node(objects)
+    await one.store.write(original('n'), Buffer.from('ours'))
+    await written(one)
+    const [[key = '', object] = []] = [...objects.objects]
+    if (object === undefined) throw new Error('nothing was written')
+    const later = Buffer.from(object.bytes.toString().replace('"format":1', '"format":2'))
+    objects.objects.set(key, { ...object, bytes: later, etag: '"later"', metadata: { format: '2' } })
+    const two = await node(objects)
+    expect(await text(two.store, 'n')).toBeUndefined()
+    await two.store.write(original('n'), Buffer.from('another'))
+    await written(two)
+    expect(objects.objects.get(key)?.bytes.equals(later)).toBe(true)
+    expect(await text(two.store, 'n')).toBe('another')
+  })
+  test('facts that change are changed there, where the bytes are the same', async () => {
+    const objects = memoryObjects()
+    const [one, two] = [await node(objects), await node(objects)]
+    const found = await one.store.write(original('n'), Buffer.from('n'))
+    await written(one)
+    one.store.update(found, { validatedAt: 2_000_000 })
+    await written(one)
+    await eventually(() => expect(objects.counts.put).toBe(2))
+    expect(await two.store.lookup('n', 'n')).toMatchObject({ validatedAt: 2_000_000 })
+  })
+})
