@@ -113,7 +113,7 @@ export async function startCeph(): Promise<Bucket> {
 
 /** Swift with its S3 interface: it knows no conditional writes. */
 export async function startSwift(): Promise<Bucket> {
-  needs('memcached', 'python3-swift swift-proxy swift-account swift-container swift-object memcached')
+  needs('memcached', 'python3-swift memcached')
   const port = 28_100 + (process.pid % 200) * 20
   const folder = mkdtempSync(join(tmpdir(), 'artwork-swift-'))
   ending.push(() => rmSync(folder, { recursive: true, force: true }))
