@@ -60,6 +60,7 @@ export type { Checked, Means, Question, Source } from './sources/source.js'
 export { type TmdbOptions, tmdb } from './sources/tmdb.js'
 export { type NamespaceOptions, type UploadAction, type UploadsOptions, uploads } from './sources/uploads.js'
 export type { VerifyOptions, VerifyReport } from './store/ports.js'
+export { checkSharedStore, type SharedReport, setUpSharedStore } from './store/shared/maintain.js'
 export { type RedisOptions, redis } from './store/shared/redis.js'
 export { type S3Options, s3 } from './store/shared/s3.js'
 export {

@@ -16,6 +16,7 @@ import { createReopeningStore } from './store/reopening-store.js'
 import { openSharedTier, type SharedTier } from './store/shared/shared-tier.js'
 import { withCoordinator } from './store/shared/with-coordinator.js'
 import { createWriteBehind } from './store/write-behind.js'
+import { withSharedUploads } from './uploads/shared-uploads.js'
 import { createUploadStore, type UploadStore } from './uploads/upload-store.js'
 import { withUploads } from './uploads/with-uploads.js'
 
@@ -43,16 +44,14 @@ export async function openStorage(settings: Settings, source: UploadSource | und
     () => logger.warn({}, `artwork: ${directory} is being opened, which takes long`),
     SLOW_OPEN_MS,
   ).unref()
-  const uploadStore = source && (await openUploads(settings, source, onChange))
-  const beside = (store: Store): Store =>
-    uploadStore === undefined ? store : withUploads(store, uploadStore)
+  const uploads = source && (await openUploads(settings, source, onChange))
   const open = () => createDiskStore({ directory, ...disk, now, logger, onChange })
   let local: Store
   try {
     local = await open()
   } catch (error) {
     if (disk.required) {
-      await uploadStore?.close()
+      await uploads?.close()
       throw new Error(`disk.required is set and ${directory} cannot be used`, { cause: error })
     }
     logger.warn({ err: error }, `artwork: ${directory} cannot be used, pictures are kept in memory only`)
@@ -62,11 +61,13 @@ export async function openStorage(settings: Settings, source: UploadSource | und
   } finally {
     clearTimeout(slow)
   }
-  const cluster = await joinCluster(local, settings, onChange).catch(async (error) => {
-    await Promise.all([local.close(), uploadStore?.close()])
+  const cluster = await joinCluster(local, uploads, settings, onChange).catch(async (error) => {
+    await Promise.all([local.close(), uploads?.close()])
     throw error
   })
-  cache = createMemoryCache(beside(cluster.store), memory)
+  const uploadStore = cluster.uploads
+  const all = uploadStore === undefined ? cluster.store : withUploads(cluster.store, uploadStore)
+  cache = createMemoryCache(all, memory)
   const store = createWriteBehind(cache.store, { changed: cache.forget })
   return { cache, store, uploadStore, cluster }
 }
@@ -75,6 +76,8 @@ export async function openStorage(settings: Settings, source: UploadSource | und
 export interface Cluster {
   /** The store of this node, with what it shares. */
   readonly store: Store
+  /** Uploads, where there are any. */
+  readonly uploads: UploadStore | undefined
   /** Why this node works without the others at the moment. */
   troubles(): readonly string[]
   nodes(): Promise<readonly ClusterNode[]>
@@ -83,15 +86,32 @@ export interface Cluster {
 /** Opens what nodes share, around the store of this one. @throws Error without a package that it needs */
 async function joinCluster(
   local: Store,
+  uploads: UploadStore | undefined,
   { shared, coordination, directory, logger, now }: Settings,
   onChange: (changed: readonly string[] | 'all') => void,
 ): Promise<Cluster> {
   const journalDirectory = local.stats().durable ? directory : undefined
   const tier =
-    shared && (await openSharedTier(local, { source: shared, directory: journalDirectory, logger }))
+    shared && (await openSharedTier(local, { source: shared, directory: journalDirectory, logger, now }))
   const alone = tier?.store ?? local
+  const share = (publish: Coordinator['publish']): UploadStore | undefined =>
+    uploads &&
+    tier &&
+    shared &&
+    withSharedUploads(uploads, {
+      ...{ objects: tier.objects, prefix: shared.prefix, logger },
+      removed: async (key) => {
+        await tier.remove(key)
+        publish({ what: 'dropped', keys: [key] })
+      },
+    })
   if (coordination === undefined)
-    return { store: alone, troubles: () => troublesOf(tier, undefined), nodes: async () => [] }
+    return {
+      store: alone,
+      uploads: share(() => {}) ?? uploads,
+      troubles: () => troublesOf(tier, undefined),
+      nodes: async () => [],
+    }
   const node = {
     id: randomUUID(),
     version: String(readManifest()?.version ?? 'unknown'),
@@ -100,9 +120,17 @@ async function joinCluster(
   }
   const { store, coordinator } = await withCoordinator(alone, {
     ...{ local, tier, logger, onChange },
+    dropped: async (keys) => {
+      for (const key of keys) if (uploads?.isUpload(key)) await uploads.delete(key)
+    },
     open: (listener) => coordination.open(node, listener),
   })
-  return { store, troubles: () => troublesOf(tier, coordinator), nodes: coordinator.nodes }
+  return {
+    store,
+    uploads: share(coordinator.publish) ?? uploads,
+    troubles: () => troublesOf(tier, coordinator),
+    nodes: coordinator.nodes,
+  }
 }
 
 const troublesOf = (

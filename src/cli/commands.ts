@@ -1,7 +1,8 @@
 /** The short commands: each prints what it finds or did in a directory, beside a running server or without one. */
+import { checkSharedStore, setUpSharedStore } from '../index.js'
 import { readableCount, utcTime } from '../model/readable.js'
 import { isWebUrl } from '../model/web-url.js'
-import type { Common } from './options-of.js'
+import { type Common, optionsOf } from './options-of.js'
 import { print, show } from './output.js'
 import { printSchedules } from './stats.js'
 import { withArtwork } from './with-artwork.js'
@@ -94,3 +95,20 @@ export const purge = (
     show(purged, common)
     return 0
   })
+
+/** Sets up, or checks, the store that nodes share. */
+export async function shared(
+  what: string,
+  { days, ...common }: Common & { readonly days?: string | undefined },
+): Promise<number> {
+  const { shared: source } = await optionsOf(common)
+  if (source === undefined) throw new Error('the options have no `shared`: give them by --config')
+  if (what === 'setup') {
+    show(await setUpSharedStore(source, { days: Number(days ?? source.days) }), common)
+    return 0
+  }
+  if (what !== 'check') throw new Error(`shared ${what}: there are setup and check`)
+  const report = await checkSharedStore(source)
+  show(report, common)
+  return report.missing.length + report.unreadable.length === 0 ? 0 : 1
+}

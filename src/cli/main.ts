@@ -101,6 +101,18 @@ command('purge <target>', 'Take pictures away, by URL or address', [
   .action((target: string, { tag, entity }: { tag?: boolean; entity?: boolean }) =>
     ends(commands().then(({ purge }) => purge(target, { ...common(), tag, entity }))),
   )
+command('shared <what>', 'Set up, or check, the store that nodes share', [
+  'shared setup --days 30 --config artwork.config.mjs',
+  'shared check --config artwork.config.mjs --json',
+])
+  .option('--days <number>', 'setup: what is not written for as long is deleted by the store itself')
+  .addHelpText(
+    'after',
+    '\nThe store is `shared` of the options. `check` reads all names: exit code 1 where bytes are missing or damaged.',
+  )
+  .action((what: string, { days }: { days?: string }) =>
+    ends(commands().then(({ shared }) => shared(what, { ...common(), days }))),
+  )
 command(
   'doctor',
   'Look for what is wrong with the options, the directory and the machine; nothing is changed',

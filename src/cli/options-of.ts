@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url'
 import { parseEnv } from 'node:util'
 import type { ArtworkOptions } from '../options/artwork-options.js'
 import { optionsFromEnv } from '../options/env.js'
+import { clusterFromEnv } from './cluster-options.js'
 
 /** What every command takes. */
 export interface Common {
@@ -36,7 +37,10 @@ export async function optionsOf(
   { config, envFile }: Common,
   own: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<ArtworkOptions> {
-  if (config === undefined) return optionsFromEnv(environment(envFile, own))
+  if (config === undefined) {
+    const env = environment(envFile, own)
+    return { ...optionsFromEnv(env), ...clusterFromEnv(env) }
+  }
   const loaded: unknown = await import(pathToFileURL(resolve(config)).href).catch((error: unknown) => {
     throw new Error(
       `--config must be a module that can be loaded, got ${JSON.stringify(config)}: ${String(error)}`,

@@ -9,6 +9,7 @@ import { type Artwork, createArtwork, optionsFromEnv } from '../index.js'
 import { refuseMissing } from '../model/optional-package.js'
 import { requestId } from '../model/request-id.js'
 import { holdsToken } from '../options/token.js'
+import { clusterFromEnv } from './cluster-options.js'
 import { environment } from './options-of.js'
 
 /** Where the environment comes from, and where to listen. */
@@ -123,7 +124,7 @@ export async function serve({ envFile, port, host }: ServeOptions): Promise<void
     throw new TypeError(`PORT must be a port number, got ${JSON.stringify(where)}`)
   const { pino, pinoHttp } = await loadLogging()
   const logger = pino({ level }, pino.destination({ dest: 2, sync: false }))
-  const artwork = await createArtwork({ logger, ...optionsFromEnv(env) })
+  const artwork = await createArtwork({ logger, ...optionsFromEnv(env), ...clusterFromEnv(env) })
 
   const { app, active } = createApp(artwork, requestLog(pinoHttp, logger), env.ARTWORK_MANAGE_TOKEN)
   const server = createServer(app)

@@ -54,8 +54,8 @@ export interface ObjectStore {
   readonly name: string
   /** The object of a key, undefined where there is none. */
   get(key: string): Promise<StoredObject | undefined>
-  /** Its metadata alone. */
-  head(key: string): Promise<Omit<StoredObject, 'bytes'> | undefined>
+  /** All but its bytes. */
+  head(key: string): Promise<(Omit<StoredObject, 'bytes'> & Pick<ListedObject, 'modifiedAt'>) | undefined>
   /** Answers whether it was written: not where the condition does not hold. */
   put(key: string, bytes: Buffer, options?: PutOptions): Promise<boolean>
   /** Deletes objects; those that are not there are no error. */
@@ -74,6 +74,8 @@ export interface ObjectStore {
 export interface ObjectStoreSource {
   /** What comes before every key of ours. */
   readonly prefix: string
+  /** After how many days the store's own rules delete what is below `{prefix}cache/`; undefined where they do not. */
+  readonly days?: number | undefined
   /** Opens it: no request is made before the first verb. @throws Error without the package that it needs */
   open(): Promise<ObjectStore>
 }

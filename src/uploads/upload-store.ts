@@ -96,6 +96,8 @@ const refusal =
 export interface NewUpload {
   readonly fresh: NewEntry
   readonly bytes: Buffer
+  /** When it was stored first, where that was elsewhere. @default now */
+  readonly storedAt?: number
 }
 
 /** Makes what stores uploads. */
@@ -106,9 +108,9 @@ function createWriter(
 ) {
   let isFailing = false
   const writeAll = async (all: readonly NewUpload[]): Promise<readonly Entry[]> => {
-    const given = all.map(({ fresh, bytes }) => {
+    const given = all.map(({ fresh, bytes, storedAt = now() }) => {
       const facts = factsOf({ ...fresh, digest: fresh.digest ?? digestOf(bytes) })
-      return { upload: { ...facts, size: bytes.length, storedAt: now() }, bytes }
+      return { upload: { ...facts, size: bytes.length, storedAt }, bytes }
     })
     try {
       await persist(connection, files, given)
@@ -224,7 +226,7 @@ export function createUploadStore(options: UploadStoreOptions) {
     /** Removes an upload. Answers whether it was there. @throws ArtworkError `disk_write` (503) */
     delete: remove,
     /** Uploads of a namespace in the order of their ids. @param after only those after this id */
-    list: (namespace: string, after: string, limit: number): readonly Upload[] =>
+    list: async (namespace: string, after: string, limit: number): Promise<readonly Upload[]> =>
       orDefault((index) => index.list(namespace, after, limit), []),
     stats: (): UploadStats => {
       const totals = orDefault((index) => index.totals(), undefined)

@@ -39,9 +39,9 @@ export interface UploadsParts {
 }
 
 /** Ids of a namespace; uploads may be removed meanwhile. */
-function* idsOf(uploadStore: Pick<UploadStore, 'list'>, namespace: string): Generator<string> {
+async function* idsOf(uploadStore: Pick<UploadStore, 'list'>, namespace: string): AsyncGenerator<string> {
   for (let after = ''; ; ) {
-    const page = uploadStore.list(namespace, after, PAGE_SIZE)
+    const page = await uploadStore.list(namespace, after, PAGE_SIZE)
     yield* page.map(({ id }) => id)
     const last = page.at(-1)
     if (last === undefined || page.length < PAGE_SIZE) return
@@ -106,7 +106,7 @@ export function createUploads(
       source.uploads.namespace(namespace)
       await uploadStore.complete()
       let count = 0
-      for (const id of idsOf(uploadStore, namespace))
+      for await (const id of idsOf(uploadStore, namespace))
         if (await removeOne(uploadKey(namespace, id))) count += 1
       return count
     },
@@ -115,7 +115,7 @@ export function createUploads(
       source.uploads.namespace(namespace)
       await uploadStore.complete()
       const limit = Math.min(Math.max(Math.trunc(page.limit ?? 100), 1), 1000)
-      const found = uploadStore.list(namespace, page.after ?? '', limit + 1)
+      const found = await uploadStore.list(namespace, page.after ?? '', limit + 1)
       const images = found.slice(0, limit).map(toStored)
       return { images, next: found.length > limit ? images.at(-1)?.imageId : undefined }
     },

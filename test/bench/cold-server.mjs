@@ -1,7 +1,7 @@
 /**
  * A server that the benches of cold pictures ask, in JavaScript, since what reads TypeScript would be measured too: for
  * `/{width}/{format}/{name}.jpg` it fetches `/{name}.jpg` of an origin. Arguments: which, the origin's `host:port`, a
- * directory, the folder of its packages. It prints its port.
+ * directory, the folder of its packages. It prints its port. One of several nodes has S3_ENDPOINT and REDIS_URL.
  */
 import { Agent, createServer, get } from 'node:http'
 import { createRequire } from 'node:module'
@@ -54,9 +54,15 @@ const byFetch = async (url) => Buffer.from(await (await fetch(url)).arrayBuffer(
 
 async function toolkit() {
   const { default: express } = await import('express')
-  const { createArtwork, remote } = await import('express-artwork')
+  const { createArtwork, redis, remote, s3 } = await import('express-artwork')
+  const { S3_ENDPOINT: endpoint, REDIS_URL: url } = process.env
+  const credentials = { accessKeyId: 'bench', secretAccessKey: 'bench' }
   const artwork = await createArtwork({
     directory,
+    ...(kind === 'node' && {
+      shared: s3({ endpoint, bucket: 'pictures', credentials }),
+      coordination: redis({ url }),
+    }),
     sources: [remote({ hosts: ['127.0.0.1'] })],
     fetch: { allowPrivate: [origin] },
     widths: [128, 256, 384, 640, 828, 1080],
@@ -115,6 +121,7 @@ const servers = {
   bare: () => bare(byNode),
   'bare fetch': () => bare(byFetch),
   toolkit,
+  node: toolkit,
   lane: toolkit,
   ipx,
   'express-sharp': expressSharp,

@@ -4,6 +4,7 @@
  */
 import { benchBehind } from './behind.js'
 import { benchBytes } from './bytes.js'
+import { benchCluster } from './cluster.js'
 import { benchCold, benchStampede } from './cold.js'
 import { benchCrowd } from './crowd.js'
 import { benchDisk } from './disk.js'
@@ -28,6 +29,7 @@ import { benchStore } from './store.js'
 /** What is beside others, or has a bound of its own, is found; the others print their own lines. */
 const finding: Readonly<Record<string, () => Promise<Findings>>> = {
   behind: benchBehind,
+  cluster: benchCluster,
   cold: benchCold,
   disk: benchDisk,
   files: benchFiles,

@@ -1,7 +1,6 @@
 /** Several nodes with directories of their own, over a real S3 server and a real Redis: one fetch, one encode, one purge. */
 import express from 'express'
-import type { ArtworkOptions } from 'express-artwork'
-import { redis, s3 } from 'express-artwork'
+import { type ArtworkOptions, type ArtworkWithUploads, redis, s3, tmdb, uploads } from 'express-artwork'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.js'
 import { jpeg } from '../support/images.js'
@@ -135,5 +134,29 @@ describe('a store that is gone', () => {
       await answersOf(two, `/images/poster/w160-jpeg/x.jpg`, 1)
       expect(await readiness(two)).toContain('works without it')
     })
+  })
+})
+
+describe('uploads', () => {
+  const withUploads = async (origin: Origin): Promise<TestApp & { readonly artwork: ArtworkWithUploads }> => {
+    const app = await node(origin, {
+      sources: [
+        tmdb({ baseUrl: `${origin.url}/t/p` }),
+        uploads({ authorize: () => true, namespaces: { photos: {} } }),
+      ],
+    })
+    return app as TestApp & { readonly artwork: ArtworkWithUploads }
+  }
+  test('what one node has acknowledged all have, and what one removes none has a second later', async () => {
+    const { origin } = await upstream()
+    const [one, two] = [await withUploads(origin), await withUploads(origin)]
+    const stored = await one.artwork.uploads.save('photos', await jpeg(300, 200))
+    const small = `/images/photos/w160-webp/${stored.imageId}`
+    for (const each of [one, two])
+      for (const path of [stored.url, small]) expect((await each.get(path)).status).toBe(200)
+    await two.artwork.uploads.remove('photos', stored.imageId)
+    await new Promise((resolve) => setTimeout(resolve, 1000))
+    for (const each of [one, two])
+      for (const path of [stored.url, small]) expect((await each.get(path)).status, path).toBe(404)
   })
 })

@@ -149,7 +149,7 @@ describe('the documentation', () => {
   test('its table of variables names every one that has a name of its own', () => {
     const named = new Set(
       table(pageAt('docs/reference/environment.md'), '# Environment variables').flatMap(([names = '']) =>
-        [...names.matchAll(/`([A-Z_]+)`/g)].map(([, name]) => name),
+        [...names.matchAll(/`([A-Z][A-Z0-9_]+)`/g)].map(([, name]) => name),
       ),
     )
     const options = Object.keys(flatten(optionsSchema.parse({}))).map(

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { digestOf } from '#src/model/digest.js'
 import { createDiskStore } from '#src/store/disk/store.js'
 import type { Store } from '#src/store/ports.js'
-import { createSharedNames, INLINE_BYTES } from '#src/store/shared/names.js'
+import { checkSharedStore } from '#src/store/shared/maintain.js'
+import { INLINE_BYTES } from '#src/store/shared/names.js'
 import { openSharedTier, type SharedTier } from '#src/store/shared/shared-tier.js'
 import { entryStoreContract } from '../contracts/entry-store.js'
 import { entriesBy } from '../support/entries.js'
@@ -24,7 +25,7 @@ async function node(
   const { directory = await temporaryFolder(), ...bounds } = given
   const local = await createDiskStore({ ...BOUNDS, ...bounds, directory, logger: quietLogger() })
   const tier = await openSharedTier(local, {
-    ...{ source: objects, directory, logger: quietLogger() },
+    ...{ source: objects, directory, logger: quietLogger(), now },
     ...{ retryEvery: 20, openFor: 50 },
   })
   atEnd(tier.store.close)
@@ -44,7 +45,12 @@ const text = async (store: Store, key: string, of = key): Promise<string | undef
 entryStoreContract('disk with a shared store', async (bounds) => {
   const directory = await temporaryFolder()
   const local = await createDiskStore({ ...bounds, directory, logger: quietLogger() })
-  const { store } = await openSharedTier(local, { source: memoryObjects(), directory, logger: quietLogger() })
+  const { store } = await openSharedTier(local, {
+    source: memoryObjects(),
+    directory,
+    logger: quietLogger(),
+    now,
+  })
   atEnd(store.close)
   return store
 })
@@ -110,10 +116,12 @@ describe.each([
     const two = await node(objects)
     for (let index = 0; index < 20; index += 1)
       expect(await text(two.store, `n${index}`)).toBe(`bytes ${index}`)
-    const names = createSharedNames(await objects.open(), objects.prefix)
-    const all = []
-    for await (const found of names.all()) all.push(found.key)
-    expect(all.sort()).toEqual(Array.from({ length: 20 }, (_, index) => `n${index}`).sort())
+    expect(await checkSharedStore(objects)).toMatchObject({
+      names: 20,
+      missing: [],
+      unreadable: [],
+      unnamed: 0,
+    })
   })
   test('clearing one clears the shared store', async () => {
     const objects = memoryObjects(isConditional)
@@ -198,5 +206,58 @@ describe('a shared store that fails', () => {
     await written(one)
     await eventually(() => expect(objects.counts.put).toBe(2))
     expect(await two.store.lookup('n', 'n')).toMatchObject({ validatedAt: 2_000_000 })
+  })
+})
+
+test('what is in use is written anew at half of the time after which it expires, with its bytes, and nothing else is', async () => {
+  const objects = Object.assign(memoryObjects(), { days: 30, now })
+  const DAY = 86_400_000
+  const startedAt = clock.now
+  const one = await node(objects)
+  const large = Buffer.alloc(INLINE_BYTES * 2, 'z')
+  await one.store.write(original('used'), large)
+  await one.store.write(original('unused'), Buffer.from('unused'))
+  await written(one)
+  const ages = () =>
+    [...objects.objects.values()].map(({ modifiedAt }) => (clock.now - modifiedAt) / DAY).sort()
+  for (const days of [1, 10, 14]) {
+    clock.now = startedAt + days * DAY
+    one.store.touch('used')
+    await written(one)
+    expect(ages()).toEqual([days, days, days])
+  }
+  clock.now = startedAt + 20 * DAY
+  one.store.touch('used')
+  await written(one)
+  await eventually(() => expect(ages()).toEqual([0, 0, 20]))
+  const { put } = objects.counts
+  one.store.touch('used')
+  await written(one)
+  expect(objects.counts.put).toBe(put)
+  clock.now = startedAt
+})
+
+test('a check says what is missing, damaged, of a later version, or without a name', async () => {
+  const objects = memoryObjects()
+  const one = await node(objects)
+  const large = (text: string) => Buffer.alloc(INLINE_BYTES * 2, text)
+  for (const name of ['a', 'b']) await one.store.write(original(name), large(name))
+  for (const name of ['c', 'd', 'e']) await one.store.write(original(name), Buffer.from(name))
+  await written(one)
+  const under = (text: string) => [...objects.objects].find(([, { bytes }]) => bytes.includes(`"${text}"`))
+  objects.objects.delete(`site/cache/contents/${digestOf(large('a'))}`)
+  const [c, d, b] = [under('c'), under('d'), under('b')]
+  if (c === undefined || d === undefined || b === undefined) throw new Error('a name is not there')
+  objects.objects.set(c[0], { ...c[1], bytes: Buffer.from('garbage') })
+  objects.objects.set(d[0], { ...d[1], bytes: Buffer.from('{"format":2}\n'), metadata: { format: '2' } })
+  objects.objects.delete(b[0])
+  expect(await checkSharedStore(objects)).toMatchObject({
+    names: 2,
+    contents: 1,
+    missing: ['a'],
+    unreadable: [c[0]],
+    later: 1,
+    unnamed: 1,
+    uploads: 0,
   })
 })

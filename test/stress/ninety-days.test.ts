@@ -544,8 +544,10 @@ test(`${DAYS} days of ${ENTITIES} entities, seed ${SEED}: nothing alive is lost,
   expect(count.scheduled).toBeGreaterThan(DAYS * 0.8)
   expect(count.closings).toBeGreaterThan(3)
   expect(count.samples).toBeGreaterThan(30)
-  expect(broken.length).toBeGreaterThan(20)
+  // Of few entities few are broken.
+  const some = Math.min(20, ENTITIES / 50)
+  expect(broken.length).toBeGreaterThan(some)
   expect(sum('unchanged')).toBeGreaterThan(ENTITIES)
   for (const kind of ['failing', 'resetting', 'hanging', 'faults'] as const)
-    expect(sum(kind), kind).toBeGreaterThan(20)
+    expect(sum(kind), kind).toBeGreaterThan(some)
 })

@@ -11,6 +11,8 @@ export interface MemoryObjects extends ObjectStoreSource {
   readonly objects: Map<string, Kept>
   /** Requests by their verb. */
   readonly counts: Record<string, number>
+  /** Its clock. */
+  now: () => number
   /** Fails every request. */
   isFailing: boolean
   /** Waits before each answer. */
@@ -22,7 +24,7 @@ export function memoryObjects(isConditional = true): MemoryObjects {
   const objects = new Map<string, Kept>()
   const counts: Record<string, number> = {}
   const source: MemoryObjects = {
-    ...{ objects, counts, prefix: 'site/', isFailing: false, before: async () => {} },
+    ...{ objects, counts, prefix: 'site/', isFailing: false, before: async () => {}, now: () => 0 },
     open: async () => store,
   }
   const request = async (verb: string, key: string): Promise<void> => {
@@ -47,7 +49,7 @@ export function memoryObjects(isConditional = true): MemoryObjects {
       if (isConditional && only === 'absent' && known !== undefined) return false
       if (isConditional && typeof only === 'object' && known?.etag !== only.etag) return false
       const etag = `"${createHash('md5').update(bytes).digest('hex')}"`
-      objects.set(key, { bytes: Buffer.from(bytes), metadata, etag, modifiedAt: 0 })
+      objects.set(key, { bytes: Buffer.from(bytes), metadata, etag, modifiedAt: source.now() })
       return true
     },
     delete: async (keys) => {

@@ -8,7 +8,7 @@ import { keep, openDatabase, openInMemory, type Shape } from '../../database/sql
 /** What is to be done for a key. */
 export interface Task {
   readonly key: string
-  readonly what: 'write' | 'update' | 'remove' | 'clear'
+  readonly what: 'write' | 'renew' | 'update' | 'remove' | 'clear'
   /** The key of what it was made from. */
   readonly original: string | undefined
 }
@@ -63,7 +63,7 @@ export function openJournal(
     get: db.prepare<[string], Row>('SELECT key, what, original FROM tasks WHERE key = ?'),
     count: db.prepare<[], { count: number }>('SELECT count(*) AS count FROM tasks'),
     forget: db.prepare<[number]>(
-      "DELETE FROM tasks WHERE seq IN (SELECT seq FROM tasks WHERE what IN ('write', 'update') ORDER BY seq LIMIT ?)",
+      "DELETE FROM tasks WHERE seq IN (SELECT seq FROM tasks WHERE what IN ('write', 'renew', 'update') ORDER BY seq LIMIT ?)",
     ),
   })
   let size = sql.count.get()?.count ?? 0

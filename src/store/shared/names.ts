@@ -36,6 +36,17 @@ export interface SharedName {
   readonly original: Entry | undefined
 }
 
+/** An object of a list: a name, one of a later version, or one that says nothing. */
+export type ListedName =
+  | {
+      readonly state: 'name'
+      readonly path: string
+      readonly size: number
+      readonly entry: Entry
+      readonly isInline: boolean
+    }
+  | { readonly state: 'later' | 'unreadable'; readonly path: string; readonly size: number }
+
 /** See the top of the file. Every verb throws where the store cannot be reached. */
 export type SharedNames = ReturnType<typeof createSharedNames>
 
@@ -144,6 +155,14 @@ export function createSharedNames(objects: ObjectStore, prefix: string) {
       if (entry.role === 'artwork' && entry.original !== undefined && entry.original !== entry.key)
         await objects.put(`${folderOf(entry.original)}~${hashOf(entry.key)}`, Buffer.alloc(0))
     },
+    /** Writes a name anew, and its bytes, where it was not written since: what is in use does not expire. */
+    renew: async (entry: Entry, bytes: Buffer, original: Entry | undefined, since: number): Promise<void> => {
+      const found = await objects.head(placeOf(entry))
+      if (found === undefined || isLater(found) || found.modifiedAt >= since) return
+      const isInline = bytes.length <= INLINE_BYTES && bytes.length > 0
+      if (!isInline) await objects.put(contents + entry.digest, bytes, { type: entry.type })
+      await put(placeOf(entry), { entry, bytes: isInline ? bytes : undefined, original })
+    },
     /** Changes facts of a name that still has these bytes. Where the store has no conditions, nothing is changed. */
     update: async (entry: Entry): Promise<void> => {
       if (!(await objects.conditional())) return
@@ -183,13 +202,19 @@ export function createSharedNames(objects: ObjectStore, prefix: string) {
         await removeAll(batch)
       }
     },
-    /** Every name there is, with its facts. What cannot be read is left out. */
-    async *all(): AsyncGenerator<Entry> {
-      for await (const { key: path } of objects.list(names)) {
-        const found = path.includes('/~') ? undefined : await objects.get(path)
-        const key = found && keyIn(found)
-        const name = found && key !== undefined ? decode(found, key) : undefined
-        if (name !== undefined) yield name.entry
+    /** Where names and contents lie. */
+    folders: { names, contents },
+    /** Every object of a name, and what it says. */
+    async *all(): AsyncGenerator<ListedName> {
+      for await (const { key: path, size } of objects.list(names)) {
+        if (path.includes('/~')) continue
+        const found = await objects.get(path)
+        // It may have been removed since it was listed.
+        if (found === undefined) continue
+        const name = decode(found, keyIn(found) ?? '')
+        if (name !== undefined)
+          yield { state: 'name', path, size, entry: name.entry, isInline: name.bytes !== undefined }
+        else yield { state: isLater(found) ? 'later' : 'unreadable', path, size }
       }
     },
   }

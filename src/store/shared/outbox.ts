@@ -17,6 +17,8 @@ export interface OutboxParts {
   readonly logger: Logger
   /** What this node has under a key now; undefined where it has nothing, or no bytes any more. */
   load(key: string): Promise<Loaded | undefined>
+  /** What was written before that is written anew, ms since the epoch. @default nothing */
+  renewBefore?(): number
   /** Ms between two looks into the journal. @default 5 s */
   readonly every?: number
 }
@@ -79,9 +81,9 @@ export function createOutbox(parts: OutboxParts) {
     if (what === 'remove') return names.remove(key, original)
     const found = await parts.load(key)
     if (found === undefined) return
-    return what === 'write'
-      ? names.write(found.entry, found.bytes, found.original)
-      : names.update(found.entry)
+    const { entry, bytes, original: madeFrom } = found
+    if (what === 'renew') return names.renew(entry, bytes, madeFrom, parts.renewBefore?.() ?? 0)
+    return what === 'write' ? names.write(entry, bytes, madeFrom) : names.update(entry)
   }
   const remember = (task: Task): void => {
     try {
@@ -116,7 +118,7 @@ export function createOutbox(parts: OutboxParts) {
   const enqueue = (task: Task): void => {
     const before = waiting.get(task.key)
     // Bytes and facts are read when it is their turn: one write stands for all that came before it.
-    if (before !== undefined && (before.what === task.what || task.what === 'update')) return
+    if (before !== undefined && (before.what === task.what || task.what !== 'write')) return
     if (waiting.size >= MAX_WAITING || isClosed || breaker.isOpen()) {
       remember(task)
       return
@@ -142,6 +144,8 @@ export function createOutbox(parts: OutboxParts) {
   return {
     /** Writes what this node has under a key, soon. */
     write: (key: string, original?: string): void => enqueue({ key, what: 'write', original }),
+    /** Writes what this node has under a key anew where it was not written for long, soon. */
+    renew: (key: string, original?: string): void => enqueue({ key, what: 'renew', original }),
     /** Writes facts that changed, soon. */
     update: (key: string, original?: string): void => enqueue({ key, what: 'update', original }),
     /** Removes a name; that of an original with what was made from it. Resolves when that is done, or noted for later. */

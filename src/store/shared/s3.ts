@@ -29,6 +29,11 @@ export interface S3Options {
   }
   /** How long a request may take, ms. @default 2 s */
   readonly timeout?: number
+  /**
+   * After how many days rules of the bucket delete what was not written anew, as `express-artwork shared setup` sets them; what is in
+   * use is written anew before. @default no rule is counted on
+   */
+  readonly days?: number
   /** A client of `@aws-sdk/client-s3` of the app's own, in place of endpoint, region and credentials. */
   readonly client?: object
 }
@@ -40,6 +45,7 @@ const OPTIONS: readonly string[] = [
   'region',
   'credentials',
   'timeout',
+  'days',
   'client',
 ] satisfies (keyof S3Options)[]
 const TIMEOUT = 2000
@@ -78,6 +84,9 @@ function check(options: S3Options): void {
   if (endpoint !== undefined && !/^https?:\/\/[^/]/.test(String(endpoint)))
     fail('endpoint must be an http(s) URL')
   if (!Number.isSafeInteger(timeout) || timeout < 1) fail('timeout must be a whole number of ms, 1 or more')
+  const { days } = options
+  if (days !== undefined && (!Number.isSafeInteger(days) || days < 2))
+    fail('days must be a whole number, 2 or more')
   if (client !== undefined && typeof (client as Client).send !== 'function')
     fail('client must be an S3Client of @aws-sdk/client-s3')
 }
@@ -92,6 +101,7 @@ export function s3(options: S3Options): ObjectStoreSource {
   const prefix = given === '' || given.endsWith('/') ? given : `${given}/`
   return {
     prefix,
+    days: options.days,
     open: async () => {
       const sdk = await import('@aws-sdk/client-s3').catch((error) =>
         refuseMissing(error, '@aws-sdk/client-s3', 's3()'),
@@ -139,7 +149,13 @@ function createS3(
   }
   const head: ObjectStore['head'] = async (Key) => {
     const found = await orAbsent(client.send(new sdk.HeadObjectCommand({ Bucket, Key }), within()))
-    return found && { metadata: found.Metadata ?? {}, etag: found.ETag ?? '' }
+    return (
+      found && {
+        metadata: found.Metadata ?? {},
+        etag: found.ETag ?? '',
+        modifiedAt: found.LastModified?.getTime() ?? 0,
+      }
+    )
   }
   /** Answers whether it was written; `unknown` where the store does not know conditions. */
   const putIf = async (

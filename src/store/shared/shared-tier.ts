@@ -9,12 +9,15 @@ import { createSharedNames } from './names.js'
 import { createOutbox, type Loaded } from './outbox.js'
 import { withSharedTier } from './with-shared-tier.js'
 
+const DAY_MS = 86_400_000
+
 /** How it is opened. */
 export interface SharedTierOptions {
   readonly source: ObjectStoreSource
   /** Where the journal lies; undefined keeps it in memory. */
   readonly directory: string | undefined
   readonly logger: Logger
+  readonly now: () => number
   /** Ms between two looks into the journal. @default 5 s */
   readonly retryEvery?: number
   /** Ms for which a store that fails is left alone. @default 5 s */
@@ -29,6 +32,8 @@ export interface SharedTier {
   forgetAbsent(): void
   /** Another node has removed keys: what this one is just writing there of them goes again. */
   dropped(keys: readonly string[]): void
+  /** Removes what was made from something that is gone itself. */
+  remove(key: string): Promise<void>
   readonly objects: ObjectStore
   /** Why the shared store is left alone, undefined where it is not. */
   trouble(): string | undefined
@@ -48,7 +53,7 @@ const loadFrom =
 
 /** Opens it. @throws Error without the package that the source needs, and what SQLite throws for the journal */
 export async function openSharedTier(local: Store, options: SharedTierOptions): Promise<SharedTier> {
-  const { source, directory, logger, retryEvery, openFor } = options
+  const { source, directory, logger, now, retryEvery, openFor } = options
   const objects = await source.open()
   const breaker = createBreaker('the shared store', {
     ...(openFor !== undefined && { openFor }),
@@ -61,11 +66,15 @@ export async function openSharedTier(local: Store, options: SharedTierOptions): 
     logger.warn({}, `artwork shared store: ${message}`),
   )
   const names = createSharedNames(objects, source.prefix)
+  const { days } = source
+  // Half of the time is left for what is asked for seldom.
+  const renewal = days === undefined ? undefined : { age: (days / 2) * DAY_MS, now }
   const outbox = createOutbox({
     ...{ names, journal, breaker, logger, load: loadFrom(local) },
+    ...(renewal && { renewBefore: () => now() - renewal.age }),
     ...(retryEvery !== undefined && { every: retryEvery }),
   })
-  const store = withSharedTier(local, { names, outbox, breaker, logger })
+  const store = withSharedTier(local, { names, outbox, breaker, logger, renewal })
   return {
     store: {
       ...store,
@@ -78,6 +87,7 @@ export async function openSharedTier(local: Store, options: SharedTierOptions): 
     dropped: (keys) => {
       for (const key of keys) if (outbox.isBusy(key)) void outbox.remove(key)
     },
+    remove: outbox.remove,
     objects,
     trouble: breaker.reason,
     pending: outbox.size,

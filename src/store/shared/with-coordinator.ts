@@ -15,6 +15,8 @@ export interface ClusterParts {
   /** The shared store, where there is one. */
   readonly tier: Pick<SharedTier, 'forgetAbsent' | 'dropped'> | undefined
   readonly logger: Logger
+  /** Removes what this node has of keys outside of its store: uploads. */
+  dropped(keys: readonly string[]): Promise<void>
   /** Called with keys that are not what they were. */
   onChange(keys: readonly string[] | 'all'): void
   open(listener: CoordinatorListener): Promise<Coordinator>
@@ -24,7 +26,7 @@ const POSITION = 'cluster/position'
 const BATCH = 500
 
 /** Takes keys away here, with everything that was made from them. */
-async function drop({ local, onChange }: ClusterParts, keys: readonly string[]): Promise<void> {
+async function drop({ local, dropped, onChange }: ClusterParts, keys: readonly string[]): Promise<void> {
   const gone = new Set(keys)
   for (const key of keys) {
     for await (const entry of entries(local, { original: key }, BATCH)) {
@@ -33,6 +35,7 @@ async function drop({ local, onChange }: ClusterParts, keys: readonly string[]):
     }
     await local.delete(key)
   }
+  await dropped(keys)
   onChange([...gone])
 }
 

@@ -17,21 +17,32 @@ export interface SharedTierStore extends Store {
   forgetAbsent(): void
 }
 
+/** When something is written anew that is in use. */
+export interface Renewal {
+  readonly age: number
+  now(): number
+}
+
 /** What the tier works with. */
 export interface SharedTierParts {
   readonly names: SharedNames
   readonly outbox: Outbox
   readonly breaker: Breaker
   readonly logger: Logger
+  /** What is in use is written anew at this age, ms, by this clock; undefined where nothing expires. */
+  readonly renewal?: Renewal | undefined
 }
 
 const MAX_ABSENT = 20_000
 const ABSENT_FOR_MS = 2000
+/** Keys whose age is remembered, and how often it is looked at until they are due. */
+const MAX_LOOKED = 100_000
+const LOOKED_AT = 5
 
 /** Wraps the store of this node. */
 export function withSharedTier(
   inner: Store,
-  { names, outbox, breaker, logger }: SharedTierParts,
+  { names, outbox, breaker, logger, renewal }: SharedTierParts,
 ): SharedTierStore {
   const flights = createSingleFlight()
   /** Keys that the shared store did not have a moment ago: a cold picture is looked up several times. */
@@ -74,8 +85,20 @@ export function withSharedTier(
       return known?.isStored ? known : keep(found, generation)
     })
 
+  const looked = new LRUCache<string, number>({ max: MAX_LOOKED })
+
   return {
     ...inner,
+    touch: (key) => {
+      inner.touch(key)
+      if (renewal === undefined) return
+      const now = renewal.now()
+      // A hit costs no more than this.
+      if (now - (looked.get(key) ?? Number.NEGATIVE_INFINITY) < renewal.age / LOOKED_AT) return
+      looked.set(key, now)
+      const entry = inner.find(key)
+      if (entry?.isStored && now - entry.storedAt > renewal.age) outbox.renew(key, originalOf(entry))
+    },
     forgetAbsent: () => absent.clear(),
     settled: async (key, ms) => {
       await inner.settled(key, ms)

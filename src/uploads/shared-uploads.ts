@@ -1,0 +1,189 @@
+/**
+ * Uploads of several nodes: each is an object of the shared store before it is acknowledged, under a name that says all that is known
+ * of it, as its file does. A node fetches an upload when it is asked for it, and lists are the shared store's. No rule of expiry is
+ * about them.
+ *
+ * ```text
+ * uploads/{folder of the namespace}/{id}.{digest}.{width}x{height}.{extension}
+ * uploads/key       what ids follow from
+ * ```
+ */
+import { createHmac, randomBytes } from 'node:crypto'
+import { createSingleFlight, once } from '../concurrency.js'
+import { digestOf } from '../model/digest.js'
+import type { Entry } from '../model/entry.js'
+import { ArtworkError } from '../model/failure.js'
+import { NEVER_STALE } from '../model/freshness.js'
+import type { Logger } from '../model/logger.js'
+import type { ListedObject, ObjectStore } from '../model/object-store.js'
+import { factsOf, readUploadKey, type Upload, uploadKey } from './upload-entries.js'
+import { fileName, folderOf, readFileName, type UploadFacts } from './upload-names.js'
+import type { NewUpload, UploadStore } from './upload-store.js'
+
+/** What shared uploads work with. */
+export interface SharedUploadsParts {
+  readonly objects: ObjectStore
+  /** What comes before every key. */
+  readonly prefix: string
+  readonly logger: Logger
+  /** Called with the key of an upload that is gone: other nodes are to hear of it. */
+  removed(key: string): Promise<void>
+}
+
+const KEY_BYTES = 32
+/** After every character of a file's name. */
+const LAST = '~'
+
+/** What a failure of the shared store comes to. */
+const unavailable =
+  (logger: Logger, what: string) =>
+  (cause: unknown): never => {
+    logger.error({ err: cause }, `artwork uploads: ${what} failed`)
+    throw new ArtworkError('unavailable', 'uploads cannot be reached', { retryAfter: 5, cause })
+  }
+
+/** Wraps the uploads of this node. */
+export function withSharedUploads(local: UploadStore, parts: SharedUploadsParts): UploadStore {
+  const { objects, prefix, logger } = parts
+  const root = `${prefix}uploads/`
+  const flights = createSingleFlight()
+  const folder = (namespace: string): string => `${root}${folderOf(namespace)}/`
+  const pathOf = (facts: UploadFacts): string => folder(facts.namespace) + fileName(facts)
+  const secret = once(() => sharedKey(objects, `${root}key`))
+
+  /** What the shared store has under a path, verified. */
+  const fetch = async (facts: UploadFacts): Promise<{ bytes: Buffer; storedAt: number } | undefined> => {
+    const found = await objects.get(pathOf(facts))
+    if (found === undefined || digestOf(found.bytes) !== facts.digest) return undefined
+    return { bytes: found.bytes, storedAt: Number(found.metadata.stored) || 0 }
+  }
+  /** Keeps a copy here. @throws ArtworkError `disk_write` */
+  const keep = async (facts: UploadFacts, bytes: Buffer, storedAt: number): Promise<Entry | undefined> => {
+    const { namespace, id, digest, type, width, height } = facts
+    const fresh = {
+      key: uploadKey(namespace, id),
+      role: 'original' as const,
+      ...{ digest, type, width, height, storedAt, validatedAt: storedAt, freshnessLifetime: NEVER_STALE },
+    }
+    const [entry] = await local.writeAll([{ fresh, bytes, storedAt }])
+    return entry
+  }
+  const findShared = async (key: string): Promise<Entry | undefined> => {
+    const { namespace, id } = readUploadKey(key)
+    for await (const object of objects.list(`${folder(namespace)}${id}.`)) {
+      const facts = readFileName(namespace, object.key.slice(folder(namespace).length))
+      const found = facts && (await fetch(facts))
+      if (facts === undefined || found === undefined) continue
+      const entry = await keep(facts, found.bytes, found.storedAt)
+      // It may have been removed since, and been heard of before it was kept.
+      if ((await objects.head(object.key)) !== undefined) return entry
+      await local.delete(key)
+    }
+    return undefined
+  }
+  const lookup: UploadStore['lookup'] = async (key) => {
+    const known = await local.lookup(key)
+    if (known !== undefined) return known
+    return flights.run(key, () => findShared(key).catch(unavailable(logger, 'looking up')))
+  }
+  /** Puts what is stored here into the shared store: all of it, or none of it anywhere. */
+  const share = async (entries: readonly Entry[], given: readonly NewUpload[]): Promise<void> => {
+    try {
+      for (const [index, entry] of entries.entries()) {
+        const bytes = given[index]?.bytes ?? Buffer.alloc(0)
+        await objects.put(pathOf(factsOf(entry)), bytes, {
+          type: entry.type,
+          metadata: { stored: String(entry.storedAt) },
+        })
+      }
+    } catch (error) {
+      for (const { key } of entries) await local.delete(key).catch(() => false)
+      await objects.delete(entries.map((entry) => pathOf(factsOf(entry)))).catch(() => {})
+      unavailable(logger, 'sharing')(error)
+    }
+  }
+  const writeAll: UploadStore['writeAll'] = async (all) => {
+    const entries = await local.writeAll(all)
+    await share(entries, all)
+    return entries
+  }
+
+  return {
+    ...local,
+    idOf: async (namespace, how, bytes) => {
+      const key = await secret().catch(unavailable(logger, 'reading the key'))
+      return createHmac('sha256', key)
+        .update(`${namespace}\0${how}\0`)
+        .update(bytes)
+        .digest('hex')
+        .slice(0, 32)
+    },
+    lookup,
+    read: async (entry) => {
+      const here = await local.read(entry)
+      if (here !== undefined) return here
+      const facts = factsOf(entry)
+      const found = await fetch(facts).catch(unavailable(logger, 'reading'))
+      if (found === undefined) return undefined
+      await keep(facts, found.bytes, found.storedAt).catch(() => undefined)
+      return { bytes: found.bytes, from: 'disk' }
+    },
+    write: async (fresh, bytes) => {
+      const entry = await local.write(fresh, bytes)
+      await share([entry], [{ fresh, bytes }])
+      return entry
+    },
+    writeAll,
+    delete: async (key) => {
+      const entry = await lookup(key)
+      if (entry === undefined) return false
+      await objects.delete([pathOf(factsOf(entry))]).catch(unavailable(logger, 'removing'))
+      await local.delete(key)
+      await parts.removed(key)
+      return true
+    },
+    list: (namespace, after, limit) =>
+      listed(objects, folder(namespace), namespace, after, limit).catch(unavailable(logger, 'listing')),
+    canWrite: async () =>
+      (await local.canWrite()) &&
+      objects.head(`${root}key`).then(
+        () => true,
+        () => false,
+      ),
+  }
+}
+
+/** The key that ids follow from: the first that a node put there. */
+async function sharedKey(objects: ObjectStore, path: string): Promise<Buffer> {
+  const known = await objects.get(path)
+  if (known !== undefined) return known.bytes
+  await objects.put(path, randomBytes(KEY_BYTES), { only: 'absent' })
+  const found = await objects.get(path)
+  if (found === undefined) throw new Error('the key of the uploads cannot be kept')
+  return found.bytes
+}
+
+async function listed(
+  objects: ObjectStore,
+  folder: string,
+  namespace: string,
+  after: string,
+  limit: number,
+): Promise<readonly Upload[]> {
+  const found: Upload[] = []
+  for await (const object of objects.list(folder, after === '' ? undefined : `${folder}${after}${LAST}`)) {
+    const upload = toUpload(namespace, object, folder)
+    if (upload !== undefined) found.push(upload)
+    if (found.length >= limit) break
+  }
+  return found
+}
+
+function toUpload(
+  namespace: string,
+  { key, size, modifiedAt }: ListedObject,
+  folder: string,
+): Upload | undefined {
+  const facts = readFileName(namespace, key.slice(folder.length))
+  return facts && { ...facts, size, storedAt: modifiedAt }
+}
