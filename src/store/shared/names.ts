@@ -205,18 +205,20 @@ export function createSharedNames(objects: ObjectStore, prefix: string) {
     /** Where names and contents lie. */
     folders: { names, contents },
     /** Every object of a name, and what it says. */
-    async *all(): AsyncGenerator<ListedName> {
-      for await (const { key: path, size } of objects.list(names)) {
-        if (path.includes('/~')) continue
-        const found = await objects.get(path)
-        // It may have been removed since it was listed.
-        if (found === undefined) continue
-        const name = decode(found, keyIn(found) ?? '')
-        if (name !== undefined)
-          yield { state: 'name', path, size, entry: name.entry, isInline: name.bytes !== undefined }
-        else yield { state: isLater(found) ? 'later' : 'unreadable', path, size }
-      }
-    },
+    all: () => list(objects, names),
+  }
+}
+
+async function* list(objects: ObjectStore, folder: string): AsyncGenerator<ListedName> {
+  for await (const { key: path, size } of objects.list(folder)) {
+    if (path.includes('/~')) continue
+    const found = await objects.get(path)
+    // It may have been removed since it was listed.
+    if (found === undefined) continue
+    const name = decode(found, keyIn(found) ?? '')
+    if (name !== undefined)
+      yield { state: 'name', path, size, entry: name.entry, isInline: name.bytes !== undefined }
+    else yield { state: isLater(found) ? 'later' : 'unreadable', path, size }
   }
 }
 

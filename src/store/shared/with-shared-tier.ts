@@ -39,6 +39,22 @@ const ABSENT_FOR_MS = 2000
 const MAX_LOOKED = 100_000
 const LOOKED_AT = 5
 
+/** When the age of something that is used is looked at: a hit costs no more than that. */
+function createRenewal(renewal: Renewal | undefined) {
+  const looked = new LRUCache<string, number>({ max: MAX_LOOKED })
+  const now = (): number => renewal?.now() ?? 0
+  return {
+    isDue: (key: string): boolean => {
+      if (renewal === undefined) return false
+      const last = looked.get(key)
+      if (last !== undefined && now() - last < renewal.age / LOOKED_AT) return false
+      looked.set(key, now())
+      return true
+    },
+    isOld: ({ storedAt }: Entry): boolean => renewal !== undefined && now() - storedAt > renewal.age,
+  }
+}
+
 /** Wraps the store of this node. */
 export function withSharedTier(
   inner: Store,
@@ -85,19 +101,15 @@ export function withSharedTier(
       return known?.isStored ? known : keep(found, generation)
     })
 
-  const looked = new LRUCache<string, number>({ max: MAX_LOOKED })
+  const { isDue, isOld } = createRenewal(renewal)
 
   return {
     ...inner,
     touch: (key) => {
       inner.touch(key)
-      if (renewal === undefined) return
-      const now = renewal.now()
-      // A hit costs no more than this.
-      if (now - (looked.get(key) ?? Number.NEGATIVE_INFINITY) < renewal.age / LOOKED_AT) return
-      looked.set(key, now)
+      if (!isDue(key)) return
       const entry = inner.find(key)
-      if (entry?.isStored && now - entry.storedAt > renewal.age) outbox.renew(key, originalOf(entry))
+      if (entry?.isStored && isOld(entry)) outbox.renew(key, originalOf(entry))
     },
     forgetAbsent: () => absent.clear(),
     settled: async (key, ms) => {
