@@ -16,7 +16,7 @@ import { createReopeningStore } from './store/reopening-store.js'
 import { openSharedTier, type SharedTier } from './store/shared/shared-tier.js'
 import { withCoordinator } from './store/shared/with-coordinator.js'
 import { createWriteBehind } from './store/write-behind.js'
-import { withSharedUploads } from './uploads/shared-uploads.js'
+import { type SharedUploads, withSharedUploads } from './uploads/shared-uploads.js'
 import { createUploadStore, type UploadStore } from './uploads/upload-store.js'
 import { withUploads } from './uploads/with-uploads.js'
 
@@ -94,7 +94,7 @@ async function joinCluster(
   const tier =
     shared && (await openSharedTier(local, { source: shared, directory: journalDirectory, logger, now }))
   const alone = tier?.store ?? local
-  const share = (publish: Coordinator['publish']): UploadStore | undefined =>
+  const share = (publish: Coordinator['publish']): SharedUploads | undefined =>
     uploads &&
     tier &&
     shared &&
@@ -118,16 +118,19 @@ async function joinCluster(
     host: hostname(),
     startedAt: now(),
   }
+  let sharedUploads: SharedUploads | undefined
   const { store, coordinator } = await withCoordinator(alone, {
     ...{ local, tier, logger, onChange },
     dropped: async (keys) => {
       for (const key of keys) if (uploads?.isUpload(key)) await uploads.delete(key)
     },
+    missed: async () => sharedUploads?.missed(),
     open: (listener) => coordination.open(node, listener),
   })
+  sharedUploads = share(coordinator.publish)
   return {
     store,
-    uploads: share(coordinator.publish) ?? uploads,
+    uploads: sharedUploads ?? uploads,
     troubles: () => troublesOf(tier, coordinator),
     nodes: coordinator.nodes,
   }

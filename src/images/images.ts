@@ -275,7 +275,7 @@ async function put(
   const at = settings.now()
   const times = { storedAt: at, validatedAt: at, freshnessLifetime: settings.freshness.maxAge }
   const key = imageKey(original.text)
-  const { focalPoint } = store.find(key) ?? {}
+  const { focalPoint } = (await store.lookup(key, key)) ?? {}
   const fresh: NewEntry = { key, role: 'original', ...facts, ...times, focalPoint }
   const entry = await store.write(fresh, bytes)
   events.emit('image-served', { from: 'memory' })

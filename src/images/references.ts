@@ -22,7 +22,7 @@ export interface Reference {
 
 /** What references are read with. */
 export interface ReferenceParts {
-  readonly settings: Pick<Settings, 'urls' | 'sources'>
+  readonly settings: Pick<Settings, 'urls' | 'sources' | 'shared'>
   readonly store: Pick<Store, 'find'>
   readonly resolver: Resolver
   readonly means: Means
@@ -66,8 +66,11 @@ export function createReferences({ settings, store, resolver, means, onMore }: R
       if (ownPrint(kind, id) !== undefined) return reference
       const variant = reference.variant ?? resolver.sourceOf(kind).defaultVariant(kind)
       const { original } = resolver.resolve(makeAddress(kind, variant, id), true)
+      // Another node may have what this one has not seen yet.
       const isThere =
-        original.source.isHosted !== true || store.find(imageKey(original.text), 'memory')?.isStored
+        original.source.isHosted !== true ||
+        settings.shared !== undefined ||
+        store.find(imageKey(original.text), 'memory')?.isStored
       return isThere ? reference : undefined
     })
   /** `poster/abc.jpg`, or with its variant, `poster/w342/abc.jpg`. */

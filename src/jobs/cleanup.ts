@@ -115,6 +115,7 @@ export async function optimize(
   const report = createReport(onGoing)
   const orphans = createOrphans(settings, force)
   const unusedOriginals: Entry[] = []
+  const orphaned = new Set<string>()
 
   const classify = async (entry: Entry): Promise<RemovalReason | 'kept'> => {
     if (entry.isStored && (await store.check(entry, { isDryRun: dryRun })) === 'damaged') return 'corrupt'
@@ -138,7 +139,10 @@ export async function optimize(
   }
   const findOrphaned = async (): Promise<Readonly<Record<string, number>>> => {
     const { gone, spared, unconfirmed } = await orphans.decide(signal)
-    for (const entry of gone) report.record(entry, 'orphaned')
+    for (const entry of gone) {
+      report.record(entry, 'orphaned')
+      orphaned.add(entry.key)
+    }
     for (const entry of spared) report.record(entry, await classify(entry))
     return unconfirmed
   }
@@ -154,7 +158,8 @@ export async function optimize(
   await findUnusedOriginals()
   for (const key of dryRun ? [] : report.toDelete) {
     if (signal?.aborted) break
-    await store.delete(key)
+    // What is not used here may be used by other nodes; what no record has is used by none.
+    await store.delete(key, orphaned.has(key) ? undefined : 'node')
   }
   return report.result(unconfirmed)
 }
@@ -175,7 +180,8 @@ export async function expire(
       if (!prefixes.some((prefix) => entry.key.startsWith(prefix))) continue
       if (!isUnused(store, entry, settings.now() - maxIdle)) continue
       if (role === 'original' && store.select({ original: entry.key, limit: 1 }).length > 0) continue
-      if (await store.delete(entry.key)) deleted += 1
+      // Other nodes may use what this one has not used for long.
+      if (await store.delete(entry.key, 'node')) deleted += 1
     }
   return deleted
 }

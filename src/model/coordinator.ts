@@ -65,12 +65,17 @@ export interface CoordinatorListener {
   /**
    * Another node's changes, in their order; `lost` where it cannot be known what they were. Resolves when they are taken over: only
    * then the position is saved.
+   * @param isLate this node was away when they happened
    */
-  heard(changes: readonly ClusterChange[] | 'lost'): Promise<void>
+  heard(changes: readonly ClusterChange[] | 'lost', isLate: boolean): Promise<void>
   /** How far this node has heard; undefined for a node that is new. */
   position(): string | undefined
   /** Keeps how far this node has heard. */
   savePosition(position: string): void
+  /** What this node has still to tell the others, also after a restart; '' for nothing. */
+  unsent(): string
+  /** Keeps it. */
+  saveUnsent(text: string): void
 }
 
 /** Opens a coordinator: what `redis()` answers. */

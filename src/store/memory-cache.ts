@@ -173,9 +173,9 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
       tell([entry.key])
       return amended
     },
-    delete: async (name) => {
+    delete: async (name, scope) => {
       facts.delete(name)
-      const removed = await inner.delete(name)
+      const removed = await inner.delete(name, scope)
       facts.delete(name)
       tell([name])
       return removed

@@ -249,8 +249,11 @@ export interface EntryStore {
   settled(key: string, within?: number): Promise<void>
   /** Changes facts of an entry, if its key still has this digest. */
   update(entry: Entry, changes: EntryUpdate): Entry
-  /** Deletes an entry; bytes that no key has any more are gone when this resolves. */
-  delete(key: string): Promise<boolean>
+  /**
+   * Deletes an entry; bytes that no key has any more are gone when this resolves.
+   * @param scope `node`: what other nodes have stays
+   */
+  delete(key: string, scope?: 'node'): Promise<boolean>
   /** Records a use, for least-recently-used. Costs no I/O. */
   touch(key: string): void
 }

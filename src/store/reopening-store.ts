@@ -61,7 +61,7 @@ export function createReopeningStore({
     record: (entry) => current.record(entry),
     settled: (key, within) => current.settled(key, within),
     update: (entry, changes) => current.update(entry, changes),
-    delete: (name) => current.delete(name),
+    delete: (name, scope) => current.delete(name, scope),
     select: (selection) => current.select(selection),
     search: (query) => current.search(query),
     history: (name) => current.history(name),

@@ -162,11 +162,11 @@ export function createWriteBehind(
     touch: (name) => {
       if (queue.of(name) === undefined) inner.touch(name)
     },
-    delete: async (name) => {
+    delete: async (name, scope) => {
       const wasThere = queue.of(name) !== undefined
       queue.cancel(name)
       await queue.settled(name)
-      return (await inner.delete(name)) || wasThere
+      return (await inner.delete(name, scope)) || wasThere
     },
     select: (selection) => {
       const mine = selectFrom(queue.entries(), selection)

@@ -42,8 +42,14 @@ const unavailable =
     throw new ArtworkError('unavailable', 'uploads cannot be reached', { retryAfter: 5, cause })
   }
 
+/** The uploads of this node and of the others. */
+export interface SharedUploads extends UploadStore {
+  /** It cannot be known what others removed: each copy of this node is looked at before it is used again. */
+  missed(): void
+}
+
 /** Wraps the uploads of this node. */
-export function withSharedUploads(local: UploadStore, parts: SharedUploadsParts): UploadStore {
+export function withSharedUploads(local: UploadStore, parts: SharedUploadsParts): SharedUploads {
   const { objects, prefix, logger } = parts
   const root = `${prefix}uploads/`
   const flights = createSingleFlight()
@@ -81,12 +87,27 @@ export function withSharedUploads(local: UploadStore, parts: SharedUploadsParts)
     }
     return undefined
   }
+  /** Uploads that were looked at in the shared store since it was last unknown what others removed. */
+  let confirmed: Set<string> | undefined
+  /** Whether a copy of this node is one still. */
+  const isStill = async (entry: Entry): Promise<boolean> => {
+    if (confirmed === undefined || confirmed.has(entry.key)) return true
+    if ((await objects.head(pathOf(factsOf(entry)))) === undefined) {
+      await local.delete(entry.key)
+      return false
+    }
+    confirmed.add(entry.key)
+    return true
+  }
   const lookup: UploadStore['lookup'] = async (key) => {
     const known = await local.lookup(key)
-    if (known !== undefined) return known
+    if (known !== undefined && (await isStill(known).catch(unavailable(logger, 'looking up')))) return known
     return flights.run(key, () => findShared(key).catch(unavailable(logger, 'looking up')))
   }
-  /** Puts what is stored here into the shared store: all of it, or none of it anywhere. */
+  /**
+   * Puts what is stored here into the shared store: all of it, or it is not acknowledged. What another node has put there under the
+   * same name is the same.
+   */
   const share = async (entries: readonly Entry[], given: readonly NewUpload[]): Promise<void> => {
     try {
       for (const [index, entry] of entries.entries()) {
@@ -94,11 +115,12 @@ export function withSharedUploads(local: UploadStore, parts: SharedUploadsParts)
         await objects.put(pathOf(factsOf(entry)), bytes, {
           type: entry.type,
           metadata: { stored: String(entry.storedAt) },
+          only: 'absent',
         })
       }
     } catch (error) {
+      // What was put there is not taken back: another node may have acknowledged it since.
       for (const { key } of entries) await local.delete(key).catch(() => false)
-      await objects.delete(entries.map((entry) => pathOf(factsOf(entry)))).catch(() => {})
       unavailable(logger, 'sharing')(error)
     }
   }
@@ -119,6 +141,11 @@ export function withSharedUploads(local: UploadStore, parts: SharedUploadsParts)
         .slice(0, 32)
     },
     lookup,
+    // What is to be looked at again is not found without that.
+    find: (key) => (confirmed === undefined || confirmed.has(key) ? local.find(key) : undefined),
+    missed: () => {
+      confirmed = new Set()
+    },
     read: async (entry) => {
       const here = await local.read(entry)
       if (here !== undefined) return here
@@ -134,22 +161,27 @@ export function withSharedUploads(local: UploadStore, parts: SharedUploadsParts)
       return entry
     },
     writeAll,
+    confirm: async (entry, bytes) => {
+      await share([entry], [{ fresh: entry, bytes }])
+    },
     delete: async (key) => {
-      const entry = await lookup(key)
-      if (entry === undefined) return false
-      await objects.delete([pathOf(factsOf(entry))]).catch(unavailable(logger, 'removing'))
+      const { namespace, id } = readUploadKey(key)
+      const paths: string[] = []
+      // Of one id there may be several, by nodes whose decoders differ.
+      const find = async (): Promise<void> => {
+        for await (const object of objects.list(`${folder(namespace)}${id}.`)) paths.push(object.key)
+      }
+      await find().catch(unavailable(logger, 'removing'))
+      const here = await local.lookup(key)
+      // Heard before it is gone, so that a node that dies meanwhile leaves none behind; and once more afterwards.
+      await parts.removed(key)
+      await objects.delete(paths).catch(unavailable(logger, 'removing'))
       await local.delete(key)
       await parts.removed(key)
-      return true
+      return paths.length > 0 || here !== undefined
     },
     list: (namespace, after, limit) =>
       listed(objects, folder(namespace), namespace, after, limit).catch(unavailable(logger, 'listing')),
-    canWrite: async () =>
-      (await local.canWrite()) &&
-      objects.head(`${root}key`).then(
-        () => true,
-        () => false,
-      ),
   }
 }
 

@@ -12,7 +12,7 @@ import type { NewUpload, UploadStore } from './upload-store.js'
 
 /** What storing works with. */
 export interface StoringParts extends Pick<Context, 'settings' | 'store' | 'flights'> {
-  readonly uploadStore: Pick<UploadStore, 'idOf' | 'lookup' | 'read' | 'writeAll'>
+  readonly uploadStore: Pick<UploadStore, 'idOf' | 'lookup' | 'read' | 'writeAll' | 'confirm'>
   readonly processing: ProcessParts
 }
 
@@ -62,8 +62,11 @@ export function createStoring({ settings, store, flights, uploadStore, processin
   ): Promise<Prepared> => {
     // Not from memory: another process may have removed it just now.
     const before = await uploadStore.lookup(key)
-    if (before !== undefined && (await uploadStore.read(before)) !== undefined)
+    const content = before && (await uploadStore.read(before))
+    if (before !== undefined && content !== undefined) {
+      await uploadStore.confirm(before, content.bytes)
       return { stored: toStored({ ...before, namespace: namespace.name, id }) }
+    }
     const made = await processUpload(processing, namespace, bytes, format, box)
     const at = settings.now()
     const { width, height, traits } = made

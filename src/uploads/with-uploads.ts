@@ -27,7 +27,7 @@ export function withUploads(cache: Store, uploads: UploadStore): Store {
       uploads.update(updated)
       return updated
     },
-    delete: (key) => (isUpload(key) ? uploads : cache).delete(key),
+    delete: (key, scope) => (isUpload(key) ? uploads.delete(key) : cache.delete(key, scope)),
     close: async () => {
       await uploads.close()
       await cache.close()

@@ -19,7 +19,7 @@ afterAll(async () => {
 const script = (name: string): string => new URL(`./servers/${name}.sh`, import.meta.url).pathname
 
 /** @throws Error that says how to get what is missing */
-function needs(program: string, packages: string): void {
+export function needs(program: string, packages: string): void {
   try {
     execFileSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' })
   } catch {
@@ -32,6 +32,9 @@ export interface Engine {
   readonly port: number
   /** Ends it, and waits until it is gone. */
   stop(signal?: NodeJS.Signals): Promise<void>
+  /** Stops it, and all below it, where they stand: it keeps its connections and says nothing. */
+  freeze(): void
+  thaw(): void
 }
 
 const isOpen = (port: number): Promise<boolean> =>
@@ -69,7 +72,15 @@ function run(
     await ends(child)
   }
   ending.push(() => stop())
-  return { port, stop, out: () => out }
+  // It leads a group of its own.
+  const signalAll = (signal: NodeJS.Signals): void => {
+    if (child.pid !== undefined) process.kill(-child.pid, signal)
+  }
+  return {
+    ...{ port, stop, out: () => out },
+    freeze: () => signalAll('SIGSTOP'),
+    thaw: () => signalAll('SIGCONT'),
+  }
 }
 
 /** A bucket of a server, as `s3()` takes it. */

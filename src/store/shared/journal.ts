@@ -21,6 +21,8 @@ export interface Journal {
   /** The oldest first. */
   list(limit: number): readonly Task[]
   has(key: string): boolean
+  /** Whether a key is still to be removed, or everything is. */
+  isRemoving(key: string): boolean
   size(): number
   close(): void
 }
@@ -60,26 +62,27 @@ export function openJournal(
     ),
     done: db.prepare<[string, string]>('DELETE FROM tasks WHERE key = ? AND what = ?'),
     list: db.prepare<[number], Row>('SELECT key, what, original FROM tasks ORDER BY seq LIMIT ?'),
+    removing: db.prepare<[string], { one: 1 }>(
+      "SELECT 1 AS one FROM tasks WHERE key IN (?, '') AND what IN ('remove', 'clear') LIMIT 1",
+    ),
     get: db.prepare<[string], Row>('SELECT key, what, original FROM tasks WHERE key = ?'),
     count: db.prepare<[], { count: number }>('SELECT count(*) AS count FROM tasks'),
     forget: db.prepare<[number]>(
       "DELETE FROM tasks WHERE seq IN (SELECT seq FROM tasks WHERE what IN ('write', 'renew', 'update') ORDER BY seq LIMIT ?)",
     ),
   })
-  let size = sql.count.get()?.count ?? 0
+  // Other processes of the directory have it open, too.
+  const size = (): number => sql.count.get()?.count ?? 0
   return {
     add: ({ key, what, original }) => {
-      if (size >= maxTasks) size -= sql.forget.run(FORGOTTEN).changes
-      const isNew = sql.get.get(key) === undefined
+      if (size() >= maxTasks) sql.forget.run(FORGOTTEN)
       sql.add.run(key, what, original ?? null)
-      if (isNew) size += 1
     },
-    done: ({ key, what }) => {
-      size -= sql.done.run(key, what).changes
-    },
+    done: ({ key, what }) => void sql.done.run(key, what),
     list: (limit) => sql.list.all(limit).map(toTask),
     has: (key) => sql.get.get(key) !== undefined,
-    size: () => size,
+    isRemoving: (key) => sql.removing.get(key) !== undefined,
+    size,
     close: () => void db.close(),
   }
 }

@@ -23,6 +23,8 @@ const SHARED_FORMAT = 1
 /** Contents up to this size are in their name's object: one request less to write, and one less to read. */
 export const INLINE_BYTES = 64 * 1024
 
+/** A name without bytes is smaller: its facts alone. */
+const WITHOUT_BYTES = 16 * 1024
 const MEDIA_TYPE = 'application/vnd.express-artwork'
 const WRITE_TRIES = 3
 const DELETED_AT_ONCE = 1000
@@ -118,19 +120,31 @@ export function createSharedNames(objects: ObjectStore, prefix: string) {
     }
     // Others write it all the time: theirs are as good.
   }
+  /** A purge of the original finds an entity's image by it: it is there before the image is. */
+  const point = async ({ key, role, original }: Entry): Promise<void> => {
+    if (role === 'artwork' && original !== undefined && original !== key)
+      await objects.put(`${folderOf(original)}~${hashOf(key)}`, Buffer.alloc(0))
+  }
   const removeAll = async (paths: readonly string[]): Promise<void> => {
     for (let at = 0; at < paths.length; at += DELETED_AT_ONCE)
       await objects.delete(paths.slice(at, at + DELETED_AT_ONCE))
   }
-  /** Everything below a folder, and the images of entities that it points to. */
+  /** Everything below a folder, with the contents that it names, and the images of entities that it points to. */
   const below = async (folder: string): Promise<readonly string[]> => {
     const paths: string[] = []
-    for await (const { key } of objects.list(folder)) {
-      paths.push(key)
-      const name = key.slice(folder.length)
+    for await (const { key: path, size } of objects.list(folder)) {
+      paths.push(path)
+      const name = path.slice(folder.length)
       if (name.startsWith('~')) paths.push(`${names}${name.slice(1)}/name`)
+      // Bytes that others have, too, are fetched or made again.
+      else if (size <= WITHOUT_BYTES) paths.push(...(await contentOf(path)))
     }
     return paths
+  }
+  const contentOf = async (path: string): Promise<readonly string[]> => {
+    const found = await objects.get(path)
+    const name = found && decode(found, keyIn(found) ?? '')
+    return name === undefined || name.bytes !== undefined ? [] : [contents + name.entry.digest]
   }
 
   return {
@@ -151,9 +165,8 @@ export function createSharedNames(objects: ObjectStore, prefix: string) {
       const isInline = bytes.length <= INLINE_BYTES && bytes.length > 0
       if (!isInline && (await objects.head(contents + entry.digest)) === undefined)
         await objects.put(contents + entry.digest, bytes, { type: entry.type, only: 'absent' })
+      await point(entry)
       await put(placeOf(entry), { entry, bytes: isInline ? bytes : undefined, original })
-      if (entry.role === 'artwork' && entry.original !== undefined && entry.original !== entry.key)
-        await objects.put(`${folderOf(entry.original)}~${hashOf(entry.key)}`, Buffer.alloc(0))
     },
     /** Writes a name anew, and its bytes, where it was not written since: what is in use does not expire. */
     renew: async (entry: Entry, bytes: Buffer, original: Entry | undefined, since: number): Promise<void> => {
@@ -161,6 +174,7 @@ export function createSharedNames(objects: ObjectStore, prefix: string) {
       if (found === undefined || isLater(found) || found.modifiedAt >= since) return
       const isInline = bytes.length <= INLINE_BYTES && bytes.length > 0
       if (!isInline) await objects.put(contents + entry.digest, bytes, { type: entry.type })
+      await point(entry)
       await put(placeOf(entry), { entry, bytes: isInline ? bytes : undefined, original })
     },
     /** Changes facts of a name that still has these bytes. Where the store has no conditions, nothing is changed. */
@@ -171,11 +185,15 @@ export function createSharedNames(objects: ObjectStore, prefix: string) {
       const known = found && decode(found, entry.key)
       if (found === undefined || known === undefined || known.entry.digest !== entry.digest) return
       if (known.entry.validatedAt > entry.validatedAt) return
-      await objects.put(path, encode({ ...known, entry }), {
-        metadata: found.metadata,
-        type: MEDIA_TYPE,
-        only: { etag: found.etag },
-      })
+      await objects.put(
+        path,
+        encode({ ...known, entry: { ...entry, focalPoint: entry.focalPoint ?? known.entry.focalPoint } }),
+        {
+          metadata: found.metadata,
+          type: MEDIA_TYPE,
+          only: { etag: found.etag },
+        },
+      )
     },
     /** Removes a name; that of an original with everything that was made from it. */
     remove: async (key: string, original?: string): Promise<void> => {

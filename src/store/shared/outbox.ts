@@ -41,24 +41,28 @@ const EVERY = 5000
 /** What is being done, by the key and by what it is made from. */
 function createRunning() {
   const last = new Map<string, Promise<boolean>>()
-  const counts = new Map<string, number>()
+  const roots = new Map<string, Set<Promise<boolean>>>()
   return {
     add: ({ key, original }: Task, work: Promise<boolean>): Promise<boolean> => {
       const root = original ?? key
-      counts.set(root, (counts.get(root) ?? 0) + 1)
+      const same = roots.get(root) ?? new Set()
+      roots.set(root, same)
       const ended = work.finally(() => {
-        const left = (counts.get(root) ?? 1) - 1
-        if (left > 0) counts.set(root, left)
-        else counts.delete(root)
+        same.delete(ended)
+        if (same.size === 0 && roots.get(root) === same) roots.delete(root)
         if (last.get(key) === ended) last.delete(key)
       })
+      same.add(ended)
       last.set(key, ended)
       return ended
     },
     settled: async (key: string): Promise<void> => {
       for (let one = last.get(key); one !== undefined; one = last.get(key)) await one
     },
-    isBusy: (root: string): boolean => counts.has(root),
+    isBusy: (root: string): boolean => roots.has(root),
+    rootSettled: async (root: string): Promise<void> => {
+      await Promise.all(roots.get(root) ?? [])
+    },
     size: (): number => last.size,
   }
 }
@@ -75,6 +79,7 @@ export function createOutbox(parts: OutboxParts) {
   const running = createRunning()
   let retrying: Promise<void> | undefined
   let isClosed = false
+  let onRemoved = (_key: string): void => {}
 
   const perform = async ({ key, what, original }: Task): Promise<void> => {
     if (what === 'clear') return names.clear()
@@ -85,10 +90,11 @@ export function createOutbox(parts: OutboxParts) {
     if (what === 'renew') return names.renew(entry, bytes, madeFrom, parts.renewBefore?.() ?? 0)
     return what === 'write' ? names.write(entry, bytes, madeFrom) : names.update(entry)
   }
+  const isRemoval = ({ what }: Task): boolean => what === 'remove' || what === 'clear'
   const remember = (task: Task): void => {
     try {
-      // What came since counts, and a removal more than what would be written.
-      if (task.what === 'remove' || task.what === 'clear' || !journal.has(task.key)) journal.add(task)
+      // A removal counts more than what would be written; what has failed comes after the others.
+      if (isRemoval(task) || !journal.isRemoving(task.key)) journal.add(task)
     } catch (error) {
       logger.error({ err: error, image: task.key }, 'artwork shared store: the journal cannot be written')
     }
@@ -129,7 +135,8 @@ export function createOutbox(parts: OutboxParts) {
   const retry = async (): Promise<void> => {
     for (const task of journal.list(RETRIED_AT_ONCE)) {
       if (isClosed || breaker.isOpen()) return
-      if (!(await run(task))) return
+      // Other nodes may have read it meanwhile.
+      if ((await run(task)) && isRemoval(task)) onRemoved(task.key)
     }
   }
   const timer = setInterval(() => {
@@ -163,11 +170,19 @@ export function createOutbox(parts: OutboxParts) {
     /** Tasks that run, wait, or are in the journal. */
     size: (): number => running.size() + journal.size(),
     /** Whether something is still to be removed under a key: what the shared store has of it does not count. */
-    isRemoving: (key: string): boolean => journal.size() > 0 && journal.has(key),
+    isRemoving: (key: string): boolean => journal.isRemoving(key),
     /** Resolves when what was to be done for a key has been done, or is in the journal. */
     settled: running.settled,
-    /** Whether something is being done for a key, or for what was made from it. */
-    isBusy: running.isBusy,
+    /** Removes a key once more when what is being done for it, and for what was made from it, has been done. */
+    removeAfterwards: async (key: string): Promise<void> => {
+      if (!running.isBusy(key)) return
+      await running.rootSettled(key)
+      await run({ key, what: 'remove', original: undefined })
+    },
+    /** Called with the key of a removal that was done later; '' for all. */
+    watch: (listener: (key: string) => void): void => {
+      onRemoved = listener
+    },
     close: async (): Promise<void> => {
       isClosed = true
       clearInterval(timer)

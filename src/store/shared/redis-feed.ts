@@ -13,6 +13,10 @@ const MAX_CHANGES = 100_000
 const MAX_RECENT = 10_000
 const RECENT_FOR = 60_000
 const READ_AT_ONCE = 1000
+/** Keys that are kept beyond this process; beyond that, all are meant. */
+const MAX_UNSENT = 2000
+const CLEARED = 'all'
+const RETRIED_AFTER = 500
 const BLOCKED_FOR = 2000
 const PAUSE = 200
 /** Longer than that after it should have come, an answer is not waited for, ms. */
@@ -53,47 +57,60 @@ function isBefore(one: string, other: string): boolean {
 }
 
 /** What this node tells the others: sent in its order, once the connection stands, and kept for a while. */
-function createOutgoing(client: Client, stream: string, node: string) {
-  let recent: Outgoing[] = []
+function createOutgoing(client: Client, stream: string, node: string, listener: CoordinatorListener) {
+  let recent: Outgoing[] = readUnsent(listener.unsent())
   let sending: Promise<void> | undefined
-
+  let later: NodeJS.Timeout | undefined
+  let isKept = recent.length > 0
+  const unsent = (): readonly Outgoing[] => recent.filter(({ isSent }) => !isSent)
+  /** What others have to hear is kept beyond this process while it cannot be sent. */
+  const keep = (): void => {
+    const changes = unsent().map(({ change }) => change)
+    const lasting = changes.filter(({ what }) => what === 'dropped' || what === 'cleared')
+    const keys = new Set(lasting.flatMap((change) => change.keys))
+    const isTooMuch = keys.size > MAX_UNSENT || lasting.some(({ what }) => what === 'cleared')
+    const text = isTooMuch ? CLEARED : JSON.stringify([...keys])
+    listener.saveUnsent(lasting.length === 0 ? '' : text)
+    isKept = lasting.length > 0
+  }
   const send = async (): Promise<void> => {
     for (let next = recent.find(({ isSent }) => !isSent); next !== undefined; ) {
       const { change } = next
-      await client.xadd(
-        stream,
-        'MAXLEN',
-        '~',
-        MAX_CHANGES,
-        '*',
-        'node',
-        node,
-        'change',
-        JSON.stringify(change),
-      )
+      const text = JSON.stringify(change)
+      await client.xadd(stream, 'MAXLEN', '~', MAX_CHANGES, '*', 'node', node, 'change', text)
       next.isSent = true
       next = recent.find(({ isSent }) => !isSent)
     }
+    if (isKept) keep()
   }
   const flush = (): void => {
+    clearTimeout(later)
     sending ??= send()
       .catch(() => {
-        // They are sent when the connection stands again.
+        // A server that did not answer in time may have its connection still: no event says when to try again.
+        keep()
+        later = setTimeout(flush, RETRIED_AFTER).unref()
       })
       .finally(() => {
         sending = undefined
       })
   }
   client.on('ready', flush)
-  const publish = (change: ClusterChange): void => {
-    const now = performance.now()
-    recent.push({ change, at: now, isSent: false })
-    if (recent.length > MAX_RECENT || recent.some(({ at }) => now - at > RECENT_FOR))
-      recent = recent.filter(({ at, isSent }) => !isSent || now - at <= RECENT_FOR).slice(-MAX_RECENT)
-    flush()
+  const bound = (now: number): void => {
+    const isOld = ({ at, isSent }: Outgoing): boolean => isSent && now - at > RECENT_FOR
+    if (recent.length <= MAX_RECENT && !recent.some(isOld)) return
+    recent = recent.filter((one) => !isOld(one))
+    if (recent.length <= MAX_RECENT) return
+    // Too much was not sent: all of it comes down to one change.
+    recent = [{ change: { what: 'cleared', keys: [] }, at: now, isSent: false }]
   }
   return {
-    publish,
+    publish: (change: ClusterChange): void => {
+      const now = performance.now()
+      recent.push({ change, at: now, isSent: false })
+      bound(now)
+      flush()
+    },
     /** Sends all that was sent lately once more. */
     sendAgain: (): void => {
       for (const one of recent) one.isSent = false
@@ -102,8 +119,18 @@ function createOutgoing(client: Client, stream: string, node: string) {
     /** Resolves when what was published has been sent, or cannot be now. */
     sent: async (): Promise<void> => {
       await sending
+      clearTimeout(later)
+      if (unsent().length > 0) keep()
     },
   }
+}
+
+/** What an earlier process could not send. */
+function readUnsent(text: string): Outgoing[] {
+  if (text === '') return []
+  const change: ClusterChange =
+    text === CLEARED ? { what: 'cleared', keys: [] } : { what: 'dropped', keys: JSON.parse(text) }
+  return [{ change, at: performance.now(), isSent: false }]
 }
 
 /** Makes the feed. @param reader a connection of its own, which waits */
@@ -116,8 +143,10 @@ export function createFeed(
 ): Feed {
   const stream = `${prefix}changes`
   const nameKey = `${prefix}changes-name`
-  const outgoing = createOutgoing(client, stream, node)
+  const outgoing = createOutgoing(client, stream, node, listener)
   let isClosed = false
+  /** What is read next happened while this node was away. */
+  let isLate = false
   let reading: Promise<void> | undefined
   let position = readPosition(listener.position())
   /** When the stream was last read to its end, by a clock that does not jump. */
@@ -140,21 +169,29 @@ export function createFeed(
     const end = { stream: name, id: last?.[0] ?? FIRST }
     if (position === undefined) {
       // What was stored before this node heard anything may have been purged since.
-      if (reading !== undefined) await listener.heard('lost')
+      if (reading !== undefined) await listener.heard('lost', true)
       return end
     }
     if (position.stream !== name) {
       // Another server, or one that forgot: what was said lately is said once more, by everybody.
       const wasThere = heardAt !== undefined && performance.now() - heardAt < RECENT_FOR
-      if (!wasThere) await listener.heard('lost')
+      if (!wasThere) await listener.heard('lost', true)
       outgoing.sendAgain()
+      isLate = true
+      return { stream: name, id: FIRST }
+    }
+    // The same server with an earlier state: what it lost is said once more.
+    if (isBefore(end.id, position.id)) {
+      outgoing.sendAgain()
+      isLate = true
       return { stream: name, id: FIRST }
     }
     // Entries were cut off that this node has not read.
     if (first !== undefined && isBefore(position.id, first[0]) && position.id !== FIRST) {
-      await listener.heard('lost')
+      await listener.heard('lost', true)
       return end
     }
+    isLate = isBefore(position.id, end.id)
     return position
   }
   /** Waits for entries; a connection that is dead without a word is given up. */
@@ -171,10 +208,14 @@ export function createFeed(
     heardAt = performance.now()
     const [, entries = []] = answer?.[0] ?? []
     const last = entries.at(-1)
-    if (last === undefined) return from
+    if (last === undefined) {
+      isLate = false
+      return from
+    }
     const others = entries.filter(([, fields]) => fields[1] !== node)
     const changes = others.map(([, fields]): ClusterChange => JSON.parse(fields[3] ?? '{}'))
-    if (changes.length > 0) await listener.heard(changes)
+    if (changes.length > 0) await listener.heard(changes, isLate)
+    isLate = entries.length === READ_AT_ONCE && isLate
     return { ...from, id: last[0] }
   }
   const read = async (): Promise<void> => {

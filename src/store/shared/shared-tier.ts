@@ -30,8 +30,13 @@ export interface SharedTier {
   readonly store: Store
   /** See `SharedTierStore`. */
   forgetAbsent(): void
-  /** Another node has removed keys: what this one is just writing there of them goes again. */
-  dropped(keys: readonly string[]): void
+  /**
+   * Another node has dropped keys: what this one is just reading or writing there of them goes again.
+   * @param isLate it was away when that happened: what it wrote of them meanwhile goes, too
+   */
+  dropped(keys: readonly string[] | 'all', isLate: boolean): void
+  /** Called with the key of a removal that could be done only later; '' for all. */
+  onRemoved(listener: (key: string) => void): void
   /** Removes what was made from something that is gone itself. */
   remove(key: string): Promise<void>
   readonly objects: ObjectStore
@@ -84,9 +89,12 @@ export async function openSharedTier(local: Store, options: SharedTierOptions): 
       },
     },
     forgetAbsent: store.forgetAbsent,
-    dropped: (keys) => {
-      for (const key of keys) if (outbox.isBusy(key)) void outbox.remove(key)
+    dropped: (keys, isLate) => {
+      store.noteDropped(keys)
+      if (keys === 'all') return
+      for (const key of keys) void (isLate ? outbox.remove(key) : outbox.removeAfterwards(key))
     },
+    onRemoved: outbox.watch,
     remove: outbox.remove,
     objects,
     trouble: breaker.reason,

@@ -13,16 +13,19 @@ export interface ClusterParts {
   /** The store of this node, without the shared one: what others changed goes here only. */
   readonly local: Store
   /** The shared store, where there is one. */
-  readonly tier: Pick<SharedTier, 'forgetAbsent' | 'dropped'> | undefined
+  readonly tier: Pick<SharedTier, 'forgetAbsent' | 'dropped' | 'onRemoved'> | undefined
   readonly logger: Logger
   /** Removes what this node has of keys outside of its store: uploads. */
   dropped(keys: readonly string[]): Promise<void>
+  /** It cannot be known what others removed: what is outside of the store is to be looked at again. */
+  missed(): Promise<void>
   /** Called with keys that are not what they were. */
   onChange(keys: readonly string[] | 'all'): void
   open(listener: CoordinatorListener): Promise<Coordinator>
 }
 
 const POSITION = 'cluster/position'
+const UNSENT = 'cluster/unsent'
 const BATCH = 500
 
 /** Takes keys away here, with everything that was made from them. */
@@ -40,15 +43,20 @@ async function drop({ local, dropped, onChange }: ClusterParts, keys: readonly s
 }
 
 /** Does here what another node has done. */
-async function apply(parts: ClusterParts, { what, keys, failure }: ClusterChange): Promise<void> {
+async function apply(
+  parts: ClusterParts,
+  { what, keys, failure }: ClusterChange,
+  isLate: boolean,
+): Promise<void> {
   const { local, onChange } = parts
   switch (what) {
     case 'dropped':
-      local.advanceGeneration()
-      parts.tier?.dropped(keys)
+      // What is read from the shared store; a purge has said before that it begins.
+      parts.tier?.dropped(keys, isLate)
       return drop(parts, keys)
     case 'cleared':
       local.advanceGeneration()
+      parts.tier?.dropped('all', isLate)
       await local.clear()
       onChange('all')
       return
@@ -78,17 +86,30 @@ export async function withCoordinator(
     })
   }
   const coordinator = await parts.open({
-    heard: (changes) => {
+    heard: (changes, isLate) => {
       if (changes === 'lost') {
         logger.warn({}, 'artwork cluster: changes of other nodes were missed, so that this node begins anew')
-        later(() => apply(parts, { what: 'cleared', keys: [] }))
-      } else for (const change of changes) later(() => apply(parts, change))
+        later(async () => {
+          await apply(parts, { what: 'cleared', keys: [] }, true)
+          await parts.missed()
+        })
+      } else for (const change of changes) later(() => apply(parts, change, isLate))
       return applying
     },
     position: () => local.keyValue.get(POSITION)?.value,
     savePosition: (position) => local.keyValue.set(POSITION, position),
+    unsent: () => local.keyValue.get(UNSENT)?.value ?? '',
+    saveUnsent: (text) => local.keyValue.set(UNSENT, text),
   })
   const { publish } = coordinator
+  parts.tier?.onRemoved((key) =>
+    publish(key === '' ? { what: 'cleared', keys: [] } : { what: 'dropped', keys: [key] }),
+  )
+  /** Once more when the shared store has what is right: a node may have read it there before. */
+  const publishAgain = (key: string): void => {
+    const again = () => publish({ what: 'dropped', keys: [key] })
+    inner.settled(key).then(again, again)
+  }
 
   const store: Store = {
     ...inner,
@@ -113,11 +134,20 @@ export async function withCoordinator(
     write: async (entry, bytes, options) => {
       const before = inner.find(entry.key)
       const written = await inner.write(entry, bytes, options)
-      if (before !== undefined && before.digest !== written.digest)
+      if (before !== undefined && before.digest !== written.digest) {
         publish({ what: 'dropped', keys: [entry.key] })
+        publishAgain(entry.key)
+      }
       return written
     },
-    delete: async (key) => {
+    update: (entry, changes) => {
+      const updated = inner.update(entry, changes)
+      // What somebody has said of a picture holds everywhere.
+      if ('focalPoint' in changes && changes.focalPoint !== entry.focalPoint) publishAgain(entry.key)
+      return updated
+    },
+    delete: async (key, scope) => {
+      if (scope === 'node') return inner.delete(key, scope)
       // Heard at once, and once more when the shared store has it no more.
       publish({ what: 'dropped', keys: [key] })
       const wasThere = await inner.delete(key)

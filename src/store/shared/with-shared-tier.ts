@@ -15,6 +15,8 @@ import type { Outbox } from './outbox.js'
 export interface SharedTierStore extends Store {
   /** What was absent from the shared store may be there now: another node has done some work. */
   forgetAbsent(): void
+  /** Another node has dropped keys: what is just being read of them is not kept. */
+  noteDropped(keys: readonly string[] | 'all'): void
 }
 
 /** When something is written anew that is in use. */
@@ -55,6 +57,32 @@ function createRenewal(renewal: Renewal | undefined) {
   }
 }
 
+/** As it was when the shared store was asked. */
+interface Asked {
+  readonly generation: number
+  readonly since: number
+}
+
+/** What was dropped, in the order in which that was heard. */
+function createDrops() {
+  const dropped = new LRUCache<string, number>({ max: MAX_ABSENT })
+  let order = 0
+  let all = 0
+  return {
+    now: (): number => order,
+    add: (keys: readonly string[]): void => {
+      order += 1
+      for (const key of keys) dropped.set(key, order)
+    },
+    addAll: (): void => {
+      order += 1
+      all = order
+    },
+    isDropped: (since: number, ...keys: readonly (string | undefined)[]): boolean =>
+      all > since || keys.some((key) => key !== undefined && (dropped.get(key) ?? 0) > since),
+  }
+}
+
 /** Wraps the store of this node. */
 export function withSharedTier(
   inner: Store,
@@ -77,28 +105,38 @@ export function withSharedTier(
     outbox.isRemoving(key) || (original !== undefined && outbox.isRemoving(original))
   const originalOf = ({ role, original }: Entry): string | undefined =>
     role === 'rendition' ? original : undefined
+  const drops = createDrops()
   /** Keeps a name that came from the shared store, and what it was made from, unless this node knows better. */
   const keep = async (
     { entry, bytes, original }: SharedName,
-    generation: number,
+    { generation, since }: Asked,
   ): Promise<Entry | undefined> => {
-    if (original !== undefined && inner.find(original.key) === undefined) inner.record(original)
     const content = bytes ?? (await attempt('reading', () => names.content(entry)))
-    if (content === undefined) return undefined
+    const isGone = (): boolean => drops.isDropped(since, entry.key, entry.original)
+    if (content === undefined || isGone()) return undefined
     // What was purged meanwhile is not stored. A disk that takes nothing is no reason to fetch it from its source.
-    return inner.write(entry, content, { generation, isInput: false }).catch(() => undefined)
+    const kept = await inner.write(entry, content, { generation, isInput: false }).catch(() => undefined)
+    if (kept !== undefined && isGone()) {
+      await inner.delete(entry.key)
+      return undefined
+    }
+    if (kept !== undefined && original !== undefined && inner.find(original.key) === undefined)
+      inner.record(original)
+    return kept
   }
   const fetch = (key: string, original: string | undefined): Promise<Entry | undefined> =>
     flights.run(key, async () => {
-      const generation = inner.generation()
+      const asked = { generation: inner.generation(), since: drops.now() }
       if (absent.has(key) || isRemoving(key, original)) return undefined
       const found = await attempt('looking up', () => names.find(key, original))
       if (found === undefined) {
         absent.set(key, true)
         return undefined
       }
+      // Of an entity's image it is known only now.
+      if (isRemoving(key, found.entry.original)) return undefined
       const known = inner.find(key)
-      return known?.isStored ? known : keep(found, generation)
+      return known?.isStored ? known : keep(found, asked)
     })
 
   const { isDue, isOld } = createRenewal(renewal)
@@ -112,6 +150,10 @@ export function withSharedTier(
       if (entry?.isStored && isOld(entry)) outbox.renew(key, originalOf(entry))
     },
     forgetAbsent: () => absent.clear(),
+    noteDropped: (keys) => {
+      if (keys === 'all') drops.addAll()
+      else drops.add(keys)
+    },
     settled: async (key, ms) => {
       await inner.settled(key, ms)
       // Who waits for a time waits for this node only.
@@ -126,24 +168,28 @@ export function withSharedTier(
     read: async (entry) => {
       const here = await inner.read(entry)
       if (here !== undefined) return here
-      const bytes = await attempt('reading', async () => {
-        return (await names.content(entry)) ?? (await names.find(entry.key, originalOf(entry)))
+      const asked = { generation: inner.generation(), since: drops.now() }
+      if (isRemoving(entry.key, entry.original)) return undefined
+      const found = await attempt('reading', async () => {
+        const content = await names.content(entry)
+        if (content !== undefined) return content
+        const name = await names.find(entry.key, originalOf(entry))
+        return name?.entry.digest === entry.digest ? name.bytes : undefined
       })
-      const content = Buffer.isBuffer(bytes)
-        ? bytes
-        : bytes?.entry.digest === entry.digest
-          ? bytes.bytes
-          : undefined
-      if (content === undefined) return undefined
-      const { digest, size, isStored, ...facts } = entry
-      await inner.write({ ...facts, digest }, content, {}).catch(() => {})
-      return { bytes: content, from: 'disk' }
+      if (found === undefined) return undefined
+      // It may have been replaced, or purged, meanwhile.
+      const isCurrent = inner.find(entry.key)?.digest === entry.digest
+      if (isCurrent && !drops.isDropped(asked.since, entry.key, entry.original)) {
+        const { size, isStored, ...facts } = entry
+        await inner.write(facts, found, { generation: asked.generation }).catch(() => {})
+      }
+      return { bytes: found, from: 'disk' }
     },
     write: async (entry, bytes, options) => {
       const before = inner.find(entry.key)
       const written = await inner.write(entry, bytes, options)
       // Of other bytes nothing that was made before is right.
-      if (before !== undefined && before.digest !== written.digest && entry.role === 'original')
+      if (before !== undefined && before.digest !== written.digest && entry.role !== 'rendition')
         await outbox.remove(entry.key)
       absent.delete(entry.key)
       outbox.write(entry.key, originalOf(written))
@@ -155,8 +201,10 @@ export function withSharedTier(
         outbox.update(entry.key, originalOf(entry))
       return updated
     },
-    delete: async (key) => {
+    delete: async (key, scope) => {
+      if (scope === 'node') return inner.delete(key)
       const entry = inner.find(key)
+      drops.add([key])
       // What is to go is noted before anything is gone.
       const removing = outbox.remove(key, entry && originalOf(entry))
       const wasThere = await inner.delete(key)
@@ -164,9 +212,12 @@ export function withSharedTier(
       return wasThere
     },
     clear: async () => {
+      drops.addAll()
       const clearing = outbox.clear()
       await inner.clear()
       await clearing
+      // What was read from there meanwhile.
+      await inner.clear()
     },
     close: async () => {
       await outbox.close()
