@@ -48,15 +48,13 @@ export interface SharedUploads extends UploadStore {
   missed(): void
 }
 
-/** Wraps the uploads of this node. */
-export function withSharedUploads(local: UploadStore, parts: SharedUploadsParts): SharedUploads {
-  const { objects, prefix, logger } = parts
-  const root = `${prefix}uploads/`
-  const flights = createSingleFlight()
-  const folder = (namespace: string): string => `${root}${folderOf(namespace)}/`
-  const pathOf = (facts: UploadFacts): string => folder(facts.namespace) + fileName(facts)
-  const secret = once(() => sharedKey(objects, `${root}key`))
-
+/** What the shared store has of uploads, and copies of it here. */
+function createCopies(
+  local: UploadStore,
+  objects: ObjectStore,
+  folder: (namespace: string) => string,
+  pathOf: (facts: UploadFacts) => string,
+) {
   /** What the shared store has under a path, verified. */
   const fetch = async (facts: UploadFacts): Promise<{ bytes: Buffer; storedAt: number } | undefined> => {
     const found = await objects.get(pathOf(facts))
@@ -87,6 +85,19 @@ export function withSharedUploads(local: UploadStore, parts: SharedUploadsParts)
     }
     return undefined
   }
+  return { fetch, keep, findShared }
+}
+
+/** Wraps the uploads of this node. */
+export function withSharedUploads(local: UploadStore, parts: SharedUploadsParts): SharedUploads {
+  const { objects, prefix, logger } = parts
+  const root = `${prefix}uploads/`
+  const flights = createSingleFlight()
+  const folder = (namespace: string): string => `${root}${folderOf(namespace)}/`
+  const pathOf = (facts: UploadFacts): string => folder(facts.namespace) + fileName(facts)
+  const secret = once(() => sharedKey(objects, `${root}key`))
+
+  const { fetch, keep, findShared } = createCopies(local, objects, folder, pathOf)
   /** Uploads that were looked at in the shared store since it was last unknown what others removed. */
   let confirmed: Set<string> | undefined
   /** Whether a copy of this node is one still. */

@@ -95,18 +95,28 @@ function decode({ bytes: all }: StoredObject, key: string): SharedName | undefin
 const isLater = ({ metadata }: Pick<StoredObject, 'metadata'>): boolean =>
   Number(metadata.format) > SHARED_FORMAT
 
-/** Makes the names of a store. @param prefix of all keys, with its slash */
-export function createSharedNames(objects: ObjectStore, prefix: string) {
+/** Where names and contents lie. @param prefix of all keys, with its slash */
+function createPaths(prefix: string) {
   const names = `${prefix}cache/names/`
-  const contents = `${prefix}cache/contents/`
   const folderOf = (key: string): string => `${names}${hashOf(key)}/`
   const pathOf = (key: string, original: string | undefined): string =>
     original === undefined || original === key
       ? `${folderOf(key)}name`
       : `${folderOf(original)}${hashOf(key)}`
-  /** Entities' images are looked up by their key alone. */
-  const placeOf = ({ key, role, original }: Entry): string =>
-    pathOf(key, role === 'rendition' ? original : undefined)
+  return {
+    names,
+    contents: `${prefix}cache/contents/`,
+    folderOf,
+    pathOf,
+    /** Entities' images are looked up by their key alone. */
+    placeOf: ({ key, role, original }: Entry): string =>
+      pathOf(key, role === 'rendition' ? original : undefined),
+  }
+}
+
+/** Makes the names of a store. @param prefix of all keys, with its slash */
+export function createSharedNames(objects: ObjectStore, prefix: string) {
+  const { names, contents, folderOf, pathOf, placeOf } = createPaths(prefix)
 
   const put = async (path: string, name: SharedName): Promise<void> => {
     const body = encode(name)
@@ -124,10 +134,6 @@ export function createSharedNames(objects: ObjectStore, prefix: string) {
   const point = async ({ key, role, original }: Entry): Promise<void> => {
     if (role === 'artwork' && original !== undefined && original !== key)
       await objects.put(`${folderOf(original)}~${hashOf(key)}`, Buffer.alloc(0))
-  }
-  const removeAll = async (paths: readonly string[]): Promise<void> => {
-    for (let at = 0; at < paths.length; at += DELETED_AT_ONCE)
-      await objects.delete(paths.slice(at, at + DELETED_AT_ONCE))
   }
   /** Everything below a folder, with the contents that it names, and the images of entities that it points to. */
   const below = async (folder: string): Promise<readonly string[]> => {
@@ -198,14 +204,14 @@ export function createSharedNames(objects: ObjectStore, prefix: string) {
     /** Removes a name; that of an original with everything that was made from it. */
     remove: async (key: string, original?: string): Promise<void> => {
       if (original !== undefined && original !== key) {
-        await removeAll([
+        await deleteAll(objects, [
           pathOf(key, original),
           pathOf(key, undefined),
           `${folderOf(original)}~${hashOf(key)}`,
         ])
         return
       }
-      await removeAll([...(await below(folderOf(key))), pathOf(key, undefined)])
+      await deleteAll(objects, [...(await below(folderOf(key))), pathOf(key, undefined)])
     },
     /** Removes every name and content of the cache. */
     clear: async (): Promise<void> => {
@@ -217,7 +223,7 @@ export function createSharedNames(objects: ObjectStore, prefix: string) {
           await objects.delete(batch)
           batch = []
         }
-        await removeAll(batch)
+        await deleteAll(objects, batch)
       }
     },
     /** Where names and contents lie. */
@@ -225,6 +231,11 @@ export function createSharedNames(objects: ObjectStore, prefix: string) {
     /** Every object of a name, and what it says. */
     all: () => list(objects, names),
   }
+}
+
+async function deleteAll(objects: ObjectStore, paths: readonly string[]): Promise<void> {
+  for (let at = 0; at < paths.length; at += DELETED_AT_ONCE)
+    await objects.delete(paths.slice(at, at + DELETED_AT_ONCE))
 }
 
 async function* list(objects: ObjectStore, folder: string): AsyncGenerator<ListedName> {

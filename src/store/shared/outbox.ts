@@ -38,6 +38,8 @@ const MAX_WAITING = 2000
 const RETRIED_AT_ONCE = 100
 const EVERY = 5000
 
+const isRemoval = ({ what }: Task): boolean => what === 'remove' || what === 'clear'
+
 /** What is being done, by the key and by what it is made from. */
 function createRunning() {
   const last = new Map<string, Promise<boolean>>()
@@ -90,7 +92,6 @@ export function createOutbox(parts: OutboxParts) {
     if (what === 'renew') return names.renew(entry, bytes, madeFrom, parts.renewBefore?.() ?? 0)
     return what === 'write' ? names.write(entry, bytes, madeFrom) : names.update(entry)
   }
-  const isRemoval = ({ what }: Task): boolean => what === 'remove' || what === 'clear'
   const remember = (task: Task): void => {
     try {
       // A removal counts more than what would be written; what has failed comes after the others.
@@ -132,6 +133,10 @@ export function createOutbox(parts: OutboxParts) {
     waiting.set(task.key, task)
     void run(task)
   }
+  const removeNow = async (task: Task): Promise<void> => {
+    remember(task)
+    if (!breaker.isOpen()) await run(task)
+  }
   const retry = async (): Promise<void> => {
     for (const task of journal.list(RETRIED_AT_ONCE)) {
       if (isClosed || breaker.isOpen()) return
@@ -156,17 +161,9 @@ export function createOutbox(parts: OutboxParts) {
     /** Writes facts that changed, soon. */
     update: (key: string, original?: string): void => enqueue({ key, what: 'update', original }),
     /** Removes a name; that of an original with what was made from it. Resolves when that is done, or noted for later. */
-    remove: async (key: string, original?: string): Promise<void> => {
-      const task: Task = { key, what: 'remove', original }
-      remember(task)
-      if (!breaker.isOpen()) await run(task)
-    },
+    remove: (key: string, original?: string): Promise<void> => removeNow({ key, what: 'remove', original }),
     /** Removes everything of the cache. */
-    clear: async (): Promise<void> => {
-      const task: Task = { key: '', what: 'clear', original: undefined }
-      remember(task)
-      if (!breaker.isOpen()) await run(task)
-    },
+    clear: (): Promise<void> => removeNow({ key: '', what: 'clear', original: undefined }),
     /** Tasks that run, wait, or are in the journal. */
     size: (): number => running.size() + journal.size(),
     /** Whether something is still to be removed under a key: what the shared store has of it does not count. */

@@ -83,11 +83,15 @@ function createDrops() {
   }
 }
 
-/** Wraps the store of this node. */
-export function withSharedTier(
+const originalOf = ({ role, original }: Entry): string | undefined =>
+  role === 'rendition' ? original : undefined
+
+/** What reads the shared store, and keeps here what it finds. */
+function createReader(
   inner: Store,
-  { names, outbox, breaker, logger, renewal }: SharedTierParts,
-): SharedTierStore {
+  { names, outbox, breaker, logger }: SharedTierParts,
+  drops: ReturnType<typeof createDrops>,
+) {
   const flights = createSingleFlight()
   /** Keys that the shared store did not have a moment ago: a cold picture is looked up several times. */
   const absent = new LRUCache<string, true>({ max: MAX_ABSENT, ttl: ABSENT_FOR_MS })
@@ -103,9 +107,6 @@ export function withSharedTier(
   }
   const isRemoving = (key: string, original: string | undefined): boolean =>
     outbox.isRemoving(key) || (original !== undefined && outbox.isRemoving(original))
-  const originalOf = ({ role, original }: Entry): string | undefined =>
-    role === 'rendition' ? original : undefined
-  const drops = createDrops()
   /** Keeps a name that came from the shared store, and what it was made from, unless this node knows better. */
   const keep = async (
     { entry, bytes, original }: SharedName,
@@ -138,7 +139,34 @@ export function withSharedTier(
       const known = inner.find(key)
       return known?.isStored ? known : keep(found, asked)
     })
+  const read: Store['read'] = async (entry) => {
+    const here = await inner.read(entry)
+    if (here !== undefined) return here
+    const asked = { generation: inner.generation(), since: drops.now() }
+    if (isRemoving(entry.key, entry.original)) return undefined
+    const found = await attempt('reading', async () => {
+      const content = await names.content(entry)
+      if (content !== undefined) return content
+      const name = await names.find(entry.key, originalOf(entry))
+      return name?.entry.digest === entry.digest ? name.bytes : undefined
+    })
+    if (found === undefined) return undefined
+    // It may have been replaced, or purged, meanwhile.
+    const isCurrent = inner.find(entry.key)?.digest === entry.digest
+    if (isCurrent && !drops.isDropped(asked.since, entry.key, entry.original)) {
+      const { size, isStored, ...facts } = entry
+      await inner.write(facts, found, { generation: asked.generation }).catch(() => {})
+    }
+    return { bytes: found, from: 'disk' }
+  }
+  return { absent, fetch, read }
+}
 
+/** Wraps the store of this node. */
+export function withSharedTier(inner: Store, parts: SharedTierParts): SharedTierStore {
+  const { outbox, renewal } = parts
+  const drops = createDrops()
+  const { absent, fetch, read } = createReader(inner, parts, drops)
   const { isDue, isOld } = createRenewal(renewal)
 
   return {
@@ -165,26 +193,7 @@ export function withSharedTier(
       if (known?.isStored || (original === undefined && pathOfKey(key) === undefined)) return known
       return (await fetch(key, original)) ?? known
     },
-    read: async (entry) => {
-      const here = await inner.read(entry)
-      if (here !== undefined) return here
-      const asked = { generation: inner.generation(), since: drops.now() }
-      if (isRemoving(entry.key, entry.original)) return undefined
-      const found = await attempt('reading', async () => {
-        const content = await names.content(entry)
-        if (content !== undefined) return content
-        const name = await names.find(entry.key, originalOf(entry))
-        return name?.entry.digest === entry.digest ? name.bytes : undefined
-      })
-      if (found === undefined) return undefined
-      // It may have been replaced, or purged, meanwhile.
-      const isCurrent = inner.find(entry.key)?.digest === entry.digest
-      if (isCurrent && !drops.isDropped(asked.since, entry.key, entry.original)) {
-        const { size, isStored, ...facts } = entry
-        await inner.write(facts, found, { generation: asked.generation }).catch(() => {})
-      }
-      return { bytes: found, from: 'disk' }
-    },
+    read,
     write: async (entry, bytes, options) => {
       const before = inner.find(entry.key)
       const written = await inner.write(entry, bytes, options)
