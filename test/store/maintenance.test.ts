@@ -805,7 +805,10 @@ describe('verify', () => {
       }
     }
     const writing = Promise.all([write(), write()])
-    atEnd(() => writing.catch(() => {}))
+    atEnd(() => {
+      isOver = true
+      return writing.catch(() => {})
+    })
     expect(await store.verify(quick)).toMatchObject({
       state: 'done',
       damaged: 0,

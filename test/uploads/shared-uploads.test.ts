@@ -105,3 +105,14 @@ describe('uploads that nodes share', () => {
     expect((await two.get(stored.url)).status).toBe(404)
   })
 })
+
+test('an upload that a node has, and the shared store lost, is there again before it is acknowledged once more', async () => {
+  const objects = memoryObjects()
+  const one = await node(objects)
+  const bytes = await jpeg(70, 50)
+  await one.artwork.uploads.save('photos', bytes)
+  // As if the node had been killed before it was put there.
+  for (const key of keysOf(objects)) objects.objects.delete(key)
+  await one.artwork.uploads.save('photos', bytes)
+  expect(keysOf(objects)).toHaveLength(1)
+})

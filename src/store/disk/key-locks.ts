@@ -93,22 +93,18 @@ export function createKeyLocks(parts: Parts) {
     return stuck().length === 0
   }
   /** Takes the lock if it is free. Answers a dead owner's id where one has it, undefined where it is to be waited for. */
-  const tryAcquire = async (
+  const tryAcquire = (
     name: string,
     about: { readonly digest?: string; readonly size: number },
     turn: number,
-  ): Promise<KeyLock | string | undefined> => {
+  ): KeyLock | string | undefined => {
     if (active.has(name)) return undefined
-    const current = catalogue()
-    const owner = processes.id()
-    const answer = await current.together(() => current.begin(name, owner, about.digest, about.size))
+    const answer = catalogue().begin(name, processes.id(), about.digest, about.size)
     if (!('busy' in answer)) {
       active.add(name)
       return answer
     }
     const { busy } = answer
-    // Another change of ours may have begun in the same transaction.
-    if (active.has(name)) return undefined
     if (busy === processes.id()) return busy
     return turn % PROBE_EVERY === 0 && !processes.isAlive(busy) ? busy : undefined
   }
