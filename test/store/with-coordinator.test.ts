@@ -115,7 +115,7 @@ describe('nodes that hear of each other', () => {
     }
     await one.store.delete('o')
     // Another node finds it there still.
-    expect((await two.store.lookup('o', 'o'))?.isStored).toBe(true)
+    await eventually(async () => expect((await two.store.lookup('o', 'o'))?.isStored).toBe(true))
     expect(await one.store.lookup('o', 'o')).toBeUndefined()
     const before = feed.published.length
     objects.before = async () => {}
