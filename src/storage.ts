@@ -1,12 +1,9 @@
 /** Opens what is kept: the cache on disk under a memory cache, and uploads beside it. */
-import { randomUUID } from 'node:crypto'
 import { statSync } from 'node:fs'
-import { hostname } from 'node:os'
 import { join } from 'node:path'
-import type { ClusterNode, Coordinator } from './model/coordinator.js'
+import type { Coordinator } from './model/coordinator.js'
 import { type Diagnosed, directoryReadable } from './model/diagnostic.js'
 import type { Settings } from './options/settings.js'
-import { readManifest } from './package-files.js'
 import type { UploadSource } from './sources/uploads.js'
 import { createDiskStore } from './store/disk/store.js'
 import { createMemoryCache, type MemoryCache } from './store/memory-cache.js'
@@ -80,7 +77,6 @@ export interface Cluster {
   readonly uploads: UploadStore | undefined
   /** Why this node works without the others at the moment. */
   troubles(): readonly string[]
-  nodes(): Promise<readonly ClusterNode[]>
 }
 
 /** Opens what nodes share, around the store of this one. @throws Error without a package that it needs */
@@ -110,14 +106,7 @@ async function joinCluster(
       store: alone,
       uploads: share(() => {}) ?? uploads,
       troubles: () => troublesOf(tier, undefined),
-      nodes: async () => [],
     }
-  const node = {
-    id: randomUUID(),
-    version: String(readManifest()?.version ?? 'unknown'),
-    host: hostname(),
-    startedAt: now(),
-  }
   let sharedUploads: SharedUploads | undefined
   const { store, coordinator } = await withCoordinator(alone, {
     ...{ local, tier, logger, onChange },
@@ -125,14 +114,13 @@ async function joinCluster(
       for (const key of keys) if (uploads?.isUpload(key)) await uploads.delete(key)
     },
     missed: async () => sharedUploads?.missed(),
-    open: (listener) => coordination.open(node, listener),
+    open: coordination.open,
   })
   sharedUploads = share(coordinator.publish)
   return {
     store,
     uploads: sharedUploads ?? uploads,
     troubles: () => troublesOf(tier, coordinator),
-    nodes: coordinator.nodes,
   }
 }
 

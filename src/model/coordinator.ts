@@ -25,24 +25,8 @@ export interface ClusterLease {
   release(): void
 }
 
-/** A node of the cluster, as it has announced itself. */
-export interface ClusterNode {
-  /** Another one at each start. */
-  readonly id: string
-  /** Of the toolkit. */
-  readonly version: string
-  /** The name of its machine. */
-  readonly host: string
-  /** Ms since the epoch, by its own clock. */
-  readonly startedAt: number
-  /** Why it is degraded; empty where it is not. */
-  readonly degraded: readonly string[]
-}
-
 /** See the top of the file. No verb throws: a node that cannot reach the engine works alone. */
 export interface Coordinator {
-  /** Where it is, for logs. */
-  readonly name: string
   /**
    * Takes the lease of work that one node does for all, after whoever has it now, for as long as that may take; then without it.
    * @param signal stops waiting
@@ -52,8 +36,6 @@ export interface Coordinator {
   publish(change: ClusterChange): void
   /** Resolves when what was published has been sent, or cannot be now. */
   published(): Promise<void>
-  /** Nodes that are there now, this one among them. */
-  nodes(): Promise<readonly ClusterNode[]>
   /** Why nodes work alone at the moment, undefined where they do not. */
   trouble(): string | undefined
   /** Gives its leases back, and ends its connections. */
@@ -81,5 +63,5 @@ export interface CoordinatorListener {
 /** Opens a coordinator: what `redis()` answers. */
 export interface CoordinatorSource {
   /** Connects, and goes on where that is not possible yet. @throws Error without the package that it needs */
-  open(node: Omit<ClusterNode, 'degraded'>, listener: CoordinatorListener): Promise<Coordinator>
+  open(listener: CoordinatorListener): Promise<Coordinator>
 }

@@ -4,8 +4,8 @@ import { resolve } from 'node:path'
 import { type Address, encodeName, KIND, makeAddress } from '../model/address.js'
 import { ArtworkError } from '../model/failure.js'
 import type { FileLocation } from '../model/location.js'
+import { refuseUnknown } from '../model/option-names.js'
 import { ACCESS_OPTIONS, type AccessOptions, accessOf } from './access.js'
-import { refuseUnknown } from './option-names.js'
 import type { Source } from './source.js'
 
 /** A folder of pictures, and the path that pages print for it. */

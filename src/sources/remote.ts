@@ -2,12 +2,12 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { type Address, makeAddress } from '../model/address.js'
 import { ArtworkError } from '../model/failure.js'
+import { refuseUnknown } from '../model/option-names.js'
 import { withoutSignature } from '../model/presigned-url.js'
 import { remoteIdText } from '../model/remote-url.js'
 import { isWebUrl, readWebUrl } from '../model/web-url.js'
 import { ACCESS_OPTIONS, type AccessOptions, accessOf } from './access.js'
 import { hostRule, inAscii } from './host-rules.js'
-import { refuseUnknown } from './option-names.js'
 import type { Source } from './source.js'
 
 /** Which hosts may be fetched from, and with what. */

@@ -3,32 +3,16 @@
  * `-auto` makes behind its answers. `BEHIND_ROUNDS` (15).
  */
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type RequestListener } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import express from 'express'
 import { createArtwork, remote } from 'express-artwork'
 import { MADE_PICTURES } from './pictures.js'
 import { amount, type Findings } from './results.js'
+import { listening, median } from './support.js'
 
 const ROUNDS = amount('BEHIND_ROUNDS', 15, 5)
 const WIDTHS = [200, 320, 480, 640, 800, 960]
-
-const listening = (handler: RequestListener) =>
-  new Promise<{ port: number; close: () => void }>((resolve) => {
-    const server = createServer(handler).listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      resolve({
-        port: typeof address === 'object' ? (address?.port ?? 0) : 0,
-        close: () => {
-          server.closeAllConnections()
-          server.close()
-        },
-      })
-    })
-  })
-const median = (times: readonly number[]): number =>
-  [...times].sort((a, b) => a - b)[Math.floor(times.length / 2)] ?? Number.NaN
 
 /** What it came to. */
 export async function benchBehind(): Promise<Findings> {

@@ -4,28 +4,14 @@
  */
 
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import express from 'express'
 import { createArtwork, remote } from 'express-artwork'
 import sharp from 'sharp'
+import { listening } from './support.js'
 
 const CONNECTIONS = 20
-
-const listening = (handler: Parameters<typeof createServer>[1]) =>
-  new Promise<{ port: number; close: () => void }>((resolve) => {
-    const server = createServer(handler).listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      resolve({
-        port: typeof address === 'object' ? (address?.port ?? 0) : 0,
-        close: () => {
-          server.closeAllConnections()
-          server.close()
-        },
-      })
-    })
-  })
 
 /** Prints how long legitimate cold pictures take, alone and beside the crowd. */
 export async function benchCrowd(): Promise<void> {

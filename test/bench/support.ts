@@ -1,5 +1,6 @@
 /** What the benches share: a toolkit with one picture in it, and medians. */
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type RequestListener } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Artwork, type ArtworkOptions, createArtwork, tmdb } from 'express-artwork'
@@ -36,3 +37,18 @@ export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
 }
+
+/** A server on a port of loopback, and its end. */
+export const listening = (handler: RequestListener): Promise<{ port: number; close: () => void }> =>
+  new Promise((resolve) => {
+    const server = createServer(handler).listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      resolve({
+        port: typeof address === 'object' ? (address?.port ?? 0) : 0,
+        close: () => {
+          server.closeAllConnections()
+          server.close()
+        },
+      })
+    })
+  })

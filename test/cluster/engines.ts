@@ -1,7 +1,6 @@
 /** The engines that nodes share, each a real server of this machine, started for a test: S3 twice, and Redis. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
@@ -9,6 +8,7 @@ import type { S3Options } from 'express-artwork'
 import { afterAll, expect } from 'vitest'
 import { freePort } from '../support/child-process.js'
 import { eventually } from '../support/eventually.js'
+import { isOpen } from '../support/ports.js'
 
 /** What ends with the file of tests, and not with a test. */
 const ending: (() => unknown)[] = []
@@ -36,16 +36,6 @@ export interface Engine {
   freeze(): void
   thaw(): void
 }
-
-const isOpen = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1')
-    socket.on('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.on('error', () => resolve(false))
-  })
 
 const ends = (child: ChildProcess): Promise<void> =>
   new Promise((resolve) => {

@@ -11,10 +11,10 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { checkSharedStore, s3 } from 'express-artwork'
-import sharp from 'sharp'
 import { beforeAll, expect, test } from 'vitest'
 import { freePort, type Service, startService } from '../support/child-process.js'
 import { eventually } from '../support/eventually.js'
+import { expectNumbered, numberedPicture } from '../support/numbered.js'
 import { atEnd, remoteAddress, temporaryFolder } from '../support/toolkit.js'
 import { type Bucket, type Engine, needs, startCeph, startRedis } from './engines.js'
 
@@ -30,28 +30,11 @@ beforeAll(async () => {
   redis = await startRedis()
 })
 
-const colourOf = (number: number) => ({
-  r: (number * 37) % 256,
-  g: (number * 101) % 256,
-  b: (number * 173) % 256,
-})
-const pictureOf = (number: number): Promise<Buffer> =>
-  sharp({ create: { width: 300, height: 200, channels: 3, background: colourOf(number) } })
-    .withExif({ IFD0: { ImageDescription: String(number) } })
-    .jpeg({ quality: 90 })
-    .toBuffer()
-async function expectPicture(bytes: Buffer, number: number): Promise<void> {
-  const { channels } = await sharp(bytes).stats()
-  const { r, g, b } = colourOf(number)
-  const off = [r, g, b].map((value, index) => Math.abs((channels[index]?.mean ?? 999) - value))
-  expect([number, Math.max(...off) < 8]).toEqual([number, true])
-}
-
 async function startOrigin(): Promise<{ host: string; hits: Map<string, number> }> {
   const hits = new Map<string, number>()
   const server = createServer(async (req, res) => {
     hits.set(req.url ?? '', (hits.get(req.url ?? '') ?? 0) + 1)
-    const bytes = await pictureOf(Number(/(\d+)/.exec(req.url ?? '')?.[1]))
+    const bytes = await numberedPicture(Number(/(\d+)/.exec(req.url ?? '')?.[1]))
     res.writeHead(200, { 'Content-Type': 'image/jpeg', 'Cache-Control': 'max-age=86400' }).end(bytes)
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -154,7 +137,7 @@ test('a node is killed, Redis comes back empty, the bucket hangs, every node is 
       const path = remoteAddress(`http://${origin.host}/${number}.jpg`, 'w120-webp')
       const answer = await ask(`${site}/images/${path}`)
       count(answer.status)
-      if (answer.status === 200) await expectPicture(answer.body, number)
+      if (answer.status === 200) await expectNumbered(answer.body, number)
     }
   }
   let uploads = 1000
@@ -163,7 +146,7 @@ test('a node is killed, Redis comes back empty, the bucket hangs, every node is 
       uploads += 1
       const number = uploads
       // What is not acknowledged may be there or not.
-      const answer = await ask(`${site}/images/photos`, 'POST', await pictureOf(number)).catch(
+      const answer = await ask(`${site}/images/photos`, 'POST', await numberedPicture(number)).catch(
         () => undefined,
       )
       lastUpload = `${answer?.status} ${answer?.body.toString().slice(0, 300)}`
@@ -216,7 +199,7 @@ test('a node is killed, Redis comes back empty, the bucket hangs, every node is 
     for (const [id, number] of [...acknowledged].filter((_one, at) => at % 3 === index)) {
       const answer = await ask(`${url}/images/photos/${id}`)
       expect([id, answer.status]).toEqual([id, 200])
-      await expectPicture(answer.body, number)
+      await expectNumbered(answer.body, number)
     }
   await eventually(async () =>
     expect(await checkSharedStore(s3({ ...bucket.options, timeout: 20_000 }))).toMatchObject({

@@ -34,7 +34,6 @@ function createFeed() {
       const me = { listener, held: undefined as ClusterChange[] | undefined }
       members.push(me)
       return {
-        name: 'memory',
         lease: async () => ({ waited: false, fence: 1, release: () => {} }),
         publish: (change) => {
           published.push(change)
@@ -45,7 +44,6 @@ function createFeed() {
           }
         },
         published: async () => {},
-        nodes: async () => [],
         trouble: () => undefined,
         close: async () => {},
       }

@@ -20,7 +20,6 @@ export interface Journal {
   done(task: Task): void
   /** The oldest first. */
   list(limit: number): readonly Task[]
-  has(key: string): boolean
   /** Whether a key is still to be removed, or everything is. */
   isRemoving(key: string): boolean
   size(): number
@@ -49,11 +48,7 @@ interface Row {
 const toTask = ({ key, what, original }: Row): Task => ({ key, what, original: original ?? undefined })
 
 /** Opens the journal. @param file undefined for one in memory @throws what SQLite throws when the file cannot be used */
-export function openJournal(
-  file: string | undefined,
-  tell: (message: string) => void,
-  maxTasks = MAX_TASKS,
-): Journal {
+export function openJournal(file: string | undefined, tell: (message: string) => void): Journal {
   const db = file === undefined ? openInMemory(SHAPE) : openDatabase(file, undefined, SHAPE, tell).db
   const sql = keep({
     // A later task of a key takes the place of an earlier one.
@@ -65,7 +60,6 @@ export function openJournal(
     removing: db.prepare<[string], { one: 1 }>(
       "SELECT 1 AS one FROM tasks WHERE key IN (?, '') AND what IN ('remove', 'clear') LIMIT 1",
     ),
-    get: db.prepare<[string], Row>('SELECT key, what, original FROM tasks WHERE key = ?'),
     count: db.prepare<[], { count: number }>('SELECT count(*) AS count FROM tasks'),
     forget: db.prepare<[number]>(
       "DELETE FROM tasks WHERE seq IN (SELECT seq FROM tasks WHERE what IN ('write', 'renew', 'update') ORDER BY seq LIMIT ?)",
@@ -75,12 +69,11 @@ export function openJournal(
   const size = (): number => sql.count.get()?.count ?? 0
   return {
     add: ({ key, what, original }) => {
-      if (size() >= maxTasks) sql.forget.run(FORGOTTEN)
+      if (size() >= MAX_TASKS) sql.forget.run(FORGOTTEN)
       sql.add.run(key, what, original ?? null)
     },
     done: ({ key, what }) => void sql.done.run(key, what),
     list: (limit) => sql.list.all(limit).map(toTask),
-    has: (key) => sql.get.get(key) !== undefined,
     isRemoving: (key) => sql.removing.get(key) !== undefined,
     size,
     close: () => void db.close(),

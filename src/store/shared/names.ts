@@ -135,6 +135,20 @@ export function createSharedNames(objects: ObjectStore, prefix: string) {
     if (role === 'artwork' && original !== undefined && original !== key)
       await objects.put(`${folderOf(original)}~${hashOf(key)}`, Buffer.alloc(0))
   }
+  /** @param isAnew bytes that are there are written once more */
+  const write = async (
+    entry: Entry,
+    bytes: Buffer,
+    original: Entry | undefined,
+    isAnew: boolean,
+  ): Promise<void> => {
+    const isInline = bytes.length <= INLINE_BYTES && bytes.length > 0
+    const path = contents + entry.digest
+    if (!isInline && (isAnew || (await objects.head(path)) === undefined))
+      await objects.put(path, bytes, { type: entry.type, ...(!isAnew && { only: 'absent' }) })
+    await point(entry)
+    await put(placeOf(entry), { entry, bytes: isInline ? bytes : undefined, original })
+  }
   /** Everything below a folder, with the contents that it names, and the images of entities that it points to. */
   const below = async (folder: string): Promise<readonly string[]> => {
     const paths: string[] = []
@@ -167,21 +181,12 @@ export function createSharedNames(objects: ObjectStore, prefix: string) {
       return isWhole ? found.bytes : undefined
     },
     /** Writes bytes and name. The bytes first: a name whose bytes are not there is a miss. */
-    write: async (entry: Entry, bytes: Buffer, original: Entry | undefined): Promise<void> => {
-      const isInline = bytes.length <= INLINE_BYTES && bytes.length > 0
-      if (!isInline && (await objects.head(contents + entry.digest)) === undefined)
-        await objects.put(contents + entry.digest, bytes, { type: entry.type, only: 'absent' })
-      await point(entry)
-      await put(placeOf(entry), { entry, bytes: isInline ? bytes : undefined, original })
-    },
+    write: (entry: Entry, bytes: Buffer, original: Entry | undefined) => write(entry, bytes, original, false),
     /** Writes a name anew, and its bytes, where it was not written since: what is in use does not expire. */
     renew: async (entry: Entry, bytes: Buffer, original: Entry | undefined, since: number): Promise<void> => {
       const found = await objects.head(placeOf(entry))
       if (found === undefined || isLater(found) || found.modifiedAt >= since) return
-      const isInline = bytes.length <= INLINE_BYTES && bytes.length > 0
-      if (!isInline) await objects.put(contents + entry.digest, bytes, { type: entry.type })
-      await point(entry)
-      await put(placeOf(entry), { entry, bytes: isInline ? bytes : undefined, original })
+      await write(entry, bytes, original, true)
     },
     /** Changes facts of a name that still has these bytes. Where the store has no conditions, nothing is changed. */
     update: async (entry: Entry): Promise<void> => {
@@ -191,27 +196,21 @@ export function createSharedNames(objects: ObjectStore, prefix: string) {
       const known = found && decode(found, entry.key)
       if (found === undefined || known === undefined || known.entry.digest !== entry.digest) return
       if (known.entry.validatedAt > entry.validatedAt) return
-      await objects.put(
-        path,
-        encode({ ...known, entry: { ...entry, focalPoint: entry.focalPoint ?? known.entry.focalPoint } }),
-        {
-          metadata: found.metadata,
-          type: MEDIA_TYPE,
-          only: { etag: found.etag },
-        },
-      )
+      const merged = { ...entry, focalPoint: entry.focalPoint ?? known.entry.focalPoint }
+      const options = { metadata: found.metadata, type: MEDIA_TYPE, only: { etag: found.etag } }
+      await objects.put(path, encode({ ...known, entry: merged }), options)
     },
     /** Removes a name; that of an original with everything that was made from it. */
     remove: async (key: string, original?: string): Promise<void> => {
       if (original !== undefined && original !== key) {
-        await deleteAll(objects, [
+        await objects.delete([
           pathOf(key, original),
           pathOf(key, undefined),
           `${folderOf(original)}~${hashOf(key)}`,
         ])
         return
       }
-      await deleteAll(objects, [...(await below(folderOf(key))), pathOf(key, undefined)])
+      await objects.delete([...(await below(folderOf(key))), pathOf(key, undefined)])
     },
     /** Removes every name and content of the cache. */
     clear: async (): Promise<void> => {
@@ -223,7 +222,7 @@ export function createSharedNames(objects: ObjectStore, prefix: string) {
           await objects.delete(batch)
           batch = []
         }
-        await deleteAll(objects, batch)
+        await objects.delete(batch)
       }
     },
     /** Where names and contents lie. */
@@ -231,11 +230,6 @@ export function createSharedNames(objects: ObjectStore, prefix: string) {
     /** Every object of a name, and what it says. */
     all: () => list(objects, names),
   }
-}
-
-async function deleteAll(objects: ObjectStore, paths: readonly string[]): Promise<void> {
-  for (let at = 0; at < paths.length; at += DELETED_AT_ONCE)
-    await objects.delete(paths.slice(at, at + DELETED_AT_ONCE))
 }
 
 async function* list(objects: ObjectStore, folder: string): AsyncGenerator<ListedName> {

@@ -2,17 +2,13 @@
  * Redis (6.2 or later) or Valkey as the coordinator of several nodes: leases as keys that expire, and a stream of changes that each
  * node reads from where it stopped, so that a connection that was lost costs nothing but time.
  */
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis as Client } from 'ioredis'
 import { within } from '../../concurrency.js'
-import type {
-  ClusterNode,
-  Coordinator,
-  CoordinatorListener,
-  CoordinatorSource,
-} from '../../model/coordinator.js'
+import type { Coordinator, CoordinatorListener, CoordinatorSource } from '../../model/coordinator.js'
+import { refuseUnknown } from '../../model/option-names.js'
 import { refuseMissing } from '../../model/optional-package.js'
 import { createBreaker } from './breaker.js'
 import { createFeed, type Feed } from './redis-feed.js'
@@ -36,8 +32,6 @@ const LEASE_TIME = 10_000
 const PATIENCE = 60_000
 /** Leases are looked at again after this, ms, though nobody said that they are free. */
 const POLLED_EVERY = 500
-/** A node that says nothing for as long is gone, ms. */
-const NODE_TIME = 15_000
 const LONGEST_PAUSE = 2000
 
 /** What another has done just now is known for as long, ms: longer than what it had not done may be remembered. */
@@ -59,8 +53,7 @@ function check(options: RedisOptions): void {
     throw new TypeError(`redis: ${rule}`)
   }
   if (typeof options !== 'object' || options === null) fail('options must be an object')
-  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name))
-  if (unknown !== undefined) fail(`${unknown} is no option; there are ${OPTIONS.join(', ')}`)
+  refuseUnknown('redis', options, OPTIONS)
   const { url, prefix = '', timeout = TIMEOUT, leaseTime = LEASE_TIME } = options
   // It may hold a password.
   if (typeof url !== 'string' || !/^rediss?:\/\/[^/]/.test(url))
@@ -78,7 +71,7 @@ function check(options: RedisOptions): void {
 export function redis(options: RedisOptions): CoordinatorSource {
   check(options)
   return {
-    open: async (node, listener) => {
+    open: async (listener) => {
       const { Redis } = await import('ioredis').catch((error) => refuseMissing(error, 'ioredis', 'redis()'))
       const connect = (more: OwnOptions): Client => {
         const client = new Redis(options.url, {
@@ -96,7 +89,7 @@ export function redis(options: RedisOptions): CoordinatorSource {
         void client.connect().catch(() => {})
         return client
       }
-      return await createCoordinator(connect, options, node, listener)
+      return await createCoordinator(connect, options, listener)
     },
   }
 }
@@ -181,38 +174,9 @@ function createLeases(
   }
 }
 
-/** Which nodes there are: each says so again and again. */
-function createPresence(client: Client, prefix: string, node: Omit<ClusterNode, 'degraded'>) {
-  const key = (id: string): string => `${prefix}node:${id}`
-  const say = (): void => {
-    const about: ClusterNode = { ...node, degraded: [] }
-    client.set(key(node.id), JSON.stringify(about), 'PX', NODE_TIME).catch(() => {})
-  }
-  client.on('ready', say)
-  const timer = setInterval(say, NODE_TIME / 3).unref()
-  return {
-    nodes: async (): Promise<readonly ClusterNode[]> => {
-      const found: ClusterNode[] = []
-      let cursor = '0'
-      do {
-        const [next, keys] = await client.scan(cursor, 'MATCH', key('*'), 'COUNT', 1000)
-        const texts = keys.length === 0 ? [] : await client.mget(keys)
-        for (const text of texts) if (text !== null) found.push(JSON.parse(text))
-        cursor = next
-      } while (cursor !== '0')
-      return found.sort((a, b) => a.startedAt - b.startedAt || a.id.localeCompare(b.id))
-    },
-    close: async (): Promise<void> => {
-      clearInterval(timer)
-      await client.del(key(node.id)).catch(() => {})
-    },
-  }
-}
-
 async function createCoordinator(
   connect: Connect,
   given: RedisOptions,
-  node: Omit<ClusterNode, 'degraded'>,
   listener: CoordinatorListener,
 ): Promise<Coordinator> {
   const options = { prefix: 'express-artwork:', timeout: TIMEOUT, leaseTime: LEASE_TIME, ...given }
@@ -221,9 +185,10 @@ async function createCoordinator(
   const reader = connect({})
   const { host } = new URL(options.url)
   const breaker = createBreaker('the coordinator', { threshold: 2, openFor: 1000 })
-  const presence = createPresence(client, options.prefix, node)
-  const leases = createLeases(client, waker, options, node.id, breaker.run)
-  const feed: Feed = createFeed(client, reader, options.prefix, node.id, listener)
+  // Another one at each start: what an earlier process said is not this one's.
+  const node = randomUUID()
+  const leases = createLeases(client, waker, options, node, breaker.run)
+  const feed: Feed = createFeed(client, reader, options.prefix, node, listener)
   // Where it cannot be reached now, this node begins anew once it can.
   await within(
     options.timeout,
@@ -233,15 +198,12 @@ async function createCoordinator(
   )
   feed.start()
   return {
-    name: `redis at ${host}`,
     lease: leases.lease,
     publish: feed.publish,
     published: feed.published,
-    nodes: () => presence.nodes().catch(() => []),
     trouble: () => (client.status === 'ready' ? breaker.reason() : `redis at ${host} cannot be reached`),
     close: async () => {
       leases.close()
-      await presence.close()
       await feed.close()
       for (const one of [client, waker, reader]) one.disconnect()
     },

@@ -2,13 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import type * as Sdk from '@aws-sdk/client-s3'
 import { createLimiter, once } from '../../concurrency.js'
-import type {
-  ExpiryRule,
-  ObjectStore,
-  ObjectStoreSource,
-  PutOptions,
-  StoredObject,
-} from '../../model/object-store.js'
+import type { ExpiryRule, ObjectStore, ObjectStoreSource, PutOptions } from '../../model/object-store.js'
+import { refuseUnknown } from '../../model/option-names.js'
 import { refuseMissing } from '../../model/optional-package.js'
 
 /** Where the bucket is, and who we are there. */
@@ -75,16 +70,14 @@ function check(options: S3Options): void {
     throw new TypeError(`s3: ${rule}`)
   }
   if (typeof options !== 'object' || options === null) fail('options must be an object')
-  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name))
-  if (unknown !== undefined) fail(`${unknown} is no option; there are ${OPTIONS.join(', ')}`)
-  const { bucket, prefix = '', endpoint, client, timeout = TIMEOUT } = options
+  refuseUnknown('s3', options, OPTIONS)
+  const { bucket, prefix = '', endpoint, client, days, timeout = TIMEOUT } = options
   if (typeof bucket !== 'string' || bucket === '') fail('bucket must be the name of a bucket')
   if (typeof prefix !== 'string' || prefix.startsWith('/') || !/^[\w!.*'()/-]*$/.test(prefix))
     fail("prefix must be letters, digits and !-_.*'()/, and not begin with /")
   if (endpoint !== undefined && !/^https?:\/\/[^/]/.test(String(endpoint)))
     fail('endpoint must be an http(s) URL')
   if (!Number.isSafeInteger(timeout) || timeout < 1) fail('timeout must be a whole number of ms, 1 or more')
-  const { days } = options
   if (days !== undefined && (!Number.isSafeInteger(days) || days < 2))
     fail('days must be a whole number, 2 or more')
   if (client !== undefined && typeof (client as Client).send !== 'function')
@@ -199,7 +192,7 @@ function createS3(
       const found = await orAbsent(client.send(new sdk.GetObjectCommand({ Bucket, Key }), signal))
       if (found?.Body === undefined) return undefined
       const bytes = Buffer.from(await found.Body.transformToByteArray())
-      return toObject(found, bytes)
+      return { bytes, metadata: found.Metadata ?? {}, etag: found.ETag ?? '' }
     },
     head,
     put,
@@ -212,14 +205,6 @@ function createS3(
     },
   }
 }
-
-const toObject = (
-  {
-    Metadata = {},
-    ETag = '',
-  }: { readonly Metadata?: Record<string, string> | undefined; readonly ETag?: string | undefined },
-  bytes: Buffer,
-): StoredObject => ({ bytes, metadata: Metadata, etag: ETag })
 
 async function* list(
   sdk: typeof Sdk,
