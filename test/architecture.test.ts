@@ -198,6 +198,26 @@ function cycles(tree: Tree): string[] {
   return found
 }
 
+/** What a file has to have loaded before any of it runs: imports but those of types, and those by `import()`. */
+function loadedBy(file: string, tree: Tree, seen = new Set<string>()): ReadonlySet<string> {
+  seen.add(file)
+  const { statements } = ts.createSourceFile(file, tree[file] ?? '', ts.ScriptTarget.Latest)
+  for (const statement of statements) {
+    const from = ts.isImportDeclaration(statement)
+      ? statement.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword
+        ? undefined
+        : statement.moduleSpecifier
+      : ts.isExportDeclaration(statement) && !statement.isTypeOnly
+        ? statement.moduleSpecifier
+        : undefined
+    if (from === undefined || !ts.isStringLiteral(from)) continue
+    const [own] = importsOf(file, `import ${JSON.stringify(from.text)}`).own
+    if (own === undefined) seen.add(from.text)
+    else if (!seen.has(own)) loadedBy(own, tree, seen)
+  }
+  return seen
+}
+
 describe('architecture', () => {
   const tree = readTree(root)
   const plant = (file: string, line: string): Tree => ({ ...tree, [file]: `${line}\n${tree[file] ?? ''}` })
@@ -205,6 +225,16 @@ describe('architecture', () => {
   test('the tree keeps the rules', () => {
     expect(Object.keys(tree).length).toBeGreaterThan(40)
     expect(breaches(tree)).toEqual([])
+  })
+  test('doctor is there where what is compiled for a machine does not load', () => {
+    const missing = (tree: Tree) =>
+      ['cli/main.ts', 'cli/doctor.ts'].flatMap((file) =>
+        ['sharp', 'better-sqlite3'].filter((name) => loadedBy(file, tree).has(name)),
+      )
+    expect(missing(tree)).toEqual([])
+    expect(missing(plant('cli/cluster-options.ts', "import { s3 } from '../index.js'"))).toEqual([
+      'better-sqlite3',
+    ])
   })
   test('the example app has no cycle', () => {
     const app = readTree(exampleApp)

@@ -1,10 +1,13 @@
 /** What a service shares with other nodes, from environment variables. Credentials are the SDK's own: `AWS_ACCESS_KEY_ID` and others. */
-import { type ArtworkOptions, redis, s3 } from '../index.js'
+import type { ArtworkOptions } from '../options/artwork-options.js'
 
-/** @throws TypeError for a wrong value, naming the option */
-export function clusterFromEnv(
+/**
+ * The toolkit is loaded where a variable asks for a part of it only: `doctor` reads options where it does not load.
+ * @throws TypeError for a wrong value, naming the option
+ */
+export async function clusterFromEnv(
   env: Readonly<Record<string, string | undefined>>,
-): Pick<ArtworkOptions, 'shared' | 'coordination'> {
+): Promise<Pick<ArtworkOptions, 'shared' | 'coordination'>> {
   const given = (name: string): string | undefined => env[name] || undefined
   const [bucket, prefix, endpoint, region, days] = [
     'ARTWORK_S3_BUCKET',
@@ -14,6 +17,8 @@ export function clusterFromEnv(
     'ARTWORK_S3_DAYS',
   ].map(given)
   const [url, redisPrefix] = [given('ARTWORK_REDIS_URL'), given('ARTWORK_REDIS_PREFIX')]
+  if (bucket === undefined && url === undefined) return {}
+  const { redis, s3 } = await import('../index.js')
   return {
     ...(bucket !== undefined && {
       shared: s3({

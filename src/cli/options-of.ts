@@ -39,7 +39,7 @@ export async function optionsOf(
 ): Promise<ArtworkOptions> {
   if (config === undefined) {
     const env = environment(envFile, own)
-    return { ...optionsFromEnv(env), ...clusterFromEnv(env) }
+    return { ...optionsFromEnv(env), ...(await clusterFromEnv(env)) }
   }
   const loaded: unknown = await import(pathToFileURL(resolve(config)).href).catch((error: unknown) => {
     throw new Error(

@@ -124,7 +124,7 @@ export async function serve({ envFile, port, host }: ServeOptions): Promise<void
     throw new TypeError(`PORT must be a port number, got ${JSON.stringify(where)}`)
   const { pino, pinoHttp } = await loadLogging()
   const logger = pino({ level }, pino.destination({ dest: 2, sync: false }))
-  const artwork = await createArtwork({ logger, ...optionsFromEnv(env), ...clusterFromEnv(env) })
+  const artwork = await createArtwork({ logger, ...optionsFromEnv(env), ...(await clusterFromEnv(env)) })
 
   const { app, active } = createApp(artwork, requestLog(pinoHttp, logger), env.ARTWORK_MANAGE_TOKEN)
   const server = createServer(app)

@@ -28,14 +28,18 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
   const { maxBytes, maxNames, now } = options
   let evictions = 0
   let purges = 0
+  // The number of names is bounded by `put`: as an option, it has room for all of them made at once.
   const items = new LRUCache<string, Item>({
-    max: maxNames,
     maxSize: maxBytes,
     sizeCalculation: (item) => Math.max(1, item.bytes.length),
     dispose: (_item, _name, reason) => {
       if (reason === 'evict') evictions += 1
     },
   })
+  const put = (name: string, item: Item): void => {
+    items.set(name, item)
+    while (items.size > maxNames) items.pop()
+  }
   const failures = new LRUCache<string, Failure>({ max: MAX_FAILURES })
   const notes = new LRUCache<string, { value: string; at: number }>({ max: 10_000 })
   return {
@@ -69,20 +73,20 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
         size: bytes.length,
         isStored: true,
       })
-      items.set(entry.key, { entry, bytes, usedAt: now() })
+      put(entry.key, { entry, bytes, usedAt: now() })
       failures.delete(entry.key)
       return entry
     },
     record: (facts) => {
       const entry = Object.freeze({ ...facts, isStored: false })
       if (items.peek(entry.key)?.entry.isStored !== true)
-        items.set(entry.key, { entry, bytes: Buffer.alloc(0), usedAt: now() })
+        put(entry.key, { entry, bytes: Buffer.alloc(0), usedAt: now() })
       return entry
     },
     update: (entry, changes) => {
       const item = items.peek(entry.key)
       const amended = Object.freeze({ ...entry, ...changes })
-      if (item?.entry.digest === entry.digest) items.set(entry.key, { ...item, entry: amended })
+      if (item?.entry.digest === entry.digest) put(entry.key, { ...item, entry: amended })
       return amended
     },
     delete: async (name) => items.delete(name),
