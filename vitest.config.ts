@@ -14,6 +14,7 @@ const others = [
   'browser',
   'cli',
   'cluster',
+  'faults',
   'package',
   'postgres',
   'proxies',
@@ -24,7 +25,6 @@ const others = [
 const isLight = process.env.WITHOUT_STRESS !== undefined
 const heavy = isLight
   ? [
-      'test/conformance/faults.test.ts',
       'test/store/maintenance.test.ts',
       // What reads or compiles the sources, compares pixels, or prints markup, is the same on every version.
       'test/{architecture,glossary}.test.ts',
@@ -60,7 +60,7 @@ const express4 = {
 export default defineConfig({
   test: {
     // Most of the time is waiting for files, children and sockets.
-    maxWorkers: 4,
+    maxWorkers: 3,
     projects: [
       {
         resolve: { alias: { 'express-artwork': source } },

@@ -56,9 +56,9 @@ export function createFirstLook({ settings, transformer }: FirstLookParts): Firs
   const known = createRecent<Inspected | Failure>(MAX_INSPECTED)
   const serial = createSerial()
   /** An AVIF takes so long that the facts of its original do not wait for it. */
-  const lookAt = async (bytes: Buffer, kind: Kind, asked: LookOptions): Promise<Looked> => {
+  const lookAt = async (digest: string, bytes: Buffer, kind: Kind, asked: LookOptions): Promise<Looked> => {
     const { signal, client, url, recipe: wanted } = asked
-    const about = { signal, client, host: url === undefined ? undefined : hostOf(url) }
+    const about = { signal, client, host: url === undefined ? undefined : hostOf(url), digest }
     const recipe = wanted && kind !== 'svg' ? completeRecipe(wanted, kind, settings.transform) : undefined
     if (recipe === undefined || recipe.format === 'avif')
       return { inspected: await transformer.inspect(bytes, kind, about) }
@@ -80,7 +80,7 @@ export function createFirstLook({ settings, transformer }: FirstLookParts): Firs
       if (!asked.isForced && before !== undefined && isFailureActive(before, settings.now()))
         throw failureError(before, settings.now())
       try {
-        const found = await lookAt(bytes, kind, asked)
+        const found = await lookAt(digest, bytes, kind, asked)
         known.set(digest, found.inspected)
         return found
       } catch (error) {

@@ -200,6 +200,7 @@ async function encodeAndStore(
     (await transformer.transform(bytes, kind, complete, {
       ...options,
       host: original.sourceUrl === undefined ? undefined : hostOf(original.sourceUrl),
+      digest: original.digest,
       isAlone: options.isUnsigned === true && complete.format === 'avif',
     }))
   const facts = { type: typeOf(made.format), width: made.width, height: made.height }

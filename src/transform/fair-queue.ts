@@ -102,11 +102,13 @@ export function createFairQueue<T>() {
   const first = (
     clients: Map<string, Hosts<T>>,
     may: (turn: QueuePosition) => boolean,
+    costOf: (job: T) => number,
   ): (T & QueuePosition) | undefined => {
     for (const hosts of clients.values())
       for (const jobs of hosts.values()) {
-        const job = jobs.find(may)
-        if (job !== undefined) return job
+        const [job, ...others] = jobs.filter(may)
+        if (job !== undefined)
+          return others.reduce((best, other) => (costOf(other) < costOf(best) ? other : best), job)
       }
     return undefined
   }
@@ -125,9 +127,15 @@ export function createFairQueue<T>() {
     },
     /** Removes a job. Answers whether it was waiting. */
     remove: takeOut,
-    /** Takes the next job that may begin now. */
-    next: (may: (turn: QueuePosition) => boolean = () => true): (T & QueuePosition) | undefined => {
-      const job = first(foreground, may) ?? first(background, may)
+    /**
+     * Takes the next job that may begin now.
+     * @param costOf orders the jobs of one client and host: the first of the cheapest is taken
+     */
+    next: (
+      may: (turn: QueuePosition) => boolean = () => true,
+      costOf: (job: T) => number = () => 0,
+    ): (T & QueuePosition) | undefined => {
+      const job = first(foreground, may, costOf) ?? first(background, may, costOf)
       if (job === undefined) return undefined
       rotate(job)
       takeOut(job)
@@ -154,6 +162,11 @@ export function createFairQueue<T>() {
       for (const job of all) takeOut(job)
       return all
     },
+    /** Whether one of those that wait is so. */
+    some: (is: (job: T) => boolean): boolean =>
+      [foreground, background].some((clients) =>
+        [...clients.values()].some((hosts) => [...hosts.values()].some((jobs) => jobs.some(is))),
+      ),
     size: (): number => size,
   }
 }

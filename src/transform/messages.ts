@@ -9,6 +9,10 @@ export interface JobMessage {
   readonly size: number
   /** What follows the bytes: the kind, the recipe where there is one, the limits. */
   readonly args: readonly unknown[]
+  /** What the pixels that are encoded follow from; undefined where they are not shared. */
+  readonly pixels?: string | undefined
+  /** Whether the next job may be of the same pixels. */
+  readonly isKept?: boolean
 }
 
 /**

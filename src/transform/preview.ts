@@ -14,7 +14,7 @@ export interface RawPixels {
   readonly data: Uint8Array
   readonly width: number
   readonly height: number
-  readonly channels: number
+  readonly channels: 1 | 2 | 3 | 4
 }
 
 /** Side of a small copy, pixels. */

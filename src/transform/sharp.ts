@@ -12,7 +12,8 @@ import { decoding, readSource, type SourceImage } from './check-header.js'
 import type { OwnColour } from './colour/colour.js'
 import { toSrgb } from './colour/to-srgb.js'
 import { encode, tooLargeForFormat } from './encode.js'
-import { previewOf, SMALL_SIDE, type SmallCopy, shrink } from './preview.js'
+import { previewOf, type RawPixels, SMALL_SIDE, type SmallCopy, shrink } from './preview.js'
+import { SHARED_FORMATS, type SharedPixels, UNSHARED } from './shared-pixels.js'
 import { type DecodeLimits, type Inspected, type Looked, type Made, SVG_INSPECTED } from './transformer.js'
 
 const LOADERS: Readonly<Record<Format, readonly string[]>> = {
@@ -70,17 +71,23 @@ export async function transform(
   kind: Kind,
   recipe: FullRecipe,
   limits: DecodeLimits,
+  shared: SharedPixels = UNSHARED,
 ): Promise<Made> {
   if (kind === 'svg') throw new ArtworkError('unsupported', 'an SVG image is only given as it is')
   checkFormat(recipe, limits)
-  return transformSource(await readSource(bytes, kind, limits), recipe, limits)
+  return transformSource(await readSource(bytes, kind, limits), recipe, limits, shared)
 }
 
 function checkFormat({ format }: FullRecipe, { formats }: DecodeLimits): void {
   if (!formats.includes(format)) throw new ArtworkError('unsupported', 'this image format is not allowed')
 }
 
-async function transformSource(source: SourceImage, recipe: FullRecipe, limits: DecodeLimits): Promise<Made> {
+async function transformSource(
+  source: SourceImage,
+  recipe: FullRecipe,
+  limits: DecodeLimits,
+  shared: SharedPixels,
+): Promise<Made> {
   const { format } = recipe
   if (isMovingFormat(format) && source.canMove && source.frames > limits.maxFrames)
     throw new ArtworkError('too_large', 'the image has too many frames')
@@ -88,9 +95,31 @@ async function transformSource(source: SourceImage, recipe: FullRecipe, limits: 
   const size = outputSize(source, recipe)
   const pixels = size.width * size.height * (isMoving ? source.frames : 1)
   if (format === 'avif' && pixels > limits.maxAvifPixels) throw tooLargeForFormat()
+  const isShared = shared.before !== undefined || shared.keep !== undefined
+  if (isShared && isPlain(source, recipe)) {
+    const found = shared.before ?? (await pixelsIn(source, recipe))
+    shared.keep?.(found)
+    return encodePixels(source, recipe, false, opening(found))
+  }
   const pixelsOf = await decoder(source, isMoving)
   return encodePixels(source, recipe, isMoving, () => fitInto(pixelsOf(), source, recipe, isMoving))
 }
+
+/** Decodes a still picture into its box. */
+async function pixelsIn(source: SourceImage, recipe: FullRecipe): Promise<RawPixels> {
+  const pixelsOf = await decoder(source, false)
+  const { data, info } = await decoding(() =>
+    fitInto(pixelsOf(), source, recipe).raw().toBuffer({ resolveWithObject: true }),
+  )
+  const { width, height, channels } = info
+  return { data, width, height, channels }
+}
+
+/** Opens pixels as often as they are needed. */
+const opening =
+  ({ data, ...raw }: RawPixels) =>
+  (): Sharp =>
+    sharp(data, { raw })
 
 /** Encodes what a source has become in its box. */
 async function encodePixels(
@@ -119,9 +148,6 @@ async function encodePixels(
   return { bytes: data, format: recipe.format, width, height }
 }
 
-/** Formats that come out the same of the pixels alone. */
-const ONE_DECODE: ReadonlySet<Format> = new Set(['webp', 'jpeg'])
-
 /** Side of a rendition from which on its preview is that of its original, pixels. */
 const PREVIEWED_SIDE = 4 * SMALL_SIDE
 
@@ -129,17 +155,25 @@ const PREVIEWED_SIDE = 4 * SMALL_SIDE
 const MOST_PIXELS = 4e6
 
 /**
+ * Whether all that is encoded are the pixels of a still picture in its box. What is wide, or has colours of its own, is
+ * decoded in other ways; other formats take more than pixels from their source.
+ */
+function isPlain(source: SourceImage, recipe: FullRecipe): boolean {
+  const { width, height } = outputSize(source, recipe)
+  const isUsual = source.frames === 1 && source.depth <= 8 && source.colour.by === 'profile'
+  return isUsual && SHARED_FORMATS.has(recipe.format) && width * height <= MOST_PIXELS
+}
+
+/**
  * Whether a recipe reads a source to its end, and its pixels are all that its facts need: then one decode serves both. What
- * is cut reads some rows only; what moves, is wide, or has colours of its own is decoded in other ways; other formats take
- * more than pixels from their source.
+ * is cut reads some rows only.
  */
 function isReadWhole(source: SourceImage, recipe: FullRecipe): boolean {
   const { width, height } = outputSize(source, recipe)
   const isCut = recipe.fit === 'cover' && recipe.width !== undefined && recipe.height !== undefined
-  const isPlain = source.depth <= 8 && source.colour.by === 'profile'
   // Of less than its preview is made of, nothing can be seen.
   const isSeen = Math.max(width, height) >= Math.min(PREVIEWED_SIDE, Math.max(source.width, source.height))
-  return isPlain && isSeen && !isCut && ONE_DECODE.has(recipe.format) && width * height <= MOST_PIXELS
+  return isSeen && !isCut && isPlain(source, recipe)
 }
 
 /** The first look. See the port for its errors. */
@@ -148,6 +182,7 @@ export async function look(
   kind: Kind,
   recipe: FullRecipe,
   limits: DecodeLimits,
+  shared: SharedPixels = UNSHARED,
 ): Promise<Looked> {
   const source = await readSource(bytes, kind, limits)
   if (source.frames > 1) return { inspected: await inspectSource(source, limits), made: undefined }
@@ -157,18 +192,14 @@ export async function look(
     const inspected = await inspectSource(source, limits)
     const made = await attempt(async () => {
       checkFormat(recipe, limits)
-      return transformSource(source, recipe, limits)
+      return transformSource(source, recipe, limits, shared)
     })
     return { inspected, made }
   }
-  const pixelsOf = await decoder(source, false)
-  const { data, info } = await decoding(() =>
-    fitInto(pixelsOf(), source, recipe).raw().toBuffer({ resolveWithObject: true }),
-  )
-  const { width, height, channels } = info
-  const open = (): Sharp => sharp(data, { raw: { width, height, channels } })
-  const inspected = inspectedAs(source, shrink({ data, width, height, channels }))
-  return { inspected, made: await attempt(() => encodePixels(source, recipe, false, open)) }
+  const found = await pixelsIn(source, recipe)
+  shared.keep?.(found)
+  const inspected = inspectedAs(source, shrink(found))
+  return { inspected, made: await attempt(() => encodePixels(source, recipe, false, opening(found))) }
 }
 
 /** Whether the image moves and all its frames together are small enough to keep moving. */

@@ -57,6 +57,8 @@ export interface JobOptions {
   /** The client, and the host that the picture comes from: these take turns. */
   readonly client?: string | undefined
   readonly host?: string | undefined
+  /** The digest of the bytes: jobs of the same ones, in the same size, are decoded once where they wait together. */
+  readonly digest?: string | undefined
 }
 
 /** Jobs at the moment. */

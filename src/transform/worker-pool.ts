@@ -12,6 +12,7 @@ import type { FullRecipe } from '../model/variant.js'
 import { type ChildOptions, findScript, type Script } from './child-command.js'
 import { cancelled, createFairQueue, makeRoom, type QueuePosition, watchWait } from './fair-queue.js'
 import type { Answer, JobMessage, LookedAnswer } from './messages.js'
+import { SHARED_FORMATS } from './shared-pixels.js'
 import {
   type DecodeLimits,
   type Inspected,
@@ -27,6 +28,7 @@ import {
   type WorkerEvents,
   type WorkerJob,
   type WorkerProcess,
+  type WorkerTask,
 } from './worker-process.js'
 import { createWorkerStarter } from './worker-starter.js'
 
@@ -56,6 +58,13 @@ const received = (made: Made): Made => ({
   bytes: Buffer.from(made.bytes.buffer, made.bytes.byteOffset, made.bytes.byteLength),
 })
 
+/** What the pixels follow from that a recipe encodes: all of it but how they are encoded. */
+function pixelsOf(digest: string | undefined, recipe: FullRecipe | undefined): string | undefined {
+  if (digest === undefined || recipe === undefined || !SHARED_FORMATS.has(recipe.format)) return undefined
+  const { format, quality, effort, ...geometry } = recipe
+  return `${digest} ${JSON.stringify(geometry)}`
+}
+
 /** Makes a pool; its first child starts with its first job, and none keeps the process alive when it has nothing to do. */
 export function createWorkerPool(options: PoolOptions): Transformer {
   const { maxPixels, maxAvifPixels, maxFrames, formats, logger } = options
@@ -79,10 +88,11 @@ export function createWorkerPool(options: PoolOptions): Transformer {
     if (scheduler === undefined) throw processingFailed()
     if (about.signal?.aborted) throw cancelled()
     ids += 1
-    const { isBackground = false, isAlone = false, client = '', host = '' } = about
+    const { isBackground = false, isAlone = false, client = '', host = '', digest } = about
     const isHeavy = isHeavyJob(args[0], args[1], args[2])
     const [bytes, ...rest] = args
-    const message: JobMessage = { id: ids, job, size: bytes.length, args: [...rest, limits] }
+    const pixels = pixelsOf(digest, args[2])
+    const message: JobMessage = { id: ids, job, size: bytes.length, args: [...rest, limits], pixels }
     const answer = await scheduler.run(
       { message, bytes, isBackground, isHeavy, isAlone, client, host },
       about,
@@ -131,18 +141,26 @@ function createScheduler(script: Script, options: PoolOptions) {
     } else job.reject(error)
     dispatch()
   }
-  const start = (job: WorkerJob): void => {
+  const start = (task: WorkerTask): void => {
     const child = starter.start()
-    if (child instanceof ArtworkError) job.reject(child)
-    else workers.add(createWorkerProcess(child, job, options, events))
+    if (child instanceof ArtworkError) task.job.reject(child)
+    else workers.add(createWorkerProcess(child, task, options, events))
+  }
+  /** First what a free child has the pixels of, last what a busy one will have. */
+  const costOf = ({ message: { pixels } }: WorkerJob): number => {
+    const holder =
+      pixels === undefined ? undefined : [...workers].find((worker) => worker.pixels() === pixels)
+    return holder === undefined ? 1 : holder.job() === undefined ? 0 : 2
   }
   /** Hands out what waits, as far as there are children. */
   const dispatch = (): void => {
     while (queue.size() > 0 && !isClosed) {
-      const idle = [...workers].find((worker) => worker.job() === undefined)
-      if (idle === undefined && workers.size >= concurrency) return
-      const job = queue.next((next) => mayBegin(next, running(), concurrency))
+      const free = [...workers].filter((worker) => worker.job() === undefined)
+      if (free.length === 0 && workers.size >= concurrency) return
+      const job = queue.next((next) => mayBegin(next, running(), concurrency), costOf)
       if (job === undefined) return
+      const { pixels } = job.message
+      const idle = free.find((worker) => worker.pixels() === pixels) ?? free[0]
       const wait = idle === undefined ? starter.takeStart() : 0
       if (wait > 0) {
         queue.add(job, true)
@@ -152,8 +170,11 @@ function createScheduler(script: Script, options: PoolOptions) {
         }, wait)
         return
       }
-      if (idle === undefined) start(job)
-      else idle.run(job)
+      // Who asks for a new picture is seldom alone: the others are queued once its facts are known.
+      const isAwaited = job.message.job === 'look' || queue.some(({ message }) => message.pixels === pixels)
+      const isKept = pixels !== undefined && isAwaited
+      if (idle === undefined) start({ job, isKept })
+      else idle.run({ job, isKept })
     }
   }
 

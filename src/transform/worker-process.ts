@@ -18,6 +18,13 @@ export interface WorkerJob extends QueuePosition {
   readonly reject: (error: ArtworkError) => void
 }
 
+/** A job for a child that has not had it. */
+export interface WorkerTask {
+  readonly job: WorkerJob
+  /** Whether its pixels are kept for another job. */
+  readonly isKept: boolean
+}
+
 /** What the pool hears of a child. */
 export interface WorkerEvents {
   /** It has started. */
@@ -33,7 +40,9 @@ export interface WorkerEvents {
 /** See the top of the file. */
 export interface WorkerProcess {
   job(): WorkerJob | undefined
-  run(job: WorkerJob): void
+  /** What the pixels follow from that it has, or is about to have. */
+  pixels(): string | undefined
+  run(task: WorkerTask): void
   /** Ends the child and its job, and waits until the process is gone. */
   close(error: ArtworkError): Promise<void>
 }
@@ -61,11 +70,12 @@ export const processingFailed = (cause?: unknown): ArtworkError =>
 /** Takes charge of a child that was started for a job. */
 export function createWorkerProcess(
   child: ChildProcess,
-  first: WorkerJob,
+  first: WorkerTask,
   options: WorkerOptions,
   events: WorkerEvents,
 ): WorkerProcess {
   let job: WorkerJob | undefined
+  let pixels: string | undefined
   let isReady = false
   let isEnded = false
   let done = 0
@@ -106,12 +116,13 @@ export function createWorkerProcess(
     if (unstarted !== undefined) events.onFailedStart(unstarted, error)
     else events.onFree()
   }
-  const run = (next: WorkerJob): void => {
+  const run = ({ job: next, isKept }: WorkerTask): void => {
     job = next
+    pixels = isKept ? next.message.pixels : undefined
     clearTimeout(idle)
     setBusy(true)
     timeLimit.set(isReady ? options.timeout : START_TIMEOUT)
-    child.send(next.message, (error) => {
+    child.send({ ...next.message, isKept } satisfies JobMessage, (error) => {
       if (error !== null && job === next) lost(processingFailed(error))
     })
     input.write(next.bytes)
@@ -127,6 +138,7 @@ export function createWorkerProcess(
   }
   const worker: WorkerProcess = {
     job: () => job,
+    pixels: () => pixels,
     run,
     close: (error) =>
       new Promise<void>((resolve) => {

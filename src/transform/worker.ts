@@ -5,6 +5,7 @@ import { ArtworkError, asArtworkError } from '../model/failure.js'
 import type { Kind } from '../model/media-type.js'
 import type { FullRecipe } from '../model/variant.js'
 import { type Answer, GROWN, INPUT_PIPE, type JobMessage, type LookedAnswer } from './messages.js'
+import { createSharedPixels, type SharedPixels } from './shared-pixels.js'
 import { hardenSharp, inspect, look, transform } from './sharp.js'
 import type { DecodeLimits } from './transformer.js'
 
@@ -24,8 +25,9 @@ const jobs = {
     kind: Kind,
     recipe: FullRecipe,
     limits: DecodeLimits,
+    shared: SharedPixels,
   ): Promise<LookedAnswer> => {
-    const { inspected, made } = await look(bytes, kind, recipe, limits)
+    const { inspected, made } = await look(bytes, kind, recipe, limits, shared)
     if (made === undefined) return { inspected, made }
     return { inspected, made: made instanceof ArtworkError ? failed(made) : { ok: true, value: made } }
   },
@@ -62,13 +64,18 @@ function serve(maxMemory: number): void {
   const memory = (): number => process.memoryUsage.rss()
   let hardened = false
   let watch: NodeJS.Timeout | undefined
-  const answer = async ({ job, args }: JobMessage, bytes: Buffer): Promise<Answer<unknown>> => {
+  const sharedPixels = createSharedPixels()
+  const answer = async (
+    { job, args, pixels, isKept = false }: JobMessage,
+    bytes: Buffer,
+  ): Promise<Answer<unknown>> => {
+    const shared = sharedPixels(pixels, isKept)
     const limits = args.at(-1) as DecodeLimits
     if (!hardened) hardenSharp(limits.formats)
     hardened = true
     const run: (...given: never[]) => Promise<unknown> = jobs[job]
     try {
-      return { ok: true, value: await run(...([bytes, ...args] as never[])) }
+      return { ok: true, value: await run(...([bytes, ...args, shared] as never[])) }
     } catch (error) {
       return failed(asArtworkError(error))
     }

@@ -10,9 +10,10 @@ import { delimiter, join } from 'node:path'
 const VERSIONS = ['20.17.0', '22', '24', '26']
 /** What depends on a release of Node more than on its major version: files, children, sockets, the native module. */
 const BY_RELEASE = [
-  ...['store', 'fetch', 'uploads', 'metrics', 'sources', 'web/images'].map((room) => `test/${room}`),
-  ...['transform/pool', 'jobs/queue', 'conformance/http'].map((name) => `test/${name}.test.ts`),
-]
+  ...['store/contract', 'store/permissions', 'store/shared-tier', 'fetch/addresses', 'fetch/upstream-fields'],
+  ...['uploads/fetching', 'metrics/cluster', 'sources/files', 'web/images/listener'],
+  ...['transform/pool', 'jobs/queue', 'conformance/http'],
+].map((name) => `test/${name}.test.ts`)
 /** The part of vitest's report that is used. */
 interface Report {
   readonly testResults: readonly { readonly name: string; readonly status: string }[]
