@@ -94,7 +94,11 @@ function createMainRouter(
   router.use((req, res, next) => {
     // A URL that was rewritten on its way stands for something else than the same one as it was sent.
     const isAsSent = req.baseUrl + req.url === req.originalUrl
-    if (!isAsSent || !responseCache.answer(req.originalUrl, req, res)) next()
+    const isAnswered =
+      isAsSent &&
+      (responseCache.answer(req.originalUrl, req, res) ||
+        responseCache.shared.wait(req.originalUrl, req, res, next))
+    if (!isAnswered) next()
   })
   router.use(createCaseCheck(settings))
   router.use(urls.local, createLocalRouter(images, settings, responseCache))

@@ -12,6 +12,7 @@ import { benchFiles } from './files.js'
 import { benchFilters } from './filters.js'
 import { benchFootprint } from './footprint.js'
 import { benchHard } from './hard.js'
+import { benchHeld } from './held.js'
 import { benchHit } from './hit.js'
 import { benchInstall } from './install.js'
 import { benchLoad, benchSoak } from './load.js'
@@ -33,6 +34,7 @@ const finding: Readonly<Record<string, () => Promise<Findings>>> = {
   cold: benchCold,
   disk: benchDisk,
   files: benchFiles,
+  held: benchHeld,
   hit: benchHit,
   refresh: benchRefresh,
   srcset: benchSrcset,

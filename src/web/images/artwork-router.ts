@@ -15,7 +15,6 @@ import { entityImageUrl } from '../../model/urls.js'
 import type { Settings } from '../../options/settings.js'
 import { clientOf } from '../shared/client.js'
 import { type Answer, corsOf, createResponseRouter, policyFor, readUrl } from '../shared/respond.js'
-import { disconnectSignal } from '../shared/send.js'
 import { createFallback, placeholderOfPath } from './fallback.js'
 import { type ImageResponse, tagFields } from './image-response.js'
 import type { ResponseCache } from './response-cache.js'
@@ -60,14 +59,15 @@ export function createLocalRouter(images: Images, settings: Settings, hot?: Resp
       isHot: from === 'memory' && entry.isStored && cache !== VERSION_MISMATCH_POLICY,
     }
   }
-  const answer: Answer = async (req, res) => {
+  const answer: Answer = async (req, { signal, share }) => {
     const { path, query } = readUrl(req.url ?? '')
     const segments = pathSegments(path)
     const wanted = segments === undefined ? undefined : readArtworkPath(segments)
     const isSize = wanted !== undefined && readSizedPath(wanted) !== undefined
+    if (isSize && !settings.private) share()
     const size = isSize
       ? await images.entitySizes.get(wanted, {
-          signal: disconnectSignal(res),
+          signal: signal(),
           client: clientOf(settings, req),
           isBehind: true,
         })

@@ -21,7 +21,6 @@ import type { Settings } from '../../options/settings.js'
 import { clientOf } from '../shared/client.js'
 import { textFailure } from '../shared/json.js'
 import { type Answer, corsOf, createResponseRouter, policyFor, readUrl } from '../shared/respond.js'
-import { disconnectSignal } from '../shared/send.js'
 import { createAccess, privatePolicy } from './access.js'
 import { createFallback, placeholderOfAddress } from './fallback.js'
 import { type ImageResponse, tagFields } from './image-response.js'
@@ -69,7 +68,7 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
     source.precheck?.(variant, id.join('/'))
     return makeAddress(kind, variant, images.resolver.idOf(kind, id))
   }
-  const answer: Answer = async (req, res, mount) => {
+  const answer: Answer = async (req, { mount, signal, share }) => {
     const { path, query } = readUrl(req.url ?? '')
     const address = addressOf(path)
     const version = query.get('v')
@@ -88,8 +87,9 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
       return textFailure(error)
     }
     if (parts.s !== '' && !signed) throw new ArtworkError('refused', 'the signature does not hold')
+    if (!settings.private && access.rulesOf(address) === undefined) share()
     const image = await images.serve(address, signed, {
-      signal: disconnectSignal(res),
+      signal: signal(),
       client: clientOf(settings, req),
       accept: req.headers.accept,
       isBehind: true,

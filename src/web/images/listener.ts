@@ -1,4 +1,7 @@
-/** The fast lane as a request listener: what memory has is answered before the app is entered. */
+/**
+ * The fast lane as a request listener: what memory has is answered before the app is entered, and who asks for what is being
+ * answered waits for that.
+ */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { textResponse } from '../../http/response.js'
 import type { Logger } from '../../model/logger.js'
@@ -35,7 +38,11 @@ export function createListener({ hot, logger, isClosing }: Parts): (app: Request
     }
     return (req, res) => {
       if (isHttp1Only && req.httpVersionMajor >= 2) refuse(req, res)
-      else if (isClosing() || !hot.answer(req.url ?? '', req, res)) app(req, res)
+      else {
+        const url = req.url ?? ''
+        const goOn = (): void => app(req, res)
+        if (isClosing() || !(hot.answer(url, req, res) || hot.shared.wait(url, req, res, goOn))) goOn()
+      }
     }
   }
 }

@@ -13,6 +13,7 @@ import { typeOf } from '../../model/media-type.js'
 import type { Settings } from '../../options/settings.js'
 import { enforceSendTimeout, isPlain, requestFields, send, writeOk } from '../shared/send.js'
 import { type ImageResponse, passingRules } from './image-response.js'
+import { createSharedAnswers } from './shared-answers.js'
 
 /** What the answers rest on: the memory layer, and who counts. */
 export interface Dependencies {
@@ -129,6 +130,8 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
   }
 
   return {
+    /** Those that wait for what is being answered. */
+    shared: createSharedAnswers(settings, grounds.count),
     /** Answers a request whose answer is here. @param url as the client sent it @returns whether it did */
     answer: (url: string, req: IncomingMessage, res: ServerResponse): boolean => {
       const { method } = req

@@ -1,6 +1,6 @@
 /** What the routers share: a router that answers GET and HEAD by a Reply, everything else by 204 or 405, and never throws. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import express, { type Request, type Router } from 'express'
+import type { IncomingMessage } from 'node:http'
+import express, { type Request, type Response, type Router } from 'express'
 import { type CachePolicy, DEFAULT_POLICY, FOREVER, VERSION_MISMATCH_POLICY } from '../../http/caching.js'
 import { errorResponse, type HttpResponse, methodResponse, textResponse } from '../../http/response.js'
 import { pathForm } from '../../model/address.js'
@@ -10,7 +10,7 @@ import { isLoop } from '../../model/loop-detection.js'
 import { ownVia, type Settings } from '../../options/settings.js'
 import { type ImageResponse, replyOf } from '../images/image-response.js'
 import type { ResponseCache } from '../images/response-cache.js'
-import { requestFields, send } from './send.js'
+import { disconnectSignal, requestFields, send } from './send.js'
 
 /** What is read of a query. */
 export interface Query extends Iterable<[string, string]> {
@@ -41,12 +41,18 @@ export function policyFor(version: string | null, digest: string, otherwise: Cac
 /** The `Access-Control-Allow-Origin` of the settings, '' for none. */
 export const corsOf = (settings: Settings): string => (settings.cors === false ? '' : settings.cors)
 
-/** Decides an answer; may throw anything, of which the table of errors makes a Reply. `mount` is the path we are under. */
-export type Answer = (
-  req: IncomingMessage,
-  res: ServerResponse,
-  mount: string,
-) => Promise<ImageResponse | HttpResponse>
+/** What an answer is decided with, beside the request. */
+export interface Asked {
+  /** The path that we are under. */
+  readonly mount: string
+  /** Aborted when nobody waits for the answer any more. */
+  signal(): AbortSignal
+  /** The answer is everybody's: others who ask for the same wait for it from now on. */
+  share(): void
+}
+
+/** Decides an answer; may throw anything, of which the table of errors makes a Reply. */
+export type Answer = (req: IncomingMessage, asked: Asked) => Promise<ImageResponse | HttpResponse>
 
 /** What a router answers. */
 export interface Answers {
@@ -102,14 +108,27 @@ export function createResponseRouter(
     shown.rules.cache.kind === 'immutable'
       ? { ...shown, rules: { ...shown.rules, cache: DEFAULT_POLICY } }
       : shown
-  const answerTo = async (req: Request, res: ServerResponse): Promise<HttpResponse> => {
+  const answerTo = async (req: Request, res: Response): Promise<HttpResponse> => {
     const form = formOf(req.url, settings.urls)
-    const given = await answer(req, res, req.baseUrl)
-    if (!('representation' in given)) return given
-    if (form === 'equivalent') return replyOf(equivalent(given), requestFields(req), settings)
     // A URL that was rewritten on its way may stand for another picture next time.
-    if (isOwnQuery(req.url) && req.baseUrl + req.url === req.originalUrl) hot?.offer(req.originalUrl, given)
-    return replyOf(given, requestFields(req), settings)
+    const isAsPrinted =
+      form === 'canonical' && isOwnQuery(req.url) && req.baseUrl + req.url === req.originalUrl
+    const lead = isAsPrinted ? hot?.shared.lead(req.originalUrl, req) : undefined
+    let shown: ImageResponse | undefined
+    try {
+      const given = await answer(req, {
+        mount: req.baseUrl,
+        signal: () => disconnectSignal(res, lead),
+        share: () => lead?.open(),
+      })
+      if (!('representation' in given)) return given
+      if (form === 'equivalent') return replyOf(equivalent(given), requestFields(req), settings)
+      shown = given
+      if (isAsPrinted) hot?.offer(req.originalUrl, given)
+      return replyOf(given, requestFields(req), settings)
+    } finally {
+      lead?.close(shown)
+    }
   }
   const router = express.Router()
   router.use((req, res, next) => {

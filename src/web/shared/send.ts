@@ -101,12 +101,21 @@ export function enforceSendTimeout(res: ServerResponse, length: number, sendTime
   res.once('close', () => clearTimeout(timer))
 }
 
-/** A signal that is aborted when the client has gone before its answer. */
-export function disconnectSignal(res: ServerResponse): AbortSignal {
+/** Whether others wait for an answer, and when they do not any more. */
+interface Awaited {
+  isAwaited(): boolean
+  onAbandoned(call: () => void): void
+}
+
+/** A signal that is aborted when the client has gone before its answer, and all who wait for the same. */
+export function disconnectSignal(res: ServerResponse, others?: Awaited): AbortSignal {
   const controller = new AbortController()
   if (res.destroyed || res.closed) controller.abort()
+  const abort = (): void => controller.abort()
   res.once('close', () => {
-    if (!res.writableFinished) controller.abort()
+    if (res.writableFinished) return
+    if (others?.isAwaited()) others.onAbandoned(abort)
+    else abort()
   })
   return controller.signal
 }
