@@ -35,7 +35,7 @@ interface UrlOptions {
 
 /** What is held in memory. */
 interface MemoryOptions {
-  /** Hot bytes in memory; an image over 1 MiB stays on disk. @default 64 MiB */
+  /** Hot bytes in memory, with what holds them (1.6 KB an image); an image over 1 MiB stays on disk. @default 64 MiB */
   maxBytes?: Size | undefined
 }
 

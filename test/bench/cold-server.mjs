@@ -11,7 +11,7 @@ const [kind, origin, directory, packages] = process.argv.slice(2)
 const OUTPUT = {
   webp: { quality: 75, effort: 4 },
   jpeg: { quality: 75, mozjpeg: true },
-  avif: { quality: 55, effort: 3 },
+  avif: { quality: 47, effort: 3 },
 }
 /** What a URL asks for. */
 const read = (url) => {

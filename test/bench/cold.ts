@@ -23,17 +23,16 @@ interface Round {
   readonly bytes: number
 }
 
-async function round(contender: Contender, newPicture: () => string): Promise<Round> {
+async function round(contender: Contender, pictures: readonly string[]): Promise<Round> {
   const { process, urlOf, name } = contender
   const pid = process.pid ?? 0
   const before = familyCpu(pid)
   const startedAt = performance.now()
-  let [left, bytes] = [PICTURES, 0]
+  const left = [...pictures]
+  let bytes = 0
   const one = async (): Promise<void> => {
-    while (left > 0) {
-      left -= 1
-      bytes += (await ask(urlOf(newPicture(), ASKED), name === 'nginx (JPEG)' ? 'jpeg' : ASKED.format)).length
-    }
+    for (let picture = left.pop(); picture !== undefined; picture = left.pop())
+      bytes += (await ask(urlOf(picture, ASKED), name === 'nginx (JPEG)' ? 'jpeg' : ASKED.format)).length
   }
   await Promise.all(Array.from({ length: AT_ONCE }, one))
   const seconds = (performance.now() - startedAt) / 1000
@@ -67,8 +66,11 @@ export async function benchCold(): Promise<Findings> {
   })
   try {
     const rounds = new Map(all.map(({ name }) => [name, [] as Round[]]))
-    for (let index = 0; index < ROUNDS; index += 1)
-      for (const contender of all) rounds.get(contender.name)?.push(await round(contender, newPicture))
+    for (let index = 0; index < ROUNDS; index += 1) {
+      // The same ones for all: none has seen them.
+      const pictures = Array.from({ length: PICTURES }, newPicture)
+      for (const contender of all) rounds.get(contender.name)?.push(await round(contender, pictures))
+    }
     const bare = rounds.get('bare') ?? []
     return {
       title: `${PICTURES} JPEGs of ${Math.round(size / 1000)} KB a round, medians of ${ROUNDS}, ${AT_ONCE} at once, in ${PLACE}`,
@@ -96,14 +98,17 @@ export async function benchStampede(): Promise<Findings> {
   })
   try {
     const found = new Map(all.map(({ name }) => [name, { times: [] as number[], requests: 0 }]))
-    for (let index = 0; index < Math.max(ROUNDS, 3); index += 1)
+    for (let index = 0; index < Math.max(ROUNDS, 3); index += 1) {
+      // The same one for all: none has seen it.
+      const picture = newPicture()
       for (const contender of all) {
         const before = await count()
-        const time = await stampede(contender, newPicture())
+        const time = await stampede(contender, picture)
         const of = found.get(contender.name)
         of?.times.push(time)
         if (of) of.requests = Math.max(of.requests, (await count()) - before)
       }
+    }
     const next = median(found.get('next/image')?.times ?? [])
     return {
       title: `${CROWD} who ask for one cold picture at once, medians of ${Math.max(ROUNDS, 3)}, in ${PLACE}`,

@@ -17,7 +17,7 @@ import { started } from './processes.js'
 /** Where pictures are kept while it is measured: in memory, or in the folder that is named. */
 export const PLACE = process.env.COLD_DIRECTORY ?? '/dev/shm'
 /** Qualities and efforts that all are given: those of next/image, which takes no others. */
-export const QUALITY = { webp: 75, jpeg: 75, avif: 55 } as const
+export const QUALITY = { webp: 75, jpeg: 75, avif: 47 } as const
 const local = (name: string): string => fileURLToPath(new URL(`./${name}`, import.meta.url))
 
 /** What is asked for. */
