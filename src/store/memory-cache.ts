@@ -86,7 +86,7 @@ function createFailureMemory(max: number, tell: (names: readonly string[]) => vo
  * Bytes of memory that a content takes beside its own: its key, its buffer, what the allocator keeps with both. Without them
  * small pictures would take twice the bound (`npm run bench held`).
  */
-export const CONTENT_OVERHEAD = 1600
+const CONTENT_OVERHEAD = 1600
 
 /** Bytes by their digest, least recently used. */
 const createHotContents = (maxSize: number, maxEntrySize: number, watchers: readonly Watcher[]) =>

@@ -23,9 +23,6 @@ export interface Lead {
   close(shown?: ImageResponse): void
 }
 
-/** See the top of the file. */
-export type SharedAnswers = ReturnType<typeof createSharedAnswers>
-
 interface Waiting {
   readonly req: IncomingMessage
   readonly res: ServerResponse
