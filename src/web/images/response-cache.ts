@@ -6,13 +6,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Negotiation, negotiate } from '../../http/accept.js'
 import { volatileHeaders } from '../../http/caching.js'
-import { respondWithHeaders } from '../../http/conditional-and-range.js'
 import { imageHeaders } from '../../http/image-fields.js'
 import type { Entry } from '../../model/entry.js'
 import { typeOf } from '../../model/media-type.js'
 import type { Settings } from '../../options/settings.js'
-import { enforceSendTimeout, isPlain, requestFields, send, writeOk } from '../shared/send.js'
 import { type ImageResponse, passingRules } from './image-response.js'
+import { sendPicture } from './send-picture.js'
 import { createSharedAnswers } from './shared-answers.js'
 
 /** What the answers rest on: the memory layer, and who counts. */
@@ -146,17 +145,8 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
       }
       grounds.count()
       const { representation: picture, rules } = hot.shown
-      if (method === 'GET' && isPlain(req)) {
-        writeOk(res, hot.fields, hot.flat)
-        res.end(picture.bytes)
-        enforceSendTimeout(res, picture.bytes.length, settings.sendTimeout)
-      } else
-        send(
-          req,
-          res,
-          respondWithHeaders(picture, requestFields(req), { ...rules, now }, hot.fields),
-          settings,
-        )
+      const { fields, flat } = hot
+      sendPicture(req, res, { picture, rules, fields, flat }, now, settings)
       return true
     },
     /** Keeps an answer that was given for a URL, where it may be given again. */

@@ -4,12 +4,11 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { volatileHeaders } from '../../http/caching.js'
-import { respondWithHeaders } from '../../http/conditional-and-range.js'
 import { imageHeaders } from '../../http/image-fields.js'
 import { isLoop } from '../../model/loop-detection.js'
 import { ownVia, type Settings } from '../../options/settings.js'
-import { enforceSendTimeout, isPlain, requestFields, send, writeOk } from '../shared/send.js'
 import { type ImageResponse, passingRules } from './image-response.js'
+import { sendPicture } from './send-picture.js'
 
 /** The request that is answered for others too. */
 export interface Lead {
@@ -46,14 +45,11 @@ function answerAll(crowd: Iterable<Waiting>, shown: ImageResponse, settings: Set
   const collapsed = forward && { ...forward, status: undefined, collapsed: true }
   const rules = { ...shown.rules, ...passingRules({ ...shown, forward: collapsed }, settings, now), now }
   const fields = { ...imageHeaders(picture, rules), ...volatileHeaders(rules) }
-  const flat = Object.entries(fields).flat()
+  const isPublic = fields['Cache-Control']?.startsWith('public') === true
+  const flat = isPublic ? Object.entries(fields).flat() : []
   for (const { req, res } of crowd) {
     if (res.headersSent || res.destroyed) continue
-    if (req.method === 'GET' && isPlain(req) && rules.cache.kind !== 'none') {
-      writeOk(res, fields, flat)
-      res.end(picture.bytes)
-      enforceSendTimeout(res, picture.bytes.length, settings.sendTimeout)
-    } else send(req, res, respondWithHeaders(picture, requestFields(req), rules, { ...fields }), settings)
+    sendPicture(req, res, { picture, rules, fields: { ...fields }, flat }, now, settings)
   }
 }
 
