@@ -131,7 +131,8 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
   cache.watch({ changed: exporter.changed, evicted: () => {} })
 
   const stats = createStats({ store, fetcher, counts, uploads })
-  metrics.watch({ stats, refresher: refresher.status, decoding: transformer.load })
+  const { engines } = cluster
+  metrics.watch({ stats, refresher: refresher.status, decoding: transformer.load, engines })
   series.watch(createSnapshot(store, queue, counts))
   const details = createImageDetails({ ...images, settings, store, run })
   const management = createManagement(settings, {

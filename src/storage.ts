@@ -77,6 +77,13 @@ export interface Cluster {
   readonly uploads: UploadStore | undefined
   /** Why this node works without the others at the moment. */
   troubles(): readonly string[]
+  readonly engines: Engines
+}
+
+/** What nodes share: whether each of it works, by its name, and the changes that the shared store does not have yet. */
+export interface Engines {
+  up(): ReadonlyMap<string, boolean>
+  waiting(): number
 }
 
 /** Opens what nodes share, around the store of this one. @throws Error without a package that it needs */
@@ -106,6 +113,7 @@ async function joinCluster(
       store: alone,
       uploads: share(() => {}) ?? uploads,
       troubles: () => troublesOf(tier, undefined),
+      engines: enginesOf(tier, undefined),
     }
   let sharedUploads: SharedUploads | undefined
   const { store, coordinator } = await withCoordinator(alone, {
@@ -121,8 +129,21 @@ async function joinCluster(
     store,
     uploads: sharedUploads ?? uploads,
     troubles: () => troublesOf(tier, coordinator),
+    engines: enginesOf(tier, coordinator),
   }
 }
+
+const enginesOf = (
+  tier: Pick<SharedTier, 'trouble' | 'pending'> | undefined,
+  coordinator: Pick<Coordinator, 'trouble'> | undefined,
+): Engines => ({
+  up: () =>
+    new Map([
+      ...(tier ? [['shared store', tier.trouble() === undefined] as const] : []),
+      ...(coordinator ? [['coordinator', coordinator.trouble() === undefined] as const] : []),
+    ]),
+  waiting: () => tier?.pending() ?? 0,
+})
 
 const troublesOf = (
   tier: Pick<SharedTier, 'trouble' | 'objects'> | undefined,

@@ -12,6 +12,8 @@ export interface Gauges {
   stats(): ImagesStats
   refresher(): RefresherStatus
   decoding(): Load
+  /** What nodes share: whether each of it works, by its name, and the changes that wait for the shared store. */
+  readonly engines: { up(): ReadonlyMap<string, boolean>; waiting(): number }
 }
 
 /** See the top of the file. */
@@ -117,6 +119,29 @@ const upstreamFigures = ({ restingHosts, proxies }: ImagesStats): readonly Figur
   ),
 ]
 
+/** Of nodes that share something; none for one alone. */
+const clusterFigures = ({ engines }: Gauges): readonly Figure[] => {
+  const up = [...engines.up()]
+  if (up.length === 0) return []
+  return [
+    gauge(
+      'artwork_engine_up',
+      'What nodes share, 0 while this one works without it.',
+      by(
+        'engine',
+        up.map(([name, isUp]) => [name, Number(isUp)]),
+      ),
+      'min',
+    ),
+    gauge(
+      'artwork_shared_waiting',
+      'Changes that the shared store does not have yet.',
+      engines.waiting(),
+      'max',
+    ),
+  ]
+}
+
 const workFigures = ({ refresher, decoding }: Gauges): readonly Figure[] => [
   gauge(
     'artwork_queue_depth',
@@ -153,7 +178,13 @@ export function createMetrics(directory: string): Metrics {
     const lookedUp =
       gauges === undefined || stats === undefined
         ? []
-        : [...answerFigures(stats), ...storeFigures(stats), ...upstreamFigures(stats), ...workFigures(gauges)]
+        : [
+            ...answerFigures(stats),
+            ...storeFigures(stats),
+            ...upstreamFigures(stats),
+            ...workFigures(gauges),
+            ...clusterFigures(gauges),
+          ]
     return [processInfo(), fetches.read(), encodes.read(), ...lookedUp]
   }
   const read = async () => [...ownFigures(), ...(await readProcessFigures())]

@@ -19,6 +19,7 @@ import {
 import { expect } from 'vitest'
 import { eventually } from './eventually.js'
 import { jpeg } from './images.js'
+import { type MemoryObjects, memoryObjects } from './objects.js'
 import { type Answer, image, type Origin, startOrigin } from './origin.js'
 import { ask, type RawAnswer, type RawRequest } from './raw-http.js'
 
@@ -81,6 +82,15 @@ const UNHURRIED = {
   totalTimeout: 60_000,
 }
 
+/** Buckets of tests that are run over a shared store (`SHARED_TIER=memory`), by the directory of their node: it comes back with that. */
+const buckets = new Map<string, MemoryObjects>()
+function sharedOf(directory: string): Pick<ArtworkOptions, 'shared'> {
+  if (process.env.SHARED_TIER !== 'memory') return {}
+  const bucket = buckets.get(directory) ?? memoryObjects()
+  buckets.set(directory, bucket)
+  return { shared: bucket }
+}
+
 /** A toolkit with TMDb and remote sources on a local upstream, closed after the test. */
 async function openToolkit(options: ArtworkOptions, given: Given) {
   const origin = given.origin ?? (await anOrigin())
@@ -90,6 +100,7 @@ async function openToolkit(options: ArtworkOptions, given: Given) {
     sources: [tmdb({ baseUrl: `${origin.url}/t/p` }), remote({ hosts: ['127.0.0.1'] })],
     logger: quietLogger(),
     now: () => clock.now,
+    ...sharedOf(directory),
     ...options,
     directory,
     // A disk that is slow because the machine is busy changes nothing that is tested.
