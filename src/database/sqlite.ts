@@ -33,6 +33,50 @@ export const immediate =
   <A extends unknown[], T>(work: (...args: A) => T): ((...args: A) => T) =>
     db.transaction(work).immediate
 
+/** Runs a change in one transaction with the others of the same turn of the event loop, and resolves once that is committed. */
+export type Group = <T>(change: () => T) => Promise<T>
+
+interface GroupedChange {
+  run(): unknown
+  resolve(value: never): void
+  reject(error: unknown): void
+}
+
+/**
+ * Makes a group: changes of several callers that come together cost one commit. Each has a savepoint of its own, so that one that
+ * throws takes back its own changes only. Where the whole cannot be committed, none is, and all callers hear why.
+ */
+export function createGroup(db: Database): Group {
+  let waiting: GroupedChange[] = []
+  const savepoint = db.transaction((change: GroupedChange) => change.run())
+  const runAll = immediate(db)((changes: readonly GroupedChange[]): readonly (() => void)[] =>
+    changes.map((change) => {
+      try {
+        const value = savepoint(change) as never
+        return () => change.resolve(value)
+      } catch (error) {
+        // A full disk takes the whole transaction back: nothing after it is to be written by itself.
+        if (!db.inTransaction) throw error
+        return () => change.reject(error)
+      }
+    }),
+  )
+  const flush = (): void => {
+    const changes = waiting
+    waiting = []
+    try {
+      for (const answer of runAll(changes)) answer()
+    } catch (error) {
+      for (const change of changes) change.reject(error)
+    }
+  }
+  return (change) =>
+    new Promise((resolve, reject) => {
+      if (waiting.length === 0) setImmediate(flush)
+      waiting.push({ run: change, resolve, reject })
+    })
+}
+
 /** Whether the database file itself is bad. */
 export const isCorrupt = (error: unknown): boolean =>
   ['SQLITE_CORRUPT', 'SQLITE_NOTADB'].some((start) => codeOf(error).startsWith(start))

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { describe, expect, test } from 'vitest'
-import { openDatabase, type Shape } from '#src/database/sqlite.js'
+import { createGroup, openDatabase, type Shape } from '#src/database/sqlite.js'
 import { temporaryFolder } from '../support/toolkit.js'
 
 const FIRST: Shape = {
@@ -90,5 +90,71 @@ describe('a schema changes by migrations (pictures 0)', () => {
     expect(warnings[0]).toMatch(/unknown schema 1.*put aside as .*things\.db\.schema-1$/)
     expect(look(`${file}.schema-1`).rows).toEqual([{ name: 'one' }])
     expect(existsSync(`${file}.schema-1.1`)).toBe(true)
+  })
+})
+
+describe('changes that come together', () => {
+  const openGroup = async () => {
+    const file = join(await temporaryFolder(), 'things.db')
+    const { db } = openDatabase(file, undefined, FIRST)
+    const insert = db.prepare<[string]>('INSERT INTO things VALUES (?)')
+    const names = () =>
+      db
+        .prepare<[], { name: string }>('SELECT name FROM things')
+        .all()
+        .map(({ name }) => name)
+    return { db, group: createGroup(db), add: (name: string) => insert.run(name).changes, names }
+  }
+
+  test('are one transaction, and each caller has its own answer', async () => {
+    const { db, group, add, names } = await openGroup()
+    const answers = await Promise.all([
+      group(() => add('one')),
+      group(() => {
+        expect(db.inTransaction).toBe(true)
+        return names()
+      }),
+    ])
+    expect(answers).toEqual([1, ['one']])
+    expect(db.inTransaction).toBe(false)
+    db.close()
+  })
+  test('one that throws takes back its own changes only', async () => {
+    const { db, group, add, names } = await openGroup()
+    const answers = await Promise.allSettled([
+      group(() => add('before')),
+      group(() => {
+        add('taken back')
+        throw new Error('not this one')
+      }),
+      group(() => add('after')),
+    ])
+    expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    expect(names()).toEqual(['before', 'after'])
+    db.close()
+  })
+  test('none is written where the whole is taken back, nor by itself afterwards', async () => {
+    const { db, group, add, names } = await openGroup()
+    const answers = await Promise.allSettled([
+      group(() => add('before')),
+      group(() => {
+        // What SQLite does when the disk is full.
+        db.exec('ROLLBACK')
+        throw new Error('disk full')
+      }),
+      group(() => add('after')),
+    ])
+    expect(answers.map((one) => one.status === 'rejected' && one.reason.message)).toEqual(
+      Array(3).fill('disk full'),
+    )
+    expect(names()).toEqual([])
+    expect(await group(() => add('later'))).toBe(1)
+    db.close()
+  })
+  test('a closed database is told to all of them', async () => {
+    const { db, group, add } = await openGroup()
+    const both = Promise.allSettled([group(() => add('one')), group(() => add('two'))])
+    db.close()
+    expect((await both).map(({ status }) => status)).toEqual(['rejected', 'rejected'])
   })
 })

@@ -6,7 +6,7 @@
  * `changing` says which those are until they are gone. So a process may die anywhere, and what a key stands for is there.
  */
 import { statSync } from 'node:fs'
-import { type Database, keep, openDatabase } from '../../database/sqlite.js'
+import { createGroup, type Database, keep, openDatabase } from '../../database/sqlite.js'
 import { createChangeFeed } from './change-feed.js'
 import { createEntries, createRows } from './entries.js'
 import { createEvictionTable } from './eviction.js'
@@ -61,6 +61,8 @@ export function openCatalogue(file: string, { unlink, now, tell }: CataloguePart
   return {
     /** Which file this is. */
     inode,
+    /** Runs a change with others that come at the same time, in one transaction. */
+    together: createGroup(db),
     ...createEntries(db, rows, basis),
     ...lockTable,
     ...createTransactions(db, { ...basis, rows, locks, failures, unlink }),

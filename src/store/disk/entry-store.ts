@@ -58,7 +58,10 @@ async function persist(
       await contents.put(entry, lock.ticket, slot, bytes)
       const isNew = lock.slot === undefined
       const change = { ...lock, slot, usedAt: now(), isNew, generation }
-      const named = catalogue().commit(entry, change, () => contents.cost({ entry, slot }))
+      const current = catalogue()
+      const named = await current.together(() =>
+        current.commit(entry, change, () => contents.cost({ entry, slot })),
+      )
       if (named === 'named') parts.amendments.forget(entry.key)
       return named
     })

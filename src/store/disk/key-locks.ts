@@ -93,18 +93,30 @@ export function createKeyLocks(parts: Parts) {
     return stuck().length === 0
   }
   /** Takes the lock if it is free. Answers a dead owner's id where one has it, undefined where it is to be waited for. */
-  const tryAcquire = (
+  const tryAcquire = async (
     name: string,
     about: { readonly digest?: string; readonly size: number },
     turn: number,
-  ): KeyLock | string | undefined => {
+  ): Promise<KeyLock | string | undefined> => {
     if (active.has(name)) return undefined
-    const answer = catalogue().begin(name, processes.id(), about.digest, about.size)
-    if (!('busy' in answer)) {
-      active.add(name)
-      return answer
+    const current = catalogue()
+    const owner = processes.id()
+    let hasBegun = false
+    const begin = () => {
+      const begun = current.begin(name, owner, about.digest, about.size)
+      hasBegun = !('busy' in begun)
+      // Not later: what is in the catalogue and not here has ended badly, to whoever looks meanwhile.
+      if (hasBegun) active.add(name)
+      return begun
     }
+    const answer = await current.together(begin).catch((error) => {
+      if (hasBegun) active.delete(name)
+      throw error
+    })
+    if (!('busy' in answer)) return answer
     const { busy } = answer
+    // Another change of ours may have begun in the same transaction.
+    if (active.has(name)) return undefined
     if (busy === processes.id()) return busy
     return turn % PROBE_EVERY === 0 && !processes.isAlive(busy) ? busy : undefined
   }

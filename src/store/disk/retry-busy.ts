@@ -7,12 +7,12 @@ const PATIENCE = 20_000
 /** Waits until `attempt` answers something. @throws Error when it never does, within ms */
 export async function retryBusy<T>(
   what: string,
-  attempt: (turn: number) => T | undefined,
+  attempt: (turn: number) => Promise<T | undefined> | T | undefined,
   patience = PATIENCE,
 ): Promise<T> {
   let waited = 0
   for (let turn = 0; waited < patience; turn += 1) {
-    const answer = attempt(turn)
+    const answer = await attempt(turn)
     if (answer !== undefined) return answer
     const pause = Math.min(2 + turn, LONGEST_PAUSE)
     await sleep(pause)
