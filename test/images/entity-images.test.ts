@@ -8,7 +8,7 @@ import sharp from 'sharp'
 import { describe, expect, test, vi } from 'vitest'
 import { isNear, jpeg, pixelAt, png, quarters } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { startApp } from '../support/toolkit.js'
+import { ALONE, startApp } from '../support/toolkit.js'
 
 /** Held for good: see the note on better-sqlite3 in the catalogue. */
 const PROBES = [new Database(':memory:').prepare('SELECT 1')]
@@ -151,7 +151,7 @@ describe('downloadAndCache (parity 12)', () => {
   })
 
   test('where the bytes have vanished it fetches; a failure never counts as cached (parity 12)', async () => {
-    const app = await startApp({ memory: { maxBytes: 0 } })
+    const app = await startApp({ ...ALONE, memory: { maxBytes: 0 } })
     app.origin.serve('/a.jpg', image(await jpeg()))
     const request = { sourceUrl: `${app.origin.url}/a.jpg`, entityType: 'album', entityId: 'x1' }
     const { images } = app.artwork
@@ -411,7 +411,7 @@ describe('local artwork heals itself', () => {
     rm(join(app.directory, 'store-v2', 'content-v2'), { recursive: true })
 
   test('a known name whose bytes are gone is answered by its placeholder at once, fetched again, and answers', async () => {
-    const app = await startApp({ memory: { maxBytes: 0 } })
+    const app = await startApp({ ...ALONE, memory: { maxBytes: 0 } })
     app.origin.serve('/a.jpg', image(await jpeg()))
     const request = { sourceUrl: `${app.origin.url}/a.jpg`, entityType: 'album', entityId: 'x1' }
     const { url = '' } = await app.artwork.images.downloadAndCache(request)
@@ -428,7 +428,7 @@ describe('local artwork heals itself', () => {
   })
 
   test('`heal: redirect` never sends a browser to a private upstream', async () => {
-    const app = await startApp({ memory: { maxBytes: 0 }, heal: 'redirect' })
+    const app = await startApp({ ...ALONE, memory: { maxBytes: 0 }, heal: 'redirect' })
     app.origin.serve('/a.jpg', image(await jpeg()))
     const request = { sourceUrl: `${app.origin.url}/a.jpg`, entityType: 'album', entityId: 'x1' }
     const { url = '' } = await app.artwork.images.downloadAndCache(request)

@@ -3,7 +3,7 @@ import type { Repository } from 'express-artwork'
 import { describe, expect, test } from 'vitest'
 import { jpeg } from '../support/images.js'
 import { image } from '../support/origin.js'
-import { startApp } from '../support/toolkit.js'
+import { ALONE, startApp } from '../support/toolkit.js'
 
 const DAY = 864e5
 const IN_PROCESS = { transform: { isolate: false } } as const
@@ -74,7 +74,7 @@ describe('optimizeCache (parity 16)', () => {
         return new Set(ids.filter((id) => living.has(id)))
       },
     }
-    const app = await startApp({ ...IN_PROCESS, repository })
+    const app = await startApp({ ...IN_PROCESS, ...ALONE, repository })
     const path = (id: string) => `/artwork/local/artists/${id}/${id}.webp`
     for (const id of ['a', 'b', 'c', 'd']) {
       app.origin.serve(`/${id}.jpg`, image(await jpeg(40 + id.charCodeAt(0), 30)))

@@ -123,6 +123,28 @@ describe.each([
       unnamed: 0,
     })
   })
+  test('what is being written while everything is cleared does not come back', async () => {
+    const objects = memoryObjects(isConditional)
+    const one = await node(objects)
+    let letThrough = (): void => {}
+    const isLet = new Promise<void>((resolve) => {
+      letThrough = resolve
+    })
+    let isPutting = false
+    objects.before = async (verb) => {
+      if (verb !== 'put') return
+      isPutting = true
+      await isLet
+    }
+    await one.store.write(original('a'), Buffer.from('old'))
+    await eventually(() => expect(isPutting).toBe(true))
+    const clearing = one.store.clear()
+    letThrough()
+    await clearing
+    await written(one)
+    expect([...objects.objects.keys()]).toEqual([])
+    expect(await text(one.store, 'a')).toBeUndefined()
+  })
   test('clearing one clears the shared store', async () => {
     const objects = memoryObjects(isConditional)
     const [one, two] = [await node(objects), await node(objects)]

@@ -91,6 +91,9 @@ function sharedOf(directory: string): Pick<ArtworkOptions, 'shared'> {
   return { shared: bucket }
 }
 
+/** Of a node by itself, also where others are over a shared store: what its disk loses would come back from there. */
+export const ALONE = { shared: undefined } as const
+
 /** A toolkit with TMDb and remote sources on a local upstream, closed after the test. */
 async function openToolkit(options: ArtworkOptions, given: Given) {
   const origin = given.origin ?? (await anOrigin())

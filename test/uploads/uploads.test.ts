@@ -13,7 +13,15 @@ import { eventually } from '../support/eventually.js'
 import { jpeg, png, SVG } from '../support/images.js'
 import { image } from '../support/origin.js'
 import { ask } from '../support/raw-http.js'
-import { colonSource, jsonPost, listen, startApp, type TestApp, temporaryFolder } from '../support/toolkit.js'
+import {
+  ALONE,
+  colonSource,
+  jsonPost,
+  listen,
+  startApp,
+  type TestApp,
+  temporaryFolder,
+} from '../support/toolkit.js'
 
 const OPEN = { authorize: () => true }
 
@@ -595,7 +603,7 @@ describe('uploads are not cache', () => {
       .toBe(1)
   })
   test('a copy that is damaged on disk is never served, and is mended by the next upload of the same bytes', async () => {
-    const app = await startWithUploads(OPEN, { memory: { maxBytes: 0 } })
+    const app = await startWithUploads(OPEN, { ...ALONE, memory: { maxBytes: 0 } })
     const bytes = await jpeg(60, 40)
     const id = await idOf(await app.get('/images/photos', raw(bytes)))
     const [file = ''] = await filesIn(join(app.directory, 'uploads', 'files'))
@@ -703,7 +711,7 @@ describe('uploads are not cache', () => {
   })
   test('a folder that is away for a while is 503, and comes back by itself', async () => {
     const directory = await temporaryFolder()
-    const app = await startWithUploads(OPEN, { memory: { maxBytes: 0 } }, { directory })
+    const app = await startWithUploads(OPEN, { ...ALONE, memory: { maxBytes: 0 } }, { directory })
     const id = await idOf(await app.get('/images/photos', raw(await jpeg(60, 40))))
     await rename(join(directory, 'uploads'), join(directory, 'away'))
     await writeFile(join(directory, 'uploads'), 'in the way')

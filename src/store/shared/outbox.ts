@@ -62,6 +62,9 @@ function createRunning() {
       for (let one = last.get(key); one !== undefined; one = last.get(key)) await one
     },
     isBusy: (root: string): boolean => roots.has(root),
+    idle: async (): Promise<void> => {
+      await Promise.all(last.values())
+    },
     rootSettled: async (root: string): Promise<void> => {
       await Promise.all(roots.get(root) ?? [])
     },
@@ -137,6 +140,13 @@ export function createOutbox(parts: OutboxParts) {
     remember(task)
     if (!breaker.isOpen()) await run(task)
   }
+  /** What is being written now would come back: it is waited for. */
+  const clear = async (): Promise<void> => {
+    const task: Task = { key: '', what: 'clear', original: undefined }
+    remember(task)
+    await running.idle()
+    if (!breaker.isOpen()) await run(task)
+  }
   const retry = async (): Promise<void> => {
     for (const task of journal.list(RETRIED_AT_ONCE)) {
       if (isClosed || breaker.isOpen()) return
@@ -163,7 +173,7 @@ export function createOutbox(parts: OutboxParts) {
     /** Removes a name; that of an original with what was made from it. Resolves when that is done, or noted for later. */
     remove: (key: string, original?: string): Promise<void> => removeNow({ key, what: 'remove', original }),
     /** Removes everything of the cache. */
-    clear: (): Promise<void> => removeNow({ key: '', what: 'clear', original: undefined }),
+    clear,
     /** Tasks that run, wait, or are in the journal. */
     size: (): number => running.size() + journal.size(),
     /** Whether something is still to be removed under a key: what the shared store has of it does not count. */
