@@ -124,15 +124,14 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
   const responseCache = createResponseCache(settings, {
     keepsBytes: cache.keepsBytes,
     isCurrent: images.isCurrent,
-    use: store.touch,
+    ...{ use: store.touch, generation: store.generation },
     count: () => events.emit('image-served', { from: 'memory' }),
   })
   cache.watch(responseCache.watcher)
   cache.watch({ changed: exporter.changed, evicted: () => {} })
 
   const stats = createStats({ store, fetcher, counts, uploads })
-  const { engines } = cluster
-  metrics.watch({ stats, refresher: refresher.status, decoding: transformer.load, engines })
+  metrics.watch({ stats, refresher: refresher.status, decoding: transformer.load, ...cluster })
   series.watch(createSnapshot(store, queue, counts))
   const details = createImageDetails({ ...images, settings, store, run })
   const management = createManagement(settings, {

@@ -97,7 +97,10 @@ async function transformSource(
   if (format === 'avif' && pixels > limits.maxAvifPixels) throw tooLargeForFormat()
   const isShared = shared.before !== undefined || shared.keep !== undefined
   if (isShared && isPlain(source, recipe)) {
-    const found = shared.before ?? (await pixelsIn(source, recipe))
+    const { before } = shared
+    // Formats hold sides of different lengths.
+    const isSame = before?.width === size.width && before.height === size.height
+    const found = before !== undefined && isSame ? before : await pixelsIn(source, recipe)
     shared.keep?.(found)
     return encodePixels(source, recipe, false, opening(found))
   }
@@ -161,7 +164,9 @@ const MOST_PIXELS = 4e6
 function isPlain(source: SourceImage, recipe: FullRecipe): boolean {
   const { width, height } = outputSize(source, recipe)
   const isUsual = source.frames === 1 && source.depth <= 8 && source.colour.by === 'profile'
-  return isUsual && SHARED_FORMATS.has(recipe.format) && width * height <= MOST_PIXELS
+  // On white, what is seen through is laid before it is cut and resized.
+  const isFlattened = recipe.format === 'jpeg' && source.traits.alpha
+  return isUsual && !isFlattened && SHARED_FORMATS.has(recipe.format) && width * height <= MOST_PIXELS
 }
 
 /**

@@ -7,7 +7,7 @@ import { createFairQueue } from '#src/transform/fair-queue.js'
 import { createSharedPixels } from '#src/transform/shared-pixels.js'
 import type { JobOptions, Transformer } from '#src/transform/transformer.js'
 import { createWorkerPool } from '#src/transform/worker-pool.js'
-import { quarters } from '../support/images.js'
+import { grain, quarters } from '../support/images.js'
 import { quietLogger } from '../support/toolkit.js'
 
 /** One pool: its child is started once. */
@@ -38,6 +38,17 @@ const box = (width: number, changes: Partial<FullRecipe> = {}): FullRecipe => ({
   format: 'webp',
   ...changes,
 })
+/** Noise that is opaque at one side, and nothing at the other. */
+function fading() {
+  const [width, height] = [320, 200]
+  const data = Buffer.from(grain(width, height, { seed: 3, low: 0, range: 256 }))
+  const rgba = Buffer.alloc(width * height * 4)
+  for (let at = 0; at < width * height; at += 1)
+    for (const sample of [0, 1, 2, 3])
+      rgba[at * 4 + sample] =
+        sample === 3 ? Math.round(((at % width) / width) * 255) : (data[(at * 3 + sample) % data.length] ?? 0)
+  return sharp(rgba, { raw: { width, height, channels: 4 } })
+}
 const [red, blue] = ['#e02020', '#2020e0']
 const plain = (background: string) =>
   sharp({ create: { width: 200, height: 100, channels: 3, background } })
@@ -60,6 +71,8 @@ describe('jobs that wait for the same pixels', () => {
       'PNG with alpha': [await image.clone().ensureAlpha(0.4).png().toBuffer(), 'png'],
       'PNG of 16 bits': [await image.clone().toColourspace('rgb16').png().toBuffer(), 'png'],
       'PNG with a palette': [await image.clone().png({ palette: true }).toBuffer(), 'png'],
+      // Seen through here more than there.
+      'WebP that fades': [await fading().webp({ lossless: true }).toBuffer(), 'webp'],
       WebP: [await image.clone().webp({ lossless: true }).toBuffer(), 'webp'],
       GIF: [await image.clone().gif().toBuffer(), 'gif'],
     }
@@ -71,12 +84,18 @@ describe('jobs that wait for the same pixels', () => {
     ['CMYK JPEG'],
     ['PNG with alpha'],
     ['PNG of 16 bits'],
+    ['WebP that fades'],
     ['PNG with a palette'],
     ['WebP'],
     ['GIF'],
   ])('%s: every format comes out as by itself', async (name) => {
     const [bytes, kind] = originals[name] ?? [Buffer.alloc(0), 'jpeg']
-    const boxes = [box(160), box(90, { height: 90, fit: 'cover' }), box(320)]
+    const boxes = [
+      box(160),
+      box(90, { height: 90, fit: 'cover' }),
+      box(90, { height: 90, fit: 'cover', position: 'attention' }),
+      box(320),
+    ]
     const formats: readonly Format[] = ['webp', 'jpeg', 'png']
     const recipes = boxes.flatMap((geometry) => formats.map((format) => ({ ...geometry, format })))
     const make = (about: JobOptions) =>
@@ -119,6 +138,31 @@ describe('jobs that wait for the same pixels', () => {
     // Nothing of it is left where none waited.
     const later = await one.transform(second, 'jpeg', box(100), about)
     expect(await isReddish(later.bytes)).toBe(false)
+  })
+  test('formats that hold sides of different lengths come out each in its own', async () => {
+    const long = await sharp({ create: { width: 20_000, height: 100, channels: 3, background: red } })
+      .jpeg()
+      .toBuffer()
+    const { width: _width, ...rest } = box(1)
+    const recipe = { ...rest, height: 100 }
+    const about = { digest: 'long' }
+    const jpeg = await one.look(long, 'jpeg', { ...recipe, format: 'jpeg' }, about)
+    const webp = await one.transform(long, 'jpeg', recipe, about)
+    const again = await one.transform(long, 'jpeg', { ...recipe, format: 'jpeg' }, about)
+    expect(jpeg.made).toMatchObject({ width: 20_000 })
+    expect([webp.width, again.width]).toEqual([16_383, 20_000])
+  })
+  test('a JPEG of what is seen through is decoded by itself: what is laid under it comes before it is cut', async () => {
+    const half = (background: string) =>
+      sharp({ create: { width: 200, height: 100, channels: 3, background } })
+        .ensureAlpha(0.9)
+        .webp({ lossless: true })
+        .toBuffer()
+    const about = { digest: 'seen through' }
+    const looked = await one.look(await half(red), 'webp', box(100), about)
+    expect(looked.made).toMatchObject({ format: 'webp' })
+    const made = await one.transform(await half(blue), 'webp', box(100, { format: 'jpeg' }), about)
+    expect(await isReddish(made.bytes)).toBe(false)
   })
   test('without a digest nothing is shared', async () => {
     const [first, second] = [await plain(red), await plain(blue)]

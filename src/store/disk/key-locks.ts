@@ -13,6 +13,12 @@ export type KeyLocks = ReturnType<typeof createKeyLocks>
 
 type Parts = Pick<DiskParts, 'contents' | 'processes' | 'catalogue' | 'logger' | 'isClosed' | 'counts'>
 
+/** The bytes that a change is going to write. */
+interface About {
+  readonly digest?: string
+  readonly size: number
+}
+
 const PROBE_EVERY = 20
 
 /**
@@ -95,7 +101,7 @@ export function createKeyLocks(parts: Parts) {
   /** Takes the lock if it is free. Answers a dead owner's id where one has it, undefined where it is to be waited for. */
   const tryAcquire = async (
     name: string,
-    about: { readonly digest?: string; readonly size: number },
+    { digest, size }: About,
     turn: number,
   ): Promise<KeyLock | string | undefined> => {
     if (active.has(name)) return undefined
@@ -103,7 +109,7 @@ export function createKeyLocks(parts: Parts) {
     const owner = processes.id()
     let hasBegun = false
     const begin = () => {
-      const begun = current.begin(name, owner, about.digest, about.size)
+      const begun = current.begin(name, owner, digest, size)
       hasBegun = !('busy' in begun)
       // Not later: what is in the catalogue and not here has ended badly, to whoever looks meanwhile.
       if (hasBegun) active.add(name)
@@ -120,7 +126,7 @@ export function createKeyLocks(parts: Parts) {
     if (busy === processes.id()) return busy
     return turn % PROBE_EVERY === 0 && !processes.isAlive(busy) ? busy : undefined
   }
-  const acquire = async (name: string, about: Parameters<typeof tryAcquire>[1]): Promise<KeyLock> => {
+  const acquire = async (name: string, about: About): Promise<KeyLock> => {
     for (;;) {
       const answer = await retryBusy('another change of this name', (turn) => tryAcquire(name, about, turn))
       if (typeof answer !== 'string') return answer
@@ -131,12 +137,11 @@ export function createKeyLocks(parts: Parts) {
   return {
     /**
      * Runs a change of a key, alone.
-     * @param about the bytes it is going to write
      * @throws what `work` throws, and Error when the key is locked for too long
      */
     withLock: async <T>(
       name: string,
-      about: { readonly digest: string; readonly size: number } | undefined,
+      about: About | undefined,
       work: (lock: KeyLock) => Promise<T>,
     ): Promise<T> => {
       const lock = await acquire(name, about ?? { size: 0 })

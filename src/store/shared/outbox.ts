@@ -138,13 +138,8 @@ export function createOutbox(parts: OutboxParts) {
   }
   const removeNow = async (task: Task): Promise<void> => {
     remember(task)
-    if (!breaker.isOpen()) await run(task)
-  }
-  /** What is being written now would come back: it is waited for. */
-  const clear = async (): Promise<void> => {
-    const task: Task = { key: '', what: 'clear', original: undefined }
-    remember(task)
-    await running.idle()
+    // What is being written now would come back.
+    if (task.what === 'clear') await running.idle()
     if (!breaker.isOpen()) await run(task)
   }
   const retry = async (): Promise<void> => {
@@ -173,7 +168,7 @@ export function createOutbox(parts: OutboxParts) {
     /** Removes a name; that of an original with what was made from it. Resolves when that is done, or noted for later. */
     remove: (key: string, original?: string): Promise<void> => removeNow({ key, what: 'remove', original }),
     /** Removes everything of the cache. */
-    clear,
+    clear: (): Promise<void> => removeNow({ key: '', what: 'clear', original: undefined }),
     /** Tasks that run, wait, or are in the journal. */
     size: (): number => running.size() + journal.size(),
     /** Whether something is still to be removed under a key: what the shared store has of it does not count. */

@@ -59,12 +59,11 @@ export function createLocalRouter(images: Images, settings: Settings, hot?: Resp
       isHot: from === 'memory' && entry.isStored && cache !== VERSION_MISMATCH_POLICY,
     }
   }
-  const answer: Answer = async (req, { signal, share }) => {
+  const answer: Answer = async (req, { signal }) => {
     const { path, query } = readUrl(req.url ?? '')
     const segments = pathSegments(path)
     const wanted = segments === undefined ? undefined : readArtworkPath(segments)
     const isSize = wanted !== undefined && readSizedPath(wanted) !== undefined
-    if (isSize && !settings.private) share()
     const size = isSize
       ? await images.entitySizes.get(wanted, {
           signal: signal(),

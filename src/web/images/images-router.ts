@@ -1,4 +1,5 @@
 /** `/images/{kind}/{variant}/{id}`: pictures by their address. */
+import type { IncomingMessage } from 'node:http'
 import type { Router } from 'express'
 import {
   type CachePolicy,
@@ -11,6 +12,7 @@ import type { ImageResult } from '../../images/image.js'
 import type { Images } from '../../images/images.js'
 import { type Address, makeAddress, pathSegments } from '../../model/address.js'
 import { etagOf } from '../../model/digest.js'
+import { imageKey } from '../../model/entry.js'
 import { ArtworkError } from '../../model/failure.js'
 import { fileNameOf } from '../../model/file-name.js'
 import { canExpire, freshUntil } from '../../model/freshness.js'
@@ -50,6 +52,19 @@ function positionOf(
   return recipe && withFocalPoint(recipe, original.focalPoint).position
 }
 
+const isOnlyIfCached = ({ headers }: IncomingMessage): boolean =>
+  /(?:^|,)\s*only-if-cached\s*(?:,|$)/i.test(headers['cache-control'] ?? '')
+
+/** What an answer that others may wait for is made from; undefined for a file, which is looked at for each answer. */
+const sharedKeys = (
+  { resolver }: Images,
+  address: Address,
+  isTrusted: boolean,
+): readonly string[] | undefined =>
+  resolver.sourceOf(address.kind).isLocal === true
+    ? undefined
+    : [imageKey(resolver.resolve(address, isTrusted).original.text)]
+
 /** Makes the router; mount it anywhere. */
 export function createImagesRouter(images: Images, settings: Settings, hot?: ResponseCache): Router {
   const cors = corsOf(settings)
@@ -87,13 +102,14 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
       return textFailure(error)
     }
     if (parts.s !== '' && !signed) throw new ArtworkError('refused', 'the signature does not hold')
-    if (!settings.private && access.rulesOf(address) === undefined) share()
+    const isOpen = !settings.private && access.rulesOf(address) === undefined && parts.expires === ''
+    if (isOpen && !isOnlyIfCached(req)) share(sharedKeys(images, address, signed))
     const image = await images.serve(address, signed, {
       signal: signal(),
       client: clientOf(settings, req),
       accept: req.headers.accept,
       isBehind: true,
-      onlyIfCached: /(?:^|,)\s*only-if-cached\s*(?:,|$)/i.test(req.headers['cache-control'] ?? ''),
+      onlyIfCached: isOnlyIfCached(req),
     })
     return shownOf(
       address,

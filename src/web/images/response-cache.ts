@@ -24,6 +24,8 @@ export interface Dependencies {
   use(name: string): void
   /** Counts a hit. */
   count(): void
+  /** Moves with each purge. */
+  generation(): number
 }
 
 interface CachedResponse {
@@ -84,6 +86,7 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
   /** Which answers rest on a name or a digest. */
   const resting = new Map<string, Set<string>>()
   const choose = createFormatChoice()
+  const shared = createSharedAnswers(settings, grounds)
   const maxBytes = Math.max(LEAST_BYTES, settings.memory.maxBytes * MAX_SHARE)
   let bytes = 0
   const drop = (key: string): void => {
@@ -130,7 +133,7 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
 
   return {
     /** Those that wait for what is being answered. */
-    shared: createSharedAnswers(settings, grounds.count),
+    shared,
     /** Answers a request whose answer is here. @param url as the client sent it @returns whether it did */
     answer: (url: string, req: IncomingMessage, res: ServerResponse): boolean => {
       const { method } = req
@@ -181,6 +184,7 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
     /** Hears what is no longer in memory as it was. */
     watcher: {
       changed: (names: readonly string[] | 'all'): void => {
+        shared.changed(names)
         if (names === 'all') dropAll()
         else for (const name of names) dropOn(name)
       },

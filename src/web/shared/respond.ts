@@ -47,8 +47,8 @@ export interface Asked {
   readonly mount: string
   /** Aborted when nobody waits for the answer any more. */
   signal(): AbortSignal
-  /** The answer is everybody's: others who ask for the same wait for it from now on. */
-  share(): void
+  /** The answer is everybody's: others who ask for the same wait for it from now on. @param keys what it is made from, where it is */
+  share(keys: readonly string[] | undefined): void
 }
 
 /** Decides an answer; may throw anything, of which the table of errors makes a Reply. */
@@ -119,7 +119,7 @@ export function createResponseRouter(
       const given = await answer(req, {
         mount: req.baseUrl,
         signal: () => disconnectSignal(res, lead),
-        share: () => lead?.open(),
+        share: (keys) => keys && lead?.open(keys),
       })
       if (!('representation' in given)) return given
       if (form === 'equivalent') return replyOf(equivalent(given), requestFields(req), settings)

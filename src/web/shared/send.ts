@@ -101,8 +101,17 @@ export function enforceSendTimeout(res: ServerResponse, length: number, sendTime
   res.once('close', () => clearTimeout(timer))
 }
 
+/** Whether the client has gone. */
+export const isGone = (res: ServerResponse): boolean => {
+  // Answers of HTTP/2 say so by their stream alone.
+  const { stream } = res as { readonly stream?: { readonly destroyed: boolean } }
+  return res.destroyed || res.closed || stream?.destroyed === true
+}
+
 /** Whether others wait for an answer, and when they do not any more. */
 interface Awaited {
+  /** Nobody is to wait for it any more. */
+  shut(): void
   isAwaited(): boolean
   onAbandoned(call: () => void): void
 }
@@ -110,8 +119,11 @@ interface Awaited {
 /** A signal that is aborted when the client has gone before its answer, and all who wait for the same. */
 export function disconnectSignal(res: ServerResponse, others?: Awaited): AbortSignal {
   const controller = new AbortController()
-  if (res.destroyed || res.closed) controller.abort()
-  const abort = (): void => controller.abort()
+  const abort = (): void => {
+    others?.shut()
+    controller.abort()
+  }
+  if (isGone(res)) abort()
   res.once('close', () => {
     if (res.writableFinished) return
     if (others?.isAwaited()) others.onAbandoned(abort)

@@ -1,7 +1,8 @@
 /** A crowd that asks for one picture that is new: it waits in front of Express, or of the routers, and has the same answer. */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { type ClientRequest, type IncomingMessage, request, type ServerResponse } from 'node:http'
-import express from 'express'
-import { remote } from 'express-artwork'
+import express, { type RequestHandler } from 'express'
+import { remote, signAddress } from 'express-artwork'
 import { describe, expect, test } from 'vitest'
 import { eventually } from '../../support/eventually.js'
 import { jpeg } from '../../support/images.js'
@@ -14,7 +15,11 @@ const CROWD = 40
 /** An origin that answers when it is let, and an app that counts who enters it. */
 async function startHeld(
   options: Parameters<typeof startApp>[0] = {},
-  { isBare = false, status = 200 }: { isBare?: boolean; status?: number } = {},
+  {
+    isBare = false,
+    status = 200,
+    before = (_req, _res, next) => next(),
+  }: { isBare?: boolean; status?: number; before?: RequestHandler } = {},
 ) {
   const set = await startApp({
     transform: { isolate: false, formats: ['jpeg', 'png', 'gif', 'webp', 'avif'] },
@@ -23,6 +28,7 @@ async function startHeld(
   const entered: string[] = []
   const app = express()
   app.disable('x-powered-by')
+  app.use(before)
   app.use((req, _res, next) => {
     entered.push(req.originalUrl)
     next()
@@ -150,6 +156,88 @@ describe('a crowd that asks for one new picture', () => {
     expect(new Set(statuses)).toEqual(new Set([404]))
     expect(entered).toHaveLength(1 + CROWD)
     expect(asked()).toBe(1)
+  })
+})
+
+describe('what is shared', () => {
+  test('is nothing that was begun before a purge: who comes after it enters the app', async () => {
+    const { ask, come, release, artwork, entered } = await startHeld()
+    const all = [ask()]
+    await come(1)
+    all.push(ask())
+    await come(2)
+    expect(entered).toHaveLength(1)
+    await artwork.images.purge({ address: 'poster/w342-webp/a.jpg' })
+    all.push(ask())
+    await eventually(() => expect(entered).toHaveLength(2))
+    release()
+    expect((await Promise.all(all)).map(({ status }) => status)).toEqual([200, 200, 200])
+  })
+  test('is nothing that was made of what has changed since', async () => {
+    const { ask, release, artwork, entered, held, origin } = await startHeld()
+    origin.serve(UPSTREAM, { headers: { 'Content-Type': 'image/jpeg' }, body: await jpeg(342, 513) })
+    await artwork.images.put('poster/w342/a.jpg', await jpeg(342, 513))
+    await artwork.images.purge({ address: 'poster/w342-webp/a.jpg' })
+    origin.serve(UPSTREAM, held)
+    const first = ask()
+    await eventually(() => expect(entered).toHaveLength(1))
+    await artwork.images.put('poster/w342/a.jpg', await jpeg(342, 400, 7))
+    const second = ask()
+    await eventually(() => expect(entered).toHaveLength(2))
+    release()
+    expect([(await first).status, (await second).status]).toEqual([200, 200])
+  })
+  test('is no answer whose URL expires', async () => {
+    const key = 'a-signing-key-of-some-length'
+    const { ask, release, entered } = await startHeld({ signing: { keys: [key] } })
+    const path = signAddress(POSTER, key, { expires: new Date(Date.now() + 3_600_000) })
+    const all = [ask(path), ask(path)]
+    await eventually(() => expect(entered).toHaveLength(2))
+    release()
+    expect((await Promise.all(all)).map(({ status }) => status)).toEqual([200, 200])
+  })
+  test('goes out in the context of each request, and what one of them throws is its own', async () => {
+    const context = new AsyncLocalStorage<string>()
+    const seen: (string | undefined)[] = []
+    const { come, release, ask, entered } = await startHeld(
+      {},
+      {
+        isBare: true,
+        before: (req, res, next) => {
+          const user = String(req.headers['x-user'])
+          const { writeHead } = res
+          res.writeHead = ((...args: Parameters<typeof writeHead>) => {
+            seen.push(context.getStore())
+            if (user === 'mallory') throw new Error('this one fails')
+            return writeHead.apply(res, args)
+          }) as typeof writeHead
+          context.run(user, next)
+        },
+      },
+    )
+    const as = (user: string) => ask(POSTER, { headers: { 'X-User': user } }).then(({ status }) => status)
+    const first = as('ann')
+    await come(1)
+    const mallory = as('mallory').catch(() => 'failed')
+    const bob = as('bob')
+    await come(3)
+    await eventually(() => expect(entered).toHaveLength(3))
+    release()
+    expect(await Promise.all([first, bob])).toEqual([200, 200])
+    expect(await mallory).not.toBe(200)
+    expect(new Set(seen)).toEqual(new Set(['ann', 'mallory', 'bob']))
+  })
+  test('is waited for once: who has had a failure goes on, and waits for no other', async () => {
+    const { ask, come, release, entered, asked } = await startHeld({}, { status: 503 })
+    const first = ask()
+    await come(1)
+    const crowd = times(5, () => ask())
+    await come(6)
+    release()
+    const statuses = (await Promise.all([first, ...crowd])).map(({ status }) => status)
+    expect(statuses.every((status) => status >= 500)).toBe(true)
+    expect(entered).toHaveLength(6)
+    expect(asked()).toBeGreaterThan(0)
   })
 })
 
