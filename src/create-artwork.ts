@@ -124,7 +124,7 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
   const responseCache = createResponseCache(settings, {
     keepsBytes: cache.keepsBytes,
     isCurrent: images.isCurrent,
-    ...{ use: store.touch, generation: store.generation },
+    use: store.touch,
     count: () => events.emit('image-served', { from: 'memory' }),
   })
   cache.watch(responseCache.watcher)

@@ -23,6 +23,8 @@ export interface Watcher {
   changed(names: readonly string[] | 'all'): void
   /** A content whose bytes left memory. */
   evicted(digest: string): void
+  /** Something is being purged, whether there is anything of it or not. */
+  purged?(): void
 }
 
 /** A memory layer, and the way to tell it that another process changed names. */
@@ -166,6 +168,10 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
       tell([written.key])
       if (options.isInput !== true) contents?.set(written.digest, owned(bytes))
       return written
+    },
+    advanceGeneration: () => {
+      inner.advanceGeneration()
+      for (const { purged } of watchers) purged?.()
     },
     record: (entry) => {
       const recorded = inner.record(entry)

@@ -24,8 +24,6 @@ export interface Dependencies {
   use(name: string): void
   /** Counts a hit. */
   count(): void
-  /** Moves with each purge. */
-  generation(): number
 }
 
 interface CachedResponse {
@@ -86,7 +84,7 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
   /** Which answers rest on a name or a digest. */
   const resting = new Map<string, Set<string>>()
   const choose = createFormatChoice()
-  const shared = createSharedAnswers(settings, grounds)
+  const shared = createSharedAnswers(settings, grounds.count)
   const maxBytes = Math.max(LEAST_BYTES, settings.memory.maxBytes * MAX_SHARE)
   let bytes = 0
   const drop = (key: string): void => {
@@ -189,6 +187,7 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
         else for (const name of names) dropOn(name)
       },
       evicted: dropOn,
+      purged: (): void => shared.changed('all'),
     },
     /** How many answers are here. */
     size: (): number => answers.size,

@@ -27,14 +27,6 @@ export interface Lead {
   close(shown?: ImageResponse): void
 }
 
-/** What the answers rest on, and who counts. */
-export interface SharedGrounds {
-  /** Moves with each purge. */
-  generation(): number
-  /** Counts a request that was given the answer to another. */
-  count(): void
-}
-
 interface Waiting {
   readonly res: ServerResponse
   readonly arrivedAt: number
@@ -47,7 +39,6 @@ interface Waiting {
 interface Flight {
   readonly waiting: Set<Waiting>
   keys: readonly string[]
-  generation: number
   abandoned?: () => void
 }
 
@@ -64,8 +55,8 @@ function answering(shown: ImageResponse, settings: Settings) {
     sendPicture(req, res, { picture, rules, fields: { ...fields }, flat }, now, settings)
 }
 
-/** Makes them. */
-export function createSharedAnswers(settings: Settings, { generation, count }: SharedGrounds) {
+/** Makes them. @param count called for each request that was given the answer to another */
+export function createSharedAnswers(settings: Settings, count: () => void) {
   const via = ownVia(settings)
   const flights = new Map<string, Flight>()
   /** Requests that have waited once: a failure is not waited for again and again. */
@@ -96,7 +87,7 @@ export function createSharedAnswers(settings: Settings, { generation, count }: S
     wait: (url: string, req: IncomingMessage, res: ServerResponse, next: () => void): boolean => {
       if (flights.size === 0 || (req.method !== 'GET' && req.method !== 'HEAD')) return false
       const flight = flights.get(keyOf(url, req))
-      if (flight === undefined || !mayWait(req, res) || flight.generation !== generation()) return false
+      if (flight === undefined || !mayWait(req, res)) return false
       // What follows runs in the context of this request, not in that of the one that is answered.
       const own = new AsyncResource('ArtworkSharedAnswer')
       const onClose = (): void => {
@@ -117,7 +108,7 @@ export function createSharedAnswers(settings: Settings, { generation, count }: S
     /** A request that others may come to wait for. @param url as the client sent it */
     lead: (url: string, req: IncomingMessage): Lead => {
       const key = keyOf(url, req)
-      const flight: Flight = { waiting: new Set(), keys: [], generation: 0 }
+      const flight: Flight = { waiting: new Set(), keys: [] }
       const shut = (): void => {
         if (flights.get(key) === flight) flights.delete(key)
       }
@@ -125,7 +116,6 @@ export function createSharedAnswers(settings: Settings, { generation, count }: S
         open: (keys) => {
           if (flights.has(key)) return
           flight.keys = keys
-          flight.generation = generation()
           flights.set(key, flight)
         },
         shut,
@@ -156,7 +146,7 @@ export function createSharedAnswers(settings: Settings, { generation, count }: S
         },
       }
     },
-    /** What has changed is answered anew to whoever comes from now on. */
+    /** What has changed, or may have been purged, is answered anew to whoever comes from now on. */
     changed: (names: readonly string[] | 'all'): void => {
       if (flights.size === 0) return
       for (const [key, { keys }] of flights)

@@ -22,7 +22,6 @@ const shown = (name: string): ImageResponse => ({
 })
 const table = (maxBytes: number) =>
   createResponseCache(settleOptions({ memory: { maxBytes } }), {
-    generation: () => 0,
     keepsBytes: () => true,
     isCurrent: () => true,
     use: () => {},
