@@ -165,7 +165,7 @@ export async function watchOrigin(): Promise<{ connections(): number; close(): P
     }
   }
   for (let turn = 0; !(await listens()); turn += 1) {
-    if (turn > 500) throw new Error(`something else listens at port ${ORIGIN_PORT}, which these tests need`)
+    if (turn > 2000) throw new Error(`something else listens at port ${ORIGIN_PORT}, which these tests need`)
     await sleep(50)
   }
   return {
