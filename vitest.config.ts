@@ -60,7 +60,7 @@ const express4 = {
 export default defineConfig({
   test: {
     // Most of the time is waiting for files, children and sockets.
-    maxWorkers: 4,
+    maxWorkers: 3,
     projects: [
       {
         resolve: { alias: { 'express-artwork': source } },
