@@ -1,5 +1,4 @@
 /** `/images/{kind}/{variant}/{id}`: pictures by their address. */
-import type { IncomingMessage } from 'node:http'
 import type { Router } from 'express'
 import {
   type CachePolicy,
@@ -23,6 +22,7 @@ import type { Settings } from '../../options/settings.js'
 import { clientOf } from '../shared/client.js'
 import { textFailure } from '../shared/json.js'
 import { type Answer, corsOf, createResponseRouter, policyFor, readUrl } from '../shared/respond.js'
+import { isOnlyIfCached } from '../shared/send.js'
 import { createAccess, privatePolicy } from './access.js'
 import { createFallback, placeholderOfAddress } from './fallback.js'
 import { type ImageResponse, tagFields } from './image-response.js'
@@ -51,9 +51,6 @@ function positionOf(
   const recipe = resolver.recipeOf(kind, variant)
   return recipe && withFocalPoint(recipe, original.focalPoint).position
 }
-
-const isOnlyIfCached = ({ headers }: IncomingMessage): boolean =>
-  /(?:^|,)\s*only-if-cached\s*(?:,|$)/i.test(headers['cache-control'] ?? '')
 
 /** What an answer that others may wait for is made from; undefined for a file, which is looked at for each answer. */
 const sharedKeys = (

@@ -9,7 +9,7 @@ import { volatileHeaders } from '../../http/caching.js'
 import { imageHeaders } from '../../http/image-fields.js'
 import { isLoop } from '../../model/loop-detection.js'
 import { ownVia, type Settings } from '../../options/settings.js'
-import { isGone } from '../shared/send.js'
+import { isGone, isOnlyIfCached } from '../shared/send.js'
 import { type ImageResponse, passingRules } from './image-response.js'
 import { sendPicture } from './send-picture.js'
 
@@ -63,11 +63,8 @@ export function createSharedAnswers(settings: Settings, count: () => void) {
   const hasWaited = new WeakSet<ServerResponse>()
   const keyOf = (url: string, { headers }: IncomingMessage): string => `${url} ${headers.accept ?? ''}`
   /** Who asks for what is held, now, is answered now; what came from ourselves would wait for itself. */
-  const mayWait = ({ headers }: IncomingMessage, res: ServerResponse): boolean =>
-    !/only-if-cached/i.test(headers['cache-control'] ?? '') &&
-    !isLoop(headers.via, via) &&
-    !hasWaited.has(res) &&
-    !isGone(res)
+  const mayWait = (req: IncomingMessage, res: ServerResponse): boolean =>
+    !isOnlyIfCached(req) && !isLoop(req.headers.via, via) && !hasWaited.has(res) && !isGone(res)
   /** What one of the crowd throws is its own. */
   const each = (crowd: readonly Waiting[], call: (one: Waiting) => void): void => {
     for (const one of crowd)

@@ -18,6 +18,10 @@ export function isPlain({ headers }: IncomingMessage): boolean {
   return true
 }
 
+/** Whether only what is held is asked for (RFC 9111 §5.2.1.7). */
+export const isOnlyIfCached = ({ headers }: IncomingMessage): boolean =>
+  /(?:^|,)\s*only-if-cached\s*(?:,|$)/i.test(headers['cache-control'] ?? '')
+
 /** What of a request an answer may depend on. */
 export function requestFields(req: IncomingMessage): RequestFields {
   const { headers } = req
