@@ -38,13 +38,17 @@ const MAX_IDLE = 30
 const AMPLE = 50_000_000
 const SHORT = 5_000_000 * SCALE
 const TIGHT = 1_500_000 * SCALE
-/** Pages printed a third of a day, and what happens to pictures and entities in a day. */
-const PRINTED = 200
-const CHANGED = 30
-const MOVED = 10
-const DELETED = 10
+/** So many, but of few entities no larger share than this. */
+const atMost = (most: number, share: number): number => Math.min(most, Math.ceil(ENTITIES * share))
+/** Entities on the pages of a third of a day, and what happens to pictures and entities in a day. */
+const PRINTED = atMost(200, 0.2)
+const CHANGED = atMost(30, 0.05)
+const MOVED = atMost(10, 0.02)
+const DELETED = atMost(10, 0.02)
 const BROKEN = 3
-const WAVE = 120
+const WAVE = atMost(120, 0.2)
+/** The bytes on disk are looked at in the middle of work, at one of so many requests. */
+const SAMPLED = atMost(60, 0.03)
 /** Until what must come has come, ms of the real time; it is never waited out where all is well. */
 const PATIENCE = 60_000
 
@@ -285,7 +289,7 @@ test(`${DAYS} days of ${ENTITIES} entities, seed ${SEED}: nothing alive is lost,
   ): Promise<void> => {
     onRequest = []
     if (doom.request !== undefined) onRequest.push({ at: requests + doom.request, work: kill })
-    if (maxBytes < AMPLE && chance(40)) onRequest.push({ at: requests + 1 + random(60), work: sample })
+    if (maxBytes < AMPLE && chance(40)) onRequest.push({ at: requests + 1 + random(SAMPLED), work: sample })
     if (doom.asked !== undefined) await app.order('dieAt', doom.asked, doom.after ?? 0)
     const ids: string[] = []
     try {
