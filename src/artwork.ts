@@ -6,7 +6,6 @@ import type { DownloadRequest, SaveImageResult } from './images/download.js'
 import type { Image } from './images/images.js'
 import type { Purged, PurgeTarget } from './images/purge.js'
 import type { OptimizeOptions, OptimizeResult, OptimizeWatch } from './jobs/cleanup.js'
-import type { Job, JobSelection } from './jobs/ports.js'
 import type { Enqueued, Priority, RefresherEvent, RefresherStatus } from './jobs/refresher.js'
 import type { ImportOptions, ImportReport } from './library/import.js'
 import type { NfoOptions } from './library/nfo.js'
@@ -17,6 +16,7 @@ import type { ImagesStats } from './metrics/stats.js'
 import type { Address } from './model/address.js'
 import type { FocalPoint } from './model/focal-point.js'
 import type { JobKind } from './model/job-kinds.js'
+import type { Awaitable, Job, JobSelection } from './model/job-queue.js'
 import type { OneOf } from './model/one-of.js'
 import type { EntityLike } from './model/repository.js'
 import type { UploadSource } from './sources/uploads.js'
@@ -183,22 +183,22 @@ export interface ArtworkRefresher {
    * @throws TypeError for no kind of job
    */
   run(kind: JobKind, options?: Readonly<Record<string, unknown>>): Enqueued
-  /** A piece of work, undefined where it is not known (any more). */
-  job(id: string): Job | undefined
-  /** Pieces of work, newest first. */
-  jobs(selection?: Partial<JobSelection>): readonly Job[]
+  /** A piece of work, undefined where it is not known (any more). A promise of it where nodes share the queue. */
+  job(id: string): Awaitable<Job | undefined>
+  /** Pieces of work, newest first. A promise of them where nodes share the queue. */
+  jobs(selection?: Partial<JobSelection>): Awaitable<readonly Job[]>
   /** Follows a piece of work until it has ended: each time it has come on, what it is then. */
   watch(id: string, signal?: AbortSignal): AsyncIterable<Job>
   /** Cancels what waits, and asks what runs to stop. Answers whether there was something. */
-  cancel(id: string): boolean
+  cancel(id: string): Awaitable<boolean>
   /** Queues once more what failed or was cancelled. Answers whether it was that. */
-  retry(id: string): boolean
+  retry(id: string): Awaitable<boolean>
   /** What happens in the queue, from now on: long jobs as they come on, and its numbers; first how it stands. */
   events(signal?: AbortSignal): AsyncIterable<RefresherEvent>
   /** Begins nothing new, in no process of the directory, until `resume`. Survives a restart. */
-  pause(): void
+  pause(): Awaitable<void>
   /** Takes and begins new work again, after `pause` or `drain`. */
-  resume(): void
+  resume(): Awaitable<void>
   /**
    * Takes nothing new in this process until `resume`, and waits until what is queued has been done.
    * @returns how much is left: 0, unless the queue is paused or was not started, or what is left needs a `repository`

@@ -9,8 +9,8 @@ import { loadProxyAgents } from './fetch/proxy-agents.js'
 import { ANY_POOL } from './fetch/proxy-pool.js'
 import { createImages, type Images } from './images/images.js'
 import { listen } from './jobs/background.js'
+import { mergePayload } from './jobs/downloads.js'
 import { jobHandlers, needsRepository } from './jobs/kinds.js'
-import type { JobQueries } from './jobs/ports.js'
 import { createRefresher } from './jobs/refresher.js'
 import { checkSchedules } from './jobs/schedules.js'
 import { createJobQueue } from './jobs/sqlite/queue.js'
@@ -27,6 +27,7 @@ import { createMetrics } from './metrics/prometheus.js'
 import { createStats } from './metrics/stats.js'
 import { createTimeSeries, type Snapshot } from './metrics/time-series.js'
 import { pathParams } from './model/artwork-path.js'
+import type { JobQueries } from './model/job-queue.js'
 import { BROKEN_PATH, PICTURE_SCRIPT, PICTURE_STYLESHEET } from './model/picture-style.js'
 import { placeholderUrl } from './model/urls.js'
 import type { ArtworkOptions } from './options/artwork-options.js'
@@ -103,7 +104,7 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
   const uploads =
     source && uploadStore ? createUploads(context, resolver, source, uploadStore, images) : undefined
 
-  const queue = createJobQueue({ directory: settings.directory, now, logger })
+  const queue = createJobQueue({ directory: settings.directory, merge: mergePayload, now, logger })
   const directory = store.stats().durable ? settings.directory : undefined
   const exporter = createExporter({ store, directory, mode: settings.export.mode, logger })
   const maintenance = createMaintenance(context, images, events)

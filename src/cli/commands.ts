@@ -10,8 +10,8 @@ import { withArtwork } from './with-artwork.js'
 /** Pauses or resumes the queue of a directory, for all its processes. */
 export const setPaused = (isPaused: boolean, common: Common): Promise<number> =>
   withArtwork(common, async ({ refresher }) => {
-    if (isPaused) refresher.pause()
-    else refresher.resume()
+    if (isPaused) await refresher.pause()
+    else await refresher.resume()
     show({ paused: refresher.status().paused }, common)
     return 0
   })
@@ -45,7 +45,7 @@ export const jobs = (common: Common): Promise<number> =>
   withArtwork(
     common,
     async ({ refresher }) => {
-      const found = refresher.jobs({ lane: 'job', limit: 50 })
+      const found = await refresher.jobs({ lane: 'job', limit: 50 })
       for (const { id, kind, state, done, total, error, createdAt, endedAt } of found) {
         const row = { id: String(id), kind, state, done, total, error, createdAt, endedAt }
         if (common.json) show(row, common)

@@ -85,11 +85,11 @@ export function runJob(
       throw new Error(`the job cannot be queued: ${queued.reason}`)
     const id = queued.id ?? ''
     const isAble = !needsRepository(kind) || repository?.list !== undefined
-    if (!isAble && artwork.refresher.job(id)?.state === 'queued')
+    if (!isAble && (await artwork.refresher.job(id))?.state === 'queued')
       throw new Error(
         `job ${id} is queued already, and waits for a process whose repository can list entities: there is none in the options of --config`,
       )
-    if (artwork.refresher.status().paused && artwork.refresher.job(id)?.state === 'queued')
+    if (artwork.refresher.status().paused && (await artwork.refresher.job(id))?.state === 'queued')
       throw new Error(
         `the queue is paused: job ${id} is queued, and begins with the next process that works after express-artwork resume`,
       )

@@ -1,14 +1,16 @@
 /** Downloads of entities' pictures as jobs: their key, their payload, and their handler. */
 import type { DownloadRequest, SaveImageResult } from '../images/download.js'
 import { type EntityId, entityIdText } from '../model/artwork-path.js'
+import type { BackOffs, Handler, MergePayload, NewJob } from '../model/job-queue.js'
 import { hostOf } from '../model/web-url.js'
-import type { BackOffs, Handler, NewJob } from './ports.js'
 import { createUrlBackOff, RETRY_DELAYS, type RetryParts, retryDelay } from './retry.js'
 
 /** How urgent a job is. First in, first out within a priority. */
 export type Priority = 'high' | 'normal' | 'low'
 /** See `Priority`. */
 export const PRIORITIES: Readonly<Record<Priority, number>> = { high: 2, normal: 1, low: 0 }
+
+const DOWNLOAD = 'download'
 
 /** A download as it is queued: plain data. */
 interface DownloadPayload {
@@ -42,6 +44,10 @@ function replacement(before: DownloadPayload, payload: DownloadPayload): Downloa
   return isForced ? { ...payload, force: true } : payload
 }
 
+/** Of requests for the same entity's picture, the last counts; a long job of the same key has the same options. */
+export const mergePayload: MergePayload = ({ kind, payload }, before) =>
+  kind === DOWNLOAD ? replacement(before as DownloadPayload, payload as DownloadPayload) : undefined
+
 /** Makes what has to do with downloads. */
 export function createDownloads(parts: DownloadParts) {
   const { backOffs, paramsOf, download, retryDelays = RETRY_DELAYS } = parts
@@ -58,13 +64,12 @@ export function createDownloads(parts: DownloadParts) {
     }
     return {
       key: downloadKey(entityType, request.entityId),
-      kind: 'download',
+      kind: DOWNLOAD,
       lane: 'task',
       priority: PRIORITIES[priority],
       payload,
       host: hostOf(payload.sourceUrl),
       parent,
-      replace: (before) => replacement(before as DownloadPayload, payload),
     }
   }
   const handler: Handler = async ({ key, attempts, payload }, { signal }) => {

@@ -1,9 +1,9 @@
 /** What takes requests for jobs, unless this process is closed or draining. */
 import type { DownloadRequest } from '../images/download.js'
 import { JOB_KINDS } from '../model/job-kinds.js'
+import type { Added, Awaitable, JobProcessor, JobQueue, NewJob, Unsupported } from '../model/job-queue.js'
 import type { Downloads, Priority } from './downloads.js'
 import { isJobKind, jobTypeProblem, newJob } from './kinds.js'
-import type { Added, JobProcessor, JobQueue, NewJob, Unsupported } from './ports.js'
 
 /** What became of a request for a job. */
 export type Enqueued =
@@ -24,6 +24,15 @@ export type Enqueued =
 
 /** Why a job that goes through the app's entities fails where these cannot be listed. */
 const UNSUPPORTED: Unsupported = { reason: 'unavailable', error: 'the repository cannot list entities' }
+
+/** Does something once a value is known: now, where it is. Answers the value. */
+export function after<Value>(value: Awaitable<Value>, work: (value: Value) => void): Awaitable<Value> {
+  const answer = (known: Value): Value => {
+    work(known)
+    return known
+  }
+  return value instanceof Promise ? value.then(answer) : answer(value)
+}
 
 const toEnqueued = (added: Added): Enqueued =>
   'id' in added ? { ...added, id: String(added.id) } : { accepted: false, reason: added.reason }
@@ -73,16 +82,17 @@ export function createIntake({ jobs, processor, downloads, onFailed }: IntakePar
       return add(newJob(kind, payload), unsupported(kind))
     },
     /** Queues a failed or cancelled job again. Returns whether it was one. */
-    retry: (id: number): boolean => {
+    retry: (id: number): Awaitable<boolean> => {
       let isFailed = false
-      const isQueued = jobs.retry(id, (kind) => {
+      const queued = jobs.retry(id, (kind) => {
         const why = unsupported(kind)
         isFailed = why !== undefined
         return why
       })
-      if (isQueued && isFailed) onFailed()
-      processor.notify()
-      return isQueued
+      return after(queued, (isQueued) => {
+        if (isQueued && isFailed) onFailed()
+        processor.notify()
+      })
     },
   }
 }

@@ -1,6 +1,6 @@
 /** Following one job, or the whole queue. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Job, JobProcessor, JobQueries } from './ports.js'
+import type { Job, JobProcessor, JobQueries } from '../model/job-queue.js'
 import type { ScheduleStatus } from './schedules.js'
 
 /** Numbers of the queue: what waits and runs in all processes, and what this one has done since start. */
@@ -55,7 +55,7 @@ export async function* watchJob(
 ): AsyncGenerator<Job> {
   let before = ''
   for (;;) {
-    const job = jobs.get(id)
+    const job = await jobs.get(id)
     if (job === undefined || signal?.aborted) return
     const version = versionOf(job)
     if (version !== before) yield job
@@ -85,7 +85,7 @@ export async function* queueEvents(
     const text = JSON.stringify(current)
     if (text !== before) yield { type: 'status', status: current }
     before = text
-    for (const job of [...jobs.list({ lane: 'job', limit: MAX_FOLLOWED })].reverse()) {
+    for (const job of [...(await jobs.list({ lane: 'job', limit: MAX_FOLLOWED }))].reverse()) {
       const version = versionOf(job)
       if (versions.get(job.id) !== version) yield { type: 'job', job }
       versions.set(job.id, version)

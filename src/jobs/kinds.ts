@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import * as z from 'zod'
 import { JOB_KINDS, type JobKind } from '../model/job-kinds.js'
+import type { Handler, NewJob } from '../model/job-queue.js'
 import { PRIORITIES } from './downloads.js'
 import { cleanup } from './kinds/cleanup.js'
 import type { JobDefinition, JobParts } from './kinds/definition.js'
@@ -12,7 +13,6 @@ import { sync } from './kinds/sync.js'
 import { validate } from './kinds/validate.js'
 import { verify } from './kinds/verify.js'
 import { warm } from './kinds/warm.js'
-import type { Handler, NewJob } from './ports.js'
 
 const definitions = {
   sync,

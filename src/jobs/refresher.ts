@@ -2,11 +2,12 @@
  * Work that no request waits for: revalidating, repairing, downloads of entities' pictures, and long jobs. Jobs survive
  * the process, are done once by one of the processes that share the directory, and are retried as `retry.ts` says.
  */
+
+import type { Awaitable, Handler, Job, JobBackend, JobProcessorOptions, Result } from '../model/job-queue.js'
 import { createBackground } from './background.js'
 import { createDownloads, type DownloadParts, type Downloads } from './downloads.js'
-import { createIntake } from './intake.js'
+import { after, createIntake } from './intake.js'
 import { queueEvents, type RefresherEvent, type RefresherStatus, watchJob } from './job-events.js'
-import type { Handler, Job, JobBackend, JobProcessorOptions, Result } from './ports.js'
 import { createSchedules, type ScheduleRules } from './schedules.js'
 
 export type { Priority } from './downloads.js'
@@ -94,11 +95,7 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
     request: intake.request,
     run: intake.run,
     retry: intake.retry,
-    cancel: (id: number): boolean => {
-      const isCancelled = jobs.cancel(id)
-      processor.notify()
-      return isCancelled
-    },
+    cancel: (id: number): Awaitable<boolean> => after(jobs.cancel(id), processor.notify),
     /** Forgets what failed, so that it may be requested again at once. */
     forgetFailures: (): void => {
       backOffs.clearAll()
@@ -112,12 +109,11 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
     },
     isStarted: processor.isStarted,
     /** Begins nothing new, in no process of the directory, until `resume`. Survives a restart. */
-    pause: (): void => jobs.setPaused(true),
+    pause: (): Awaitable<void> => jobs.setPaused(true),
     /** Takes and begins new work again. */
-    resume: (): void => {
+    resume: (): Awaitable<void> => {
       intake.setState('open')
-      jobs.setPaused(false)
-      processor.notify()
+      return after(jobs.setPaused(false), processor.notify)
     },
     /**
      * Takes nothing new in this process, until `resume`, and waits for what is queued and may run here.
@@ -152,7 +148,7 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
       background.close()
       await processor.close()
       await background.idle()
-      jobs.close()
+      await jobs.close()
     },
   }
 }

@@ -1,6 +1,6 @@
 /** When a failed download is tried again: within its job, and after that for the URL of its entity. */
 import { isBySettings, isTransient, type Reason } from '../model/failure.js'
-import type { BackOffs } from './ports.js'
+import type { BackOffs } from '../model/job-queue.js'
 
 /** Before each further attempt within a job, ms. */
 export const RETRY_DELAYS: readonly number[] = [2000, 10_000]

@@ -4,9 +4,9 @@
  */
 import { Cron } from 'croner'
 import { JOB_KINDS, type JobKind } from '../model/job-kinds.js'
+import type { Schedule, ScheduleTable } from '../model/job-queue.js'
 import { machineZone } from '../model/readable.js'
 import { jobOptionProblem, newJob } from './kinds.js'
-import type { Schedule, ScheduleTable } from './ports.js'
 
 /** When a job is to be begun. Times in ms. */
 export interface ScheduleRule {
@@ -95,19 +95,32 @@ export function createSchedules({ rules, table, now }: SchedulesParts) {
   const plans = plansOf(rules)
   let soonest = Number.NEGATIVE_INFINITY
   let polledAt = Number.NEGATIVE_INFINITY
+  let isAsking = false
+  const polled = (at: number): void => {
+    table.forget()
+    const all = table.list()
+    soonest = Math.min(...plans.map((plan) => scheduleOf(plan, all)?.next ?? at))
+  }
   return {
     /** Queues what is due. Queries nothing while nothing is. */
     tick: (): void => {
       const at = now()
-      if (plans.length === 0 || (at < soonest && Math.abs(at - polledAt) < MAX_POLL_INTERVAL_MS)) return
+      if (isAsking || plans.length === 0) return
+      if (at < soonest && Math.abs(at - polledAt) < MAX_POLL_INTERVAL_MS) return
       polledAt = at
-      for (const plan of plans) {
+      const runs = plans.map((plan) => {
         const next = () => nextDue(plan, now())
-        table.run(plan.text, newJob(plan.kind, plan.rule.options), next, () => latestDue(plan, now()))
+        return table.run(plan.text, newJob(plan.kind, plan.rule.options), next, () => latestDue(plan, now()))
+      })
+      if (!runs.some((run) => run instanceof Promise)) {
+        polled(at)
+        return
       }
-      table.forget()
-      const all = table.list()
-      soonest = Math.min(...plans.map((plan) => scheduleOf(plan, all)?.next ?? at))
+      isAsking = true
+      void Promise.allSettled(runs).then(() => {
+        isAsking = false
+        polled(at)
+      })
     },
     status: (): readonly ScheduleStatus[] => {
       const all = table.list()

@@ -1,9 +1,9 @@
 /** Images of entities: what is stored of them, and fetching them anew. */
 import type { Images } from '../images/images.js'
-import type { Job } from '../jobs/ports.js'
 import type { Refresher } from '../jobs/refresher.js'
 import type { EntityKind } from '../model/entity.js'
 import { ArtworkError } from '../model/failure.js'
+import type { Job } from '../model/job-queue.js'
 import type { EntityLike } from '../model/repository.js'
 import { readSubject } from '../model/subject.js'
 import { entityImageUrl } from '../model/urls.js'
@@ -29,7 +29,7 @@ export const missing = (what: string): never => {
 export function createEntities(
   { kinds, repository, logger, urls }: Pick<Settings, 'kinds' | 'repository' | 'logger' | 'urls'>,
   images: Pick<Images, 'entityImages'>,
-  request: (entity: Parameters<Refresher['request']>[0]) => Job,
+  request: (entity: Parameters<Refresher['request']>[0]) => Promise<Job>,
 ) {
   const kindNamed = (name: string): EntityKind => {
     const found = [...kinds.values()].find(({ kind, alias }) => kind === name || alias === name)

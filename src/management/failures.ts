@@ -1,11 +1,11 @@
 /** Failures that are remembered: of images in the negative cache, of entities in their back-offs. */
 import type { Images } from '../images/images.js'
-import type { BackOffs } from '../jobs/ports.js'
 import { artworkPaths } from '../model/artwork-path.js'
 import type { EntityKind } from '../model/entity.js'
 import { entityImageKey, imageKey } from '../model/entry.js'
 import { ArtworkError, isErrorCode } from '../model/failure.js'
 import { adviceFor, adviceForReason } from '../model/failure-advice.js'
+import type { BackOffs } from '../model/job-queue.js'
 import type { Store } from '../store/ports.js'
 
 /** A failure that is remembered, of a picture or of an entity. Times in ms since the epoch. */

@@ -3,13 +3,13 @@ import * as z from 'zod'
 import type { Images } from '../images/images.js'
 import type { Purged, PurgeTarget } from '../images/purge.js'
 import type { HttpJobKind } from '../jobs/kinds.js'
-import type { BackOffs, Job, JobSelection } from '../jobs/ports.js'
 import type { Refresher, RefresherStatus } from '../jobs/refresher.js'
 import type { ImagesStats } from '../metrics/stats.js'
 import type { TimeSeries } from '../metrics/time-series.js'
 import { addressOfKey, type Entry, looksOf } from '../model/entry.js'
 import { ArtworkError } from '../model/failure.js'
 import type { FocalPoint } from '../model/focal-point.js'
+import type { Awaitable, BackOffs, Job, JobSelection } from '../model/job-queue.js'
 import { remoteUrlOf } from '../model/remote-url.js'
 import { parseUrl } from '../model/web-url.js'
 import type { Settings } from '../options/settings.js'
@@ -60,14 +60,15 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
   const { images, details, stats, refresher, jobs, store, meters } = managed
   const { kinds } = settings
 
-  const accepted = (queued: ReturnType<Refresher['run']>): Job => {
+  const accepted = async (queued: ReturnType<Refresher['run']>): Promise<Job> => {
     const id = queued.id
-    const job = id === undefined ? undefined : refresher.get(Number(id))
+    const job = id === undefined ? undefined : await refresher.get(Number(id))
     if (job !== undefined) return job
     const why = queued.accepted ? 'the queue cannot be read' : queued.reason
     throw new ArtworkError('unavailable', `nothing can be queued: ${why}`, { retryAfter: 5 })
   }
-  const jobOf = (id: string): Job => refresher.get(/^\d{1,15}$/.test(id) ? Number(id) : -1) ?? missing('job')
+  const jobOf = async (id: string): Promise<Job> =>
+    (await refresher.get(/^\d{1,15}$/.test(id) ? Number(id) : -1)) ?? missing('job')
 
   const entities = createEntities(settings, images, (entity) => accepted(refresher.request(entity, 'high')))
 
@@ -89,22 +90,28 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
     meters,
     /** Mistakes in how the toolkit is used. */
     diagnostics: managed.diagnostics.list,
-    jobs: (selection: JobSelection): readonly Job[] => refresher.list(selection),
-    job: (id: string): { readonly job: Job; readonly children: ReturnType<Refresher['children']> } => {
-      const job = jobOf(id)
-      return { job, children: refresher.children(job.id) }
+    jobs: (selection: JobSelection): Awaitable<readonly Job[]> => refresher.list(selection),
+    job: async (
+      id: string,
+    ): Promise<{ readonly job: Job; readonly children: Awaited<ReturnType<Refresher['children']>> }> => {
+      const job = await jobOf(id)
+      return { job, children: await refresher.children(job.id) }
     },
     /** Cancels, or queues once more. Answers the job, and whether there was something to do. */
-    change: (id: string, verb: 'cancel' | 'retry'): { readonly job: Job; readonly isDone: boolean } => {
-      const before = jobOf(id)
-      const isDone = refresher[verb](before.id)
-      return { job: isDone ? jobOf(id) : before, isDone }
+    change: async (
+      id: string,
+      verb: 'cancel' | 'retry',
+    ): Promise<{ readonly job: Job; readonly isDone: boolean }> => {
+      const before = await jobOf(id)
+      const isDone = await refresher[verb](before.id)
+      return { job: isDone ? await jobOf(id) : before, isDone }
     },
-    watch: (id: string, signal: AbortSignal): AsyncGenerator<Job> => refresher.watch(jobOf(id).id, signal),
+    watch: async (id: string, signal: AbortSignal): Promise<AsyncGenerator<Job>> =>
+      refresher.watch((await jobOf(id)).id, signal),
     events: refresher.events,
     /** Queues a long job. One of the same options that has not ended is not queued again. */
-    start: (kind: HttpJobKind, payload: object): Job => accepted(refresher.run(kind, payload)),
-    setPaused: (isPaused: boolean): void => (isPaused ? refresher.pause() : refresher.resume()),
+    start: (kind: HttpJobKind, payload: object): Promise<Job> => accepted(refresher.run(kind, payload)),
+    setPaused: (isPaused: boolean): Awaitable<void> => (isPaused ? refresher.pause() : refresher.resume()),
     purge: (target: PurgeTarget): Promise<Purged> => images.purge(target),
     explain: details.explain,
     search: (query: ImageSearch): ReturnType<ManagementParts['details']['search']> =>

@@ -248,7 +248,9 @@ describe('the dashboard', () => {
     app.origin.serve('/a3.jpg', { status: 404 })
     await app.artwork.images.purge({ entity: { kind: 'artist', id: '3' } })
     await app.sync()
-    const failed = app.artwork.refresher.jobs({ state: 'failed' }).find(({ key }) => key === 'artist:3')
+    const failed = (await app.artwork.refresher.jobs({ state: 'failed' })).find(
+      ({ key }) => key === 'artist:3',
+    )
     await page.goto(`${app.dashboard}/jobs/${failed?.id}`)
     app.origin.serve('/a3.jpg', image(await jpeg(50, 50)))
     await app.artwork.images.purge({ url: `${app.origin.url}/a3.jpg` })
@@ -306,7 +308,7 @@ describe('the dashboard', () => {
       app.origin.serve('/a3.jpg', { status: 404 })
       await app.sync()
       const page = await app.open({ viewport: { width, height: 900 }, colorScheme })
-      const ended = app.artwork.refresher.jobs({ lane: 'job' })[0]?.id
+      const [{ id: ended } = { id: 0 }] = await app.artwork.refresher.jobs({ lane: 'job' })
       const dry = app.artwork.refresher.run('cleanup', { dryRun: true, maxAgeDays: 0 }).id
       await app.artwork.refresher.idle()
       const name = encodeURIComponent('local/artists/1/1.webp')

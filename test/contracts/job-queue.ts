@@ -1,6 +1,8 @@
 /** What every implementation of the job queue does. */
+import { isDeepStrictEqual } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import type { createJobQueue } from '#src/jobs/sqlite/queue.js'
+import type { MergePayload } from '#src/model/job-queue.js'
 
 /** What is held to the contract. */
 export type Queue = ReturnType<typeof createJobQueue>
@@ -14,6 +16,9 @@ export const step = (key: string, priority = 1, host?: string) => ({
   payload: { key },
   host,
 })
+/** Another URL takes the place of the one before. */
+export const mergeUrls: MergePayload = ({ payload }, before) =>
+  isDeepStrictEqual(payload, before) ? undefined : payload
 /** The keys of the jobs that come next, which are taken. */
 export const takeKeys = (store: Queue, limit = 100, excludedHosts: string[] = []) =>
   store.take('task', limit, excludedHosts).map(({ key }) => key)
@@ -26,11 +31,7 @@ export function jobQueueContract(
   describe(`the job queue ${name}`, () => {
     test('of what is asked for while it runs, the last counts', async () => {
       const queue = await open({ now: 1_000_000 })
-      const wish = (url: string) => ({
-        ...step('a'),
-        payload: { url },
-        replace: (before: unknown) => ((before as { url: string }).url === url ? undefined : { url }),
-      })
+      const wish = (url: string) => ({ ...step('a'), payload: { url } })
       queue.add(wish('A'))
       const [first] = queue.take('task', 1, [])
       if (first === undefined) throw new Error('nothing was taken')

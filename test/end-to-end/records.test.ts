@@ -109,8 +109,8 @@ describe('repository.list (mended 1)', () => {
   }
   const outcome = async (app: TestApp) => {
     let found: { state: string; result?: { seen: number }; error?: string } | undefined
-    await eventually(() => {
-      found = app.artwork.refresher.jobs({ kind: 'sync' }).at(0) as typeof found
+    await eventually(async () => {
+      found = (await app.artwork.refresher.jobs({ kind: 'sync' })).at(0) as typeof found
       expect(found?.state).toMatch(/done|failed/)
     })
     return found

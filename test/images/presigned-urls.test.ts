@@ -246,5 +246,7 @@ test('records that hold URLs of ours are neither fetched nor called failed (mend
   await artwork.refresher.idle()
   expect(artwork.refresher.failures().failures).toEqual([])
   for (const url of urls) expect([url, await artwork.images.validateImage(url)]).toEqual([url, true])
-  expect(artwork.refresher.jobs({ kind: 'validate' })[0]).toMatchObject({ result: { valid: 3, invalid: 0 } })
+  expect((await artwork.refresher.jobs({ kind: 'validate' }))[0]).toMatchObject({
+    result: { valid: 3, invalid: 0 },
+  })
 })

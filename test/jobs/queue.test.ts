@@ -3,12 +3,12 @@ import { rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { createJobQueue } from '#src/jobs/sqlite/queue.js'
-import { jobQueueContract, type Queue, step, takeKeys } from '../contracts/job-queue.js'
+import { jobQueueContract, mergeUrls, type Queue, step, takeKeys } from '../contracts/job-queue.js'
 import { startScript } from '../support/child-process.js'
 import { atEnd, quietLogger, temporaryFolder } from '../support/toolkit.js'
 
 const open = (directory: string | undefined, clock = { now: 1_000_000 }): Queue => {
-  const store = createJobQueue({ directory, now: () => clock.now, logger: quietLogger() })
+  const store = createJobQueue({ directory, merge: mergeUrls, now: () => clock.now, logger: quietLogger() })
   atEnd(async () => store.close())
   return store
 }
@@ -29,12 +29,7 @@ jobQueueContract('in memory', async (clock) => open(undefined, clock))
 describe('what goes wrong', () => {
   test('another URL takes the place of what waits, and is done after what runs', async () => {
     const store = open(await temporaryFolder())
-    const ask = (url: string) =>
-      store.add({
-        ...step('x'),
-        payload: { url },
-        replace: (before) => ((before as { url: string }).url === url ? undefined : { url }),
-      })
+    const ask = (url: string) => store.add({ ...step('x'), payload: { url } })
     ask('old')
     expect(ask('new')).toMatchObject({ accepted: false, reason: 'duplicate' })
     const [first] = store.take('task', 1, [])

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { DownloadRequest, SaveImageResult } from '#src/images/download.js'
+import { mergePayload } from '#src/jobs/downloads.js'
 import { createRefresher } from '#src/jobs/refresher.js'
 import { createJobQueue } from '#src/jobs/sqlite/queue.js'
 import { quietLogger } from '../support/toolkit.js'
@@ -31,7 +32,12 @@ const setUp = (
       concurrency,
       paramsOf: () => ({}),
       retryDelays: [],
-      jobs: createJobQueue({ directory: undefined, now: () => clock.now, logger: quietLogger() }),
+      jobs: createJobQueue({
+        directory: undefined,
+        merge: mergePayload,
+        now: () => clock.now,
+        logger: quietLogger(),
+      }),
       now: () => clock.now,
       logger: quietLogger(),
     },
@@ -110,7 +116,12 @@ describe('the queue', () => {
   test('trouble that may pass is tried again within the same job, after 2 and 10 seconds', async () => {
     const clock = { now: 1_000_000.5 }
     const asked: number[] = []
-    const jobs = createJobQueue({ directory: undefined, now: () => clock.now, logger: quietLogger() })
+    const jobs = createJobQueue({
+      directory: undefined,
+      merge: mergePayload,
+      now: () => clock.now,
+      logger: quietLogger(),
+    })
     const refresher = createRefresher(
       {
         download: async () => {

@@ -1,10 +1,10 @@
 /** Jobs that begin by themselves, and what is reported of those under way: with a clock that the tests move. */
 
 import { describe, expect, test } from 'vitest'
-import type { Handler } from '#src/jobs/ports.js'
 import { createRefresher, type RefresherEvent } from '#src/jobs/refresher.js'
 import { checkSchedules, type ScheduleRules } from '#src/jobs/schedules.js'
 import { createJobQueue } from '#src/jobs/sqlite/queue.js'
+import type { Handler } from '#src/model/job-queue.js'
 import { eventually } from '../support/eventually.js'
 import { atEnd, quietLogger, startApp, temporaryFolder } from '../support/toolkit.js'
 
@@ -209,7 +209,7 @@ describe('what is reported of work under way', () => {
     refresher.start()
     const queued = refresher.run('verify', {})
     const id = Number(queued.accepted && queued.id)
-    await eventually(() => expect(refresher.get(id)?.state).toBe('running'))
+    await eventually(async () => expect((await refresher.get(id))?.state).toBe('running'))
     step(10)
     await eventually(() => expect(refresher.get(id)).toMatchObject({ done: 10, total: 100, rate: undefined }))
     clock.now += 20_000

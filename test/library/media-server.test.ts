@@ -53,7 +53,7 @@ async function stage(folder?: string, repository?: Repository, more: object = {}
     app.artwork.start()
     const queued = refresher.run(kind, { ...options })
     const id = queued.id ?? ''
-    await eventually(() => expect(refresher.job(id)?.endedAt).toBeDefined())
+    await eventually(async () => expect((await refresher.job(id))?.endedAt).toBeDefined())
     return refresher.job(id)
   }
   return { ...app, media, hidden, download, run }
@@ -294,8 +294,8 @@ describe('taking files in (parity 46)', () => {
     other.artwork.start()
     const job = async (options = {}) => {
       const { id = '' } = refresher.run('import', { directory: app.media, ...options })
-      await eventually(() => expect(refresher.job(id)?.endedAt).toBeDefined())
-      return refresher.job(id)?.result
+      await eventually(async () => expect((await refresher.job(id))?.endedAt).toBeDefined())
+      return (await refresher.job(id))?.result
     }
     expect(await job()).toEqual({ imported: 3, unchanged: 0, kept: 0, unknown: 0, refused: 0, errors: {} })
     const sourceUrl = `${app.origin.url}/category-Just%20Chatting-1.jpg`

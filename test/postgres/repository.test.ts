@@ -94,7 +94,7 @@ async function site(change: (repository: Repository, pool: pg.Pool) => Repositor
   const { refresher } = app.artwork
   const run = async (kind: 'sync' | 'cleanup', options: Readonly<Record<string, unknown>> = {}) => {
     const { id = '' } = refresher.run(kind, options)
-    let job = refresher.job(id)
+    let job = await refresher.job(id)
     for await (job of refresher.watch(id));
     return job
   }
@@ -354,8 +354,7 @@ describe('a server that goes away', () => {
       for (const answer of waiting) answer()
       expect(await working).toMatchObject({ state: 'done', result: { done: late.length, failed: 0 } })
       const { refresher } = app.artwork
-      const results = refresher
-        .jobs({ kind: 'download' })
+      const results = (await refresher.jobs({ kind: 'download' }))
         .filter(({ key }) => key.startsWith('artist:b'))
         .map(({ result }) => result)
       expect(results).toHaveLength(late.length)

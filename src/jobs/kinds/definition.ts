@@ -4,11 +4,11 @@ import type { z } from 'zod'
 import type { Images } from '../../images/images.js'
 import type { Exporter } from '../../library/export.js'
 import type { ImportOptions, ImportReport } from '../../library/import.js'
+import type { Job, JobContext, JobQueries, JobQueue, Outcome } from '../../model/job-queue.js'
 import type { Settings } from '../../options/settings.js'
 import type { Store, VerifyOptions, VerifyReport } from '../../store/ports.js'
 import type { OptimizeOptions, OptimizeResult, OptimizeWatch } from '../cleanup.js'
 import type { Downloads } from '../downloads.js'
-import type { Job, JobContext, JobQueries, JobQueue, Outcome } from '../ports.js'
 
 /** Verbs over everything that is stored. */
 export interface Maintenance {

@@ -3,9 +3,9 @@ import * as z from 'zod'
 import type { EntityId } from '../../model/artwork-path.js'
 import type { EntityKind } from '../../model/entity.js'
 import { ArtworkError } from '../../model/failure.js'
+import type { Job, JobContext, JobQueries, NewJob } from '../../model/job-queue.js'
 import { readSubject, type Subject } from '../../model/subject.js'
 import { downloadKey } from '../downloads.js'
-import type { Job, JobContext, JobQueries, NewJob } from '../ports.js'
 import { fieldsOf, type JobDefinition, type JobParts, pause } from './definition.js'
 import { entityBatches, entityKinds, kindsIn } from './entities.js'
 
@@ -85,7 +85,7 @@ async function queueBatch(
       count.unreadable += 1
       settings.logger.debug({ err: error, kind: entityType }, 'artwork: an entity could not be read')
     }
-  const queued = jobs.addAll([...planned.keys()], (job) => planned.get(job)?.isNeeded() !== false)
+  const queued = await jobs.addAll([...planned.keys()], (job) => planned.get(job)?.isNeeded() !== false)
   if (queued === undefined) throw new ArtworkError('unavailable', 'the queue could not be written')
   return { ...count, queued }
 }
@@ -93,7 +93,7 @@ async function queueBatch(
 /** Waits until the downloads have ended, whichever process does them. */
 async function childrenEnded(jobs: JobQueries, id: number, total: number, { signal, progress }: JobContext) {
   for (;;) {
-    const { done, failed, cancelled, queued, running } = jobs.children(id)
+    const { done, failed, cancelled, queued, running } = await jobs.children(id)
     progress(done + failed + cancelled, total)
     if (queued + running === 0 || signal.aborted) return { done, failed, cancelled }
     await pause(POLL_INTERVAL_MS, signal)
@@ -109,7 +109,7 @@ export const sync = {
     const { settings, jobs } = parts
     const isForced = fieldsOf(job.payload).force === true
     // A process that died at this job has queued some already.
-    const before = Object.values(jobs.children(job.id)).reduce((sum, count) => sum + count, 0)
+    const before = Object.values(await jobs.children(job.id)).reduce((sum, count) => sum + count, 0)
     const sum = { seen: 0, unreadable: 0, queued: before }
     for (const kind of kindsIn(job.payload, settings))
       for await (const batch of entityBatches(kind, settings)) {
@@ -122,7 +122,7 @@ export const sync = {
     const outcome = await childrenEnded(jobs, job.id, sum.queued, context)
     if (context.signal.aborted) return { state: 'cancelled' }
     const { unreadable, ...counts } = sum
-    const failed = jobs.list({ parent: job.id, state: 'failed', limit: MAX_ERRORS })
+    const failed = await jobs.list({ parent: job.id, state: 'failed', limit: MAX_ERRORS })
     const errors = Object.fromEntries(failed.map(({ key, reason }) => [key, reason ?? 'unknown']))
     const problems = { ...(unreadable > 0 && { unreadable }), ...(outcome.failed > 0 && { errors }) }
     return { state: 'done', result: { ...counts, ...outcome, ...problems } }

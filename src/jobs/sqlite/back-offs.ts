@@ -1,5 +1,5 @@
 /** Back-offs: URLs that failed, and are not tried again for a while. */
-import type { BackOffs } from '../ports.js'
+import type { BackOffs } from '../../model/job-queue.js'
 import type { Connection } from './connection.js'
 
 /** See the port. */

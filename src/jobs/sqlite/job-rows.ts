@@ -1,5 +1,5 @@
 /** Writes to rows of `jobs` that several transactions share. Each runs inside one. */
-import type { Added, NewJob } from '../ports.js'
+import type { Added, MergePayload, NewJob } from '../../model/job-queue.js'
 import type { Statements } from './statements.js'
 
 /** How many ended jobs are remembered: failed ones for longer, so that they can be looked at and tried again. */
@@ -44,13 +44,12 @@ export function createTrim(now: () => number): (sql: Statements) => void {
 type OpenJob = NonNullable<ReturnType<Statements['openByKey']['get']>>
 
 /** Applies a job to the open one of its key: its priority, and its payload, now or after what runs. */
-function mergeInto(sql: Statements, open: OpenJob, job: NewJob): void {
+function mergeInto(sql: Statements, open: OpenJob, job: NewJob, merge: MergePayload): void {
   if (open.priority < job.priority) sql.raise.run(job.priority, open.id)
-  if (job.replace === undefined) return
-  const payload = job.replace(JSON.parse(open.payload))
+  const payload = merge(job, JSON.parse(open.payload))
   if (open.state !== 'queued') {
     // Where what runs is what was requested last, nothing that was requested in between follows it.
-    const next = payload === undefined ? null : JSON.stringify({ ...job, payload, replace: undefined })
+    const next = payload === undefined ? null : JSON.stringify({ ...job, payload })
     sql.setNext.run(next, open.id)
   } else if (payload !== undefined) sql.replacePayload.run(JSON.stringify(payload), job.host ?? '', open.id)
 }
@@ -59,7 +58,7 @@ function mergeInto(sql: Statements, open: OpenJob, job: NewJob): void {
 export type AddJob = (sql: Statements, job: NewJob, isBounded: boolean) => Added
 
 /** Makes `AddJob`. Counting costs as much as there is to count: it is done now and then, and at the bound. */
-export function createAddJob(capacity: number, now: () => number): AddJob {
+export function createAddJob(capacity: number, now: () => number, merge: MergePayload): AddJob {
   let added = 0
   let counted = Number.NaN
   let fullUntil = 0
@@ -76,7 +75,7 @@ export function createAddJob(capacity: number, now: () => number): AddJob {
   return (sql, job, isBounded) => {
     const open = sql.openByKey.get(job.key)
     if (open !== undefined) {
-      mergeInto(sql, open, job)
+      mergeInto(sql, open, job, merge)
       return { accepted: false, reason: 'duplicate', id: open.id }
     }
     if (isBounded && isFull(sql)) return { accepted: false, reason: 'full' }

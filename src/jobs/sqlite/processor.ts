@@ -9,7 +9,7 @@ import type {
   JobQueries,
   Lane,
   Outcome,
-} from '../ports.js'
+} from '../../model/job-queue.js'
 import type { Runs } from './runs.js'
 
 /** Long jobs at once, and tasks at once that request one host. */

@@ -1,6 +1,6 @@
 /** Reading the job database. */
 import type { Statement } from '../../database/sqlite.js'
-import type { Job, JobQueries, JobSelection, JobState } from '../ports.js'
+import type { AtOnce, Job, JobQueries, JobSelection, JobState } from '../../model/job-queue.js'
 import type { Connection } from './connection.js'
 import type { Statements } from './statements.js'
 import { type Row, SUMMARY_COLUMNS, toJob } from './tables.js'
@@ -32,7 +32,7 @@ function listStatement(
 }
 
 /** See the port. */
-export function createQueries({ query }: Connection): JobQueries {
+export function createQueries({ query }: Connection): AtOnce<JobQueries> {
   const find = (id: number): Row | undefined => query((sql) => sql.summary.get(id), undefined)
   return {
     get: (id): Job | undefined => {

@@ -2,8 +2,18 @@
  * The queue in a database of its own: it survives `kill -9`, is shared by every process of the directory, and each job is
  * done by one of them. Without a directory it lives in memory, by the same rules.
  */
+
+import type {
+  Added,
+  AtOnce,
+  JobBackend,
+  JobQueries,
+  JobQueue,
+  MergePayload,
+  ScheduleTable,
+  Unsupported,
+} from '../../model/job-queue.js'
 import type { Logger } from '../../model/logger.js'
-import type { Added, JobBackend, JobQueue, Unsupported } from '../ports.js'
 import { createBackOffs } from './back-offs.js'
 import { type Connection, openConnection } from './connection.js'
 import { type AddJob, cancelChildren, createAddJob, createTrim } from './job-rows.js'
@@ -19,6 +29,8 @@ export interface JobQueueOptions {
   readonly directory: string | undefined
   /** Most jobs that may wait, those with a parent not counted. @default 10,000 */
   readonly capacity?: number
+  /** @default an open job keeps its payload */
+  readonly merge?: MergePayload
   readonly now: () => number
   readonly logger: Logger
 }
@@ -61,7 +73,7 @@ function retry(
   return true
 }
 
-function createQueue({ query, transaction }: Connection, parts: QueueParts): JobQueue {
+function createQueue({ query, transaction }: Connection, parts: QueueParts): AtOnce<JobQueue> {
   const { addJob, now } = parts
   return {
     add: (job, unsupported) =>
@@ -90,7 +102,13 @@ function createQueue({ query, transaction }: Connection, parts: QueueParts): Job
 }
 
 /** The queue over SQLite, with the runs below it. */
-export type SqliteJobQueue = JobBackend & Runs
+export interface SqliteJobQueue
+  extends AtOnce<JobQueue>,
+    AtOnce<JobQueries>,
+    Runs,
+    Pick<JobBackend, 'backOffs' | 'createProcessor'> {
+  readonly schedules: AtOnce<ScheduleTable>
+}
 
 /** Opens the queue of a directory. Where its database cannot be used, it is in memory, with a warning. */
 export function createJobQueue(options: JobQueueOptions): SqliteJobQueue {
@@ -99,7 +117,7 @@ export function createJobQueue(options: JobQueueOptions): SqliteJobQueue {
   const now = (): number => Math.trunc(options.now())
   const connection = openConnection(directory, logger)
   const onEnded = createTrim(now)
-  const addJob = createAddJob(capacity, now)
+  const addJob = createAddJob(capacity, now, options.merge ?? (() => undefined))
   const queries = createQueries(connection)
   const runs = createRuns({ connection, now, onEnded })
   return {

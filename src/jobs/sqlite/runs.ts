@@ -1,7 +1,7 @@
 /** Runs of jobs, below the port: taken, ended, queued again, and recovered from processes that died. */
 import { randomUUID } from 'node:crypto'
 import type { Reason } from '../../model/failure.js'
-import type { Job, Lane, Result } from '../ports.js'
+import type { Job, Lane, Result } from '../../model/job-queue.js'
 import type { Connection } from './connection.js'
 import { cancelChildren, insertJob } from './job-rows.js'
 import type { Statements } from './statements.js'

@@ -1,5 +1,5 @@
 /** Schedules: which runs there were, and when each is due. */
-import type { ScheduleTable } from '../ports.js'
+import type { AtOnce, ScheduleTable } from '../../model/job-queue.js'
 import type { Connection } from './connection.js'
 import type { AddJob } from './job-rows.js'
 
@@ -11,7 +11,7 @@ export function createScheduleTable(
   { query, transaction }: Connection,
   addJob: AddJob,
   now: () => number,
-): ScheduleTable {
+): AtOnce<ScheduleTable> {
   return {
     run: (plan, job, next, latest) =>
       transaction((sql) => {

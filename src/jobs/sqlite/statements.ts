@@ -1,7 +1,7 @@
 /** The prepared statements of the job database, by who runs them. */
 import { type Database, keep, type Statement } from '../../database/sqlite.js'
 import type { Reason } from '../../model/failure.js'
-import type { BackOff, JobState, Lane, Schedule } from '../ports.js'
+import type { BackOff, JobState, Lane, Schedule } from '../../model/job-queue.js'
 import { COLUMNS, type Row, SUMMARY_COLUMNS } from './tables.js'
 
 /** A job fails after so many processes have died at it. */

@@ -1,6 +1,6 @@
 /** The tables of the job database, and its rows as jobs. */
 import type { Shape } from '../../database/sqlite.js'
-import type { Job } from '../ports.js'
+import type { Job } from '../../model/job-queue.js'
 
 export const SHAPE: Shape = {
   version: 2,

@@ -71,10 +71,10 @@ export async function startAction(
       )
     const unknown = listIn(form, 'kinds').filter((kind) => !settings.kinds.has(kind))
     if (unknown.length > 0) throw new ArtworkError('invalid', `no kinds of entity: ${unknown.join(', ')}`)
-    return `/jobs/${management.start(action, parsed.data).id}`
+    return `/jobs/${(await management.start(action, parsed.data)).id}`
   }
   if (action === 'pause' || action === 'resume') {
-    management.setPaused(action === 'pause')
+    await management.setPaused(action === 'pause')
     return '/'
   }
   if (action === 'purge') {

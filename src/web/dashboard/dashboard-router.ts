@@ -165,8 +165,8 @@ function actionRoutes(settings: Settings, management: Management): readonly Rout
     route({
       method: 'POST',
       path: `/jobs/{id}/${verb}`,
-      handle: ({ req, param }) => {
-        management.change(param('id'), verb)
+      handle: async ({ req, param }) => {
+        await management.change(param('id'), verb)
         return seeOther(`${req.baseUrl}/jobs/${param('id')}`)
       },
     }),
@@ -184,7 +184,7 @@ function actionRoutes(settings: Settings, management: Management): readonly Rout
       method: 'GET',
       path: '/jobs/{id}/events',
       handle: async ({ req, res, param }) =>
-        sendEvents(req, res, jobEvents(management.watch(param('id'), disconnectSignal(res)))),
+        sendEvents(req, res, jobEvents(await management.watch(param('id'), disconnectSignal(res)))),
     }),
   ]
 }

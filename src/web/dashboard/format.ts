@@ -1,8 +1,8 @@
 /** How the dashboard words numbers and times. */
 
-import type { Job } from '../../jobs/ports.js'
 import type { StoredImage } from '../../management/image-details.js'
 import { adviceForReason } from '../../model/failure-advice.js'
+import type { Job } from '../../model/job-queue.js'
 import { isCalendarTime, readableBytes, readableCount, utcTime, zonedTime } from '../../model/readable.js'
 import { remoteUrlOf, withRemoteUrls } from '../../model/remote-url.js'
 import { JOB_WORDS, REASON_WORDS, STATE_WORDS, sentence } from './words.js'

@@ -65,7 +65,7 @@ function hitRatio(meters: Management['meters'], { percent, count }: ReturnType<t
   }
 }
 
-const overview: Page = ({ management, settings, reasons }, { query }) => {
+const overview: Page = async ({ management, settings, reasons }, { query }) => {
   const { disk, now } = settings
   const { meters } = management
   const words = formatterAt(now())
@@ -83,7 +83,7 @@ const overview: Page = ({ management, settings, reasons }, { query }) => {
     status: management.status(),
     reasons: reasons(),
     diagnostics: management.diagnostics(),
-    recent: management.jobs({ lane: 'job', limit: 6 }),
+    recent: await management.jobs({ lane: 'job', limit: 6 }),
     numbers: {
       ...hitRatio(meters, words),
       diskShare: disk.maxBytes === 0 ? 0 : stats.bytes / disk.maxBytes,
@@ -136,11 +136,11 @@ const image: Page = ({ management }, { query }) => {
   }
 }
 
-const jobs: Page = ({ management }, { query, base }) => {
+const jobs: Page = async ({ management }, { query, base }) => {
   const lane = query.get('lane') === 'task' ? 'task' : 'job'
   const state = STATES.find((one) => one === query.get('state'))
   const before = /^\d{1,15}$/.test(query.get('before') ?? '') ? Number(query.get('before')) : undefined
-  const found = management.jobs({ lane, limit: JOBS_PAGE, state, before })
+  const found = await management.jobs({ lane, limit: JOBS_PAGE, state, before })
   const last = found.length === JOBS_PAGE ? found.at(-1) : undefined
   return {
     jobs: found,
@@ -162,8 +162,8 @@ const valueText = (value: unknown): string => {
     : String(value)
 }
 
-const job: Page = ({ management, settings }, { param }) => {
-  const { job: found } = management.job(param('id'))
+const job: Page = async ({ management, settings }, { param }) => {
+  const { job: found } = await management.job(param('id'))
   const { going = [], ...counts } = recordOf(found.result)
   const words = formatterAt(settings.now())
   const isDry = found.kind === 'cleanup' && recordOf(found.payload).dryRun === true
@@ -186,7 +186,7 @@ const job: Page = ({ management, settings }, { param }) => {
       isDry && found.state === 'done'
         ? { count: removed, maxAgeDays: recordOf(found.payload).maxAgeDays ?? 90 }
         : undefined,
-    children: found.lane === 'job' ? management.jobs({ parent: found.id, limit: CHILDREN }) : [],
+    children: found.lane === 'job' ? await management.jobs({ parent: found.id, limit: CHILDREN }) : [],
   }
 }
 

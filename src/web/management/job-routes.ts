@@ -2,8 +2,8 @@
 import type { Request } from 'express'
 import { type HttpResponse, jsonResponse } from '../../http/response.js'
 import { HTTP_JOB_KINDS, httpJob } from '../../jobs/kinds.js'
-import type { Job } from '../../jobs/ports.js'
 import type { Management } from '../../management/management.js'
+import type { Job } from '../../model/job-queue.js'
 import type { Settings } from '../../options/settings.js'
 import { BadBody } from '../shared/json.js'
 import { answer, anyObject, failed, parameter } from '../shared/openapi.js'
@@ -46,14 +46,14 @@ function startRoutes(management: Management, kinds: Settings['kinds']): readonly
       path: `/${kind}`,
       body,
       description: { id: `${kind}Job`, summary, answers: ACCEPTED, errors: ['503'] },
-      handle: ({ req, body: payload }) => {
+      handle: async ({ req, body: payload }) => {
         const named = 'kinds' in payload ? (payload.kinds ?? []) : []
         const unknown = named.filter((name) => !kinds.has(name))
         if (unknown.length > 0)
           throw new BadBody([
             { loc: ['body', 'kinds'], msg: `no kinds of entity: ${unknown.join(', ')}`, type: 'value_error' },
           ])
-        return acceptedResponse(req, management.start(kind, payload))
+        return acceptedResponse(req, await management.start(kind, payload))
       },
     })
   })
@@ -72,8 +72,8 @@ function jobRoutes(management: Management): readonly Route[] {
         parameters,
         answers: { ...ACCEPTED, ...NOT_FOUND, '409': failed('It has ended, or has not.') },
       },
-      handle: ({ req, param }) => {
-        const { job, isDone } = management.change(param('id'), verb)
+      handle: async ({ req, param }) => {
+        const { job, isDone } = await management.change(param('id'), verb)
         if (isDone) return acceptedResponse(req, job)
         return jsonResponse(409, {
           detail: `a job that is ${job.state} cannot be ${CHANGES[verb].done}`,
@@ -91,8 +91,8 @@ function jobRoutes(management: Management): readonly Route[] {
         parameters,
         answers: { '200': answer('The job.', schemas.oneJob), ...NOT_FOUND },
       },
-      handle: ({ param }) => {
-        const { job, children } = management.job(param('id'))
+      handle: async ({ param }) => {
+        const { job, children } = await management.job(param('id'))
         return jsonResponse(200, { job: serializeJob(job), children })
       },
     }),
@@ -106,8 +106,8 @@ function jobRoutes(management: Management): readonly Route[] {
         answers: { ...EVENTS, ...NOT_FOUND },
       },
       handle: async ({ req, res, param }) => {
-        management.job(param('id'))
-        return sendEvents(req, res, jobEvents(management.watch(param('id'), disconnectSignal(res))))
+        await management.job(param('id'))
+        return sendEvents(req, res, jobEvents(await management.watch(param('id'), disconnectSignal(res))))
       },
     }),
     ...changes,
@@ -121,8 +121,8 @@ export function queueRoutes(management: Management, kinds: Settings['kinds']): r
       method: 'POST',
       path: `/${verb}`,
       description: { id: `${verb}Queue`, summary, answers: { '200': anyObject('How the queue stands.') } },
-      handle: () => {
-        management.setPaused(verb === 'pause')
+      handle: async () => {
+        await management.setPaused(verb === 'pause')
         return jsonResponse(200, { queue: serializeStatus(management.status()) })
       },
     })
@@ -136,8 +136,8 @@ export function queueRoutes(management: Management, kinds: Settings['kinds']): r
         summary: 'Jobs, newest first',
         answers: { '200': answer('A page.', schemas.jobPage) },
       },
-      handle: ({ query }) => {
-        const found = management.jobs(query)
+      handle: async ({ query }) => {
+        const found = await management.jobs(query)
         const last = found.length === query.limit ? found.at(-1) : undefined
         return jsonResponse(200, { jobs: found.map(serializeJob), next: last ? String(last.id) : null })
       },

@@ -1,7 +1,8 @@
 /** Jobs and the queue as the management API and the dashboard send them. Times in ISO 8601. */
-import type { Job } from '../../jobs/ports.js'
+
 import type { RefresherStatus } from '../../jobs/refresher.js'
 import type { Management } from '../../management/management.js'
+import type { Job } from '../../model/job-queue.js'
 import type { ServerEvent } from '../shared/server-events.js'
 
 /** A time in ISO 8601; undefined for none, and for what is no date. */

@@ -1,6 +1,19 @@
-/** The queue of background work, cut as BullMQ cuts it: what adds to it, what reads it, what works it off. */
-import type { Reason } from '../model/failure.js'
-import type { Logger } from '../model/logger.js'
+/**
+ * The queue of background work, cut as BullMQ cuts it: what adds to it, what reads it, what works it off. What this process has
+ * answers at once; what nodes share answers a promise.
+ */
+import type { Reason } from './failure.js'
+import type { Logger } from './logger.js'
+
+/** A value, or a promise of it. */
+export type Awaitable<T> = T | Promise<T>
+
+/** The verbs of a port whose implementation answers at once. */
+export type AtOnce<Port> = {
+  readonly [Verb in keyof Port]: Port[Verb] extends (...given: infer Given) => infer Answer
+    ? (...given: Given) => Awaited<Answer>
+    : Port[Verb]
+}
 
 /** Limits of concurrency are per lane. `task`: one picture; `job`: a long one, which queues tasks or reads everything. */
 export type Lane = 'task' | 'job'
@@ -66,12 +79,13 @@ export interface Job {
 export interface NewJob extends Pick<Job, 'key' | 'kind' | 'priority' | 'payload' | 'lane'> {
   readonly host?: string | undefined
   readonly parent?: number | undefined
-  /**
-   * The payload that replaces that of an open job of the same key; undefined leaves it as it is. A queued job is
-   * changed and begins anew; a running one is queued once more after its end.
-   */
-  readonly replace?: ((before: unknown) => unknown) | undefined
 }
+
+/**
+ * The payload that replaces that of an open job of the same key; undefined leaves it as it is. A queued job is changed and begins
+ * anew; a running one is queued once more after its end.
+ */
+export type MergePayload = (job: Pick<NewJob, 'kind' | 'payload'>, before: unknown) => unknown
 
 /** The answer to adding a job. */
 export type Added =
@@ -118,25 +132,27 @@ export interface JobQueue {
    * @param isWanted judges a job that is not open, in the same transaction: another process may have done it by now
    * @returns how many were new; undefined where they could not be written
    */
-  addAll(jobs: readonly NewJob[], isWanted?: (job: NewJob) => boolean): number | undefined
+  addAll(jobs: readonly NewJob[], isWanted?: (job: NewJob) => boolean): Awaitable<number | undefined>
   /** Cancels a queued job; a running one is stopped by its process. Returns whether there was one. */
-  cancel(id: number): boolean
+  cancel(id: number): Awaitable<boolean>
   /**
    * Queues a failed or cancelled job again. Returns whether it was one, and is not open again already.
    * @param unsupported why this process cannot do jobs of a kind: it fails again at once
    */
-  retry(id: number, unsupported?: (kind: string) => Unsupported | undefined): boolean
+  retry(id: number, unsupported?: (kind: string) => Unsupported | undefined): Awaitable<boolean>
   /** Begins nothing new, in no process, while paused. */
-  setPaused(isPaused: boolean): void
+  setPaused(isPaused: boolean): Awaitable<void>
 }
 
 /** Reads the queue. */
 export interface JobQueries {
-  get(id: number): Job | undefined
-  list(selection: JobSelection): readonly Job[]
+  get(id: number): Awaitable<Job | undefined>
+  list(selection: JobSelection): Awaitable<readonly Job[]>
+  /** As they were known last, where nodes share the queue. */
   counts(): Readonly<Record<JobState, number>>
   /** How many of the jobs that one queued stand where. */
-  children(id: number): Readonly<Record<JobState, number>>
+  children(id: number): Awaitable<Readonly<Record<JobState, number>>>
+  /** As it was known last, where nodes share the queue. */
   isPaused(): boolean
 }
 
@@ -224,9 +240,10 @@ export interface ScheduleTable {
    * Queues a job that is due, once for all processes, unless the one before has not ended.
    * @param next when it is due after now, ms since the epoch @param latest a later due time is not plausible
    */
-  run(plan: string, job: NewJob, next: () => number, latest: () => number): Added | undefined
+  run(plan: string, job: NewJob, next: () => number, latest: () => number): Awaitable<Added | undefined>
   /** Deletes schedules that no process has used for long. */
   forget(): void
+  /** As they were known last, where nodes share them. */
   list(): readonly Schedule[]
 }
 
@@ -235,5 +252,5 @@ export interface JobBackend extends JobQueue, JobQueries {
   readonly backOffs: BackOffs
   readonly schedules: ScheduleTable
   createProcessor(handlers: Readonly<Record<string, Handler>>, options: JobProcessorOptions): JobProcessor
-  close(): void
+  close(): Awaitable<void>
 }
