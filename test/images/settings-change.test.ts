@@ -9,7 +9,7 @@ import { startApp, type TestApp } from '../support/toolkit.js'
 
 const artist = (app: TestApp) => ({ id: 'a1', image_url: `${app.origin.url}/p.jpg` })
 const ended = (app: TestApp) =>
-  eventually(() => {
+  eventually(async () => {
     const [job] = await app.artwork.refresher.jobs({ kind: 'download' })
     expect(job?.state).toMatch(/done|failed/)
     return job

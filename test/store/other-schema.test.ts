@@ -60,7 +60,8 @@ describe('a database of another schema', () => {
       const opened = await openEarlier(directory, more)
       const { artwork, url, lines, getJson } = opened
       if (name === 'export') {
-        for (const { id } of artwork.refresher.jobs({ state: 'queued' })) artwork.refresher.cancel(String(id))
+        for (const { id } of await artwork.refresher.jobs({ state: 'queued' }))
+          await artwork.refresher.cancel(String(id))
         artwork.refresher.resume()
       }
       artwork.start()
