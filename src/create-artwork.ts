@@ -27,7 +27,7 @@ import { createMetrics } from './metrics/prometheus.js'
 import { createStats } from './metrics/stats.js'
 import { createTimeSeries, type Snapshot } from './metrics/time-series.js'
 import { pathParams } from './model/artwork-path.js'
-import type { JobQueries } from './model/job-queue.js'
+import type { JobBackend, JobQueries } from './model/job-queue.js'
 import { BROKEN_PATH, PICTURE_SCRIPT, PICTURE_STYLESHEET } from './model/picture-style.js'
 import { placeholderUrl } from './model/urls.js'
 import type { ArtworkOptions } from './options/artwork-options.js'
@@ -104,7 +104,10 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
   const uploads =
     source && uploadStore ? createUploads(context, resolver, source, uploadStore, images) : undefined
 
-  const queue = createJobQueue({ directory: settings.directory, merge: mergePayload, now, logger })
+  const queue = await openJobQueue(settings).catch(async (error) => {
+    await store.close()
+    throw error
+  })
   const directory = store.stats().durable ? settings.directory : undefined
   const exporter = createExporter({ store, directory, mode: settings.export.mode, logger })
   const maintenance = createMaintenance(context, images, events)
@@ -155,7 +158,7 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
     transformer,
     uploads,
     isClosing: lifecycle.isClosing,
-    clusterTroubles: cluster.troubles,
+    clusterTroubles: () => [...cluster.troubles(), ...queueTroubles(queue)],
   })
 
   const templates = createTemplates(settings, { images, events, cache })
@@ -200,6 +203,28 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
     start: publicStart(settings, refresher, exporter),
     close: lifecycle.close,
   }
+}
+
+/** The queue of this node, or the one that it shares with others. @throws Error without a package that it needs */
+async function openJobQueue({
+  directory,
+  jobs,
+  now,
+  logger,
+}: Settings): Promise<JobBackend & { trouble?(): string | undefined }> {
+  const local = createJobQueue({ directory, merge: mergePayload, now, logger })
+  if (jobs === undefined) return local
+  try {
+    return await jobs.open({ local, merge: mergePayload, now, logger })
+  } catch (error) {
+    local.close()
+    throw error
+  }
+}
+
+const queueTroubles = ({ trouble }: Awaited<ReturnType<typeof openJobQueue>>): readonly string[] => {
+  const cut = trouble?.()
+  return cut === undefined ? [] : [`this node does its own jobs alone: ${cut}`]
 }
 
 /** What the charts of the dashboard are drawn from. */

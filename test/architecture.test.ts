@@ -118,6 +118,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   thumbhash: 'transform',
   'mime-types': 'model',
   croner: 'jobs',
+  bullmq: 'jobs',
   uplot: 'web',
   'https-proxy-agent': 'fetch',
   'http-proxy-agent': 'fetch',

@@ -7,7 +7,7 @@ import type { ArtworkOptions } from '../options/artwork-options.js'
  */
 export async function clusterFromEnv(
   env: Readonly<Record<string, string | undefined>>,
-): Promise<Pick<ArtworkOptions, 'shared' | 'coordination'>> {
+): Promise<Pick<ArtworkOptions, 'shared' | 'coordination' | 'jobs'>> {
   const given = (name: string): string | undefined => env[name] || undefined
   const [bucket, prefix, endpoint, region, days] = [
     'ARTWORK_S3_BUCKET',
@@ -16,9 +16,12 @@ export async function clusterFromEnv(
     'ARTWORK_S3_REGION',
     'ARTWORK_S3_DAYS',
   ].map(given)
-  const [url, redisPrefix] = [given('ARTWORK_REDIS_URL'), given('ARTWORK_REDIS_PREFIX')]
-  if (bucket === undefined && url === undefined) return {}
-  const { redis, s3 } = await import('../index.js')
+  const [url, jobsUrl, redisPrefix] = ['ARTWORK_REDIS_URL', 'ARTWORK_JOBS_URL', 'ARTWORK_REDIS_PREFIX'].map(
+    given,
+  )
+  if (bucket === undefined && url === undefined && jobsUrl === undefined) return {}
+  const prefixed = redisPrefix !== undefined && { prefix: redisPrefix }
+  const { bullmq, redis, s3 } = await import('../index.js')
   return {
     ...(bucket !== undefined && {
       shared: s3({
@@ -30,7 +33,8 @@ export async function clusterFromEnv(
       }),
     }),
     ...(url !== undefined && {
-      coordination: redis({ url, ...(redisPrefix !== undefined && { prefix: redisPrefix }) }),
+      coordination: redis({ url, ...prefixed }),
     }),
+    ...(jobsUrl !== undefined && { jobs: bullmq({ url: jobsUrl, ...prefixed }) }),
   }
 }

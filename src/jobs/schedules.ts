@@ -95,7 +95,7 @@ export function createSchedules({ rules, table, now }: SchedulesParts) {
   const plans = plansOf(rules)
   let soonest = Number.NEGATIVE_INFINITY
   let polledAt = Number.NEGATIVE_INFINITY
-  let isAsking = false
+  let isUnderWay = false
   const polled = (at: number): void => {
     table.forget()
     const all = table.list()
@@ -105,7 +105,7 @@ export function createSchedules({ rules, table, now }: SchedulesParts) {
     /** Queues what is due. Queries nothing while nothing is. */
     tick: (): void => {
       const at = now()
-      if (isAsking || plans.length === 0) return
+      if (isUnderWay || plans.length === 0) return
       if (at < soonest && Math.abs(at - polledAt) < MAX_POLL_INTERVAL_MS) return
       polledAt = at
       const runs = plans.map((plan) => {
@@ -116,9 +116,9 @@ export function createSchedules({ rules, table, now }: SchedulesParts) {
         polled(at)
         return
       }
-      isAsking = true
+      isUnderWay = true
       void Promise.allSettled(runs).then(() => {
-        isAsking = false
+        isUnderWay = false
         polled(at)
       })
     },

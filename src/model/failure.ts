@@ -84,6 +84,11 @@ export const isErrorCode = (text: string): text is ErrorCode => Object.hasOwn(ta
 /** The reason that a row of the table is reported with. */
 const reasonOf = (code: ErrorCode): Reason => table[code].reason
 
+const REASONS: ReadonlySet<unknown> = new Set(Object.values(table).map(({ reason }) => reason))
+
+/** Whether a value is a reason, as texts of elsewhere say it. */
+export const isReason = (value: unknown): value is Reason => REASONS.has(value)
+
 /** Reasons that settings decide: another host, bound or format in the options, and there is none. */
 const BY_SETTINGS: ReadonlySet<Reason> = new Set(['refused', 'invalid_url', 'too_large', 'unsupported'])
 

@@ -77,7 +77,9 @@ export interface Job {
 
 /** A job to add. */
 export interface NewJob extends Pick<Job, 'key' | 'kind' | 'priority' | 'payload' | 'lane'> {
+  /** The host that it requests, for the limit per host. */
   readonly host?: string | undefined
+  /** The job that queues it. */
   readonly parent?: number | undefined
 }
 
@@ -89,20 +91,46 @@ export type MergePayload = (job: Pick<NewJob, 'kind' | 'payload'>, before: unkno
 
 /** The answer to adding a job. */
 export type Added =
-  | { readonly accepted: true; readonly id: number }
-  | { readonly accepted: false; readonly reason: 'duplicate'; readonly id: number }
-  | { readonly accepted: false; readonly reason: 'full' }
+  | {
+      /** It is queued. */
+      readonly accepted: true
+      /** Its id. */
+      readonly id: number
+    }
+  | {
+      /** It is not queued. */
+      readonly accepted: false
+      /** One of its key is open. */
+      readonly reason: 'duplicate'
+      /** The id of that. */
+      readonly id: number
+    }
+  | {
+      /** It is not queued. */
+      readonly accepted: false
+      /** As many wait as may. */
+      readonly reason: 'full'
+    }
 
 /** How a job ended. */
 export interface Result {
+  /** How it ended. */
   readonly state: 'done' | 'failed' | 'cancelled'
+  /** Why it failed, in words. */
   readonly error?: string | undefined
+  /** Why it failed, from the table of reasons. */
   readonly reason?: Reason | undefined
+  /** The result, by its kind. */
   readonly result?: unknown
 }
 
 /** Why a job cannot be done by this process. */
-export type Unsupported = Readonly<{ reason: Reason; error: string }>
+export interface Unsupported {
+  /** From the table of reasons. */
+  readonly reason: Reason
+  /** In words. */
+  readonly error: string
+}
 
 /** Which jobs to list, newest first. */
 export interface JobSelection {
@@ -146,7 +174,9 @@ export interface JobQueue {
 
 /** Reads the queue. */
 export interface JobQueries {
+  /** The job of an id, undefined where there is none (any more). */
   get(id: number): Awaitable<Job | undefined>
+  /** Jobs, newest first. */
   list(selection: JobSelection): Awaitable<readonly Job[]>
   /** As they were known last, where nodes share the queue. */
   counts(): Readonly<Record<JobState, number>>
@@ -160,13 +190,21 @@ export interface JobQueries {
 export interface JobContext {
   /** Aborted when the job is cancelled, or the process ends. */
   readonly signal: AbortSignal
+  /** Says how far it is: steps that are behind it, and steps in all. */
   progress(done: number, total: number): void
 }
 
 /** How a run came out: ended, or to be tried again after so many ms. */
 export type Outcome =
   | Result
-  | { readonly state: 'again'; readonly after: number; readonly reason?: Reason | undefined }
+  | {
+      /** It is tried again. */
+      readonly state: 'again'
+      /** After so many ms. */
+      readonly after: number
+      /** Why, from the table of reasons. */
+      readonly reason?: Reason | undefined
+    }
 
 /** Does the jobs of one kind. */
 export type Handler = (job: Job, context: JobContext) => Promise<Outcome>
@@ -175,17 +213,23 @@ export type Handler = (job: Job, context: JobContext) => Promise<Outcome>
 export interface JobProcessorOptions {
   /** Tasks at once. */
   readonly concurrency: number
+  /** What time it is, ms since the epoch. */
   readonly now: () => number
+  /** Hears of failures of the queue itself. */
   readonly logger: Logger
+  /** Called for each job that ended here. */
   onEnd(state: Result['state']): void
   /** Called several times a second while new jobs may begin. */
   onPoll?(): void
+  /** Whether jobs may be begun here now. @default always */
+  mayBegin?(): boolean
 }
 
 /** Works the queue off, with the handlers of this process. */
 export interface JobProcessor {
-  /** @param only the one long job to work on; left out: any */
+  /** Begins. @param only the one long job to work on; left out: any */
   start(only?: number): void
+  /** Whether it was started. */
   isStarted(): boolean
   /** Whether there is a handler of this kind here. */
   isSupported(kind: string): boolean
@@ -193,6 +237,7 @@ export interface JobProcessor {
   isDue(): boolean
   /** The same, at any time to come. */
   isPending(): boolean
+  /** How many run here. */
   running(): number
   /** Something was queued: free capacity takes it at once. */
   notify(): void
@@ -204,31 +249,50 @@ export interface JobProcessor {
 
 /** A failed URL, and until when it is not tried again, ms since the epoch. */
 export interface BackOff {
+  /** The URL that failed. */
   readonly url: string
+  /** It is not tried again before this, ms since the epoch. */
   readonly until: number
+  /** Failures in a row. */
   readonly times: number
+  /** Why, from the table of reasons. */
   readonly reason: string
 }
 
 /** Back-offs by the key of an entity, `kind:id`. */
 export interface BackOffs {
+  /** That of an entity, undefined where it has none. */
   get(key: string): BackOff | undefined
+  /** Keeps one. */
   set(key: string, backOff: BackOff): void
+  /** Forgets one. */
   clear(key: string): void
+  /** Forgets all. */
   clearAll(): void
   /** How many there are, by the kind of entity. */
   byKind(): ReadonlyMap<string, number>
   /** In the order of their keys. @param kind of entity, '' for all @param after only keys after this one */
-  list(kind: string, after: string, limit: number): readonly (BackOff & { readonly key: string })[]
+  list(
+    kind: string,
+    after: string,
+    limit: number,
+  ): readonly (BackOff & {
+    /** Of the entity. */
+    readonly key: string
+  })[]
 }
 
 /** When a job is queued by its schedule. Times in ms since the epoch. */
 export interface Schedule {
+  /** The kind of the job. */
   readonly kind: string
   /** The cron expression, and its time zone where it has one. */
   readonly plan: string
+  /** When it is due. */
   readonly next: number
+  /** When it was run last, undefined where it never was. */
   readonly last: number | undefined
+  /** The job that the last run was. */
   readonly lastJob: number | undefined
   /** Runs that were refused, because the one before had not ended. */
   readonly refused: number
@@ -249,8 +313,58 @@ export interface ScheduleTable {
 
 /** A queue with all of its parts. */
 export interface JobBackend extends JobQueue, JobQueries {
+  /** What failed and is left alone for a while. */
   readonly backOffs: BackOffs
+  /** When jobs are queued by themselves. */
   readonly schedules: ScheduleTable
+  /** Makes what works it off with handlers by kind; it begins with `start`. */
   createProcessor(handlers: Readonly<Record<string, Handler>>, options: JobProcessorOptions): JobProcessor
+  /** Gives up what is left of this process, and ends. */
   close(): Awaitable<void>
+}
+
+/** The queue of one node, as one that all nodes share stands on it: it has what was queued here until the shared one has it. */
+export interface LocalQueue
+  extends AtOnce<JobQueue>,
+    AtOnce<JobQueries>,
+    Omit<JobBackend, keyof JobQueue | keyof JobQueries> {
+  /** When jobs are queued by themselves. */
+  readonly schedules: AtOnce<ScheduleTable>
+  /** Takes what is queued, to hand it over. Nobody else begins it meanwhile. */
+  claim(limit: number): readonly Job[]
+  /**
+   * The shared queue has it: it is here no more. What was requested of its key meanwhile is queued.
+   * @returns whether it was to be cancelled meanwhile
+   */
+  handedOver(job: Job): boolean
+  /** It could not be handed over: it is queued again as it was. */
+  giveBack(job: Job): void
+  /** The number that this directory has among the nodes; undefined where it has none yet. */
+  nodeNumber(): number | undefined
+  /** Keeps that number. */
+  setNodeNumber(number: number): void
+}
+
+/** What a queue that nodes share works with. */
+export interface SharedQueueParts {
+  /** The queue of this node. */
+  readonly local: LocalQueue
+  /** How the payload of an open job is replaced. */
+  readonly merge: MergePayload
+  /** What time it is, ms since the epoch. */
+  readonly now: () => number
+  /** Hears of failures of the queue. */
+  readonly logger: Logger
+}
+
+/** A queue that nodes share. */
+export interface SharedQueue extends JobBackend {
+  /** Why this node does its own jobs alone at the moment, undefined where it does not. */
+  trouble(): string | undefined
+}
+
+/** Opens a queue that nodes share: what `bullmq()` answers. */
+export interface JobQueueSource {
+  /** Connects, and goes on where that is not possible yet. @throws Error without the packages that it needs */
+  open(parts: SharedQueueParts): Promise<SharedQueue>
 }

@@ -9,6 +9,7 @@ import type { EffortFormat, LossyFormat } from '../model/encoding.js'
 import type { EntityKindOptions } from '../model/entity.js'
 import type { Fixtures } from '../model/fixtures.js'
 import type { ScheduledKind } from '../model/job-kinds.js'
+import type { JobQueueSource } from '../model/job-queue.js'
 import type { Logger } from '../model/logger.js'
 import type { Format } from '../model/media-type.js'
 import type { ObjectStoreSource } from '../model/object-store.js'
@@ -277,6 +278,8 @@ export interface ArtworkOptions {
   shared?: ObjectStoreSource | undefined
   /** What several nodes agree in: `redis({ url })`. One fetches for all, and hears what another purges. @default none */
   coordination?: CoordinatorSource | undefined
+  /** The queue of jobs that several nodes share: `bullmq({ url })`. Each job is done by one of them. @default each node has its own */
+  jobs?: JobQueueSource | undefined
   /** Where images come from: `tmdb()`, `remote({ hosts })`, `uploads({ authorize })`, `atproto()`. @default none */
   sources?: readonly Source[] | undefined
   /** Kinds of entity beside the built-in ones, and changes to those. @default none */

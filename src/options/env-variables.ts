@@ -80,12 +80,14 @@ const OWN = [
   'ARTWORK_S3_DAYS',
   'ARTWORK_REDIS_URL',
   'ARTWORK_REDIS_PREFIX',
+  'ARTWORK_JOBS_URL',
 ]
 /** Options that no text can hold. */
 const NO_TEXT = new Set([
   'offline',
   'shared',
   'coordination',
+  'jobs',
   'sources',
   'repository',
   'onPurge',

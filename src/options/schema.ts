@@ -10,6 +10,7 @@ import * as z from 'zod'
 import type { CoordinatorSource } from '../model/coordinator.js'
 import type { Fixtures } from '../model/fixtures.js'
 import { SCHEDULED_KINDS, type ScheduledKind } from '../model/job-kinds.js'
+import type { JobQueueSource } from '../model/job-queue.js'
 import { consoleLogger, type Logger } from '../model/logger.js'
 import { NO_PICTURE } from '../model/no-picture.js'
 import type { ObjectStoreSource } from '../model/object-store.js'
@@ -68,6 +69,7 @@ export const optionsSchema = z.strictObject({
     (value) => has(value, 'open'),
     'must be made by redis()',
   ).optional(),
+  jobs: shaped<JobQueueSource>((value) => has(value, 'open'), 'must be made by bullmq()').optional(),
   sources: z
     .array(
       shaped<Source>(

@@ -120,6 +120,7 @@ describe('the documentation', () => {
       'entities',
       'shared',
       'coordination',
+      'jobs',
       'repository',
       'onPurge',
       'fetch.lookup',

@@ -1,24 +1,25 @@
 /** The processor: it takes jobs from the database as there is capacity, runs their handlers, and writes how they ended. */
-import { asArtworkError } from '../../model/failure.js'
 import type {
   Handler,
   Job,
-  JobContext,
   JobProcessor,
   JobProcessorOptions,
   JobQueries,
   Lane,
   Outcome,
 } from '../../model/job-queue.js'
+import {
+  createChangeSignal,
+  createProgress,
+  MAX_LONG_JOBS,
+  MAX_PER_HOST,
+  POLL_INTERVAL_MS,
+  runHandler,
+} from '../running.js'
 import type { Runs } from './runs.js'
 
-/** Long jobs at once, and tasks at once that request one host. */
-const MAX_LONG_JOBS = 2
-const MAX_PER_HOST = 2
-const POLL_INTERVAL_MS = 250
 /** Every so many polls, what dead processes were running is queued again. */
 const RECOVER_EVERY = 8
-const PROGRESS_INTERVAL_MS = 200
 
 type Handlers = Readonly<Record<string, Handler>>
 type ProcessorJobs = Runs & Pick<JobQueries, 'isPaused'>
@@ -36,16 +37,6 @@ function busyHosts(running: readonly Running[]): readonly string[] {
   return [...counts].flatMap(([host, count]) => (count >= MAX_PER_HOST ? [host] : []))
 }
 
-/** Progress of a job, written a few times a second at most. */
-function createProgress(write: (done: number, total: number) => void) {
-  let writtenAt = 0
-  return (done: number, total: number): void => {
-    if (done < total && performance.now() - writtenAt < PROGRESS_INTERVAL_MS) return
-    writtenAt = performance.now()
-    write(done, total)
-  }
-}
-
 /** Writes that the database refused are tried again at each poll. */
 function createPendingWrites() {
   const pending = new Map<string, () => boolean>()
@@ -57,47 +48,6 @@ function createPendingWrites() {
     flush: (): void => {
       for (const [ticket, write] of pending) if (write()) pending.delete(ticket)
     },
-  }
-}
-
-/** Waiting for a change, with a timeout. */
-function createChangeSignal() {
-  const waiting = new Set<() => void>()
-  return {
-    emit: (): void => {
-      for (const resolve of [...waiting]) resolve()
-    },
-    wait: (signal?: AbortSignal): Promise<void> =>
-      new Promise((resolve) => {
-        const timer = setTimeout(done, POLL_INTERVAL_MS)
-        function done(): void {
-          clearTimeout(timer)
-          waiting.delete(done)
-          signal?.removeEventListener('abort', done)
-          resolve()
-        }
-        waiting.add(done)
-        signal?.addEventListener('abort', done, { once: true })
-      }),
-  }
-}
-
-/** Runs the handler of a job. Returns undefined where the end of the process cut it short: then it is queued again. */
-async function runHandler(
-  job: Job,
-  handler: Handler | undefined,
-  context: JobContext,
-  { isClosed, logger }: Pick<JobProcessorOptions, 'logger'> & { isClosed(): boolean },
-): Promise<Outcome | undefined> {
-  try {
-    if (handler === undefined) throw new Error(`there is no work of the kind ${job.kind}`)
-    const outcome = await handler(job, context)
-    return isClosed() && outcome.state === 'cancelled' ? undefined : outcome
-  } catch (error) {
-    if (context.signal.aborted) return isClosed() ? undefined : { state: 'cancelled' }
-    const failure = asArtworkError(error)
-    if (failure.code === 'unknown') logger.error({ err: error, job: job.key }, 'artwork: a job failed')
-    return { state: 'failed', reason: failure.reason, error: failure.message }
   }
 }
 
@@ -155,6 +105,7 @@ export function createJobProcessor(
     isNotified = false
     // A process at rest reads, and takes no lock.
     if (!started || closed || (running.size === 0 && !jobs.isDue(kinds)) || jobs.isPaused()) return
+    if (options.mayBegin?.() === false) return
     for (const lane of ['job', 'task'] as const) {
       const busy = [...running.values()].filter(({ job }) => job.lane === lane).length
       for (let free = limits[lane] - busy; free > 0; free -= 1) {

@@ -88,7 +88,8 @@ function createQueue({ query, transaction }: Connection, parts: QueueParts): AtO
     addAll: (jobs, isWanted = () => true) =>
       transaction<number | undefined>((sql) => {
         const parent = jobs[0]?.parent
-        if (parent !== undefined && sql.get.get(parent)?.wish === 'cancel') return 0
+        const owner = parent === undefined ? undefined : sql.get.get(parent)
+        if (owner?.wish === 'cancel' || owner?.state === 'cancelled') return 0
         return jobs.filter(
           (job) =>
             (sql.openByKey.get(job.key) !== undefined || isWanted(job)) && addJob(sql, job, false).accepted,

@@ -123,6 +123,27 @@ export function createRuns(parts: RunParts) {
           at: now(),
         })
       }, []),
+    /** Takes jobs of either lane for another queue. See the port. */
+    claim: (limit: number): readonly Job[] =>
+      transaction((sql) => {
+        const chosen = { excluded: '[]', kinds: null, only: null, at: now() }
+        const long = takeJobs(sql, limit, owner(), { ...chosen, lane: 'job' })
+        return [...long, ...takeJobs(sql, limit - long.length, owner(), { ...chosen, lane: 'task' })]
+      }, []),
+    handedOver: ({ id, ticket }: Run): boolean =>
+      transaction((sql) => {
+        const row = sql.get.get(id)
+        if (sql.handOver.run(id, ticket).changes > 0 && row?.next) insertJob(sql, JSON.parse(row.next), now())
+        return row?.wish === 'cancel'
+      }, false),
+    giveBack: ({ id, ticket }: Run): void =>
+      transaction((sql) => {
+        const row = sql.get.get(id)
+        if (row?.wish === 'cancel') endRun(sql, { id, ticket }, { state: 'cancelled' }, parts)
+        else sql.giveBack.run(id, ticket)
+      }, undefined),
+    nodeNumber: (): number | undefined => query((sql) => sql.flag.get('node')?.value, undefined),
+    setNodeNumber: (number: number): void => query((sql) => void sql.setFlag.run('node', number), undefined),
     /** Ends a run. See `endRun`; undefined where it could not be written. */
     end: (run: Run, result: Result): Result['state'] | false | undefined =>
       transaction<Result['state'] | false | undefined>((sql) => endRun(sql, run, result, parts), undefined),

@@ -109,6 +109,14 @@ const runStatements = (db: Database) => ({
     `UPDATE jobs SET state = 'queued', notBefore = ?, error = NULL, reason = ?, owner = NULL,
      ticket = NULL WHERE id = ? AND state = 'running' AND ticket = ?`,
   ),
+  /** Another queue has it. */
+  handOver: db.prepare<[number, string]>(
+    "DELETE FROM jobs WHERE id = ? AND state = 'running' AND ticket = ?",
+  ),
+  giveBack: db.prepare<[number, string]>(
+    `UPDATE jobs SET state = 'queued', attempts = attempts - 1, startedAt = NULL, owner = NULL, ticket = NULL
+     WHERE id = ? AND state = 'running' AND ticket = ?`,
+  ),
   progress: db.prepare<[{ done: number; total: number; at: number; id: number; ticket: string }]>(
     `UPDATE jobs SET done = @done, total = @total, toldAt = @at, paceAt = coalesce(paceAt, @at),
      paceDone = coalesce(paceDone, @done) WHERE id = @id AND ticket = @ticket`,

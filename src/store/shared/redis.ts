@@ -8,31 +8,29 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis as Client } from 'ioredis'
 import { within } from '../../concurrency.js'
 import type { Coordinator, CoordinatorListener, CoordinatorSource } from '../../model/coordinator.js'
-import { refuseUnknown } from '../../model/option-names.js'
-import { refuseMissing } from '../../model/optional-package.js'
 import { createBreaker } from './breaker.js'
+import {
+  type Connect,
+  checkConnection,
+  connectTo,
+  PREFIX,
+  type RedisConnectionOptions,
+  TIMEOUT,
+} from './redis-client.js'
 import { createFeed, type Feed } from './redis-feed.js'
 
-/** Where Redis is. */
-export interface RedisOptions {
-  /** `redis://` or `rediss://`, with user, password and number of the database where it has them. */
-  readonly url: string
-  /** What comes before every key: one for each site that shares the server. @default 'express-artwork:' */
-  readonly prefix?: string
-  /** How long a command may take, ms. @default 1 s */
-  readonly timeout?: number
+/** Where Redis is, and how long a lease lasts. */
+export interface RedisOptions extends RedisConnectionOptions {
   /** How long a node that has died holds a lease, ms. @default 10 s */
   readonly leaseTime?: number
 }
 
 const OPTIONS: readonly string[] = ['url', 'prefix', 'timeout', 'leaseTime'] satisfies (keyof RedisOptions)[]
-const TIMEOUT = 1000
 const LEASE_TIME = 10_000
 /** A node that has a lease for longer than any fetch and encode may last is not waited for, ms. */
 const PATIENCE = 60_000
 /** Leases are looked at again after this, ms, though nobody said that they are free. */
 const POLLED_EVERY = 500
-const LONGEST_PAUSE = 2000
 
 /** What another has done just now is known for as long, ms: longer than what it had not done may be remembered. */
 const DONE_TIME = 10_000
@@ -49,19 +47,10 @@ redis.call('SET', KEYS[3], '1', 'PX', ARGV[2])
 return redis.call('PUBLISH', KEYS[2], KEYS[1])`
 
 function check(options: RedisOptions): void {
-  const fail = (rule: string): never => {
-    throw new TypeError(`redis: ${rule}`)
-  }
-  if (typeof options !== 'object' || options === null) fail('options must be an object')
-  refuseUnknown('redis', options, OPTIONS)
-  const { url, prefix = '', timeout = TIMEOUT, leaseTime = LEASE_TIME } = options
-  // It may hold a password.
-  if (typeof url !== 'string' || !/^rediss?:\/\/[^/]/.test(url))
-    fail('url must be redis://host:port or rediss://host:port')
-  if (typeof prefix !== 'string') fail('prefix must be a text')
-  if (!Number.isSafeInteger(timeout) || timeout < 1) fail('timeout must be a whole number of ms, 1 or more')
+  checkConnection('redis', options, OPTIONS)
+  const { leaseTime = LEASE_TIME } = options
   if (!Number.isSafeInteger(leaseTime) || leaseTime < 1000)
-    fail('leaseTime must be a whole number of ms, 1000 or more')
+    throw new TypeError('redis: leaseTime must be a whole number of ms, 1000 or more')
 }
 
 /**
@@ -71,34 +60,9 @@ function check(options: RedisOptions): void {
 export function redis(options: RedisOptions): CoordinatorSource {
   check(options)
   return {
-    open: async (listener) => {
-      const { Redis } = await import('ioredis').catch((error) => refuseMissing(error, 'ioredis', 'redis()'))
-      const connect = (more: OwnOptions): Client => {
-        const client = new Redis(options.url, {
-          lazyConnect: true,
-          enableOfflineQueue: false,
-          maxRetriesPerRequest: 0,
-          // What waited on a connection that was lost is looked at anew.
-          autoResendUnfulfilledCommands: false,
-          connectTimeout: options.timeout ?? TIMEOUT,
-          retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 10), LONGEST_PAUSE),
-          ...more,
-        })
-        // Each is told of where its commands are awaited.
-        client.on('error', () => {})
-        void client.connect().catch(() => {})
-        return client
-      }
-      return await createCoordinator(connect, options, listener)
-    },
+    open: async (listener) => createCoordinator(await connectTo(options, 'redis()'), options, listener),
   }
 }
-
-/** What one of the connections has for itself. */
-interface OwnOptions {
-  readonly commandTimeout?: number
-}
-type Connect = (more: OwnOptions) => Client
 
 /** Leases, of which this node extends those that it has. */
 function createLeases(
@@ -179,10 +143,10 @@ async function createCoordinator(
   given: RedisOptions,
   listener: CoordinatorListener,
 ): Promise<Coordinator> {
-  const options = { prefix: 'express-artwork:', timeout: TIMEOUT, leaseTime: LEASE_TIME, ...given }
+  const options = { prefix: PREFIX, timeout: TIMEOUT, leaseTime: LEASE_TIME, ...given }
   const client = connect({ commandTimeout: options.timeout })
-  const waker = connect({})
-  const reader = connect({})
+  const waker = connect()
+  const reader = connect()
   const { host } = new URL(options.url)
   const breaker = createBreaker('the coordinator', { threshold: 2, openFor: 1000 })
   // Another one at each start: what an earlier process said is not this one's.

@@ -1,0 +1,27 @@
+/** BullMQ over Redis (6.2 or later) or Valkey, as the queue of jobs that several nodes share. */
+import type { JobQueueSource } from '../../model/job-queue.js'
+import { refuseMissing } from '../../model/optional-package.js'
+import { checkConnection, connectTo, type RedisConnectionOptions } from '../../store/shared/redis-client.js'
+
+/** Where the queue is. */
+export interface BullmqOptions extends RedisConnectionOptions {}
+
+const OPTIONS: readonly string[] = ['url', 'prefix', 'timeout'] satisfies (keyof BullmqOptions)[]
+
+/**
+ * A queue of jobs that all nodes work off, each job once. Its Redis must not evict (`maxmemory-policy noeviction`), and has to keep what
+ * it has over a restart (`appendonly yes`).
+ * @throws TypeError for a bad option
+ */
+export function bullmq(options: BullmqOptions): JobQueueSource {
+  checkConnection('bullmq', options, OPTIONS)
+  return {
+    open: async (parts) => {
+      const connect = await connectTo(options, 'bullmq()')
+      const { openSharedQueue } = await import('./open.js').catch((error) =>
+        refuseMissing(error, 'bullmq', 'bullmq()'),
+      )
+      return openSharedQueue(options, connect, parts)
+    },
+  }
+}
