@@ -126,10 +126,11 @@ export async function startSwift(): Promise<Bucket> {
 }
 
 /** Redis, which keeps nothing on disk. @param port the one of a server that was stopped */
-export async function startRedis(port?: number): Promise<Engine & { readonly url: string }> {
+export async function startRedis(port?: number, folder?: string): Promise<Engine & { readonly url: string }> {
   needs('redis-server', 'redis-server')
   const chosen = port ?? (await freePort())
-  const args = ['--port', String(chosen), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']
+  const kept = folder === undefined ? ['--appendonly', 'no'] : ['--appendonly', 'yes', '--dir', folder]
+  const args = ['--port', String(chosen), '--bind', '127.0.0.1', '--save', '', ...kept]
   const engine = run('redis-server', args, chosen)
   await eventually(async () => expect(await isOpen(chosen)).toBe(true))
   return { ...engine, url: `redis://127.0.0.1:${chosen}` }

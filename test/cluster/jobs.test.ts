@@ -1,11 +1,17 @@
 /** The queue of jobs over BullMQ and a real Redis. */
+import { readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { bullmq } from 'express-artwork'
-import { beforeAll } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createJobQueue } from '#src/jobs/sqlite/queue.js'
 import { jobBackendContract } from '../contracts/job-backend.js'
 import { mergeUrls } from '../contracts/job-queue.js'
+import { beside, createFleet, type OrderedProcess } from '../support/child-process.js'
+import { eventually } from '../support/eventually.js'
 import { atEnd, quietLogger, temporaryFolder } from '../support/toolkit.js'
 import { type Engine, startRedis } from './engines.js'
+import type { NodeOrders } from './job-node.js'
 
 let server: Engine & { readonly url: string }
 beforeAll(async () => {
@@ -25,4 +31,110 @@ jobBackendContract('over BullMQ', async () => {
       return queue
     },
   }
+})
+
+const fleet = createFleet<NodeOrders>(1, beside('test/cluster/job-node.ts'))
+afterAll(fleet.end)
+/** `JOBS=10000` is what CI has, too. */
+const JOBS = Number(process.env.JOBS ?? 10_000)
+const AT_ONCE = 8
+/** For what is bound to come: never a matter of speed. */
+const IN_THE_END = 150_000
+
+/** Three nodes with directories of their own, and what they did. */
+async function startNodes(redis: string) {
+  sites += 1
+  const prefix = `site-${sites}:`
+  const effects = join(await temporaryFolder(), 'effects')
+  await writeFile(effects, '')
+  const folders = [await temporaryFolder(), await temporaryFolder(), await temporaryFolder()]
+  const open = async (index: number): Promise<OrderedProcess<NodeOrders>> => {
+    const node = await fleet.take()
+    atEnd(() => node.kill())
+    await node.order('open', { directory: folders[index] ?? '', redis, prefix, effects })
+    return node
+  }
+  return {
+    open,
+    nodes: await Promise.all(folders.map((_, index) => open(index))),
+    /** How often each job had its effect. */
+    effects: (): ReadonlyMap<number, number> => {
+      const counts = new Map<number, number>()
+      for (const line of readFileSync(effects, 'utf8').split('\n').slice(0, -1)) {
+        const number = Number(line.split(' ')[0])
+        counts.set(number, (counts.get(number) ?? 0) + 1)
+      }
+      return counts
+    },
+  }
+}
+/** Resolves when every node says that so many are done, and nothing is left. */
+const allDone = (nodes: readonly OrderedProcess<NodeOrders>[], done: number) =>
+  eventually(async () => {
+    for (const node of nodes)
+      expect(await node.order('counts')).toMatchObject({ queued: 0, running: 0, done, failed: 0 })
+  }, IN_THE_END)
+
+describe('three nodes', () => {
+  test(`${JOBS} jobs, and a node is killed five times: each is done, and none twice but what a killed node was at`, async () => {
+    const site = await startNodes(server.url)
+    const nodes = [...site.nodes]
+    for (const node of nodes) await node.order('work', AT_ONCE)
+    const adding = nodes[0]?.order('add', 0, JOBS)
+    let kills = 0
+    for (const share of [0.05, 0.2, 0.4, 0.6, 0.8]) {
+      await eventually(() => expect(site.effects().size).toBeGreaterThan(JOBS * share), IN_THE_END)
+      // The first one adds: it is killed once it has.
+      const index = 1 + (kills % 2)
+      await nodes[index]?.kill()
+      kills += 1
+      nodes[index] = await site.open(index)
+      await nodes[index]?.order('work', AT_ONCE)
+    }
+    await adding
+    // BullMQ keeps the newest 2,000 that are done.
+    await eventually(async () => {
+      for (const node of nodes)
+        expect(await node.order('counts')).toMatchObject({ queued: 0, running: 0, failed: 0 })
+    }, IN_THE_END)
+    const effects = site.effects()
+    expect(effects.size).toBe(JOBS)
+    const twice = [...effects].filter(([, times]) => times > 1)
+    expect(twice.filter(([, times]) => times > 2)).toEqual([])
+    expect(twice.length).toBeLessThanOrEqual(kills * AT_ONCE)
+  })
+  test('what is queued while Redis is gone is done by its node, and what was queued in Redis is done after it is back', async () => {
+    const folder = await temporaryFolder()
+    const own = await startRedis(undefined, folder)
+    const site = await startNodes(own.url)
+    const [first, second] = site.nodes as [OrderedProcess<NodeOrders>, OrderedProcess<NodeOrders>]
+    await first.order('add', 0, 50)
+    await own.stop('SIGKILL')
+    await eventually(
+      async () => expect(await first.order('trouble')).toMatch(/^the job queue at 127/),
+      30_000,
+    )
+    expect(await first.order('enqueue', 100, 30)).toBe(30)
+    await first.order('work', AT_ONCE)
+    await eventually(() => expect(site.effects().size).toBe(30), IN_THE_END)
+    expect([...site.effects().keys()].every((number) => number >= 100)).toBe(true)
+    await startRedis(own.port, folder)
+    await second.order('work', AT_ONCE)
+    await eventually(() => expect(site.effects().size).toBe(80), IN_THE_END)
+    expect([...site.effects().values()].every((times) => times === 1)).toBe(true)
+    expect(await first.order('enqueue', 200, 20)).toBe(20)
+    await eventually(() => expect(site.effects().size).toBe(100), IN_THE_END)
+  })
+  test('a node that dies while it hands over loses nothing of what it took', async () => {
+    const site = await startNodes(server.url)
+    const [first, second] = site.nodes as [OrderedProcess<NodeOrders>, OrderedProcess<NodeOrders>]
+    expect(await first.order('enqueue', 0, 2000)).toBe(2000)
+    await first.kill()
+    await second.order('work', AT_ONCE)
+    const again = await site.open(0)
+    await again.order('work', AT_ONCE)
+    await eventually(() => expect(site.effects().size).toBe(2000), IN_THE_END)
+    await allDone([second, again], 2000)
+    expect([...site.effects().values()].every((times) => times === 1)).toBe(true)
+  })
 })

@@ -4,6 +4,7 @@
  * does what is queued there itself.
  */
 import { Queue } from 'bullmq'
+import { within } from '../../concurrency.js'
 import type {
   Added,
   Awaitable,
@@ -32,15 +33,18 @@ import { createSharedScheduleTable } from './schedule-table.js'
 
 /** Most jobs that may wait, those with a parent not counted. */
 const CAPACITY = 10_000
+/** How long an end waits for Redis, ms. */
+const CLOSE_TIME = 2000
 const NONE: Counts = { queued: 0, running: 0, done: 0, failed: 0, cancelled: 0 }
 const STATES = Object.keys(NONE) as readonly JobState[]
 const plus = (a: Readonly<Counts>, b: Readonly<Counts>): Counts =>
   Object.fromEntries(STATES.map((state) => [state, a[state] + b[state]])) as Counts
 
-function openConnection(options: RedisConnectionOptions, connect: Connect): SharedConnection {
-  const { prefix = PREFIX, timeout = TIMEOUT, url } = options
+function openConnection(
+  { prefix = PREFIX, url }: RedisConnectionOptions,
+  redis: SharedConnection['redis'],
+): SharedConnection {
   const keys = keysOf(prefix)
-  const redis = connect({ commandTimeout: timeout, enableAutoPipelining: true })
   const queueOf = (name: string): LaneQueue => {
     const queue: LaneQueue = new Queue(name, { connection: redis, prefix: keys.bull })
     queue.on('error', () => {})
@@ -85,10 +89,13 @@ export async function openSharedQueue(
   connect: Connect,
   { local, merge, now, logger }: SharedQueueParts,
 ): Promise<SharedQueue> {
-  const connection = openConnection(options, connect)
+  const { timeout = TIMEOUT } = options
+  const connection = openConnection(options, connect({ commandTimeout: timeout, enableAutoPipelining: true }))
+  let patient: SharedConnection | undefined
   const ids = createIds(local.nodeNumber)
   const queries = createSharedQueries(connection)
-  const changes = createSharedChanges({ connection, queries, merge, backOffs: local.backOffs, now })
+  const parts = { merge, backOffs: local.backOffs, now }
+  const changes = createSharedChanges({ ...parts, connection, queries })
   const known = createKnown(queries.counts)
   const signal = createChangeSignal()
   const handOver = createHandOver({ connection, local, changes, ids, added: known.added, logger })
@@ -203,9 +210,11 @@ export async function openSharedQueue(
     schedules,
     createProcessor: (handlers, how) => {
       const own = local.createProcessor(handlers, { ...how, mayBegin: isAway })
+      patient = openConnection(options, connect({ maxRetriesPerRequest: null, enableOfflineQueue: true }))
+      const patientQueries = createSharedQueries(patient)
       workers = createWorkers(handlers, how, {
-        ...{ connection, changes },
-        connect: () => connect({ maxRetriesPerRequest: null, enableOfflineQueue: true }),
+        connection: patient,
+        changes: createSharedChanges({ ...parts, connection: patient, queries: patientQueries }),
         changed: () => void shared(known.read, undefined).then(signal.emit),
       })
       const shareIsBusy = (...states: readonly JobState[]): boolean =>
@@ -234,8 +243,14 @@ export async function openSharedQueue(
     close: async (): Promise<void> => {
       clearInterval(timer)
       await handOver.finished()
-      await Promise.all(Object.values(connection.queues).map((queue) => queue.close().catch(() => {})))
-      connection.redis.disconnect()
+      for (const { queues, redis } of patient === undefined ? [connection] : [connection, patient]) {
+        for (const queue of Object.values(queues))
+          await within(
+            CLOSE_TIME,
+            queue.close().catch(() => {}),
+          )
+        redis.disconnect()
+      }
       await (local.close() as Awaitable<void>)
     },
   }

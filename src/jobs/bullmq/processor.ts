@@ -1,5 +1,5 @@
 /** Works off the queue that nodes share, by BullMQ's workers: a job whose node has died is begun anew by another. */
-import { DelayedError, UnrecoverableError, WaitingError, Worker, type WorkerOptions } from 'bullmq'
+import { DelayedError, UnrecoverableError, WaitingError, Worker } from 'bullmq'
 import { createKeyedLimiter, within } from '../../concurrency.js'
 import type { Handler, Job, JobProcessorOptions, Lane, Outcome } from '../../model/job-queue.js'
 import { createProgress, MAX_LONG_JOBS, MAX_PER_HOST, POLL_INTERVAL_MS, runHandler } from '../running.js'
@@ -16,14 +16,15 @@ const MAX_CRASHES = 3
 const LEFT_FOR = 2000
 /** How long an end waits for Redis, ms. */
 const CLOSE_TIME = 5000
+/** What a worker of BullMQ is told by. */
+const VERDICTS = [DelayedError, WaitingError, UnrecoverableError]
 const NO_CHILDREN = { done: 0, failed: 0, cancelled: 0 }
 
 /** What the workers work with. */
 export interface WorkersParts {
+  /** Its commands wait until Redis can be reached: what a job did is not done again because that was not so for a moment. */
   readonly connection: SharedConnection
   readonly changes: Pick<SharedChanges, 'ended' | 'keepCancelled' | 'cancelChildren'>
-  /** Makes a connection for a worker: its commands wait until there is one. */
-  connect(): WorkerOptions['connection']
   /** A job has changed here. */
   changed(): void
 }
@@ -42,7 +43,7 @@ export type Workers = ReturnType<typeof createWorkers>
 export function createWorkers(
   handlers: Readonly<Record<string, Handler>>,
   options: JobProcessorOptions,
-  { connection, changes, connect, changed }: WorkersParts,
+  { connection, changes, changed }: WorkersParts,
 ) {
   const { queues, keys, redis } = connection
   const hosts = createKeyedLimiter({ capacity: MAX_PER_HOST })
@@ -108,7 +109,19 @@ export function createWorkers(
     if (outcome.state === 'failed') throw new UnrecoverableError(failureText(outcome))
     return outcome.result ?? null
   }
+  /** What is thrown that is no verdict on the job is a failure of the queue: the job is begun once more. */
   const work = async (kept: Kept, token: string): Promise<unknown> => {
+    try {
+      return await attempt(kept, token)
+    } catch (error) {
+      if (VERDICTS.some((verdict) => error instanceof verdict)) throw error
+      options.logger.warn({ err: error, job: kept.data.key }, 'artwork jobs: the shared queue failed')
+      // Where this fails too, it is begun anew once its lock has run out.
+      await kept.moveToDelayed(Date.now() + LEFT_FOR, token).catch(() => {})
+      throw new DelayedError()
+    }
+  }
+  const attempt = async (kept: Kept, token: string): Promise<unknown> => {
     const { kind, lane, host, wish } = kept.data
     const id = idOf(kept)
     const handler = handlers[kind]
@@ -120,23 +133,18 @@ export function createWorkers(
     const controller = new AbortController()
     const run: Running = { job, controller, isLost: false }
     running.set(keptId(id), run)
+    const { signal } = controller
+    const context = { signal, progress: report(kept) }
+    const environment = { logger: options.logger, isClosed: () => closed || run.isLost }
+    const begin = () => runHandler(job, handler, context, environment)
+    const limited = () => (host === undefined ? begin() : hosts.run(host, begin, { signal }))
+    const outcome = await (lane === 'job' ? begin() : tasks.run('', limited, { signal }))
+      // It was aborted before it began.
+      .catch(() => (closed || run.isLost ? undefined : ({ state: 'cancelled' } as const)))
+      .finally(() => running.delete(keptId(id)))
     try {
-      const { signal } = controller
-      const context = { signal, progress: report(kept) }
-      const environment = { logger: options.logger, isClosed: () => closed || run.isLost }
-      const begin = () => runHandler(job, handler, context, environment)
-      const limited = () => (host === undefined ? begin() : hosts.run(host, begin, { signal }))
-      const outcome = await (lane === 'job' ? begin() : tasks.run('', limited, { signal })).catch(
-        () => undefined,
-      )
-      return await conclude(
-        kept,
-        job,
-        signal.aborted && !closed && outcome === undefined ? { state: 'cancelled' } : outcome,
-        token,
-      )
+      return await conclude(kept, job, outcome, token)
     } finally {
-      running.delete(keptId(id))
       changed()
     }
   }
@@ -145,7 +153,7 @@ export function createWorkers(
       queues[lane].name,
       (kept, token = '') => work(kept as Kept, token),
       {
-        connection: connect(),
+        connection: redis,
         prefix: keys.bull,
         // As many wait here for their host as run.
         concurrency: lane === 'job' ? MAX_LONG_JOBS : 2 * options.concurrency,
