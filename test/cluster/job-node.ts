@@ -11,6 +11,7 @@ export interface Opening {
   readonly directory: string
   readonly redis: string
   readonly prefix: string
+  readonly leaseTime?: number
   /** Where each effect is noted, a line each. */
   readonly effects: string
 }
@@ -19,6 +20,10 @@ export interface NodeOrders {
   open(opening: Opening): Promise<void>
   /** Queues so many jobs, from this number on. */
   add(from: number, count: number): Promise<void>
+  /** Queues a long job that nobody does, and what it asks for. Whoever works on -1 has its effect, and never ends. */
+  addParent(numbers: readonly number[]): Promise<number>
+  children(id: number): Promise<Readonly<Record<string, number>>>
+  failed(): Promise<readonly { readonly key: string; readonly reason: string | undefined }[]>
   /** Queues one by one, as pages do. Answers how many were taken. */
   enqueue(from: number, count: number): Promise<number>
   work(concurrency: number): Promise<void>
@@ -48,7 +53,12 @@ handleOrders<NodeOrders>({
     effects = opening.effects
     const parts = { merge: () => undefined, now: Date.now, logger }
     const local = createJobQueue({ directory: opening.directory, ...parts })
-    const source = bullmq({ url: opening.redis, prefix: opening.prefix, timeout: 5000 })
+    const source = bullmq({
+      url: opening.redis,
+      prefix: opening.prefix,
+      timeout: 5000,
+      ...(opening.leaseTime !== undefined && { leaseTime: opening.leaseTime }),
+    })
     queue = await source.open({ local, ...parts })
   },
   add: async (from, count) => {
@@ -57,6 +67,15 @@ handleOrders<NodeOrders>({
         Array.from({ length: Math.min(500, from + count - number) }, (_, index) => jobOf(number + index)),
       )
   },
+  addParent: async (numbers) => {
+    const added = opened().add({ key: 'parent', kind: 'long', lane: 'job', priority: 1, payload: {} })
+    const parent = 'id' in added ? added.id : 0
+    await opened().addAll(numbers.map((number) => ({ ...jobOf(number), parent })))
+    return parent
+  },
+  children: async (id) => opened().children(id),
+  failed: async () =>
+    (await opened().list({ state: 'failed', limit: 10 })).map(({ key, reason }) => ({ key, reason })),
   enqueue: async (from, count) => {
     let taken = 0
     for (let number = from; number < from + count; number += 1)
@@ -70,6 +89,7 @@ handleOrders<NodeOrders>({
           await sleep(1)
           const { number } = payload as { number: number }
           appendFileSync(effects, `${number} ${process.pid} ${ticket}\n`)
+          if (number === -1) await new Promise(() => {})
           return { state: 'done' }
         },
       },

@@ -42,7 +42,7 @@ const AT_ONCE = 8
 const IN_THE_END = 150_000
 
 /** Three nodes with directories of their own, and what they did. */
-async function startNodes(redis: string) {
+async function startNodes(redis: string, options: { readonly leaseTime?: number } = {}) {
   sites += 1
   const prefix = `site-${sites}:`
   const effects = join(await temporaryFolder(), 'effects')
@@ -51,7 +51,7 @@ async function startNodes(redis: string) {
   const open = async (index: number): Promise<OrderedProcess<NodeOrders>> => {
     const node = await fleet.take()
     atEnd(() => node.kill())
-    await node.order('open', { directory: folders[index] ?? '', redis, prefix, effects })
+    await node.order('open', { directory: folders[index] ?? '', redis, prefix, effects, ...options })
     return node
   }
   return {
@@ -124,6 +124,29 @@ describe('three nodes', () => {
     expect([...site.effects().values()].every((times) => times === 1)).toBe(true)
     expect(await first.order('enqueue', 200, 20)).toBe(20)
     await eventually(() => expect(site.effects().size).toBe(100), IN_THE_END)
+  })
+  test('a job at which processes die has failed, and its parent counts it', async () => {
+    const site = await startNodes(server.url, { leaseTime: 1000 })
+    const [first, ...others] = site.nodes as [OrderedProcess<NodeOrders>, ...OrderedProcess<NodeOrders>[]]
+    const parent = await first.order('addParent', [-1, 1])
+    for (const [index, node] of [others[0], others[1], await site.open(1)].entries()) {
+      await node?.order('work', 1)
+      await eventually(() => expect(site.effects().get(-1)).toBe(index + 1), IN_THE_END)
+      await node?.kill()
+    }
+    const last = await site.open(2)
+    await last.order('work', 1)
+    await eventually(
+      async () =>
+        expect(await first.order('children', parent)).toMatchObject({
+          queued: 0,
+          running: 0,
+          failed: 1,
+          done: 1,
+        }),
+      IN_THE_END,
+    )
+    expect(await first.order('failed')).toMatchObject([{ key: 'e-1', reason: 'processing' }])
   })
   test('a node that dies while it hands over loses nothing of what it took', async () => {
     const site = await startNodes(server.url)

@@ -1,12 +1,10 @@
 /** BullMQ over Redis (6.2 or later) or Valkey, as the queue of jobs that several nodes share. */
 import type { JobQueueSource } from '../../model/job-queue.js'
 import { refuseMissing } from '../../model/optional-package.js'
-import { checkConnection, connectTo, type RedisConnectionOptions } from '../../store/shared/redis-client.js'
+import { checkConnection, checkLeaseTime, connectTo } from '../../store/shared/redis-client.js'
+import type { BullmqOptions } from './keys.js'
 
-/** Where the queue is. */
-export interface BullmqOptions extends RedisConnectionOptions {}
-
-const OPTIONS: readonly string[] = ['url', 'prefix', 'timeout'] satisfies (keyof BullmqOptions)[]
+const OPTIONS: readonly string[] = ['url', 'prefix', 'timeout', 'leaseTime'] satisfies (keyof BullmqOptions)[]
 
 /**
  * A queue of jobs that all nodes work off, each job once. Its Redis must not evict (`maxmemory-policy noeviction`), and has to keep what
@@ -15,6 +13,7 @@ const OPTIONS: readonly string[] = ['url', 'prefix', 'timeout'] satisfies (keyof
  */
 export function bullmq(options: BullmqOptions): JobQueueSource {
   checkConnection('bullmq', options, OPTIONS)
+  checkLeaseTime('bullmq', options)
   return {
     open: async (parts) => {
       const connect = await connectTo(options, 'bullmq()')

@@ -1,8 +1,14 @@
 /** Where jobs are kept in Redis: two queues of BullMQ, one of each lane, and what it has no place for. */
 import type { Queue } from 'bullmq'
 import type { Lane } from '../../model/job-queue.js'
-import type { RedisClient } from '../../store/shared/redis-client.js'
+import type { RedisClient, RedisConnectionOptions } from '../../store/shared/redis-client.js'
 import type { JobData, Kept } from './rows.js'
+
+/** Where the queue is, and how long a job belongs to a node. */
+export interface BullmqOptions extends RedisConnectionOptions {
+  /** How long a node that has died holds its jobs, ms. @default 10 s */
+  readonly leaseTime?: number
+}
 
 export const LANES: readonly Lane[] = ['job', 'task']
 

@@ -26,13 +26,15 @@ import { createChangeSignal, POLL_INTERVAL_MS } from '../running.js'
 import { createSharedChanges } from './changes.js'
 import { createHandOver } from './hand-over.js'
 import { createIds } from './ids.js'
-import { keysOf, type LaneQueue, type SharedConnection } from './keys.js'
+import { type BullmqOptions, keysOf, type LaneQueue, type SharedConnection } from './keys.js'
 import { createWorkers, type Workers } from './processor.js'
 import { type Counts, createSharedQueries, isOlder, newestFirst } from './queries.js'
 import { createSharedScheduleTable } from './schedule-table.js'
 
 /** Most jobs that may wait, those with a parent not counted. */
 const CAPACITY = 10_000
+/** A node that says nothing for so long is dead, ms. */
+const LEASE_TIME = 10_000
 /** How long an end waits for Redis, ms. */
 const CLOSE_TIME = 2000
 const NONE: Counts = { queued: 0, running: 0, done: 0, failed: 0, cancelled: 0 }
@@ -85,7 +87,7 @@ function createKnown(read: ReturnType<typeof createSharedQueries>['counts']) {
 
 /** Opens it. See `JobQueueSource`. */
 export async function openSharedQueue(
-  options: RedisConnectionOptions,
+  options: BullmqOptions,
   connect: Connect,
   { local, merge, now, logger }: SharedQueueParts,
 ): Promise<SharedQueue> {
@@ -213,6 +215,7 @@ export async function openSharedQueue(
       patient = openConnection(options, connect({ maxRetriesPerRequest: null, enableOfflineQueue: true }))
       const patientQueries = createSharedQueries(patient)
       workers = createWorkers(handlers, how, {
+        leaseTime: options.leaseTime ?? LEASE_TIME,
         connection: patient,
         changes: createSharedChanges({ ...parts, connection: patient, queries: patientQueries }),
         changed: () => void shared(known.read, undefined).then(signal.emit),

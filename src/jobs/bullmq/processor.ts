@@ -5,11 +5,17 @@ import type { Handler, Job, JobProcessorOptions, Lane, Outcome } from '../../mod
 import { createProgress, MAX_LONG_JOBS, MAX_PER_HOST, POLL_INTERVAL_MS, runHandler } from '../running.js'
 import type { SharedChanges } from './changes.js'
 import { LANES, type SharedConnection } from './keys.js'
-import { failureText, idOf, type JobData, type Kept, keptId, type Progress, toJob } from './rows.js'
+import {
+  failureText,
+  idOf,
+  isFailureText,
+  type JobData,
+  type Kept,
+  keptId,
+  type Progress,
+  toJob,
+} from './rows.js'
 
-/** A node that says nothing for so long is dead, ms; so often that is looked at. */
-const LOCK_TIME = 10_000
-const LOOKED_AT_EVERY = 5000
 /** A job fails after so many processes have died at it. */
 const MAX_CRASHES = 3
 /** What this process cannot do is left to others for so long, ms. */
@@ -18,6 +24,7 @@ const LEFT_FOR = 2000
 const CLOSE_TIME = 5000
 /** What a worker of BullMQ is told by. */
 const VERDICTS = [DelayedError, WaitingError, UnrecoverableError]
+const CANCELLED = 'cancelled'
 const NO_CHILDREN = { done: 0, failed: 0, cancelled: 0 }
 
 /** What the workers work with. */
@@ -25,6 +32,8 @@ export interface WorkersParts {
   /** Its commands wait until Redis can be reached: what a job did is not done again because that was not so for a moment. */
   readonly connection: SharedConnection
   readonly changes: Pick<SharedChanges, 'ended' | 'keepCancelled' | 'cancelChildren'>
+  /** A node that says nothing for so long is dead, ms. */
+  readonly leaseTime: number
   /** A job has changed here. */
   changed(): void
 }
@@ -43,7 +52,7 @@ export type Workers = ReturnType<typeof createWorkers>
 export function createWorkers(
   handlers: Readonly<Record<string, Handler>>,
   options: JobProcessorOptions,
-  { connection, changes, changed }: WorkersParts,
+  { connection, changes, leaseTime, changed }: WorkersParts,
 ) {
   const { queues, keys, redis } = connection
   const hosts = createKeyedLimiter({ capacity: MAX_PER_HOST })
@@ -80,7 +89,7 @@ export function createWorkers(
     if (job.lane === 'job') await changes.cancelChildren(job.id)
     options.onEnd('cancelled')
     kept.opts = { ...kept.opts, removeOnFail: true }
-    throw new UnrecoverableError('cancelled')
+    throw new UnrecoverableError(CANCELLED)
   }
   /** Writes how a run came out, the way a worker of BullMQ is told. */
   const conclude = async (
@@ -157,8 +166,8 @@ export function createWorkers(
         prefix: keys.bull,
         // As many wait here for their host as run.
         concurrency: lane === 'job' ? MAX_LONG_JOBS : 2 * options.concurrency,
-        lockDuration: LOCK_TIME,
-        stalledInterval: LOOKED_AT_EVERY,
+        lockDuration: leaseTime,
+        stalledInterval: leaseTime / 2,
         maxStalledCount: MAX_CRASHES - 1,
         runRetryDelay: 1000,
         drainDelay: 1,
@@ -166,6 +175,12 @@ export function createWorkers(
     )
     // Why Redis cannot be called is known from the calls that are awaited.
     worker.on('error', () => {})
+    // BullMQ itself gives up what its processes died at.
+    worker.on('failed', (kept, { message }) => {
+      if (kept === undefined || isFailureText(message) || message === CANCELLED) return
+      options.onEnd('failed')
+      void changes.ended(toJob(kept as Kept, 'failed', NO_CHILDREN), 'failed').catch(() => {})
+    })
     worker.on('lockRenewalFailed', (ids) => {
       for (const one of ids) {
         const run = running.get(one)

@@ -73,6 +73,9 @@ export function toBull(
 export const failureText = ({ reason, error }: Pick<Result, 'reason' | 'error'>): string =>
   JSON.stringify({ reason, error })
 
+/** Whether it is such a text. */
+export const isFailureText = (text: string): boolean => text.startsWith('{')
+
 /** What such a text says; another one is BullMQ's own, of a job whose processes died. */
 function readFailure(text: string): Pick<Result, 'reason' | 'error'> {
   try {

@@ -40,6 +40,12 @@ export function checkConnection(
   if (!Number.isSafeInteger(timeout) || timeout < 1) fail('timeout must be a whole number of ms, 1 or more')
 }
 
+/** @throws TypeError where it is shorter than leases can be renewed in */
+export function checkLeaseTime(name: string, { leaseTime = 1000 }: { readonly leaseTime?: number }): void {
+  if (!Number.isSafeInteger(leaseTime) || leaseTime < 1000)
+    throw new TypeError(`${name}: leaseTime must be a whole number of ms, 1000 or more`)
+}
+
 /** What one connection has for itself: the names are those of ioredis. */
 interface ClientOptions {
   readonly commandTimeout?: number

@@ -12,6 +12,7 @@ import { createBreaker } from './breaker.js'
 import {
   type Connect,
   checkConnection,
+  checkLeaseTime,
   connectTo,
   PREFIX,
   type RedisConnectionOptions,
@@ -48,9 +49,7 @@ return redis.call('PUBLISH', KEYS[2], KEYS[1])`
 
 function check(options: RedisOptions): void {
   checkConnection('redis', options, OPTIONS)
-  const { leaseTime = LEASE_TIME } = options
-  if (!Number.isSafeInteger(leaseTime) || leaseTime < 1000)
-    throw new TypeError('redis: leaseTime must be a whole number of ms, 1000 or more')
+  checkLeaseTime('redis', options)
 }
 
 /**
