@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config'
 
 /**
  * The suite that needs Ceph's RADOS Gateway, Swift, Redis and nginx. It fails, and says how to get them, where they are missing.
- * Beside it, what one node has to keep is asked of a node over a shared store too, which is in memory there.
+ * Beside it, what one node has to keep is asked of a node over a shared store too, which is in memory there, with the queue in a Redis.
  */
 const root = new URL('../../', import.meta.url).pathname
 const resolve = { alias: { 'express-artwork': `${root}src/index.ts` } }
@@ -44,6 +44,7 @@ export default defineConfig({
           ...common,
           name: 'one node over a shared store',
           env: { SHARED_TIER: 'memory' },
+          globalSetup: ['test/cluster/one-redis.ts'],
           isolate: false,
           restoreMocks: true,
           include: parity,

@@ -8,6 +8,7 @@ import express, { type Express } from 'express'
 import {
   type Artwork,
   type ArtworkOptions,
+  bullmq,
   createArtwork,
   type Logger,
   remote,
@@ -84,15 +85,20 @@ const UNHURRIED = {
 
 /** Buckets of tests that are run over a shared store (`SHARED_TIER=memory`), by the directory of their node: it comes back with that. */
 const buckets = new Map<string, MemoryObjects>()
-function sharedOf(directory: string): Pick<ArtworkOptions, 'shared'> {
-  if (process.env.SHARED_TIER !== 'memory') return {}
+function sharedOf(directory: string): Pick<ArtworkOptions, 'shared' | 'jobs'> {
+  const { SHARED_TIER: tier, SHARED_JOBS: url } = process.env
+  if (tier !== 'memory') return {}
   const bucket = buckets.get(directory) ?? memoryObjects()
   buckets.set(directory, bucket)
-  return { shared: bucket }
+  return {
+    shared: bucket,
+    // Its queue is in the Redis of the suite.
+    ...(url !== undefined && { jobs: bullmq({ url, prefix: `${directory}:`, timeout: 10_000 }) }),
+  }
 }
 
 /** Of a node by itself, also where others are over a shared store: what its disk loses would come back from there. */
-export const ALONE = { shared: undefined } as const
+export const ALONE = { shared: undefined, jobs: undefined } as const
 
 /** A toolkit with TMDb and remote sources on a local upstream, closed after the test. */
 async function openToolkit(options: ArtworkOptions, given: Given) {

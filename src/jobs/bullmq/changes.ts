@@ -156,7 +156,11 @@ export function createSharedChanges({ connection, queries, merge, backOffs, now 
     for (let from = 0; from < open.length; from += CHUNK) {
       const some = await Promise.all(open.slice(from, from + CHUNK).map((id) => queues.task.getJob(id)))
       for (const kept of some as readonly (Kept | undefined)[])
-        if (kept !== undefined && kept.finishedOn === undefined && (await cancelWaiting(kept))) count += 1
+        if (kept !== undefined && kept.finishedOn === undefined) {
+          if (await cancelWaiting(kept)) count += 1
+          // Taken, and it may not have begun.
+          else await kept.updateData({ ...kept.data, isUnwanted: true }).catch(() => {})
+        }
     }
     return count
   }

@@ -124,6 +124,8 @@ export function createHandOver({ connection, local, changes, ids, added, logger 
     isUnderWay: (local: number): boolean => underWay.has(local),
     /** The id of what a job has become a part of; its own else. */
     idNow: (id: number): number => merged.get(id) ?? id,
+    /** The job of a key has ended. */
+    ended: (key: string): void => void open.delete(key),
     /** The open job of a key, of those that this node handed over. */
     openIdOf: (key: string): number | undefined => open.get(key)?.id,
   }

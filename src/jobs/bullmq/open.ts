@@ -132,17 +132,16 @@ export async function openSharedQueue(
     const added = local.add(job, unsupported)
     if (!('id' in added)) return added
     handOver.begin()
-    // What is open elsewhere is told of its payload and priority as this one is handed over.
-    return open === undefined
-      ? { ...added, id: ids.shared(added.id) }
-      : { accepted: false, reason: 'duplicate', id: open }
+    const id = ids.shared(added.id)
+    // What is open there gets its payload and priority as this one is handed over: then this id is that one's.
+    return open === undefined ? { ...added, id } : { accepted: false, reason: 'duplicate', id }
   }
   const addNow = async (job: NewJob): Promise<Added> => {
     const added = add(job)
-    if (!added.accepted) return added
+    if (!('id' in added)) return added
     await handOver.finished()
     const id = handOver.idNow(added.id)
-    return id === added.id ? added : { accepted: false, reason: 'duplicate', id }
+    return id === added.id ? { accepted: true, id } : { accepted: false, reason: 'duplicate', id }
   }
   const schedules = createSharedScheduleTable(connection, addNow, now)
   /** At the local job, or the shared one. */
@@ -218,7 +217,10 @@ export async function openSharedQueue(
         leaseTime: options.leaseTime ?? LEASE_TIME,
         connection: patient,
         changes: createSharedChanges({ ...parts, connection: patient, queries: patientQueries }),
-        changed: () => void shared(known.read, undefined).then(signal.emit),
+        changed: (key) => {
+          if (key !== undefined) handOver.ended(key)
+          void shared(known.read, undefined).then(signal.emit)
+        },
       })
       const shareIsBusy = (...states: readonly JobState[]): boolean =>
         states.some((state) => known.get().counts[state] > 0)

@@ -34,8 +34,8 @@ export interface WorkersParts {
   readonly changes: Pick<SharedChanges, 'ended' | 'keepCancelled' | 'cancelChildren'>
   /** A node that says nothing for so long is dead, ms. */
   readonly leaseTime: number
-  /** A job has changed here. */
-  changed(): void
+  /** A job has changed here. @param ended its key, where it has ended */
+  changed(ended?: string): void
 }
 
 interface Running {
@@ -70,7 +70,7 @@ export function createWorkers(
       const progress = { ...first, at, done: Math.trunc(done), total: Math.trunc(total) }
       kept
         .updateProgress(progress)
-        .then(changed)
+        .then(() => changed())
         .catch(() => {})
     })
   }
@@ -145,17 +145,16 @@ export function createWorkers(
     const { signal } = controller
     const context = { signal, progress: report(kept) }
     const environment = { logger: options.logger, isClosed: () => closed || run.isLost }
-    const begin = () => runHandler(job, handler, context, environment)
+    const begin = async (): Promise<Outcome | undefined> => {
+      if (job.parent !== undefined && (await dataOf(kept)).isUnwanted) return { state: 'cancelled' }
+      return runHandler(job, handler, context, environment)
+    }
     const limited = () => (host === undefined ? begin() : hosts.run(host, begin, { signal }))
     const outcome = await (lane === 'job' ? begin() : tasks.run('', limited, { signal }))
       // It was aborted before it began.
-      .catch(() => (closed || run.isLost ? undefined : ({ state: 'cancelled' } as const)))
+      .catch((): Outcome | undefined => (closed || run.isLost ? undefined : { state: 'cancelled' }))
       .finally(() => running.delete(keptId(id)))
-    try {
-      return await conclude(kept, job, outcome, token)
-    } finally {
-      changed()
-    }
+    return conclude(kept, job, outcome, token)
   }
   const open = (lane: Lane): Worker => {
     const worker = new Worker<JobData, unknown>(
@@ -181,6 +180,8 @@ export function createWorkers(
       options.onEnd('failed')
       void changes.ended(toJob(kept as Kept, 'failed', NO_CHILDREN), 'failed').catch(() => {})
     })
+    for (const end of ['completed', 'failed'] as const)
+      worker.on(end, (kept: { readonly data: JobData } | undefined) => changed(kept?.data.key))
     worker.on('lockRenewalFailed', (ids) => {
       for (const one of ids) {
         const run = running.get(one)

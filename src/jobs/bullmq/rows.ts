@@ -9,6 +9,8 @@ export interface JobData extends Omit<NewJob, 'parent' | 'host'> {
   readonly parent?: number
   /** It is to be cancelled. */
   readonly wish?: 'cancel'
+  /** The job that queued it was cancelled: it is not begun any more. */
+  readonly isUnwanted?: boolean
   /** While it ran, its key was requested with another payload, which follows it. */
   readonly isFollowed?: boolean
   /** Why it is tried again. */
@@ -70,19 +72,20 @@ export function toBull(
 }
 
 /** How a run that failed says why, in the text that BullMQ keeps. */
-export const failureText = ({ reason, error }: Pick<Result, 'reason' | 'error'>): string =>
-  JSON.stringify({ reason, error })
+export const failureText = ({ reason, error, result }: Omit<Result, 'state'>): string =>
+  JSON.stringify({ reason, error, result })
 
 /** Whether it is such a text. */
 export const isFailureText = (text: string): boolean => text.startsWith('{')
 
 /** What such a text says; another one is BullMQ's own, of a job whose processes died. */
-function readFailure(text: string): Pick<Result, 'reason' | 'error'> {
+function readFailure(text: string): Omit<Result, 'state'> {
   try {
-    const { reason, error } = JSON.parse(text) as Readonly<Record<string, unknown>>
+    const { reason, error, result } = JSON.parse(text) as Readonly<Record<string, unknown>>
     return {
       ...(isReason(reason) && { reason }),
       ...(typeof error === 'string' && { error }),
+      result,
     }
   } catch {
     return { reason: 'processing', error: 'the process ended each time it was at this' }
@@ -115,7 +118,7 @@ export function toJob(kept: Kept, state: JobState, ended: Ended, isListed = true
   const rate = rateOf(kept.progress)
   const isLong = isListed && JSON.stringify(payload).length > MAX_LISTED_PAYLOAD
   const left = Math.max(0, (progress?.total ?? 0) - (progress?.done ?? 0))
-  const failure = state === 'failed' ? readFailure(kept.failedReason) : { reason }
+  const failure: Omit<Result, 'state'> = state === 'failed' ? readFailure(kept.failedReason) : { reason }
   return {
     ...{ id: idOf(kept), key, kind, lane, state, priority, host, parent, rate },
     payload: isLong ? null : payload,
@@ -130,7 +133,7 @@ export function toJob(kept: Kept, state: JobState, ended: Ended, isListed = true
     ok: ended.done,
     failed: ended.failed,
     cancelled: ended.cancelled,
-    result: state === 'done' ? (kept.returnvalue ?? undefined) : undefined,
+    result: state === 'done' ? (kept.returnvalue ?? undefined) : failure.result,
     createdAt: kept.timestamp,
     startedAt: kept.processedOn,
     endedAt: kept.finishedOn,

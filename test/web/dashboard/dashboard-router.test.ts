@@ -197,7 +197,7 @@ describe('the dashboard', () => {
         { Origin: 'null' },
       ]
       for (const headers of foreign) expect((await app.post('/actions/sync', {}, headers)).status).toBe(403)
-      expect(app.artwork.refresher.jobs()).toEqual([])
+      expect(await app.artwork.refresher.jobs()).toEqual([])
       const started = await app.post('/actions/sync', { kinds: 'artist' }, { Origin: app.server })
       const to = started.headers.get('location') ?? ''
       expect([started.status, to]).toEqual([

@@ -384,7 +384,7 @@ describe('jobs (parity 43)', () => {
       ['/purge', {}],
     ] as const)
       expect([path, (await app.post(path, body)).status]).toEqual([path, 422])
-    expect(app.artwork.refresher.jobs()).toEqual([])
+    expect(await app.artwork.refresher.jobs()).toEqual([])
   })
   test('warming, verifying, validating, refreshing, purging and explaining', async () => {
     const app = await managed({ widths: [40] })
