@@ -44,7 +44,7 @@ import {
 } from './public-face.js'
 import type { Source } from './sources/source.js'
 import { isUploadSource } from './sources/uploads.js'
-import { checkDirectory, openStorage } from './storage.js'
+import { checkDirectory, type Engines, openStorage } from './storage.js'
 import { createKeyValueCache } from './store/key-value-cache.js'
 import type { MemoryCache } from './store/memory-cache.js'
 import type { Store } from './store/ports.js'
@@ -104,10 +104,7 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
   const uploads =
     source && uploadStore ? createUploads(context, resolver, source, uploadStore, images) : undefined
 
-  const queue = await openJobQueue(settings).catch(async (error) => {
-    await store.close()
-    throw error
-  })
+  const queue = await openJobQueue(settings, store)
   const directory = store.stats().durable ? settings.directory : undefined
   const exporter = createExporter({ store, directory, mode: settings.export.mode, logger })
   const maintenance = createMaintenance(context, images, events)
@@ -135,7 +132,12 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
   cache.watch({ changed: exporter.changed, evicted: () => {} })
 
   const stats = createStats({ store, fetcher, counts, uploads })
-  metrics.watch({ stats, refresher: refresher.status, decoding: transformer.load, ...cluster })
+  metrics.watch({
+    stats,
+    refresher: refresher.status,
+    decoding: transformer.load,
+    ...enginesOf(cluster, queue),
+  })
   series.watch(createSnapshot(store, queue, counts))
   const details = createImageDetails({ ...images, settings, store, run })
   const management = createManagement(settings, {
@@ -206,21 +208,32 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
 }
 
 /** The queue of this node, or the one that it shares with others. @throws Error without a package that it needs */
-async function openJobQueue({
-  directory,
-  jobs,
-  now,
-  logger,
-}: Settings): Promise<JobBackend & { trouble?(): string | undefined }> {
+async function openJobQueue(
+  { directory, jobs, now, logger }: Settings,
+  store: Pick<Store, 'close'>,
+): Promise<JobBackend & { trouble?(): string | undefined }> {
   const local = createJobQueue({ directory, merge: mergePayload, now, logger })
   if (jobs === undefined) return local
   try {
     return await jobs.open({ local, merge: mergePayload, now, logger })
   } catch (error) {
     local.close()
+    await store.close()
     throw error
   }
 }
+
+/** The engines of the cluster, the queue among them where it is shared. */
+const enginesOf = (
+  { engines }: { readonly engines: Engines },
+  { trouble }: Awaited<ReturnType<typeof openJobQueue>>,
+): { readonly engines: Engines } => ({
+  engines: {
+    ...engines,
+    up: () =>
+      new Map([...engines.up(), ...(trouble ? [['job queue', trouble() === undefined] as const] : [])]),
+  },
+})
 
 const queueTroubles = ({ trouble }: Awaited<ReturnType<typeof openJobQueue>>): readonly string[] => {
   const cut = trouble?.()

@@ -44,7 +44,7 @@ export default defineConfig({
           ...common,
           name: 'one node over a shared store',
           env: { SHARED_TIER: 'memory' },
-          globalSetup: ['test/cluster/one-redis.ts'],
+          globalSetup: [`${root}test/fixtures/one-redis.ts`],
           isolate: false,
           restoreMocks: true,
           include: parity,

@@ -306,7 +306,7 @@ test(`${OPERATIONS} operations by two processes on 500 names, half of them the s
   expect(differences(directory)).toEqual([])
 })
 
-const ROUNDS = many(2, 20)
+const ROUNDS = many(2, 20, SHARE)
 test(`four processes open a damaged catalogue at once, ${ROUNDS} times: each finds everything`, async () => {
   for (let round = 0; round < ROUNDS; round += 1) {
     const directory = await temporaryFolder()

@@ -10,6 +10,8 @@ export interface BullmqOptions extends RedisConnectionOptions {
   readonly leaseTime?: number
 }
 
+/** What became of the jobs of a parent is known for so long after the last of it, s. */
+export const CHILDREN_TIME = 7 * 86_400
 export const LANES: readonly Lane[] = ['job', 'task']
 
 /** A queue of BullMQ, of one lane. */

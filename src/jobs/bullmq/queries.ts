@@ -1,9 +1,8 @@
 /** Reading the queue that nodes share. */
 import type { Job, JobSelection, JobState, Lane } from '../../model/job-queue.js'
 import { LANES, type SharedConnection } from './keys.js'
-import { type Ended, idOf, type Kept, keptId, stateOf, toJob } from './rows.js'
+import { type Ended, idOf, type Kept, keptId, NO_CHILDREN, stateOf, toJob } from './rows.js'
 
-const NONE: Ended = { done: 0, failed: 0, cancelled: 0 }
 /** So many are read at once, newest first, until a page is full. */
 const CHUNK = 200
 
@@ -39,7 +38,7 @@ export function createSharedQueries({ redis, queues, keys, run }: SharedConnecti
   const jobOf = async (id: string, lane: Lane, active: ReadonlySet<string>): Promise<Job | undefined> => {
     const found: Kept | undefined = await queues[lane].getJob(id)
     if (found === undefined) return cancelledJob(id)
-    return toJob(found, stateOf(found, active.has(id)), lane === 'job' ? await ended(idOf(id)) : NONE)
+    return toJob(found, stateOf(found, active.has(id)), lane === 'job' ? await ended(idOf(id)) : NO_CHILDREN)
   }
   /** The newest of a lane that a selection means, from a time on. */
   const ofLane = async (
@@ -73,7 +72,7 @@ export function createSharedQueries({ redis, queues, keys, run }: SharedConnecti
         const found = await kept(id)
         if (found === undefined) return cancelledJob(keptId(id))
         const state = stateOf(found.kept, await found.kept.isActive())
-        return toJob(found.kept, state, found.lane === 'job' ? await ended(id) : NONE)
+        return toJob(found.kept, state, found.lane === 'job' ? await ended(id) : NO_CHILDREN)
       }),
     /** Newest first. @param before only those that are older than this one */
     list: (selection: JobSelection, before: Job | undefined): Promise<readonly Job[]> =>

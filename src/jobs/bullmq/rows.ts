@@ -101,6 +101,7 @@ function rateOf(progress: Progress | number): number | undefined {
 
 /** How many of the jobs that one queued ended how. */
 export type Ended = Readonly<Record<'done' | 'failed' | 'cancelled', number>>
+export const NO_CHILDREN: Ended = { done: 0, failed: 0, cancelled: 0 }
 
 /** Where a job of BullMQ stands. @param isActive whether it is among those that run */
 export const stateOf = (kept: Pick<Kept, 'finishedOn' | 'failedReason'>, isActive: boolean): JobState => {
