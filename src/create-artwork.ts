@@ -99,10 +99,9 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
   const means = { document: fetcher.document, notes: createKeyValueCache(store.keyValue), now }
   const areUploadsOpen = () => uploadStore?.isOpen() !== false
   const images = createImages(settings, { store, fetcher, transformer, events, means, run, areUploadsOpen })
-  const { resolver } = images
   const context = { settings, store, fetcher, transformer, flights: images.singleFlight, events }
   const uploads =
-    source && uploadStore ? createUploads(context, resolver, source, uploadStore, images) : undefined
+    source && uploadStore ? createUploads(context, images.resolver, source, uploadStore, images) : undefined
 
   const queue = await openJobQueue(settings, store)
   const directory = store.stats().durable ? settings.directory : undefined
@@ -132,12 +131,8 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
   cache.watch({ changed: exporter.changed, evicted: () => {} })
 
   const stats = createStats({ store, fetcher, counts, uploads })
-  metrics.watch({
-    stats,
-    refresher: refresher.status,
-    decoding: transformer.load,
-    ...enginesOf(cluster, queue),
-  })
+  const engines = enginesOf(cluster, queue)
+  metrics.watch({ stats, refresher: refresher.status, decoding: transformer.load, engines })
   series.watch(createSnapshot(store, queue, counts))
   const details = createImageDetails({ ...images, settings, store, run })
   const management = createManagement(settings, {
@@ -227,12 +222,9 @@ async function openJobQueue(
 const enginesOf = (
   { engines }: { readonly engines: Engines },
   { trouble }: Awaited<ReturnType<typeof openJobQueue>>,
-): { readonly engines: Engines } => ({
-  engines: {
-    ...engines,
-    up: () =>
-      new Map([...engines.up(), ...(trouble ? [['job queue', trouble() === undefined] as const] : [])]),
-  },
+): Engines => ({
+  ...engines,
+  up: () => new Map([...engines.up(), ...(trouble ? [['job queue', trouble() === undefined] as const] : [])]),
 })
 
 const queueTroubles = ({ trouble }: Awaited<ReturnType<typeof openJobQueue>>): readonly string[] => {
