@@ -16,7 +16,7 @@ import type { ImagesStats } from './metrics/stats.js'
 import type { Address } from './model/address.js'
 import type { FocalPoint } from './model/focal-point.js'
 import type { JobKind } from './model/job-kinds.js'
-import type { Awaitable, Job, JobSelection } from './model/job-queue.js'
+import type { Awaitable, ClusterNode, Job, JobSelection } from './model/job-queue.js'
 import type { OneOf } from './model/one-of.js'
 import type { EntityLike } from './model/repository.js'
 import type { UploadSource } from './sources/uploads.js'
@@ -217,6 +217,8 @@ export interface ArtworkRefresher {
     /** What to ask the next page with, as `after`. */
     readonly next: string | undefined
   }
+  /** The nodes that share the queue (`jobs: bullmq(…)`), each with its version and its health; none where it is not shared. */
+  nodes(): Awaitable<readonly ClusterNode[]>
   /** Numbers of the queue, and how it stands. */
   status(): RefresherStatus
   /** Resolves when nothing that may run is queued or running. */

@@ -11,7 +11,7 @@ import { createImages, type Images } from './images/images.js'
 import { listen } from './jobs/background.js'
 import { mergePayload } from './jobs/downloads.js'
 import { jobHandlers, needsRepository } from './jobs/kinds.js'
-import { createRefresher } from './jobs/refresher.js'
+import { createRefresher, type Refresher } from './jobs/refresher.js'
 import { checkSchedules } from './jobs/schedules.js'
 import { createJobQueue } from './jobs/sqlite/queue.js'
 import { createExporter } from './library/export.js'
@@ -27,12 +27,12 @@ import { createMetrics } from './metrics/prometheus.js'
 import { createStats } from './metrics/stats.js'
 import { createTimeSeries, type Snapshot } from './metrics/time-series.js'
 import { pathParams } from './model/artwork-path.js'
-import type { JobBackend, JobQueries } from './model/job-queue.js'
+import type { JobBackend, JobQueries, NodeFacts, SharedQueue } from './model/job-queue.js'
 import { BROKEN_PATH, PICTURE_SCRIPT, PICTURE_STYLESHEET } from './model/picture-style.js'
 import { placeholderUrl } from './model/urls.js'
 import type { ArtworkOptions } from './options/artwork-options.js'
 import { ownVia, type Settings, settleOptions } from './options/settings.js'
-import { loadPackagesLater } from './package-files.js'
+import { loadPackagesLater, packageVersion } from './package-files.js'
 import {
   publicImages,
   publicLocals,
@@ -110,7 +110,7 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
   const work = { refresh: images.refresh, heal: images.repair, download: images.downloads.download }
   const refresher = createRefresher(work, {
     concurrency: 4,
-    jobs: queue,
+    ...{ jobs: queue, ...(queue.nodes && { nodes: queue.nodes }) },
     paramsOf: (kind, params) => pathParams(settings.kinds.get(kind), params),
     isSame: images.presignedUrls.isSame,
     schedules: settings.schedules,
@@ -178,11 +178,9 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
     onDiagnosed: diagnostics.note,
     onBroken: (url) => images.doubt(url),
   })
-  const clearCache = async (): Promise<void> => {
-    await maintenance.clearCache()
-    refresher.forgetFailures()
-  }
+  const clearCache = clearingOf(maintenance, refresher)
   const verbs = publicImages(images, { ...maintenance, clearCache, explain: details.explain, stats }, helpers)
+  queue.announce?.(factsOf(refresher, degradedReasons))
   return {
     ...routers,
     images: verbs,
@@ -206,7 +204,7 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
 async function openJobQueue(
   { directory, jobs, now, logger }: Settings,
   store: Pick<Store, 'close'>,
-): Promise<JobBackend & { trouble?(): string | undefined }> {
+): Promise<JobBackend & Partial<SharedQueue>> {
   const local = createJobQueue({ directory, merge: mergePayload, now, logger })
   if (jobs === undefined) return local
   try {
@@ -217,6 +215,26 @@ async function openJobQueue(
     throw error
   }
 }
+
+/** What this node says of itself to the others. */
+const factsOf = (
+  { running }: Pick<Refresher, 'running'>,
+  degradedReasons: () => readonly string[],
+): (() => NodeFacts) => {
+  const version = packageVersion()
+  return () => ({ version, running: running(), reasons: degradedReasons() })
+}
+
+/** Everything goes, and what failed is forgotten with it. */
+const clearingOf =
+  (
+    maintenance: { clearCache(): Promise<void> },
+    refresher: { forgetFailures(): void },
+  ): (() => Promise<void>) =>
+  async () => {
+    await maintenance.clearCache()
+    refresher.forgetFailures()
+  }
 
 /** The engines of the cluster, the queue among them where it is shared. */
 const enginesOf = (

@@ -45,7 +45,15 @@ export { ArtworkError, type ErrorCode, type Reason } from './model/failure.js'
 export type { Fixture, Fixtures } from './model/fixtures.js'
 export type { FocalPoint, Position } from './model/focal-point.js'
 export { JOB_KINDS, type JobKind } from './model/job-kinds.js'
-export type { Awaitable, Job, JobSelection, JobState, Lane, Schedule } from './model/job-queue.js'
+export type {
+  Awaitable,
+  ClusterNode,
+  Job,
+  JobSelection,
+  JobState,
+  Lane,
+  Schedule,
+} from './model/job-queue.js'
 export type { FetchRequest, FileLocation, Location } from './model/location.js'
 export type { Logger } from './model/logger.js'
 export type { Format } from './model/media-type.js'

@@ -89,6 +89,9 @@ export function readManifest(): Readonly<Record<string, unknown>> | undefined {
   }
 }
 
+/** The version of this package; 0 in a bundle that does not know it. */
+export const packageVersion = (): string => String(readManifest()?.version ?? '0')
+
 /** Finds a script by its path without extension; undefined where it is not beside this code, as in a bundle. */
 export function findOwnScript(name: string): OwnScript | undefined {
   if (ownUrl === undefined || !ownUrl.startsWith('file:') || readManifest() === undefined) return undefined

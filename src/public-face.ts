@@ -83,6 +83,7 @@ export const publicRefresher = (
   pause: refresher.pause,
   resume: refresher.resume,
   failures: ({ after = '', limit = 50 } = {}) => failures(after, limit),
+  nodes: refresher.nodes,
   status: refresher.status,
   idle: refresher.idle,
 })

@@ -40,6 +40,23 @@ export const failures = (common: Common): Promise<number> =>
     return 0
   })
 
+/** Prints the nodes that share the queue. */
+export const nodes = (common: Common): Promise<number> =>
+  withArtwork(common, async ({ refresher }) => {
+    const found = await refresher.nodes()
+    for (const { name, version, running, reasons, startedAt } of found) {
+      const health = reasons.length === 0 ? 'ready' : 'degraded'
+      if (common.json) show({ name, version, health, running, reasons, startedAt }, common)
+      else {
+        const why = reasons.length === 0 ? '' : `: ${reasons.join('; ')}`
+        print(`${name} ${version} ${health}, ${running} under way, since ${utcTime(startedAt)}${why}`)
+      }
+    }
+    if (found.length === 0 && !common.json)
+      print('No node shares its queue: the options have no `jobs`, or its Redis cannot be reached.')
+    return 0
+  })
+
 /** Prints long jobs, the newest first, and when others begin by themselves. */
 export const jobs = (common: Common): Promise<number> =>
   withArtwork(

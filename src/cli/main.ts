@@ -5,12 +5,12 @@
  */
 import { Command } from 'commander'
 import { JOB_KINDS } from '../model/job-kinds.js'
-import { readManifest } from '../package-files.js'
+import { packageVersion } from '../package-files.js'
 import type { DoctorOptions } from './doctor.js'
 import { JOB_COMMANDS, jobPayload } from './job-commands.js'
 import type { Common } from './options-of.js'
 
-const version = String(readManifest()?.version ?? '0')
+const version = packageVersion()
 
 /** The options of every command that works on a directory. They are taken before the command, too. */
 const withCommon = (command: Command): Command =>
@@ -81,6 +81,9 @@ command('failures', 'Say what could not be had, why, and when it is tried again'
 command('jobs', 'List long jobs, the newest first, and when others begin by themselves', ['jobs']).action(
   () => ends(commands().then(({ jobs }) => jobs(common()))),
 )
+command('nodes', 'List the nodes that share the queue, each with its version and its health', [
+  'nodes --config artwork.config.mjs',
+]).action(() => ends(commands().then(({ nodes }) => nodes(common()))))
 for (const verb of ['pause', 'resume'] as const)
   command(
     verb,

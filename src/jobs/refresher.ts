@@ -3,7 +3,15 @@
  * the process, are done once by one of the processes that share the directory, and are retried as `retry.ts` says.
  */
 
-import type { Awaitable, Handler, Job, JobBackend, JobProcessorOptions, Result } from '../model/job-queue.js'
+import type {
+  Awaitable,
+  ClusterNode,
+  Handler,
+  Job,
+  JobBackend,
+  JobProcessorOptions,
+  Result,
+} from '../model/job-queue.js'
 import { createBackground } from './background.js'
 import { createDownloads, type DownloadParts, type Downloads } from './downloads.js'
 import { after, createIntake } from './intake.js'
@@ -25,6 +33,8 @@ export interface RefresherOptions
   extends Pick<JobProcessorOptions, 'concurrency' | 'now' | 'logger'>,
     Pick<DownloadParts, 'paramsOf' | 'retryDelays'> {
   readonly jobs: JobBackend
+  /** The nodes that share the queue. @default it is not shared */
+  nodes?(): Promise<readonly ClusterNode[]>
   /** Whether two URLs are of one picture. @default where they are the same */
   isSame?(url: string, other: string): boolean
   /** Handlers of long jobs, by their kind. */
@@ -108,6 +118,8 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
       schedules.tick()
     },
     isStarted: processor.isStarted,
+    /** How many jobs run here. */
+    running: processor.running,
     /** Begins nothing new, in no process of the directory, until `resume`. Survives a restart. */
     pause: (): Awaitable<void> => jobs.setPaused(true),
     /** Takes and begins new work again. */
@@ -129,6 +141,8 @@ export function createRefresher(work: RefresherWork, options: RefresherOptions) 
     get: jobs.get,
     list: jobs.list,
     children: jobs.children,
+    /** The nodes that share the queue; none where it is not shared. */
+    nodes: (): Awaitable<readonly ClusterNode[]> => options.nodes?.() ?? [],
     status,
     /** Follows a job until it has ended. */
     watch: (id: number, signal?: AbortSignal): AsyncGenerator<Job> => watchJob(jobs, processor, id, signal),

@@ -87,6 +87,8 @@ export function createManagement(settings: Settings, managed: ManagementParts) {
     },
     stats: (): ImagesStats => stats(),
     status: (): RefresherStatus => refresher.status(),
+    /** The nodes that share the queue. */
+    nodes: refresher.nodes,
     meters,
     /** Mistakes in how the toolkit is used. */
     diagnostics: managed.diagnostics.list,

@@ -311,6 +311,24 @@ export interface ScheduleTable {
   list(): readonly Schedule[]
 }
 
+/** What a node says of itself. */
+export interface NodeFacts {
+  /** The version of the toolkit. */
+  readonly version: string
+  /** Jobs that it is at. */
+  readonly running: number
+  /** What does not work there, in words; none where all does. */
+  readonly reasons: readonly string[]
+}
+
+/** A node of those that share a queue: a process with the toolkit. */
+export interface ClusterNode extends NodeFacts {
+  /** Its machine and its process: `web-1:4711`. */
+  readonly name: string
+  /** Since when it is there, ms since the epoch. */
+  readonly startedAt: number
+}
+
 /** A queue with all of its parts. */
 export interface JobBackend extends JobQueue, JobQueries {
   /** What failed and is left alone for a while. */
@@ -361,6 +379,10 @@ export interface SharedQueueParts {
 export interface SharedQueue extends JobBackend {
   /** Why this node does its own jobs alone at the moment, undefined where it does not. */
   trouble(): string | undefined
+  /** How this node is: it says so to the others once it works. */
+  announce(facts: () => NodeFacts): void
+  /** The nodes that are there. */
+  nodes(): Promise<readonly ClusterNode[]>
 }
 
 /** Opens a queue that nodes share: what `bullmq()` answers. */

@@ -34,6 +34,9 @@ export type Keys = ReturnType<typeof keysOf>
 export const keysOf = (prefix: string) => ({
   /** Of BullMQ. */
   bull: `${prefix}jobs`,
+  /** Nodes that are there, and what each says of itself. */
+  present: `${prefix}jobs:present`,
+  node: (id: string) => `${prefix}jobs:node:${id}`,
   /** Numbers of nodes. */
   nodes: `${prefix}jobs:nodes`,
   /** Ids of a lane by when they were queued. */

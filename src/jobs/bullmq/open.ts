@@ -14,6 +14,7 @@ import { createHandOver } from './hand-over.js'
 import { createIds } from './ids.js'
 import type { BullmqOptions, SharedConnection } from './keys.js'
 import { createKnown } from './known.js'
+import { createNodes } from './nodes.js'
 import { createSharedQueries } from './queries.js'
 import { createSharedScheduleTable } from './schedule-table.js'
 import { createSharedProcessor } from './shared-processor.js'
@@ -74,6 +75,7 @@ export async function openSharedQueue(
     const id = handOver.idNow(added.id)
     return id === added.id ? { accepted: true, id } : { accepted: false, reason: 'duplicate', id }
   }
+  const nodes = createNodes(connection, now)
   const schedules = createSharedScheduleTable(connection, addNow, now)
   /** At the local job, or the shared one. */
   const change = async (
@@ -128,7 +130,7 @@ export async function openSharedQueue(
       return createSharedProcessor(handlers, how, {
         ...{ local, known, handOver, connection: patient, wait: signal.wait },
         leaseTime: options.leaseTime ?? LEASE_TIME,
-        mayBegin: isAway,
+        ...{ mayBegin: isAway, started: nodes.begin },
         changes: createSharedChanges({
           ...parts,
           connection: patient,
@@ -137,10 +139,11 @@ export async function openSharedQueue(
         changed: () => void shared(known.refresh, undefined).then(signal.emit),
       })
     },
-    trouble: connection.trouble,
+    ...{ trouble: connection.trouble, announce: nodes.announce },
+    nodes: () => shared(nodes.list, []),
     close: async (): Promise<void> => {
       clearInterval(timer)
-      await handOver.finished()
+      await Promise.all([handOver.finished(), nodes.leave()])
       await closeConnections(patient === undefined ? [connection] : [connection, patient])
       await local.close()
     },

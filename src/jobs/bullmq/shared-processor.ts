@@ -18,6 +18,8 @@ interface SharedProcessorParts extends Omit<WorkersParts, 'changed'> {
   /** Whether this node does its own jobs by itself. */
   mayBegin(): boolean
   changed(): void
+  /** It was started. */
+  started(): void
   wait(signal?: AbortSignal): Promise<void>
 }
 
@@ -25,7 +27,7 @@ interface SharedProcessorParts extends Omit<WorkersParts, 'changed'> {
 export function createSharedProcessor(
   handlers: Readonly<Record<string, Handler>>,
   options: JobProcessorOptions,
-  { local, known, handOver, mayBegin, changed, wait, ...parts }: SharedProcessorParts,
+  { local, known, handOver, mayBegin, changed, started, wait, ...parts }: SharedProcessorParts,
 ): JobProcessor {
   const own = local.createProcessor(handlers, { ...options, mayBegin })
   const workers = createWorkers(handlers, options, {
@@ -42,6 +44,7 @@ export function createSharedProcessor(
     start: (only) => {
       own.start(only)
       workers.start(only)
+      started()
     },
     isDue: () => own.isDue() || isShareBusy(),
     isPending: () => own.isPending() || isShareBusy(),

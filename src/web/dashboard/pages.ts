@@ -84,6 +84,7 @@ const overview: Page = async ({ management, settings, reasons }, { query }) => {
     reasons: reasons(),
     diagnostics: management.diagnostics(),
     recent: await management.jobs({ lane: 'job', limit: 6 }),
+    nodes: await management.nodes(),
     numbers: {
       ...hitRatio(meters, words),
       diskShare: disk.maxBytes === 0 ? 0 : stats.bytes / disk.maxBytes,

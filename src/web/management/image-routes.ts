@@ -129,6 +129,24 @@ export function reportRoutes(management: Management): readonly Route[] {
     }),
     route({
       method: 'GET',
+      path: '/nodes',
+      description: {
+        id: 'nodes',
+        summary: 'The nodes that share the queue, each with its version and its health',
+        answers: { '200': anyObject('By their names; none where the queue is not shared.') },
+      },
+      handle: async () =>
+        jsonResponse(200, {
+          nodes: (await management.nodes()).map(({ startedAt, reasons, ...node }) => ({
+            ...node,
+            health: reasons.length === 0 ? 'ready' : 'degraded',
+            reasons,
+            started_at: new Date(startedAt).toISOString(),
+          })),
+        }),
+    }),
+    route({
+      method: 'GET',
       path: '/diagnostics',
       description: {
         id: 'diagnostics',
