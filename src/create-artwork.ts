@@ -92,7 +92,7 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
   const series = createTimeSeries(now)
   const fetcher = observedFetcher(await openFetcher(settings), [metrics, series])
   const source = settings.sources.find(isUploadSource)
-  const { cache, store, uploadStore, cluster } = await openStorage(settings, source)
+  const { cache, store, uploadStore, cluster } = await openStorage(settings, source, fetcher.hosts)
   const transformer = observedTransformer(await openDecoder(settings), [metrics, series])
 
   const run = randomUUID()

@@ -1,7 +1,7 @@
 /** Opens what is kept: the cache on disk under a memory cache, and uploads beside it. */
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Coordinator } from './model/coordinator.js'
+import type { Coordinator, SharedHosts } from './model/coordinator.js'
 import { type Diagnosed, directoryReadable } from './model/diagnostic.js'
 import type { Settings } from './options/settings.js'
 import type { UploadSource } from './sources/uploads.js'
@@ -11,7 +11,7 @@ import { createMemoryStore } from './store/memory-store.js'
 import type { Store } from './store/ports.js'
 import { createReopeningStore } from './store/reopening-store.js'
 import { openSharedTier, type SharedTier } from './store/shared/shared-tier.js'
-import { withCoordinator } from './store/shared/with-coordinator.js'
+import { type ClusterParts, withCoordinator } from './store/shared/with-coordinator.js'
 import { createWriteBehind } from './store/write-behind.js'
 import { type SharedUploads, withSharedUploads } from './uploads/shared-uploads.js'
 import { createUploadStore, type UploadStore } from './uploads/upload-store.js'
@@ -31,9 +31,14 @@ export interface Storage {
 
 /**
  * Opens the directory; where it cannot be used, images are kept in memory, with a warning, and it is tried again.
+ * @param hosts which hosts rest, as nodes share it
  * @throws Error when `disk.required` is set and the directory cannot be used
  */
-export async function openStorage(settings: Settings, source: UploadSource | undefined): Promise<Storage> {
+export async function openStorage(
+  settings: Settings,
+  source: UploadSource | undefined,
+  hosts: SharedHosts,
+): Promise<Storage> {
   const { directory, disk, memory, now, logger } = settings
   let cache: MemoryCache | undefined
   const onChange = (changed: readonly string[] | 'all') => cache?.forget(changed)
@@ -58,7 +63,7 @@ export async function openStorage(settings: Settings, source: UploadSource | und
   } finally {
     clearTimeout(slow)
   }
-  const cluster = await joinCluster(local, uploads, settings, onChange).catch(async (error) => {
+  const cluster = await joinCluster(local, uploads, settings, { onChange, hosts }).catch(async (error) => {
     await Promise.all([local.close(), uploads?.close()])
     throw error
   })
@@ -91,7 +96,7 @@ async function joinCluster(
   local: Store,
   uploads: UploadStore | undefined,
   { shared, coordination, directory, logger, now }: Settings,
-  onChange: (changed: readonly string[] | 'all') => void,
+  own: Pick<ClusterParts, 'onChange' | 'hosts'>,
 ): Promise<Cluster> {
   const journalDirectory = local.stats().durable ? directory : undefined
   const tier =
@@ -117,7 +122,7 @@ async function joinCluster(
     }
   let sharedUploads: SharedUploads | undefined
   const { store, coordinator } = await withCoordinator(alone, {
-    ...{ local, tier, logger, onChange },
+    ...{ local, tier, logger, ...own },
     dropped: async (keys) => {
       for (const key of keys) if (uploads?.isUpload(key)) await uploads.delete(key)
     },

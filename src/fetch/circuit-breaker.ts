@@ -24,6 +24,7 @@ const MAX_HOSTS = 5000
 /** Makes the breakers of all hosts. */
 export function createCircuitBreakers({ threshold = 10, openFor = 60_000, now }: BreakerOptions) {
   const hosts = new Map<string, State>()
+  let onChange = (_host: string, _isResting: boolean): void => {}
   const stateOf = (host: string): State => {
     const known = hosts.get(host)
     if (known !== undefined) return known
@@ -57,16 +58,29 @@ export function createCircuitBreakers({ threshold = 10, openFor = 60_000, now }:
       try {
         const result = await call()
         hosts.delete(host)
+        if (state.openedAt !== undefined) onChange(host, false)
         return result
       } catch (error) {
         if (counts(error)) {
           state.failures += 1
-          if (state.failures >= threshold) state.openedAt = now()
+          if (state.failures >= threshold) {
+            state.openedAt = now()
+            onChange(host, true)
+          }
         } else if (!isCancelled(error)) hosts.delete(host)
         throw error
       } finally {
         state.probing = false
       }
+    },
+    /** Called as a host begins to rest, or to rest once more, and as it has recovered. */
+    watch: (listener: (host: string, isResting: boolean) => void): void => {
+      onChange = listener
+    },
+    /** What another node has found of a host: it rests here too, or does not. */
+    heard: (host: string, isResting: boolean): void => {
+      if (!isResting) hosts.delete(host)
+      else Object.assign(stateOf(host), { failures: threshold, openedAt: now() })
     },
     /** Hosts that are resting now. */
     open: (): readonly string[] => [...hosts].filter(([, state]) => waits(state) > 0).map(([host]) => host),

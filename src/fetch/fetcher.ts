@@ -45,6 +45,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     ...requests,
     ...createLocalFiles(options),
     resting: breakers.open,
+    hosts: breakers,
     pools: pools.names,
     proxies: pools.status,
     close: () => {

@@ -86,6 +86,7 @@ export function createOfflineFetcher(
         return false
       }
     },
+    hosts: { watch: () => {}, heard: () => {} },
     resting: () => [],
     pools: () => [],
     proxies: () => [],

@@ -1,5 +1,6 @@
 /** The port of the fetcher, and what bounds it. */
 import type { LookupFunction } from 'node:net'
+import type { SharedHosts } from '../model/coordinator.js'
 import type { FetchRequest, FileLocation, Validators } from '../model/location.js'
 import type { Kind } from '../model/media-type.js'
 import type { CreateProxyAgents } from './proxy-agents.js'
@@ -48,6 +49,8 @@ export interface Fetcher {
   probe(request: FetchRequest): Promise<boolean>
   /** Hosts whose breaker is open. */
   resting(): readonly string[]
+  /** The breakers, as nodes share them. */
+  readonly hosts: SharedHosts
   /** Names of the proxy pools. */
   pools(): readonly string[]
   /** How the proxies fare; no credentials in it. */

@@ -6,10 +6,11 @@ export interface ClusterChange {
   /**
    * `dropped`: bytes under these keys, and all that was made from them, are not right any more. `cleared`: everything of the cache
    * is to go. `purging`: what was asked for before is not stored after it. `failed`: these keys could not be had, and why.
-   * `succeeded`: what failed is right again.
+   * `succeeded`: what failed is right again. `resting`: these hosts failed so often that they are left alone for a while.
+   * `recovered`: they answer again.
    */
-  readonly what: 'dropped' | 'cleared' | 'purging' | 'failed' | 'succeeded'
-  /** Keys of the store; none where all are meant. */
+  readonly what: 'dropped' | 'cleared' | 'purging' | 'failed' | 'succeeded' | 'resting' | 'recovered'
+  /** Keys of the store, or hosts; none where all are meant. */
   readonly keys: readonly string[]
   /** Why they failed, as the negative cache has it. */
   readonly failure?: Failure
@@ -64,4 +65,12 @@ export interface CoordinatorListener {
 export interface CoordinatorSource {
   /** Connects, and goes on where that is not possible yet. @throws Error without the package that it needs */
   open(listener: CoordinatorListener): Promise<Coordinator>
+}
+
+/** Which hosts rest after failures, as nodes let each other know. */
+export interface SharedHosts {
+  /** Called as a host begins to rest, or to rest once more, and as it has recovered. */
+  watch(listener: (host: string, isResting: boolean) => void): void
+  /** What another node has found of a host. */
+  heard(host: string, isResting: boolean): void
 }

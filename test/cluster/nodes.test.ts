@@ -94,6 +94,28 @@ describe('three nodes', () => {
     for (const each of nodes) expect([...(await answersOf(each, VARIANT, 3)).keys()]).not.toContain(old)
     expect(origin.hits()).toBe(2)
   })
+  test('a host that failed ten times at one is left alone by all, and asked again by all once it has recovered', async () => {
+    const origin = await anOrigin()
+    origin.fail(500)
+    const clock = { now: Date.now() }
+    const options = { fetch: { retries: 0 }, now: () => clock.now }
+    const nodes = await Promise.all([node(origin, options), node(origin, options)])
+    const [one, two] = nodes as [TestApp, TestApp]
+    const ask = async (app: TestApp, name: string) =>
+      (await answersOf(app, `/images/poster/original/${name}.jpg`, 1)).keys()
+    const resting = ({ artwork }: TestApp) => artwork.images.stats().restingHosts
+    for (let number = 0; number < 10; number += 1) await ask(one, `gone-${number}`)
+    expect(resting(one)).toEqual([origin.host])
+    await eventually(() => expect(resting(two)).toEqual([origin.host]))
+    const hits = origin.hits()
+    expect([...(await ask(two, 'another'))]).toEqual([expect.stringMatching(/^503 /)])
+    expect(origin.hits()).toBe(hits)
+    origin.fail(undefined)
+    for (const size of ['w92', 'original']) origin.serve(`/t/p/${size}/well.jpg`, image(await jpeg(30, 20)))
+    clock.now += 61_000
+    expect([...(await ask(one, 'well'))]).toEqual([expect.stringMatching(/^200 /)])
+    await eventually(() => expect([resting(one), resting(two)]).toEqual([[], []]))
+  })
   test('Redis stops: each node goes on alone, and hears afterwards what was purged meanwhile', async () => {
     const { origin, serve } = await upstream()
     const nodes = await Promise.all([node(origin), node(origin)])

@@ -67,6 +67,7 @@ async function nodes(count: number) {
       ...{ retryEvery: 20, openFor: 30 },
     })
     const { store } = await withCoordinator(tier.store, {
+      hosts: { watch: () => {}, heard: () => {} },
       ...{ local, tier, logger: quietLogger(), open: feed.open },
       dropped: async () => {},
       missed: async () => void missed.push(index),

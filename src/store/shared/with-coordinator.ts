@@ -2,7 +2,7 @@
  * A store over a store, one of several nodes: leases are taken for all of them, and what changes here is heard everywhere. Without
  * the coordinator each node works alone, and what it did is told to the others later.
  */
-import type { ClusterChange, Coordinator, CoordinatorListener } from '../../model/coordinator.js'
+import type { ClusterChange, Coordinator, CoordinatorListener, SharedHosts } from '../../model/coordinator.js'
 import type { Logger } from '../../model/logger.js'
 import { entries } from '../pager.js'
 import type { Lease, Store } from '../ports.js'
@@ -19,6 +19,8 @@ export interface ClusterParts {
   dropped(keys: readonly string[]): Promise<void>
   /** It cannot be known what others removed: what is outside of the store is to be looked at again. */
   missed(): Promise<void>
+  /** Which hosts rest after failures, here. */
+  readonly hosts: SharedHosts
   /** Called with keys that are not what they were. */
   onChange(keys: readonly string[] | 'all'): void
   open(listener: CoordinatorListener): Promise<Coordinator>
@@ -70,6 +72,11 @@ async function apply(
     case 'succeeded':
       for (const key of keys) local.negativeCache.clear(key)
       onChange(keys)
+      return
+    case 'resting':
+    case 'recovered':
+      // What was so a while ago says nothing of now.
+      if (!isLate) for (const host of keys) parts.hosts.heard(host, what === 'resting')
   }
 }
 
@@ -102,6 +109,7 @@ export async function withCoordinator(
     saveUnsent: (text) => local.keyValue.set(UNSENT, text),
   })
   const { publish } = coordinator
+  parts.hosts.watch((host, isResting) => publish({ what: isResting ? 'resting' : 'recovered', keys: [host] }))
   parts.tier?.onRemoved((key) =>
     publish(key === '' ? { what: 'cleared', keys: [] } : { what: 'dropped', keys: [key] }),
   )

@@ -47,7 +47,7 @@ describe('the OpenAPI document', () => {
       Object.keys(verbs).map((verb) => [path, verb]),
     )
     expect(operations.filter(([path]) => !path?.startsWith('/api/images')).length).toBe(9)
-    expect(operations.length).toBe(34)
+    expect(operations.length).toBe(35)
     for (const [path, verb] of operations) {
       expect(text).toContain(`data-verb="${verb?.toUpperCase()}"`)
       expect(text).toContain(`data-path="${path}"`)
