@@ -6,7 +6,9 @@ RUN npm ci
 COPY . .
 RUN npm pack --pack-destination /tmp
 WORKDIR /app
-RUN npm init -y && npm install --omit=dev /tmp/express-artwork-*.tgz express nunjucks pino pino-http prom-client
+# What some options need beside: nodes that share a bucket and Redis take "@aws-sdk/client-s3 ioredis bullmq".
+ARG PACKAGES=""
+RUN npm init -y && npm install --omit=dev /tmp/express-artwork-*.tgz express nunjucks pino pino-http prom-client $PACKAGES
 
 FROM node:22-bookworm-slim
 ENV NODE_ENV=production ARTWORK_DIRECTORY=/data

@@ -26,7 +26,7 @@ describe.each(FILES)('%s', (file) => {
 
 test('the cluster has three nodes with directories of their own, and nginx knows all of them', () => {
   const { services } = parse(read('docs/deploy/compose.cluster.yaml'), { merge: true }) as {
-    services: Record<string, { volumes?: string[]; build?: string }>
+    services: Record<string, { volumes?: string[]; build?: { context: string; args: { PACKAGES: string } } }>
   }
   const nodes = Object.entries(services).filter(([, { build }]) => build !== undefined)
   expect(new Set(nodes.map(([, { volumes }]) => volumes?.[0])).size).toBe(3)
@@ -35,7 +35,16 @@ test('the cluster has three nodes with directories of their own, and nginx knows
     nodes.map(([name]) => name),
   )
   expect(existsSync(`${root}docs/deploy/nginx.cluster.conf`)).toBe(true)
-  for (const [, { build }] of nodes) expect(existsSync(`${root}docs/deploy/${build}/Dockerfile`)).toBe(true)
+  const { peerDependencies } = JSON.parse(read('package.json')) as { peerDependencies: object }
+  for (const [, { build }] of nodes) {
+    expect(existsSync(`${root}docs/deploy/${build?.context}/Dockerfile`)).toBe(true)
+    // What `s3()`, `redis()` and `bullmq()` load.
+    const packages = build?.args.PACKAGES.split(' ') ?? []
+    expect(packages.slice().sort()).toEqual(['@aws-sdk/client-s3', 'bullmq', 'ioredis'])
+    for (const name of packages) expect(Object.keys(peerDependencies)).toContain(name)
+  }
+  expect(read('Dockerfile')).toMatch(/^RUN npm install.* \$PACKAGES$|^RUN npm init.* \$PACKAGES$/m)
+  expect(read('docs/deploy/kubernetes.yaml')).toContain('@aws-sdk/client-s3 ioredis bullmq')
 })
 
 test('probes ask what the service answers', () => {
