@@ -57,7 +57,7 @@ async function startBalancer(ports: readonly number[]): Promise<string> {
     join(folder, 'nginx.conf'),
     `${process.getuid?.() === 0 ? 'user root;' : ''}
 daemon off; pid ${folder}/pid; error_log ${folder}/error.log;
-events {}
+events { worker_connections 4096; }
 http {
   access_log off; ${places}
   upstream nodes { ${ports.map((one) => `server 127.0.0.1:${one} max_fails=1 fail_timeout=1s;`).join(' ')} }
@@ -99,15 +99,24 @@ const ask = (url: string, method = 'GET', body?: Buffer): Promise<{ status: numb
     sent.end(body)
   })
 
-test('a node is killed, Redis comes back empty, the bucket hangs, every node is replaced', async () => {
-  const origin = await startOrigin()
-  const ports = [await freePort(), await freePort(), await freePort()]
-  const folders = [await temporaryFolder(), await temporaryFolder(), await temporaryFolder()]
+let sites = 0
+/** A site of nodes with directories of their own, each on its port. Answers what starts the one of a number. */
+async function createSite(origin: { readonly host: string }, count: number) {
+  sites += 1
+  const prefix = `site-${sites}`
+  const ports: number[] = []
+  const folders: string[] = []
+  for (let index = 0; index < count; index += 1) {
+    ports.push(await freePort())
+    folders.push(await temporaryFolder())
+  }
   const { endpoint = '', credentials } = bucket.options
   const start = (index: number): Promise<Service> =>
     startService({
       PORT: String(ports[index]),
       ARTWORK_DIRECTORY: folders[index] ?? '',
+      ARTWORK_S3_PREFIX: prefix,
+      ARTWORK_REDIS_PREFIX: `${prefix}:`,
       ARTWORK_REMOTE_HOSTS: '127.0.0.1',
       ARTWORK_FETCH_ALLOW_PRIVATE: origin.host,
       ARTWORK_WIDTHS: '120',
@@ -120,6 +129,54 @@ test('a node is killed, Redis comes back empty, the bucket hangs, every node is 
       AWS_ACCESS_KEY_ID: credentials?.accessKeyId ?? '',
       AWS_SECRET_ACCESS_KEY: credentials?.secretAccessKey ?? '',
     })
+  return { ports, start, shared: () => s3({ ...bucket.options, prefix, timeout: 20_000 }) }
+}
+/** A counter of a node, as its `/metrics` has it. */
+async function counterOf({ url }: Service, name: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text()
+  return [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\d+)$`, 'gm'))].reduce(
+    (sum, [, value]) => sum + Number(value),
+    0,
+  )
+}
+
+test('900 ask three nodes behind nginx for one cold picture: one request upstream, one encode; a fresh node asks no source', async () => {
+  const origin = await startOrigin()
+  const { ports, start } = await createSite(origin, 4)
+  const nodes = [await start(0), await start(1), await start(2)]
+  const site = await startBalancer(ports.slice(0, 3))
+  const pathOf = (number: number): string =>
+    `/images/${remoteAddress(`http://${origin.host}/${number}.jpg`, 'w120-webp')}`
+  const answers = await Promise.all(Array.from({ length: 900 }, () => ask(site + pathOf(7))))
+  expect(new Set(answers.map(({ status, body }) => `${status} ${body.toString('base64')}`)).size).toBe(1)
+  await expectNumbered(answers[0]?.body ?? Buffer.of(), 7)
+  expect([...origin.hits]).toEqual([['/7.jpg', 1]])
+  const encodes = await Promise.all(nodes.map((node) => counterOf(node, 'artwork_encodes_total')))
+  expect(
+    encodes.reduce((sum, count) => sum + count, 0),
+    `encodes of each: ${encodes}`,
+  ).toBe(1)
+  // Each node had its share of them.
+  for (const node of nodes) expect(await counterOf(node, 'artwork_answers_total')).toBeGreaterThan(0)
+
+  for (let number = 10; number < 30; number += 1) expect((await ask(site + pathOf(number))).status).toBe(200)
+  const asked = [...origin.hits.values()].reduce((sum, count) => sum + count, 0)
+  expect(asked).toBe(21)
+  const fresh = await start(3)
+  await eventually(async () => {
+    for (let number = 10; number < 30; number += 1) {
+      const answer = await ask(fresh.url + pathOf(number))
+      expect(answer.status).toBe(200)
+      await expectNumbered(answer.body, number)
+    }
+  })
+  expect([...origin.hits.values()].reduce((sum, count) => sum + count, 0)).toBe(asked)
+  expect(await counterOf(fresh, 'artwork_encodes_total')).toBe(0)
+})
+
+test('a node is killed, Redis comes back empty, the bucket hangs, every node is replaced', async () => {
+  const origin = await startOrigin()
+  const { ports, start, shared } = await createSite(origin, 3)
   const nodes = [await start(0), await start(1), await start(2)]
   const site = await startBalancer(ports)
 
@@ -202,7 +259,7 @@ test('a node is killed, Redis comes back empty, the bucket hangs, every node is 
       await expectNumbered(answer.body, number)
     }
   await eventually(async () =>
-    expect(await checkSharedStore(s3({ ...bucket.options, timeout: 20_000 }))).toMatchObject({
+    expect(await checkSharedStore(shared())).toMatchObject({
       missing: [],
       unreadable: [],
     }),
