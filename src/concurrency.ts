@@ -3,8 +3,8 @@ import { ArtworkError } from './model/failure.js'
 
 /** How a limiter is set up. */
 export interface LimiterOptions {
-  /** Weight of the work that runs at once, in all. */
-  readonly capacity: number
+  /** Weight of the work that runs at once, in all: a number, or what it is now. */
+  readonly capacity: number | (() => number)
   /** Most calls that wait. @default no bound */
   readonly maxWaiting?: number
   /** The message of a refusal (503, `Retry-After: 2`). */
@@ -54,15 +54,18 @@ export function createLimiter(options: LimiterOptions): Limiter {
   } = options
   let waiting: Waiter[] = []
   let onIdle: (() => void)[] = []
-  let free = capacity
+  const limit = typeof capacity === 'function' ? capacity : () => capacity
+  let used = 0
   let running = 0
 
+  /** What weighs more than there is capacity for begins once nothing else runs. */
+  const hasRoom = (weight: number): boolean => used === 0 || used + weight <= limit()
   const start = (weight: number): void => {
-    free -= weight
+    used += weight
     running += 1
   }
   const beginNext = (): void => {
-    for (let next = waiting[0]; next !== undefined && next.weight <= free; next = waiting[0]) {
+    for (let next = waiting[0]; next !== undefined && hasRoom(next.weight); next = waiting[0]) {
       waiting.shift()
       start(next.weight)
       next.begin()
@@ -88,14 +91,14 @@ export function createLimiter(options: LimiterOptions): Limiter {
   return {
     run: async (work, { weight: asked = 1, signal } = {}) => {
       if (signal?.aborted) throw abortError(signal)
-      const weight = Math.min(asked, capacity)
+      const weight = Math.min(asked, limit())
       // Room is handed to the first that waits, so that nobody slips in between.
-      if (waiting.length === 0 && weight <= free) start(weight)
+      if (waiting.length === 0 && hasRoom(weight)) start(weight)
       else await wait(weight, signal)
       try {
         return await work()
       } finally {
-        free += weight
+        used -= weight
         running -= 1
         beginNext()
       }

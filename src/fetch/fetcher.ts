@@ -32,10 +32,11 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     createAgents: options.proxyAgents,
   })
   const breakers = createCircuitBreakers({ now })
+  const limits = createConnectionLimits(options)
   const closing = new AbortController()
   const requests = createRequests(options, {
     pools,
-    limits: createConnectionLimits(options),
+    limits,
     breakers,
     agentFor: (url, isExcepted) => (isExcepted ? exceptedAgents : agents).agentFor(url),
     closing: closing.signal,
@@ -45,7 +46,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     ...requests,
     ...createLocalFiles(options),
     resting: breakers.open,
-    hosts: breakers,
+    hosts: { watch: breakers.watch, heard: breakers.heard, divideBy: limits.divideBy },
     pools: pools.names,
     proxies: pools.status,
     close: () => {

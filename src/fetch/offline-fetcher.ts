@@ -86,7 +86,7 @@ export function createOfflineFetcher(
         return false
       }
     },
-    hosts: { watch: () => {}, heard: () => {} },
+    hosts: { watch: () => {}, heard: () => {}, divideBy: () => {} },
     resting: () => [],
     pools: () => [],
     proxies: () => [],

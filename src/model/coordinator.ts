@@ -37,6 +37,8 @@ export interface Coordinator {
   publish(change: ClusterChange): void
   /** Resolves when what was published has been sent, or cannot be now. */
   published(): Promise<void>
+  /** How many nodes there are, this one among them; 1 where the others cannot be known. */
+  nodes(): number
   /** Why nodes work alone at the moment, undefined where they do not. */
   trouble(): string | undefined
   /** Gives its leases back, and ends its connections. */
@@ -73,4 +75,6 @@ export interface SharedHosts {
   watch(listener: (host: string, isResting: boolean) => void): void
   /** What another node has found of a host. */
   heard(host: string, isResting: boolean): void
+  /** Takes the number of nodes that requests at once are divided among. */
+  divideBy(nodes: () => number): void
 }

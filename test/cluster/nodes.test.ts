@@ -1,4 +1,5 @@
 /** Several nodes with directories of their own, over a real S3 server and a real Redis: one fetch, one encode, one purge. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import express from 'express'
 import { type ArtworkOptions, type ArtworkWithUploads, redis, s3, tmdb, uploads } from 'express-artwork'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -115,6 +116,32 @@ describe('three nodes', () => {
     clock.now += 61_000
     expect([...(await ask(one, 'well'))]).toEqual([expect.stringMatching(/^200 /)])
     await eventually(() => expect([resting(one), resting(two)]).toEqual([[], []]))
+  })
+  test('two nodes together open no more connections to a host than one may', async () => {
+    const origin = await anOrigin()
+    let now = 0
+    let most = 0
+    const bytes = await jpeg(30, 20)
+    const nodes = await Promise.all([1, 2].map(() => node(origin, { fetch: { perHost: 4 } })))
+    let names = 0
+    // They know of each other a few seconds after the second one has come.
+    await eventually(async () => {
+      most = 0
+      const paths = Array.from({ length: 12 }, () => {
+        names += 1
+        origin.serve(`/t/p/original/n${names}.jpg`, async (_req, res) => {
+          now += 1
+          most = Math.max(most, now)
+          await sleep(50)
+          now -= 1
+          res.writeHead(200, { 'Content-Type': 'image/jpeg' }).end(bytes)
+        })
+        return `/images/poster/original/n${names}.jpg`
+      })
+      await Promise.all(paths.map((path, index) => answersOf(nodes[index % 2] as TestApp, path, 1)))
+      expect(most).toBeLessThanOrEqual(4)
+    }, 40_000)
+    expect(most).toBeGreaterThan(1)
   })
   test('Redis stops: each node goes on alone, and hears afterwards what was purged meanwhile', async () => {
     const { origin, serve } = await upstream()

@@ -44,6 +44,7 @@ function createFeed() {
           }
         },
         published: async () => {},
+        nodes: () => 1,
         trouble: () => undefined,
         close: async () => {},
       }
@@ -67,7 +68,7 @@ async function nodes(count: number) {
       ...{ retryEvery: 20, openFor: 30 },
     })
     const { store } = await withCoordinator(tier.store, {
-      hosts: { watch: () => {}, heard: () => {} },
+      hosts: { watch: () => {}, heard: () => {}, divideBy: () => {} },
       ...{ local, tier, logger: quietLogger(), open: feed.open },
       dropped: async () => {},
       missed: async () => void missed.push(index),

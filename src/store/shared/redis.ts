@@ -33,6 +33,15 @@ const PATIENCE = 60_000
 /** Leases are looked at again after this, ms, though nobody said that they are free. */
 const POLLED_EVERY = 500
 
+/** A node says so often that it is there, ms, and is gone when it did not for so long, s. */
+const PRESENT_EVERY = 5000
+const GONE_AFTER = 15
+/** By the clock of Redis, whatever those of the nodes say. Answers how many there are. */
+const PRESENT = `local now = tonumber(redis.call('TIME')[1])
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], 0, now - tonumber(ARGV[2]))
+return redis.call('ZCARD', KEYS[1])`
+
 /** What another has done just now is known for as long, ms: longer than what it had not done may be remembered. */
 const DONE_TIME = 10_000
 
@@ -137,6 +146,33 @@ function createLeases(
   }
 }
 
+/** Says every few seconds that this node is there. Answers how many there are. */
+function createPresence(
+  client: Client,
+  prefix: string,
+  node: string,
+): { readonly count: () => number; readonly begin: () => void; readonly leave: () => Promise<void> } {
+  const key = `${prefix}nodes`
+  let count = 1
+  const say = async (): Promise<void> => {
+    try {
+      count = Math.max(1, Number(await client.eval(PRESENT, 1, key, node, GONE_AFTER)))
+    } catch {
+      // Who the others are cannot be known.
+      count = 1
+    }
+  }
+  const timer = setInterval(() => void say(), PRESENT_EVERY).unref()
+  return {
+    count: () => count,
+    begin: () => void say(),
+    leave: async () => {
+      clearInterval(timer)
+      await client.zrem(key, node).catch(() => {})
+    },
+  }
+}
+
 async function createCoordinator(
   connect: Connect,
   given: RedisOptions,
@@ -152,6 +188,8 @@ async function createCoordinator(
   const node = randomUUID()
   const leases = createLeases(client, waker, options, node, breaker.run)
   const feed: Feed = createFeed(client, reader, options.prefix, node, listener)
+  const presence = createPresence(client, options.prefix, node)
+  client.on('ready', presence.begin)
   // Where it cannot be reached now, this node begins anew once it can.
   await within(
     options.timeout,
@@ -164,10 +202,11 @@ async function createCoordinator(
     lease: leases.lease,
     publish: feed.publish,
     published: feed.published,
+    nodes: presence.count,
     trouble: () => (client.status === 'ready' ? breaker.reason() : `redis at ${host} cannot be reached`),
     close: async () => {
       leases.close()
-      await feed.close()
+      await Promise.all([feed.close(), presence.leave()])
       for (const one of [client, waker, reader]) one.disconnect()
     },
   }

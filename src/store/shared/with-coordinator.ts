@@ -109,6 +109,7 @@ export async function withCoordinator(
     saveUnsent: (text) => local.keyValue.set(UNSENT, text),
   })
   const { publish } = coordinator
+  parts.hosts.divideBy(coordinator.nodes)
   parts.hosts.watch((host, isResting) => publish({ what: isResting ? 'resting' : 'recovered', keys: [host] }))
   parts.tier?.onRemoved((key) =>
     publish(key === '' ? { what: 'cleared', keys: [] } : { what: 'dropped', keys: [key] }),
