@@ -1,7 +1,7 @@
 /** The README's quick start, in an empty folder, with the packed tarball installed. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -39,6 +39,11 @@ test('the quick start of the README serves an image', async () => {
   const tarball = join(folder, packed.trim().split('\n').at(-1) ?? '')
   writeFileSync(join(folder, 'package.json'), '{ "name": "stranger", "private": true }')
   execFileSync('npm', install.replace('express-artwork', tarball).split(' '), { cwd: folder, stdio: 'pipe' })
+  // What some options need is not there, and nothing asks for it.
+  const { peerDependenciesMeta } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const optional = Object.keys(peerDependenciesMeta)
+  expect(optional).toContain('bullmq')
+  expect(optional.filter((name) => existsSync(join(folder, 'node_modules', name)))).toEqual([])
   // The CDN of the README is a server of this test.
   const picture = await jpeg(800, 800)
   const cdn = createHttpServer((_req, res) => res.setHeader('Content-Type', 'image/jpeg').end(picture))

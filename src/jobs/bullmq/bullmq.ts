@@ -17,10 +17,9 @@ export function bullmq(options: BullmqOptions): JobQueueSource {
   return {
     open: async (parts) => {
       const connect = await connectTo(options, 'bullmq()')
-      const { openSharedQueue } = await import('./open.js').catch((error) =>
-        refuseMissing(error, 'bullmq', 'bullmq()'),
-      )
-      return openSharedQueue(options, connect, parts)
+      const bull = await import('bullmq').catch((error) => refuseMissing(error, 'bullmq', 'bullmq()'))
+      const { openSharedQueue } = await import('./open.js')
+      return openSharedQueue(options, connect, bull, parts)
     },
   }
 }

@@ -1,5 +1,4 @@
 /** How a run comes out, said the way a worker of BullMQ is told: by what is returned, and by what is thrown. */
-import { DelayedError, UnrecoverableError, WaitingError } from 'bullmq'
 import type { Job, JobProcessorOptions, Outcome } from '../../model/job-queue.js'
 import type { SharedChanges } from './changes.js'
 import type { SharedConnection } from './keys.js'
@@ -8,22 +7,19 @@ import { failureText, type JobData, type Kept } from './rows.js'
 /** What this process cannot do is left to others for so long, ms. */
 const LEFT_FOR = 2000
 export const CANCELLED = 'cancelled'
-const VERDICTS = [DelayedError, WaitingError, UnrecoverableError]
-/** Whether what was thrown says how a run came out. */
-export const isVerdict = (thrown: unknown): boolean => VERDICTS.some((verdict) => thrown instanceof verdict)
-
-/** Leaves a job alone for a while. @throws DelayedError, which says so */
-export async function delay(kept: Kept, token: string): Promise<never> {
-  await kept.moveToDelayed(Date.now() + LEFT_FOR, token)
-  throw new DelayedError()
-}
-
 /** See the top of the file. */
 export function createConclusions(
-  { queues }: Pick<SharedConnection, 'queues'>,
+  { bull, queues }: Pick<SharedConnection, 'bull' | 'queues'>,
   changes: Pick<SharedChanges, 'ended' | 'keepCancelled' | 'cancelChildren'>,
   options: Pick<JobProcessorOptions, 'onEnd'>,
 ) {
+  const { DelayedError, UnrecoverableError, WaitingError } = bull
+  const verdicts = [DelayedError, WaitingError, UnrecoverableError]
+  /** Leaves a job alone for a while. @throws DelayedError, which says so, also where Redis fails: then it is begun anew in time */
+  const delay = async (kept: Kept, token: string): Promise<never> => {
+    await kept.moveToDelayed(Date.now() + LEFT_FOR, token).catch(() => {})
+    throw new DelayedError()
+  }
   /** What its data are now: others may have changed them meanwhile. */
   const dataOf = async (kept: Kept): Promise<JobData> => {
     const found: Kept | undefined = await queues[kept.data.lane].getJob(kept.id ?? '')
@@ -67,5 +63,9 @@ export function createConclusions(
     if (outcome.state === 'failed') throw new UnrecoverableError(failureText(outcome))
     return outcome.result ?? null
   }
-  return { dataOf, leave, endCancelled, conclude }
+  return {
+    /** Whether what was thrown says how a run came out. */
+    isVerdict: (thrown: unknown): boolean => verdicts.some((verdict) => thrown instanceof verdict),
+    ...{ dataOf, delay, leave, endCancelled, conclude },
+  }
 }

@@ -17,8 +17,12 @@ export const LANES: readonly Lane[] = ['job', 'task']
 /** A queue of BullMQ, of one lane. */
 export type LaneQueue = Queue<Kept, unknown, string, JobData, unknown, string>
 
+/** The package, which is loaded where it is used. */
+export type Bull = typeof import('bullmq')
+
 /** What is open to Redis. */
 export interface SharedConnection {
+  readonly bull: Bull
   readonly redis: RedisClient
   readonly queues: Readonly<Record<Lane, LaneQueue>>
   readonly keys: Keys

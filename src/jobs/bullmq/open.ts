@@ -12,7 +12,7 @@ import { createSharedChanges } from './changes.js'
 import { openConnection } from './connection.js'
 import { createHandOver } from './hand-over.js'
 import { createIds } from './ids.js'
-import type { BullmqOptions, SharedConnection } from './keys.js'
+import type { Bull, BullmqOptions, SharedConnection } from './keys.js'
 import { createKnown } from './known.js'
 import { createNodes } from './nodes.js'
 import { createSharedQueries } from './queries.js'
@@ -31,11 +31,12 @@ const SCHEDULES_EVERY = 20
 /** Opens it. See `JobQueueSource`. */
 export async function openSharedQueue(
   options: BullmqOptions,
-  connect: Connect,
+  dial: Connect,
+  bull: Bull,
   { local, merge, now, logger }: SharedQueueParts,
 ): Promise<SharedQueue> {
-  const { timeout = TIMEOUT } = options
-  const connection = openConnection(options, connect({ commandTimeout: timeout, enableAutoPipelining: true }))
+  const connect = (more: Parameters<Connect>[0]) => openConnection(options, dial(more), bull)
+  const connection = connect({ commandTimeout: options.timeout ?? TIMEOUT, enableAutoPipelining: true })
   let patient: SharedConnection | undefined
   const ids = createIds(local.nodeNumber)
   const queries = createSharedQueries(connection)
@@ -100,8 +101,7 @@ export async function openSharedQueue(
     signal.emit()
   }
   const timer = setInterval(() => void poll(), POLL_INTERVAL_MS).unref()
-  await handOver.join()
-  await poll()
+  await handOver.join().then(poll)
   await shared(schedules.refresh, undefined)
 
   return {
@@ -126,7 +126,7 @@ export async function openSharedQueue(
     backOffs: local.backOffs,
     schedules,
     createProcessor: (handlers, how) => {
-      patient = openConnection(options, connect({ maxRetriesPerRequest: null, enableOfflineQueue: true }))
+      patient = connect({ maxRetriesPerRequest: null, enableOfflineQueue: true })
       return createSharedProcessor(handlers, how, {
         ...{ local, known, handOver, connection: patient, wait: signal.wait },
         leaseTime: options.leaseTime ?? LEASE_TIME,

@@ -1,10 +1,10 @@
 /** Works off the queue that nodes share, by BullMQ's workers: a job whose node has died is begun anew by another. */
-import { DelayedError, Worker } from 'bullmq'
+import type { Worker } from 'bullmq'
 import { createKeyedLimiter, within } from '../../concurrency.js'
 import type { Handler, Job, JobProcessorOptions, Lane, Outcome } from '../../model/job-queue.js'
 import { createProgress, MAX_LONG_JOBS, MAX_PER_HOST, POLL_INTERVAL_MS, runHandler } from '../running.js'
 import type { SharedChanges } from './changes.js'
-import { CANCELLED, createConclusions, delay, isVerdict } from './conclusions.js'
+import { CANCELLED, createConclusions } from './conclusions.js'
 import { LANES, type SharedConnection } from './keys.js'
 import {
   idOf,
@@ -52,9 +52,9 @@ interface WorkerParts extends Pick<WorkersParts, 'connection' | 'leaseTime' | 'c
 }
 
 function openWorker({ lane, concurrency, work, abandoned, lost, ...parts }: WorkerParts): Worker {
-  const { queues, redis, keys } = parts.connection
+  const { bull, queues, redis, keys } = parts.connection
   const process = (kept: unknown, token = '') => work(kept as Kept, token)
-  const worker = new Worker<JobData, unknown>(queues[lane].name, process, {
+  const worker = new bull.Worker<JobData, unknown>(queues[lane].name, process, {
     connection: redis,
     prefix: keys.bull,
     // As many wait here for their host as run.
@@ -85,7 +85,7 @@ export function createWorkers(
   const { queues, keys, redis } = connection
   const hosts = createKeyedLimiter({ capacity: MAX_PER_HOST })
   const tasks = createKeyedLimiter({ capacity: options.concurrency })
-  const { dataOf, leave, endCancelled, conclude } = createConclusions(connection, changes, options)
+  const { isVerdict, delay, ...say } = createConclusions(connection, changes, options)
   const running = new Map<string, Running>()
   let workers: readonly Worker[] = []
   let onlyJob: number | undefined
@@ -111,9 +111,7 @@ export function createWorkers(
       if (isVerdict(error)) throw error
       options.logger.warn({ err: error, job: kept.data.key }, 'artwork jobs: the shared queue failed')
       // Where this fails too, it is begun anew once its lock has run out.
-      return delay(kept, token).catch(() => {
-        throw new DelayedError()
-      })
+      return delay(kept, token)
     }
   }
   const attempt = async (kept: Kept, token: string): Promise<unknown> => {
@@ -121,10 +119,10 @@ export function createWorkers(
     const id = idOf(kept)
     const handler = handlers[kind]
     if (handler === undefined || (lane === 'job' && onlyJob !== undefined && onlyJob !== id))
-      return leave(kept, token)
+      return say.leave(kept, token)
     await redis.srem(keys.waiting, keptId(id))
     const job: Job = { ...toJob(kept, 'running', NO_CHILDREN, false), ticket: token }
-    if (wish === 'cancel') return endCancelled(kept, job)
+    if (wish === 'cancel') return say.endCancelled(kept, job)
     const controller = new AbortController()
     const run: Running = { job, controller, isLost: false }
     running.set(keptId(id), run)
@@ -132,7 +130,7 @@ export function createWorkers(
     const context = { signal, progress: report(kept) }
     const environment = { logger: options.logger, isClosed: () => closed || run.isLost }
     const begin = async (): Promise<Outcome | undefined> => {
-      if (job.parent !== undefined && (await dataOf(kept)).isUnwanted) return { state: 'cancelled' }
+      if (job.parent !== undefined && (await say.dataOf(kept)).isUnwanted) return { state: 'cancelled' }
       return runHandler(job, handler, context, environment)
     }
     const limited = () => (host === undefined ? begin() : hosts.run(host, begin, { signal }))
@@ -140,7 +138,7 @@ export function createWorkers(
       // It was aborted before it began.
       .catch((): Outcome | undefined => (closed || run.isLost ? undefined : { state: 'cancelled' }))
       .finally(() => running.delete(keptId(id)))
-    return conclude(kept, job, outcome, token)
+    return say.conclude(kept, job, outcome, token)
   }
   /** Stops what was to be cancelled. */
   const poll = async (): Promise<void> => {
