@@ -62,9 +62,11 @@ export function createCircuitBreakers({ threshold = 10, openFor = 60_000, now }:
         return result
       } catch (error) {
         if (counts(error)) {
-          state.failures += 1
-          if (state.failures >= threshold) {
-            state.openedAt = now()
+          // The one of now: what was under way when the host recovered begins to count anew.
+          const counted = stateOf(host)
+          counted.failures += 1
+          if (counted.failures >= threshold) {
+            counted.openedAt = now()
             onChange(host, true)
           }
         } else if (!isCancelled(error)) hosts.delete(host)

@@ -1,6 +1,7 @@
 /** Following one job, or the whole queue. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Job, JobProcessor, JobQueries } from '../model/job-queue.js'
+import { asArtworkError } from '../model/failure.js'
+import type { Awaitable, Job, JobProcessor, JobQueries } from '../model/job-queue.js'
 import type { ScheduleStatus } from './schedules.js'
 
 /** Numbers of the queue: what waits and runs in all processes, and what this one has done since start. */
@@ -46,6 +47,16 @@ const EVENT_INTERVAL_MS = 500
 /** A job has changed where this has. */
 const versionOf = ({ state, done, total, attempts }: Job): string => `${state} ${done} ${total} ${attempts}`
 
+/** What a queue that nodes share answers; `later` where it cannot be reached now. @throws what else it throws */
+async function asked<T>(work: () => Awaitable<T>): Promise<T | 'later'> {
+  try {
+    return await work()
+  } catch (error) {
+    if (asArtworkError(error).code === 'unavailable') return 'later'
+    throw error
+  }
+}
+
 /** A job, each time it has changed, until it has ended. */
 export async function* watchJob(
   jobs: Pick<JobQueries, 'get'>,
@@ -55,8 +66,13 @@ export async function* watchJob(
 ): AsyncGenerator<Job> {
   let before = ''
   for (;;) {
-    const job = await jobs.get(id)
-    if (job === undefined || signal?.aborted) return
+    if (signal?.aborted) return
+    const job = await asked(() => jobs.get(id))
+    if (job === undefined) return
+    if (job === 'later') {
+      await processor.changed(signal)
+      continue
+    }
     const version = versionOf(job)
     if (version !== before) yield job
     before = version

@@ -341,6 +341,14 @@ export interface JobBackend extends JobQueue, JobQueries {
   close(): Awaitable<void>
 }
 
+/** What was requested of a job while it was handed over. */
+export interface Meanwhile {
+  /** It is to be cancelled. */
+  readonly isCancelled: boolean
+  /** Its priority now. */
+  readonly priority: number
+}
+
 /** The queue of one node, as one that all nodes share stands on it: it has what was queued here until the shared one has it. */
 export interface LocalQueue
   extends AtOnce<JobQueue>,
@@ -352,11 +360,13 @@ export interface LocalQueue
   claim(limit: number): readonly Job[]
   /**
    * The shared queue has it: it is here no more. What was requested of its key meanwhile is queued.
-   * @returns whether it was to be cancelled meanwhile
+   * @returns what was requested of it meanwhile; undefined where it could not be written
    */
-  handedOver(job: Job): boolean
-  /** It could not be handed over: it is queued again as it was. */
-  giveBack(job: Job): void
+  handedOver(job: Job): Meanwhile | undefined
+  /** It could not be handed over: it is queued again as it was. Returns whether that could be written. */
+  giveBack(job: Job): boolean
+  /** Queues again what dead processes had taken. */
+  recover(): unknown
   /** The number that this directory has among the nodes; undefined where it has none yet. */
   nodeNumber(): number | undefined
   /** Keeps that number. */

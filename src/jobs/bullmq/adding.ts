@@ -4,7 +4,7 @@ import { CHILDREN_TIME, LANES, type SharedConnection } from './keys.js'
 import { idOf, type Kept, keptId, priorityOf, toBull } from './rows.js'
 
 /** Ids in the index of a lane: as many as may wait and be kept. */
-const INDEXED = 50_000
+const INDEXED = 25_000
 
 /** A job to hand over, with the id that it has. */
 export interface Handed {
@@ -13,8 +13,12 @@ export interface Handed {
   readonly createdAt: number
 }
 
-/** Adds jobs. Answers, for each, the id of the open one of its key that it became a part of; its own else. */
-export type AddShared = (jobs: readonly Handed[]) => Promise<ReadonlyMap<Handed, number>>
+/**
+ * Adds jobs. Where that fails, they may have been added all the same once they were sent: they are added again then.
+ * @param sending called before they are
+ * @returns for each, the id of the open one of its key that it became a part of; its own else
+ */
+export type AddShared = (jobs: readonly Handed[], sending: () => void) => Promise<ReadonlyMap<Handed, number>>
 
 /** See the top of the file. */
 export function createAdding(
@@ -43,6 +47,14 @@ export function createAdding(
     }
     await writes.exec()
   }
+  /** Forgets what was to follow the open job of a key: BullMQ keeps that apart, and what comes later takes its place. */
+  const dropFollower = async (job: NewJob): Promise<void> => {
+    const key = `${queues[job.lane].toKey('dn')}:${job.key}`
+    const id = await redis.hget(key, 'jid')
+    if (id === null) return
+    await redis.del(key)
+    await forget([{ job, id: idOf(id), createdAt: 0 }])
+  }
   /** Applies a job to the open one of its key: its priority, and its payload, now or after what runs. */
   const mergeInto = async (handed: Handed, openId: string): Promise<number | 'follows' | undefined> => {
     const { job } = handed
@@ -55,10 +67,14 @@ export function createAdding(
     if (payload !== undefined && !(await open.isActive())) {
       await open.updateData({ ...open.data, payload, ...(job.host !== undefined && { host: job.host }) })
       // It may have been begun with the payload of before.
-      if (!(await open.isActive())) return idOf(open)
+      if (!(await open.isActive())) {
+        await dropFollower(job)
+        return idOf(open)
+      }
     }
     // Where what runs is what was requested last, what was requested in between does not follow it.
     if (payload === undefined && open.data.isFollowed !== true) return idOf(open)
+    await dropFollower(job)
     await open.updateData({ ...open.data, isFollowed: true })
     const { name, data, opts } = toBull(
       { ...job, payload: payload ?? job.payload },
@@ -68,8 +84,13 @@ export function createAdding(
     await queue.add(name, data, { ...opts, deduplication: { id: job.key, keepLastIfActive: true } })
     return 'follows'
   }
-  const add = async (jobs: readonly Handed[], isAgain = false): Promise<ReadonlyMap<Handed, number>> => {
+  const add = async (
+    jobs: readonly Handed[],
+    sending: () => void,
+    isAgain = false,
+  ): Promise<ReadonlyMap<Handed, number>> => {
     await note(jobs)
+    sending()
     const answers = new Map<Handed, number>()
     const lost: Handed[] = []
     const merged: Handed[] = []
@@ -88,8 +109,9 @@ export function createAdding(
       }
     }
     await forget(merged)
-    if (lost.length > 0 && !isAgain) for (const [handed, id] of await add(lost, true)) answers.set(handed, id)
+    if (lost.length > 0 && !isAgain)
+      for (const [handed, id] of await add(lost, sending, true)) answers.set(handed, id)
     return answers
   }
-  return (jobs) => add(jobs)
+  return (jobs, sending) => add(jobs, sending)
 }

@@ -46,9 +46,10 @@ export function createCancelling(
   const cancelWaiting = async (kept: Kept): Promise<boolean> => {
     try {
       await kept.remove()
-    } catch {
+    } catch (error) {
       // Somebody runs it.
-      return false
+      if (/locked/.test(String(error))) return false
+      throw error
     }
     await keepCancelled(toJob(kept, 'queued', NO_CHILDREN, false))
     return true

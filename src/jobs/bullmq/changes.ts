@@ -4,7 +4,7 @@ import { createAdding, type Handed } from './adding.js'
 import { createCancelling } from './cancelling.js'
 import { CHILDREN_TIME, LANES, type SharedConnection } from './keys.js'
 import type { SharedQueries } from './queries.js'
-import { keptId, NO_CHILDREN, toJob } from './rows.js'
+import { keptId, NO_CHILDREN, priorityOf, toJob } from './rows.js'
 
 /** What the changes work with. */
 interface ChangeParts {
@@ -25,7 +25,7 @@ export function createSharedChanges({ connection, queries, merge, backOffs, now 
   const { keepCancelled, cancelWaiting, cancelChildren } = createCancelling(connection, now)
 
   return {
-    add: (jobs: readonly Handed[]) => run(() => add(jobs)),
+    add: (jobs: readonly Handed[], sending: () => void) => run(() => add(jobs, sending)),
     keepCancelled,
     cancelChildren,
     /** What a job that ended says of itself to its parent. */
@@ -46,6 +46,10 @@ export function createSharedChanges({ connection, queries, merge, backOffs, now 
         return found === undefined
           ? (await redis.hexists(keys.cancelled, keptId(id))) === 1
           : found.kept.data.wish === 'cancel'
+      }),
+    raise: (id: number, priority: number): Promise<void> =>
+      run(async () => {
+        await (await queries.kept(id))?.kept.changePriority({ priority: priorityOf(priority) })
       }),
     cancel: (id: number): Promise<boolean> =>
       run(async () => {
@@ -79,7 +83,7 @@ export function createSharedChanges({ connection, queries, merge, backOffs, now 
         if (lane === 'job') writes.del(keys.children(id, 'all'), keys.children(id, 'done'))
         await writes.exec()
         backOffs.clear(key)
-        await add([{ job: { key, kind, lane, priority, payload, host, parent }, id, createdAt }])
+        await add([{ job: { key, kind, lane, priority, payload, host, parent }, id, createdAt }], () => {})
         return true
       }),
     setPaused: (isPaused: boolean): Promise<void> =>

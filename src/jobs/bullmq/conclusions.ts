@@ -15,19 +15,21 @@ export function createConclusions(
 ) {
   const { DelayedError, UnrecoverableError, WaitingError } = bull
   const verdicts = [DelayedError, WaitingError, UnrecoverableError]
-  /** Leaves a job alone for a while. @throws DelayedError, which says so, also where Redis fails: then it is begun anew in time */
-  const delay = async (kept: Kept, token: string): Promise<never> => {
-    await kept.moveToDelayed(Date.now() + LEFT_FOR, token).catch(() => {})
-    throw new DelayedError()
-  }
   /** What its data are now: others may have changed them meanwhile. */
   const dataOf = async (kept: Kept): Promise<JobData> => {
     const found: Kept | undefined = await queues[kept.data.lane].getJob(kept.id ?? '')
     return found?.data ?? kept.data
   }
-  const leave = async (kept: Kept, token: string): Promise<never> => {
-    await kept.updateData({ ...(await dataOf(kept)), givenBack: (kept.data.givenBack ?? 0) + 1 })
-    return delay(kept, token)
+  /** Leaves a job alone for a while. @throws DelayedError, which says so, also where Redis fails: then it is begun anew in time */
+  const delay = async (kept: Kept, token: string, ms = LEFT_FOR): Promise<never> => {
+    try {
+      const data = await dataOf(kept)
+      await kept.updateData({ ...data, givenBack: (data.givenBack ?? 0) + 1 })
+      await kept.moveToDelayed(Date.now() + ms, token)
+    } catch {
+      // It is begun anew once its lock has run out.
+    }
+    throw new DelayedError()
   }
   const endCancelled = async (kept: Kept, job: Job): Promise<never> => {
     await changes.keepCancelled(job)
@@ -66,6 +68,6 @@ export function createConclusions(
   return {
     /** Whether what was thrown says how a run came out. */
     isVerdict: (thrown: unknown): boolean => verdicts.some((verdict) => thrown instanceof verdict),
-    ...{ dataOf, delay, leave, endCancelled, conclude },
+    ...{ dataOf, delay, endCancelled, conclude },
   }
 }

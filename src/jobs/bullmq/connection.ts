@@ -11,7 +11,11 @@ export function openConnection(
 ): SharedConnection {
   const keys = keysOf(prefix)
   const queueOf = (name: string): LaneQueue => {
-    const queue: LaneQueue = new bull.Queue(name, { connection: redis, prefix: keys.bull })
+    const queue: LaneQueue = new bull.Queue(name, {
+      ...{ connection: redis, prefix: keys.bull },
+      // Who is asked while Redis cannot answer would refuse ever after.
+      skipVersionCheck: true,
+    })
     queue.on('error', () => {})
     return queue
   }
@@ -21,6 +25,11 @@ export function openConnection(
     ...{ bull, redis, keys, run: breaker.run },
     queues: { task: queueOf('tasks'), job: queueOf('long') },
     trouble: () =>
-      redis.status === 'ready' ? breaker.reason() : `the job queue at ${host} cannot be reached`,
+      redis.status !== 'ready'
+        ? `the job queue at ${host} cannot be reached`
+        : // Once it has been left alone for a while, the next call finds out.
+          breaker.isOpen()
+          ? breaker.reason()
+          : undefined,
   }
 }

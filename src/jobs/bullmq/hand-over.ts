@@ -13,13 +13,14 @@ const BATCH = 200
 /** Jobs whose id, and keys whose open job, are remembered. */
 const MAX_REMEMBERED = 20_000
 const JOIN_TIME = 2000
-/** Open keys that are looked at again at a time. */
+/** Open keys that are looked at again at a time, once in so many times. */
+const LOOK_EVERY = 4
 const LOOKED_AT = 200
 
 interface HandOverParts {
   readonly connection: SharedConnection
   readonly local: LocalQueue
-  readonly changes: Pick<SharedChanges, 'add' | 'cancel'>
+  readonly changes: Pick<SharedChanges, 'add' | 'cancel' | 'raise'>
   readonly ids: ReturnType<typeof createIds>
   added(count: number): void
   readonly logger: Logger
@@ -41,6 +42,14 @@ export function createHandOver({ connection, local, changes, ids, added, logger 
   const merged = new Map<number, number>()
   /** Jobs that this node handed over and does not know to have ended, by their key. */
   const open = new Map<string, { readonly id: number; readonly lane: Job['lane'] }>()
+  /** They may be in the shared queue: they are added once more, and by nobody done here meanwhile. */
+  let uncertain: readonly Job[] = []
+  /** What could not be written here yet. Each answers whether it could. */
+  let unwritten: readonly (() => boolean)[] = []
+  const written = (write: () => boolean): void => {
+    if (!write()) unwritten = [...unwritten, write]
+  }
+  let looks = 0
   let current: Promise<void> | undefined
   let isWanted = false
 
@@ -64,22 +73,30 @@ export function createHandOver({ connection, local, changes, ids, added, logger 
       }),
     )
     for (const { id } of jobs) underWay.add(id)
+    let isSent = false
     try {
-      const answers = await changes.add([...handed.keys()])
+      const answers = await changes.add([...handed.keys()], () => {
+        isSent = true
+      })
       for (const [one, job] of handed) {
         const { id } = one
         const now = answers.get(one) ?? id
         if (now !== id) remember(merged, id, now)
         remember(open, job.key, { id: now, lane: job.lane })
-        if (local.handedOver(job)) await changes.cancel(now).catch(() => false)
+        const meanwhile = local.handedOver(job)
+        if (meanwhile === undefined) written(() => local.handedOver(job) !== undefined)
+        else if (meanwhile.isCancelled) await changes.cancel(now).catch(() => false)
+        else if (meanwhile.priority > job.priority)
+          await changes.raise(now, meanwhile.priority).catch(() => {})
       }
       added(jobs.length)
     } catch (error) {
       logger.debug({ err: error }, 'artwork jobs: handing over')
-      for (const job of jobs) local.giveBack(job)
+      if (isSent) uncertain = [...uncertain, ...jobs]
+      else for (const job of jobs) written(() => local.giveBack(job))
       throw error
     } finally {
-      for (const { id } of jobs) underWay.delete(id)
+      if (!uncertain.includes(jobs[0] as Job)) for (const { id } of jobs) underWay.delete(id)
     }
   }
   /** Forgets keys whose job has ended. */
@@ -97,17 +114,24 @@ export function createHandOver({ connection, local, changes, ids, added, logger 
     try {
       if (local.nodeNumber() === undefined) await join()
       if (local.nodeNumber() === undefined) return
+      const again = uncertain
+      uncertain = []
+      if (again.length > 0) await hand(again)
       do {
         isWanted = false
         for (let jobs = local.claim(BATCH); jobs.length > 0; jobs = local.claim(BATCH)) await hand(jobs)
       } while (isWanted)
-      await look()
+      looks += 1
+      if (looks % LOOK_EVERY === 0) await look()
     } catch {
       // The next time: what is queued here is done here meanwhile.
     }
   }
   const begin = (): void => {
     isWanted = true
+    const left = unwritten
+    unwritten = []
+    for (const write of left) written(write)
     if (current !== undefined || connection.trouble() !== undefined) return
     current = all().finally(() => {
       current = undefined

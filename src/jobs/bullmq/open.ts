@@ -4,7 +4,7 @@
  * does what is queued there itself.
  */
 import { within } from '../../concurrency.js'
-import type { Added, NewJob, SharedQueue, SharedQueueParts } from '../../model/job-queue.js'
+import type { SharedQueue, SharedQueueParts } from '../../model/job-queue.js'
 import { type Connect, TIMEOUT } from '../../store/shared/redis-client.js'
 import { createChangeSignal, POLL_INTERVAL_MS } from '../running.js'
 import { plus, readBoth } from './both-queues.js'
@@ -15,18 +15,23 @@ import { createIds } from './ids.js'
 import type { Bull, BullmqOptions, SharedConnection } from './keys.js'
 import { createKnown } from './known.js'
 import { createNodes } from './nodes.js'
+import { createPlacing } from './placing.js'
 import { createSharedQueries } from './queries.js'
+import { createReach } from './reach.js'
 import { createSharedScheduleTable } from './schedule-table.js'
 import { createSharedProcessor } from './shared-processor.js'
 
-/** Most jobs that may wait, those with a parent not counted. */
-const CAPACITY = 10_000
 /** A node that says nothing for so long is dead, ms. */
 const LEASE_TIME = 10_000
+/** Of the workers: what they say to Redis is said in the end, whatever happens to the connection. */
+const PATIENT = {
+  ...{ maxRetriesPerRequest: null, enableOfflineQueue: true },
+  ...{ autoResendUnfulfilledCommands: true, lazyConnect: false },
+}
 /** How long an end waits for Redis, ms. */
 const CLOSE_TIME = 2000
-/** Every so many polls, it is read when schedules ran elsewhere. */
-const SCHEDULES_EVERY = 20
+/** Every so many polls, it is read when schedules ran elsewhere, and what dead processes had taken is queued again. */
+const SELDOM = 20
 
 /** Opens it. See `JobQueueSource`. */
 export async function openSharedQueue(
@@ -45,37 +50,12 @@ export async function openSharedQueue(
   const known = createKnown({ read: queries.counts, local, setPaused: changes.setPaused })
   const signal = createChangeSignal()
   const handOver = createHandOver({ connection, local, changes, ids, added: known.added, logger })
-  const isAway = (): boolean => connection.trouble() !== undefined
+  const { isAway, shared, reached } = createReach(connection, logger)
   let polls = 0
+  let isPolling = false
 
-  /** Of the shared queue, or what is said where it cannot be reached. */
-  const shared = async <T>(work: () => Promise<T>, otherwise: T): Promise<T> => {
-    if (isAway()) return otherwise
-    try {
-      return await work()
-    } catch (error) {
-      logger.debug({ err: error }, 'artwork jobs: the shared queue')
-      return otherwise
-    }
-  }
-  const both = readBoth({ local, queries, handOver, ids, shared })
-  const add = (job: NewJob, unsupported?: Parameters<SharedQueue['add']>[1]): Added => {
-    const open = handOver.openIdOf(job.key)
-    if (open === undefined && known.get().waiting >= CAPACITY) return { accepted: false, reason: 'full' }
-    const added = local.add(job, unsupported)
-    if (!('id' in added)) return added
-    handOver.begin()
-    const id = ids.shared(added.id)
-    // What is open there gets its payload and priority as this one is handed over: then this id is that one's.
-    return open === undefined ? { ...added, id } : { accepted: false, reason: 'duplicate', id }
-  }
-  const addNow = async (job: NewJob): Promise<Added> => {
-    const added = add(job)
-    if (!('id' in added)) return added
-    await handOver.finished()
-    const id = handOver.idNow(added.id)
-    return id === added.id ? { accepted: true, id } : { accepted: false, reason: 'duplicate', id }
-  }
+  const both = readBoth({ local, queries, handOver, ids, shared, reached })
+  const { add, addNow } = createPlacing({ local, handOver, ids, known })
   const nodes = createNodes(connection, now)
   const schedules = createSharedScheduleTable(connection, addNow, now)
   /** At the local job, or the shared one. */
@@ -93,14 +73,20 @@ export async function openSharedQueue(
     return isChanged
   }
   const poll = async (): Promise<void> => {
-    if (connection.redis.status !== 'ready') return
+    if (isPolling || connection.redis.status !== 'ready') return
+    isPolling = true
     handOver.begin()
     await shared(known.refresh, undefined)
     polls += 1
-    if (polls % SCHEDULES_EVERY === 0) await shared(schedules.refresh, undefined)
+    if (polls % SELDOM === 0) {
+      local.recover()
+      await shared(schedules.refresh, undefined)
+    }
     signal.emit()
+    isPolling = false
   }
   const timer = setInterval(() => void poll(), POLL_INTERVAL_MS).unref()
+  local.recover()
   await handOver.join().then(poll)
   await shared(schedules.refresh, undefined)
 
@@ -126,9 +112,9 @@ export async function openSharedQueue(
     backOffs: local.backOffs,
     schedules,
     createProcessor: (handlers, how) => {
-      patient = connect({ maxRetriesPerRequest: null, enableOfflineQueue: true })
+      patient = connect(PATIENT)
       return createSharedProcessor(handlers, how, {
-        ...{ local, known, handOver, connection: patient, wait: signal.wait },
+        ...{ local, known, handOver, ids, connection: patient, wait: signal.wait },
         leaseTime: options.leaseTime ?? LEASE_TIME,
         ...{ mayBegin: isAway, started: nodes.begin },
         changes: createSharedChanges({

@@ -1,4 +1,6 @@
 /** Works off the queue that nodes share, by BullMQ's workers: a job whose node has died is begun anew by another. */
+
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Worker } from 'bullmq'
 import { createKeyedLimiter, within } from '../../concurrency.js'
 import type { Handler, Job, JobProcessorOptions, Lane, Outcome } from '../../model/job-queue.js'
@@ -19,8 +21,12 @@ import {
 
 /** A job fails after so many processes have died at it. */
 const MAX_CRASHES = 3
+/** Tasks of a busy host that are held back at a time, and for how long, ms. */
+const MAX_HELD_BACK = 16
+const HELD_BACK_FOR = 500
 /** How long an end waits for Redis, ms. */
 const CLOSE_TIME = 5000
+const CLOSE_POLL = 20
 
 /** What the workers work with. */
 export interface WorkersParts {
@@ -29,6 +35,8 @@ export interface WorkersParts {
   readonly changes: Pick<SharedChanges, 'ended' | 'keepCancelled' | 'cancelChildren'>
   /** A node that says nothing for so long is dead, ms. */
   readonly leaseTime: number
+  /** The id of what a job has become a part of; its own else. */
+  idNow(id: number): number
   /** A job has changed here. @param ended its key, where it has ended */
   changed(ended?: string): void
 }
@@ -57,12 +65,12 @@ function openWorker({ lane, concurrency, work, abandoned, lost, ...parts }: Work
   const worker = new bull.Worker<JobData, unknown>(queues[lane].name, process, {
     connection: redis,
     prefix: keys.bull,
-    // As many wait here for their host as run.
-    concurrency: lane === 'job' ? MAX_LONG_JOBS : 2 * concurrency,
+    concurrency: lane === 'job' ? MAX_LONG_JOBS : concurrency,
     lockDuration: parts.leaseTime,
     stalledInterval: parts.leaseTime / 2,
     maxStalledCount: MAX_CRASHES - 1,
     runRetryDelay: 1000,
+    skipVersionCheck: true,
     drainDelay: 1,
   })
   // Why Redis cannot be called is known from the calls that are awaited.
@@ -80,17 +88,27 @@ function openWorker({ lane, concurrency, work, abandoned, lost, ...parts }: Work
 export function createWorkers(
   handlers: Readonly<Record<string, Handler>>,
   options: JobProcessorOptions,
-  { connection, changes, leaseTime, changed }: WorkersParts,
+  { connection, changes, leaseTime, idNow, changed }: WorkersParts,
 ) {
   const { queues, keys, redis } = connection
   const hosts = createKeyedLimiter({ capacity: MAX_PER_HOST })
-  const tasks = createKeyedLimiter({ capacity: options.concurrency })
   const { isVerdict, delay, ...say } = createConclusions(connection, changes, options)
   const running = new Map<string, Running>()
   let workers: readonly Worker[] = []
   let onlyJob: number | undefined
+  let heldBack = 0
   let closed = false
 
+  /** Whether a task waits outside for its host, so that those of other hosts go on: so many at a time, the others wait here. */
+  const mustWait = (host: string | undefined): boolean => {
+    const isBusy = [...running.values()].filter(({ job }) => job.host === host).length >= MAX_PER_HOST
+    if (host === undefined || !isBusy || heldBack >= MAX_HELD_BACK) return false
+    heldBack += 1
+    setTimeout(() => {
+      heldBack -= 1
+    }, HELD_BACK_FOR).unref()
+    return true
+  }
   const report = (kept: Kept) => {
     let first: Pick<Progress, 'firstAt' | 'firstDone'> | undefined
     return createProgress((done, total) => {
@@ -110,7 +128,6 @@ export function createWorkers(
     } catch (error) {
       if (isVerdict(error)) throw error
       options.logger.warn({ err: error, job: kept.data.key }, 'artwork jobs: the shared queue failed')
-      // Where this fails too, it is begun anew once its lock has run out.
       return delay(kept, token)
     }
   }
@@ -118,8 +135,9 @@ export function createWorkers(
     const { kind, lane, host, wish } = kept.data
     const id = idOf(kept)
     const handler = handlers[kind]
-    if (handler === undefined || (lane === 'job' && onlyJob !== undefined && onlyJob !== id))
-      return say.leave(kept, token)
+    if (handler === undefined || (lane === 'job' && onlyJob !== undefined && idNow(onlyJob) !== id))
+      return delay(kept, token)
+    if (mustWait(host)) return delay(kept, token, HELD_BACK_FOR)
     await redis.srem(keys.waiting, keptId(id))
     const job: Job = { ...toJob(kept, 'running', NO_CHILDREN, false), ticket: token }
     if (wish === 'cancel') return say.endCancelled(kept, job)
@@ -134,7 +152,7 @@ export function createWorkers(
       return runHandler(job, handler, context, environment)
     }
     const limited = () => (host === undefined ? begin() : hosts.run(host, begin, { signal }))
-    const outcome = await (lane === 'job' ? begin() : tasks.run('', limited, { signal }))
+    const outcome = await (lane === 'job' ? begin() : limited())
       // It was aborted before it began.
       .catch((): Outcome | undefined => (closed || run.isLost ? undefined : { state: 'cancelled' }))
       .finally(() => running.delete(keptId(id)))
@@ -176,21 +194,13 @@ export function createWorkers(
       closed = true
       clearInterval(timer)
       for (const { job, controller } of running.values()) if (job.lane === 'job') controller.abort()
-      const closing = Promise.all(workers.map((worker) => worker.close()))
-      while (running.size > 0)
-        await within(
-          POLL_INTERVAL_MS,
-          closing.catch(() => {}),
-        )
+      // A worker that waits for Redis ends without it.
+      const isAway = redis.status !== 'ready'
+      while (running.size > 0) await sleep(CLOSE_POLL)
       await within(
         CLOSE_TIME,
-        closing.catch(() => {}),
+        Promise.all(workers.map((worker) => worker.close(isAway))).catch(() => {}),
       )
-      for (const worker of workers)
-        await within(
-          CLOSE_TIME,
-          worker.close(true).catch(() => {}),
-        )
     },
   }
 }

@@ -48,9 +48,11 @@ export function createSharedQueries({ redis, queues, keys, run }: SharedConnecti
   ): Promise<readonly Job[]> => {
     const active = await activeIds(lane)
     const found: Job[] = []
-    for (let offset = 0; found.length < limit; offset += CHUNK) {
+    const chunk =
+      state === undefined && kind === undefined && parent === undefined ? Math.min(CHUNK, limit) : CHUNK
+    for (let offset = 0; found.length < limit; offset += chunk) {
       const most = before === undefined ? '+inf' : String(before.createdAt)
-      const ids = await redis.zrevrangebyscore(keys.index(lane), most, '-inf', 'LIMIT', offset, CHUNK)
+      const ids = await redis.zrevrangebyscore(keys.index(lane), most, '-inf', 'LIMIT', offset, chunk)
       const jobs = await Promise.all(ids.map((id) => jobOf(id, lane, active)))
       for (const job of jobs) {
         if (job === undefined || (before !== undefined && !isOlder(job, before))) continue
@@ -60,7 +62,7 @@ export function createSharedQueries({ redis, queues, keys, run }: SharedConnecti
           (parent ?? job.parent) === job.parent
         if (isMeant && found.length < limit) found.push(job)
       }
-      if (ids.length < CHUNK) break
+      if (ids.length < chunk) break
     }
     return found
   }

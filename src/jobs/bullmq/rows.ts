@@ -114,14 +114,16 @@ const MAX_LISTED_PAYLOAD = 4096
 
 /** A job of BullMQ as the port has it. */
 export function toJob(kept: Kept, state: JobState, ended: Ended, isListed = true): Job {
-  const { key, kind, lane, priority, payload, host, parent, reason, givenBack = 0 } = kept.data
+  const { key, kind, lane, payload, host, parent, reason, givenBack = 0 } = kept.data
   const progress = typeof kept.progress === 'object' ? kept.progress : undefined
   const rate = rateOf(kept.progress)
   const isLong = isListed && JSON.stringify(payload).length > MAX_LISTED_PAYLOAD
   const left = Math.max(0, (progress?.total ?? 0) - (progress?.done ?? 0))
   const failure: Omit<Result, 'state'> = state === 'failed' ? readFailure(kept.failedReason) : { reason }
   return {
-    ...{ id: idOf(kept), key, kind, lane, state, priority, host, parent, rate },
+    ...{ id: idOf(kept), key, kind, lane, state, host, parent, rate },
+    // It may have been raised.
+    priority: kept.priority > 0 ? LOWEST_PRIORITY - kept.priority : kept.data.priority,
     payload: isLong ? null : payload,
     attempts: Math.max(0, kept.attemptsStarted - givenBack),
     notBefore: kept.delay > 0 && state === 'queued' ? (kept.processedOn ?? kept.timestamp) + kept.delay : 0,

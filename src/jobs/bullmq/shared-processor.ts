@@ -7,14 +7,16 @@ import type {
   LocalQueue,
 } from '../../model/job-queue.js'
 import type { createHandOver } from './hand-over.js'
+import type { createIds } from './ids.js'
 import type { createKnown } from './known.js'
 import { createWorkers, type WorkersParts } from './processor.js'
 
 /** What it works with. */
-interface SharedProcessorParts extends Omit<WorkersParts, 'changed'> {
+interface SharedProcessorParts extends Omit<WorkersParts, 'changed' | 'idNow'> {
   readonly local: Pick<LocalQueue, 'createProcessor'>
   readonly known: Pick<ReturnType<typeof createKnown>, 'get'>
-  readonly handOver: Pick<ReturnType<typeof createHandOver>, 'begin' | 'ended'>
+  readonly handOver: Pick<ReturnType<typeof createHandOver>, 'begin' | 'ended' | 'idNow'>
+  readonly ids: Pick<ReturnType<typeof createIds>, 'local'>
   /** Whether this node does its own jobs by itself. */
   mayBegin(): boolean
   changed(): void
@@ -27,11 +29,12 @@ interface SharedProcessorParts extends Omit<WorkersParts, 'changed'> {
 export function createSharedProcessor(
   handlers: Readonly<Record<string, Handler>>,
   options: JobProcessorOptions,
-  { local, known, handOver, mayBegin, changed, started, wait, ...parts }: SharedProcessorParts,
+  { local, known, handOver, ids, mayBegin, changed, started, wait, ...parts }: SharedProcessorParts,
 ): JobProcessor {
   const own = local.createProcessor(handlers, { ...options, mayBegin })
   const workers = createWorkers(handlers, options, {
     ...parts,
+    idNow: handOver.idNow,
     changed: (key) => {
       if (key !== undefined) handOver.ended(key)
       changed()
@@ -42,7 +45,7 @@ export function createSharedProcessor(
   return {
     ...own,
     start: (only) => {
-      own.start(only)
+      own.start(only === undefined ? undefined : ids.local(only))
       workers.start(only)
       started()
     },

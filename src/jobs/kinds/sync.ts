@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import type { EntityId } from '../../model/artwork-path.js'
 import type { EntityKind } from '../../model/entity.js'
-import { ArtworkError } from '../../model/failure.js'
+import { ArtworkError, asArtworkError } from '../../model/failure.js'
 import type { Job, JobContext, JobQueries, NewJob } from '../../model/job-queue.js'
 import { readSubject, type Subject } from '../../model/subject.js'
 import { downloadKey } from '../downloads.js'
@@ -90,11 +90,26 @@ async function queueBatch(
   return { ...count, queued }
 }
 
+/** As many as cannot be known. */
+const WAITING = Number.POSITIVE_INFINITY
+/** What became of the downloads; where the queue cannot be reached now, they are waited for. @throws what else it throws */
+async function childrenOf(
+  jobs: JobQueries,
+  id: number,
+): Promise<Awaited<ReturnType<JobQueries['children']>>> {
+  try {
+    return await jobs.children(id)
+  } catch (error) {
+    if (asArtworkError(error).code !== 'unavailable') throw error
+    return { queued: WAITING, running: 0, done: 0, failed: 0, cancelled: 0 }
+  }
+}
+
 /** Waits until the downloads have ended, whichever process does them. */
 async function childrenEnded(jobs: JobQueries, id: number, total: number, { signal, progress }: JobContext) {
   for (;;) {
-    const { done, failed, cancelled, queued, running } = await jobs.children(id)
-    progress(done + failed + cancelled, total)
+    const { done, failed, cancelled, queued, running } = await childrenOf(jobs, id)
+    if (queued !== WAITING) progress(done + failed + cancelled, total)
     if (queued + running === 0 || signal.aborted) return { done, failed, cancelled }
     await pause(POLL_INTERVAL_MS, signal)
   }

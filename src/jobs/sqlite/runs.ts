@@ -1,7 +1,7 @@
 /** Runs of jobs, below the port: taken, ended, queued again, and recovered from processes that died. */
 import { randomUUID } from 'node:crypto'
 import type { Reason } from '../../model/failure.js'
-import type { Job, Lane, Result } from '../../model/job-queue.js'
+import type { Job, Lane, Meanwhile, Result } from '../../model/job-queue.js'
 import type { Connection } from './connection.js'
 import { cancelChildren, insertJob } from './job-rows.js'
 import type { Statements } from './statements.js'
@@ -130,18 +130,19 @@ export function createRuns(parts: RunParts) {
         const long = takeJobs(sql, limit, owner(), { ...chosen, lane: 'job' })
         return [...long, ...takeJobs(sql, limit - long.length, owner(), { ...chosen, lane: 'task' })]
       }, []),
-    handedOver: ({ id, ticket }: Run): boolean =>
-      transaction((sql) => {
+    handedOver: ({ id, ticket, priority }: Run & Pick<Job, 'priority'>): Meanwhile | undefined =>
+      transaction<Meanwhile | undefined>((sql) => {
         const row = sql.get.get(id)
         if (sql.handOver.run(id, ticket).changes > 0 && row?.next) insertJob(sql, JSON.parse(row.next), now())
-        return row?.wish === 'cancel'
-      }, false),
-    giveBack: ({ id, ticket }: Run): void =>
+        return { isCancelled: row?.wish === 'cancel', priority: row?.priority ?? priority }
+      }, undefined),
+    giveBack: ({ id, ticket }: Run): boolean =>
       transaction((sql) => {
         const row = sql.get.get(id)
         if (row?.wish === 'cancel') endRun(sql, { id, ticket }, { state: 'cancelled' }, parts)
         else sql.giveBack.run(id, ticket)
-      }, undefined),
+        return true
+      }, false),
     nodeNumber: (): number | undefined => query((sql) => sql.flag.get('node')?.value, undefined),
     setNodeNumber: (number: number): void => query((sql) => void sql.setFlag.run('node', number), undefined),
     /** Ends a run. See `endRun`; undefined where it could not be written. */

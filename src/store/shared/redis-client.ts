@@ -53,6 +53,10 @@ interface ClientOptions {
   readonly maxRetriesPerRequest?: number | null
   readonly enableOfflineQueue?: boolean
   readonly enableAutoPipelining?: boolean
+  /** What was sent and not answered is sent once more after a lost connection. @default false */
+  readonly autoResendUnfulfilledCommands?: boolean
+  /** False: what duplicates the connection need not connect it. @default true */
+  readonly lazyConnect?: boolean
 }
 
 /** Makes connections. A command on one that is lost fails at once. */
@@ -77,7 +81,7 @@ export async function connectTo(
     })
     // Each is told of where its commands are awaited.
     client.on('error', () => {})
-    void client.connect().catch(() => {})
+    if (more.lazyConnect !== false) void client.connect().catch(() => {})
     return client
   }
 }
