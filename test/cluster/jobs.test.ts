@@ -122,8 +122,49 @@ describe('three nodes', () => {
     await second.order('work', AT_ONCE)
     await eventually(() => expect(site.effects().size).toBe(80), IN_THE_END)
     expect([...site.effects().values()].every((times) => times === 1)).toBe(true)
-    expect(await first.order('enqueue', 200, 20)).toBe(20)
-    await eventually(() => expect(site.effects().size).toBe(100), IN_THE_END)
+    // Who was started while Redis was gone works on after it is back, also once there was nothing to do.
+    await second.kill()
+    for (const round of [1, 2]) {
+      expect(await first.order('enqueue', 100 + 100 * round, 20)).toBe(20)
+      await eventually(() => expect(site.effects().size).toBe(80 + 20 * round), IN_THE_END)
+      await eventually(async () =>
+        expect(await first.order('counts')).toMatchObject({ queued: 0, running: 0 }),
+      )
+    }
+    expect([...site.effects().values()].every((times) => times === 1)).toBe(true)
+  })
+  test('Redis is killed three times while three nodes work: everything is done, and little of it twice', async () => {
+    const folder = await temporaryFolder()
+    let redis = await startRedis(undefined, folder)
+    const site = await startNodes(redis.url, { leaseTime: 2000 })
+    for (const node of site.nodes) await node.order('work', AT_ONCE)
+    const adding = site.nodes[0]?.order('add', 0, 3000)
+    for (const done of [200, 900, 1600]) {
+      await eventually(() => expect(site.effects().size).toBeGreaterThan(done), IN_THE_END)
+      await redis.stop('SIGKILL')
+      redis = await startRedis(redis.port, folder)
+    }
+    await adding
+    await eventually(() => expect(site.effects().size).toBe(3000), IN_THE_END)
+    await eventually(async () => {
+      for (const node of site.nodes)
+        expect(await node.order('counts')).toMatchObject({ queued: 0, running: 0, failed: 0 })
+    }, IN_THE_END)
+    // What each node was at, and what it had just said, at each kill.
+    const twice = [...site.effects().values()].filter((times) => times > 1)
+    expect(twice.length).toBeLessThanOrEqual(3 * 3 * AT_ONCE)
+  })
+  test('a node that comes while Redis is gone joins the others once it is back', async () => {
+    const folder = await temporaryFolder()
+    const redis = await startRedis(undefined, folder)
+    await redis.stop()
+    const site = await startNodes(redis.url)
+    const [first, second] = site.nodes as [OrderedProcess<NodeOrders>, OrderedProcess<NodeOrders>]
+    expect(await first.order('enqueue', 0, 10)).toBe(10)
+    await startRedis(redis.port, folder)
+    await second.order('work', AT_ONCE)
+    await eventually(() => expect(site.effects().size).toBe(10), IN_THE_END)
+    for (const node of [first, second]) await node.order('close')
   })
   test('a job at which processes die has failed, and its parent counts it', async () => {
     const site = await startNodes(server.url, { leaseTime: 1000 })
