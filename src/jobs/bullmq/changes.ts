@@ -4,7 +4,10 @@ import { createAdding, type Handed } from './adding.js'
 import { createCancelling } from './cancelling.js'
 import { CHILDREN_TIME, LANES, type SharedConnection } from './keys.js'
 import type { SharedQueries } from './queries.js'
-import { keptId, NO_CHILDREN, priorityOf, toJob } from './rows.js'
+import { idOf, keptId, NO_CHILDREN, priorityOf, toJob } from './rows.js'
+
+/** Ids that are looked at again at a time. */
+const PRUNED = 20
 
 /** What the changes work with. */
 interface ChangeParts {
@@ -46,6 +49,13 @@ export function createSharedChanges({ connection, queries, merge, backOffs, now 
         return found === undefined
           ? (await redis.hexists(keys.cancelled, keptId(id))) === 1
           : found.kept.data.wish === 'cancel'
+      }),
+    /** Forgets ids that count against the bound and have no job any more, some at a time. */
+    prune: (): Promise<void> =>
+      run(async () => {
+        const ids = await redis.srandmember(keys.waiting, PRUNED)
+        for (const id of ids)
+          if ((await queries.kept(idOf(id))) === undefined) await redis.srem(keys.waiting, id)
       }),
     raise: (id: number, priority: number): Promise<void> =>
       run(async () => {

@@ -81,6 +81,7 @@ export async function openSharedQueue(
     if (polls % SELDOM === 0) {
       local.recover()
       await shared(schedules.refresh, undefined)
+      await shared(changes.prune, undefined)
     }
     signal.emit()
     isPolling = false

@@ -91,8 +91,12 @@ export function createSharedQueries({ redis, queues, keys, run }: SharedConnecti
           queues.task.getJobs(['active']),
         ])
         const running = active.filter((one: Kept | undefined) => one?.data.parent === parent).length
-        const open = all - counted.done - counted.failed - counted.cancelled
-        return { ...counted, running, queued: Math.max(0, open - running) }
+        const queued = all - counted.done - counted.failed - counted.cancelled - running
+        if (queued <= 0) return { ...counted, running, queued: 0 }
+        // Ids whose job nobody added, since the node that was to died, are waited for by nobody.
+        const tasks = await queues.task.getJobCounts('waiting', 'prioritized', 'delayed', 'active')
+        const isEmpty = Object.values(tasks).every((count) => count === 0)
+        return { ...counted, running, queued: isEmpty ? 0 : queued }
       }),
     /** How many there are, how many count against the bound, and whether the queue is paused. */
     counts: (): Promise<{ readonly counts: Counts; readonly waiting: number; readonly isPaused: boolean }> =>
@@ -108,7 +112,7 @@ export function createSharedQueries({ redis, queues, keys, run }: SharedConnecti
           states.reduce((total, state) => total + (task[state] ?? 0) + (job[state] ?? 0), 0)
         return {
           counts: {
-            queued: sum('waiting', 'prioritized', 'delayed', 'paused'),
+            queued: sum('waiting', 'prioritized', 'delayed'),
             running: sum('active'),
             done: sum('completed'),
             failed: sum('failed'),
