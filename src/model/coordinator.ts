@@ -22,6 +22,8 @@ export interface ClusterLease {
   readonly waited: boolean
   /** Rises with every lease of the cluster; undefined where the engine is gone, and each node works for itself. */
   readonly fence: number | undefined
+  /** Whether no other node has had it since: what was made under it may be stored. */
+  isHeld(): Promise<boolean>
   /** Lets the next one have it. */
   release(): void
 }

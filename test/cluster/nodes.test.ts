@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import express from 'express'
 import { type ArtworkOptions, type ArtworkWithUploads, redis, s3, tmdb, uploads } from 'express-artwork'
+import { Redis } from 'ioredis'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.js'
 import { jpeg } from '../support/images.js'
@@ -161,6 +162,36 @@ describe('three nodes', () => {
     })
     server = await startRedis(server.port)
     await eventually(async () => expect([...(await answersOf(two, VARIANT, 1)).keys()]).toEqual([fresh]))
+  })
+})
+
+describe('a lease', () => {
+  const listener = {
+    heard: async () => {},
+    position: () => undefined,
+    savePosition: () => {},
+    unsent: () => '',
+    saveUnsent: () => {},
+  }
+  test('of a node that stood still for longer than it lasts is another one’s: its fence is not the latest any more', async () => {
+    const source = redis({ url: server.url, prefix: `${prefix}:`, leaseTime: 1000 })
+    const [one, two] = [await source.open(listener), await source.open(listener)]
+    const slow = await one.lease('picture')
+    expect(await slow.isHeld()).toBe(true)
+    // As if it had expired while the first one could not renew it.
+    const client = new Redis(server.url)
+    const [key = ''] = (await client.keys(`${prefix}:lease:*`)).filter((name) => !name.includes(':fence'))
+    await client.del(key)
+    const quick = await two.lease('picture')
+    expect(quick.fence).toBeGreaterThan(slow.fence ?? Number.POSITIVE_INFINITY)
+    await eventually(async () => expect(await slow.isHeld()).toBe(false))
+    expect(await quick.isHeld()).toBe(true)
+    // What the first one gives back is not the other's.
+    slow.release()
+    expect(await client.get(key)).not.toBeNull()
+    quick.release()
+    for (const each of [one, two]) await each.close()
+    client.disconnect()
   })
 })
 

@@ -17,8 +17,13 @@ const entry = entriesBy(clock)
 function createFeed() {
   const members: { listener: CoordinatorListener; held: ClusterChange[] | undefined }[] = []
   const published: ClusterChange[] = []
+  let isHeld = true
   return {
     published,
+    /** Another node takes the leases of all. */
+    take: (isLost = true): void => {
+      isHeld = !isLost
+    },
     hold: (index: number): void => {
       const member = members[index]
       if (member !== undefined) member.held = []
@@ -34,7 +39,7 @@ function createFeed() {
       const me = { listener, held: undefined as ClusterChange[] | undefined }
       members.push(me)
       return {
-        lease: async () => ({ waited: false, fence: 1, release: () => {} }),
+        lease: async () => ({ waited: false, fence: 1, isHeld: async () => isHeld, release: () => {} }),
         publish: (change) => {
           published.push(change)
           for (const other of members) {
@@ -104,6 +109,21 @@ describe('nodes that hear of each other', () => {
     expect([...objects.objects.keys()]).not.toEqual([])
     await feed.letGo(1)
     await eventually(() => expect([...objects.objects.keys()]).toEqual([]))
+  })
+  test('what was made under a lease that another node has had since is not stored', async () => {
+    const { made, feed } = await nodes(1)
+    const [{ store }] = made
+    const generation = store.generation()
+    const lease = await store.lease('o')
+    feed.take()
+    await store.write(original('o'), Buffer.from('o'), { generation }).catch(() => {})
+    lease.release()
+    expect(store.find('o')).toBeUndefined()
+    feed.take(false)
+    const next = await store.lease('o')
+    await store.write(original('o'), Buffer.from('o'), { generation: store.generation() })
+    next.release()
+    expect(store.find('o')).toBeDefined()
   })
   test('a removal that the shared store did not take is announced again once it has', async () => {
     const { feed, objects, made } = await nodes(2)

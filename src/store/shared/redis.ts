@@ -42,13 +42,20 @@ redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], 0, now - tonumber(ARGV[2]))
 return redis.call('ZCARD', KEYS[1])`
 
+/** Who had a lease last is known for as long, ms: longer than any work that has one. */
+const FENCE_TIME = 3_600_000
 /** What another has done just now is known for as long, ms: longer than what it had not done may be remembered. */
 const DONE_TIME = 10_000
 
 /** Takes a lease that nobody has. Answers its fence, 0 where somebody has it, and whether somebody had it a moment ago. */
 const TAKE = `local taken = redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])
 if not taken then return {0, 0} end
-return {redis.call('INCR', KEYS[2]), redis.call('EXISTS', KEYS[3])}`
+local fence = redis.call('INCR', KEYS[2])
+redis.call('SET', KEYS[4], fence, 'PX', ARGV[3])
+return {fence, redis.call('EXISTS', KEYS[3])}`
+/** Whether nobody has had the lease since. */
+const IS_LATEST = `if redis.call('GET', KEYS[1]) == ARGV[1] then return 1 end
+return 0`
 const EXTEND = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return 0`
 const RELEASE = `if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -72,6 +79,12 @@ export function redis(options: RedisOptions): CoordinatorSource {
   }
 }
 
+/** A lease that this node has, and when that was known last, by a clock that goes on while the process is stopped. */
+interface Mine {
+  readonly token: string
+  renewedAt: number
+}
+
 /** Leases, of which this node extends those that it has. */
 function createLeases(
   client: Client,
@@ -83,7 +96,7 @@ function createLeases(
   const { prefix, leaseTime } = options
   const fence = `${prefix}fence`
   const channel = `${prefix}released`
-  const mine = new Map<string, string>()
+  const mine = new Map<string, Mine>()
   const waiters = new Map<string, Set<() => void>>()
   let count = 0
 
@@ -94,8 +107,24 @@ function createLeases(
   const listen = (): void => void waker.subscribe(channel).catch(() => {})
   waker.on('ready', listen)
   const renewal = setInterval(() => {
-    for (const [key, token] of mine) client.eval(EXTEND, 1, key, token, leaseTime).catch(() => {})
+    for (const [key, lease] of mine)
+      client.eval(EXTEND, 1, key, lease.token, leaseTime).then(
+        (isOurs) => {
+          lease.renewedAt = isOurs === 1 ? performance.now() : Number.NEGATIVE_INFINITY
+        },
+        () => {},
+      )
   }, leaseTime / 3).unref()
+  /** Asked of Redis where the lease was not renewed in time: this process was stopped, or Redis was away. */
+  const isHeld = async (key: string, lease: Mine, fence: number): Promise<boolean> => {
+    if (performance.now() - lease.renewedAt < leaseTime) return true
+    try {
+      return (await run(() => client.eval(IS_LATEST, 1, `${key}:fence`, fence))) === 1
+    } catch {
+      // Each node works for itself.
+      return true
+    }
+  }
   const released = async (key: string, signal: AbortSignal | undefined): Promise<void> => {
     const controller = new AbortController()
     const stop = () => controller.abort()
@@ -122,12 +151,28 @@ function createLeases(
     try {
       while (performance.now() - startedAt < PATIENCE && !signal?.aborted) {
         const [taken, isDone] = await run(async () => {
-          const answer = await client.eval(TAKE, 3, key, fence, `${key}:done`, token, leaseTime)
+          const answer = await client.eval(
+            TAKE,
+            4,
+            key,
+            fence,
+            `${key}:done`,
+            `${key}:fence`,
+            token,
+            leaseTime,
+            FENCE_TIME,
+          )
           return answer as [number, number]
         })
         if (taken > 0) {
-          mine.set(key, token)
-          return { waited: waited || isDone > 0, fence: taken, release: () => release(key, token) }
+          const own: Mine = { token, renewedAt: performance.now() }
+          mine.set(key, own)
+          return {
+            waited: waited || isDone > 0,
+            fence: taken,
+            isHeld: () => isHeld(key, own, taken),
+            release: () => release(key, token),
+          }
         }
         waited = true
         await released(key, signal)
@@ -135,13 +180,13 @@ function createLeases(
     } catch {
       // Each node works for itself.
     }
-    return { waited, fence: undefined, release: () => {} }
+    return { waited, fence: undefined, isHeld: async () => true, release: () => {} }
   }
   return {
     lease,
     close: (): void => {
       clearInterval(renewal)
-      for (const [key, token] of mine) release(key, token)
+      for (const [key, { token }] of mine) release(key, token)
     },
   }
 }

@@ -2,7 +2,13 @@
  * A store over a store, one of several nodes: leases are taken for all of them, and what changes here is heard everywhere. Without
  * the coordinator each node works alone, and what it did is told to the others later.
  */
-import type { ClusterChange, Coordinator, CoordinatorListener, SharedHosts } from '../../model/coordinator.js'
+import type {
+  ClusterChange,
+  ClusterLease,
+  Coordinator,
+  CoordinatorListener,
+  SharedHosts,
+} from '../../model/coordinator.js'
 import type { Logger } from '../../model/logger.js'
 import { entries } from '../pager.js'
 import type { Lease, Store } from '../ports.js'
@@ -120,6 +126,8 @@ export async function withCoordinator(
     inner.settled(key).then(again, again)
   }
 
+  /** Leases that this node has, by their keys. */
+  const held = new Map<string, ClusterLease>()
   const store: Store = {
     ...inner,
     lease: async (key, signal): Promise<Lease> => {
@@ -128,9 +136,11 @@ export async function withCoordinator(
       if (parts.tier === undefined) return here
       const everywhere = await coordinator.lease(key, signal)
       if (everywhere.waited) parts.tier.forgetAbsent()
+      held.set(key, everywhere)
       return {
         waited: here.waited || everywhere.waited,
         release: () => {
+          if (held.get(key) === everywhere) held.delete(key)
           everywhere.release()
           here.release()
         },
@@ -141,6 +151,15 @@ export async function withCoordinator(
       publish({ what: 'purging', keys: [] })
     },
     write: async (entry, bytes, options) => {
+      const lease = held.get(entry.key)
+      if (lease !== undefined && !(await lease.isHeld())) {
+        // This node stood still for longer than the lease lasts: what another one has stored since is newer.
+        logger.warn(
+          { image: entry.key },
+          'artwork cluster: another node has done this meanwhile, it is not stored',
+        )
+        local.advanceGeneration()
+      }
       const before = inner.find(entry.key)
       const written = await inner.write(entry, bytes, options)
       if (before !== undefined && before.digest !== written.digest) {
