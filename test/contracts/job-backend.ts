@@ -232,8 +232,28 @@ export function jobBackendContract(name: string, createSite: () => Promise<Queue
         for (const queue of queues) expect(queue.counts()).toMatchObject({ done: 200, queued: 0, running: 0 })
       })
       const keys = all.flatMap((one) => one.keys())
+      // Who drains waits for no more.
+      for (const { processor } of all) expect(processor.isPending()).toBe(false)
       expect(keys).toHaveLength(200)
       expect(new Set(keys).size).toBe(200)
+    })
+    test('10,000 may wait, but for what one job asks for; there is room again as they are begun', async () => {
+      const site = await createSite()
+      const queue = await site.open()
+      await queue.setPaused(true)
+      let accepted = 0
+      while (queue.add(step(`e${accepted}`)).accepted) accepted += 1
+      // What is just being handed over is counted by neither side.
+      expect(accepted).toBeGreaterThanOrEqual(10_000)
+      expect(accepted).toBeLessThan(10_500)
+      await eventually(() => expect(queue.counts()).toMatchObject({ queued: accepted, running: 0 }), 60_000)
+      expect(queue.add(step('one more'))).toEqual({ accepted: false, reason: 'full' })
+      expect(await queue.addAll([{ ...step('child'), parent: 1 }])).toBe(1)
+      const { processor, begun } = work(queue, async () => ({ state: 'done' }), { concurrency: 8 })
+      await queue.setPaused(false)
+      processor.notify()
+      await eventually(() => expect(begun.length).toBeGreaterThan(1100), 60_000)
+      await eventually(() => expect(queue.add(step('one more'))).toMatchObject({ accepted: true }))
     })
     test('a schedule is run once by all, and refused while the run before is open', async () => {
       const site = await createSite()

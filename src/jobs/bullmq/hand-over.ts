@@ -22,7 +22,7 @@ interface HandOverParts {
   readonly local: LocalQueue
   readonly changes: Pick<SharedChanges, 'add' | 'cancel' | 'raise'>
   readonly ids: ReturnType<typeof createIds>
-  added(count: number): void
+  added(count: number, alone: number): void
   readonly logger: Logger
 }
 
@@ -89,7 +89,7 @@ export function createHandOver({ connection, local, changes, ids, added, logger 
         else if (meanwhile.priority > job.priority)
           await changes.raise(now, meanwhile.priority).catch(() => {})
       }
-      added(jobs.length)
+      added(jobs.length, jobs.filter(({ parent }) => parent === undefined).length)
     } catch (error) {
       logger.debug({ err: error }, 'artwork jobs: handing over')
       if (isSent) uncertain = [...uncertain, ...jobs]

@@ -19,10 +19,11 @@ export function createKnown({ read, local, setPaused }: KnownParts) {
   let changes = 0
   return {
     get: () => known,
-    /** Jobs were handed over: that is known before it is read. */
-    added: (count: number): void => {
+    /** Jobs were handed over, some of them without a parent: that is known before it is read. */
+    added: (count: number, alone: number): void => {
       changes += 1
-      known = { ...known, counts: { ...known.counts, queued: known.counts.queued + count } }
+      const counts = { ...known.counts, queued: known.counts.queued + count }
+      known = { counts, waiting: known.waiting + alone }
     },
     /** Pauses or resumes all nodes, or all once they can be reached. */
     pause: (isPaused: boolean): void => {
