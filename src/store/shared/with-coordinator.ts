@@ -154,10 +154,7 @@ export async function withCoordinator(
       const lease = held.get(entry.key)
       if (lease !== undefined && !(await lease.isHeld())) {
         // This node stood still for longer than the lease lasts: what another one has stored since is newer.
-        logger.warn(
-          { image: entry.key },
-          'artwork cluster: another node has done this meanwhile, it is not stored',
-        )
+        logger.warn({ image: entry.key }, 'artwork cluster: not stored, another node has done it')
         local.advanceGeneration()
       }
       const before = inner.find(entry.key)
