@@ -18,6 +18,20 @@ export function createProgress(write: (done: number, total: number) => void) {
   }
 }
 
+/** Writes that the database refused are tried again at each poll. */
+export function createPendingWrites() {
+  const pending = new Map<string, () => boolean>()
+  return {
+    /** @param write returns whether it could be written */
+    write: (ticket: string, write: () => boolean): void => {
+      if (!write()) pending.set(ticket, write)
+    },
+    flush: (): void => {
+      for (const [ticket, write] of pending) if (write()) pending.delete(ticket)
+    },
+  }
+}
+
 /** Waiting for a change, with a timeout. */
 export function createChangeSignal() {
   const waiting = new Set<() => void>()

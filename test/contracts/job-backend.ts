@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { Handler, Job, JobBackend, JobProcessorOptions, NewJob, Outcome } from '#src/model/job-queue.js'
 import { eventually } from '../support/eventually.js'
 import { atEnd, quietLogger } from '../support/toolkit.js'
-import { step } from './job-queue.js'
+import { RANKED, step } from './job-queue.js'
 
 /** A site with a queue, which processes or nodes open. */
 export interface QueueSite {
@@ -61,14 +61,7 @@ export function jobBackendContract(name: string, createSite: () => Promise<Queue
       const site = await createSite()
       const queue = await site.open()
       await queue.setPaused(true)
-      for (const [key, priority] of [
-        ['low', 0],
-        ['a', 1],
-        ['b', 1],
-        ['late', 0],
-        ['high', 2],
-      ] as const)
-        expect(queue.add(step(key, priority)).accepted).toBe(true)
+      for (const [key, priority] of RANKED) expect(queue.add(step(key, priority)).accepted).toBe(true)
       await eventually(async () => expect(await queue.list({ limit: 10 })).toHaveLength(5))
       const added = queue.add(step('a'))
       expect(added).toMatchObject({ accepted: false, reason: 'duplicate' })

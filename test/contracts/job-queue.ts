@@ -19,6 +19,14 @@ export const step = (key: string, priority = 1, host?: string) => ({
 /** Another URL takes the place of the one before. */
 export const mergeUrls: MergePayload = ({ payload }, before) =>
   isDeepStrictEqual(payload, before) ? undefined : payload
+/** Keys and priorities, in the order in which they are queued. */
+export const RANKED = [
+  ['low', 0],
+  ['a', 1],
+  ['b', 1],
+  ['late', 0],
+  ['high', 2],
+] as const
 /** The keys of the jobs that come next, which are taken. */
 export const takeKeys = (store: Queue, limit = 100, excludedHosts: string[] = []) =>
   store.take('task', limit, excludedHosts).map(({ key }) => key)
@@ -63,14 +71,7 @@ export function jobQueueContract(
     })
     test('gives by priority, first in first out inside; the same key once; a raised one goes behind those of its new rank', async () => {
       const queue = await open({ now: 1_000_000 })
-      for (const [key, priority] of [
-        ['low', 0],
-        ['a', 1],
-        ['b', 1],
-        ['late', 0],
-        ['high', 2],
-      ] as const)
-        expect(queue.add(step(key, priority)).accepted).toBe(true)
+      for (const [key, priority] of RANKED) expect(queue.add(step(key, priority)).accepted).toBe(true)
       expect(queue.add(step('a'))).toMatchObject({ accepted: false, reason: 'duplicate' })
       expect(queue.add(step('late', 2))).toMatchObject({ accepted: false, reason: 'duplicate' })
       expect(takeKeys(queue)).toEqual(['high', 'late', 'a', 'b', 'low'])

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { within } from '../../concurrency.js'
 import type { Job, LocalQueue } from '../../model/job-queue.js'
 import type { Logger } from '../../model/logger.js'
+import { createPendingWrites } from '../running.js'
 import type { Handed } from './adding.js'
 import type { SharedChanges } from './changes.js'
 import type { createIds } from './ids.js'
@@ -44,11 +45,7 @@ export function createHandOver({ connection, local, changes, ids, added, logger 
   const open = new Map<string, { readonly id: number; readonly lane: Job['lane'] }>()
   /** They may be in the shared queue: they are added once more, and by nobody done here meanwhile. */
   let uncertain: readonly Job[] = []
-  /** What could not be written here yet. Each answers whether it could. */
-  let unwritten: readonly (() => boolean)[] = []
-  const written = (write: () => boolean): void => {
-    if (!write()) unwritten = [...unwritten, write]
-  }
+  const writes = createPendingWrites()
   let looks = 0
   let current: Promise<void> | undefined
   let isWanted = false
@@ -65,7 +62,8 @@ export function createHandOver({ connection, local, changes, ids, added, logger 
         .then(local.setNodeNumber)
         .catch(() => {})
   }
-  const hand = async (jobs: readonly Job[]): Promise<void> => {
+  /** @param wasSent they may be in the shared queue already */
+  const hand = async (jobs: readonly Job[], wasSent = false): Promise<void> => {
     const handed = new Map<Handed, Job>(
       jobs.map((job) => {
         const parent = job.parent === undefined ? undefined : ids.shared(job.parent)
@@ -73,7 +71,10 @@ export function createHandOver({ connection, local, changes, ids, added, logger 
       }),
     )
     for (const { id } of jobs) underWay.add(id)
-    let isSent = false
+    const settled = (): void => {
+      for (const { id } of jobs) underWay.delete(id)
+    }
+    let isSent = wasSent
     try {
       const answers = await changes.add([...handed.keys()], () => {
         isSent = true
@@ -84,19 +85,21 @@ export function createHandOver({ connection, local, changes, ids, added, logger 
         if (now !== id) remember(merged, id, now)
         remember(open, job.key, { id: now, lane: job.lane })
         const meanwhile = local.handedOver(job)
-        if (meanwhile === undefined) written(() => local.handedOver(job) !== undefined)
+        if (meanwhile === undefined) writes.write(job.ticket, () => local.handedOver(job) !== undefined)
         else if (meanwhile.isCancelled) await changes.cancel(now).catch(() => false)
         else if (meanwhile.priority > job.priority)
           await changes.raise(now, meanwhile.priority).catch(() => {})
       }
       added(jobs.length, jobs.filter(({ parent }) => parent === undefined).length)
+      settled()
     } catch (error) {
       logger.debug({ err: error }, 'artwork jobs: handing over')
       if (isSent) uncertain = [...uncertain, ...jobs]
-      else for (const job of jobs) written(() => local.giveBack(job))
+      else {
+        for (const job of jobs) writes.write(job.ticket, () => local.giveBack(job))
+        settled()
+      }
       throw error
-    } finally {
-      if (!uncertain.includes(jobs[0] as Job)) for (const { id } of jobs) underWay.delete(id)
     }
   }
   /** Forgets keys whose job has ended. */
@@ -116,7 +119,7 @@ export function createHandOver({ connection, local, changes, ids, added, logger 
       if (local.nodeNumber() === undefined) return
       const again = uncertain
       uncertain = []
-      if (again.length > 0) await hand(again)
+      if (again.length > 0) await hand(again, true)
       do {
         isWanted = false
         for (let jobs = local.claim(BATCH); jobs.length > 0; jobs = local.claim(BATCH)) await hand(jobs)
@@ -129,9 +132,7 @@ export function createHandOver({ connection, local, changes, ids, added, logger 
   }
   const begin = (): void => {
     isWanted = true
-    const left = unwritten
-    unwritten = []
-    for (const write of left) written(write)
+    writes.flush()
     if (current !== undefined || connection.trouble() !== undefined) return
     current = all().finally(() => {
       current = undefined

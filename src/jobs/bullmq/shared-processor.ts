@@ -11,6 +11,9 @@ import type { createIds } from './ids.js'
 import type { createKnown } from './known.js'
 import { createWorkers, type WorkersParts } from './processor.js'
 
+/** The id of no job. */
+const NO_JOB = -1
+
 /** What it works with. */
 interface SharedProcessorParts extends Omit<WorkersParts, 'changed' | 'idNow'> {
   readonly local: Pick<LocalQueue, 'createProcessor'>
@@ -45,7 +48,8 @@ export function createSharedProcessor(
   return {
     ...own,
     start: (only) => {
-      own.start(only === undefined ? undefined : ids.local(only))
+      // One of another node is none of this node's own.
+      own.start(only === undefined ? undefined : (ids.local(only) ?? NO_JOB))
       workers.start(only)
       started()
     },

@@ -10,6 +10,7 @@ import type {
 } from '../../model/job-queue.js'
 import {
   createChangeSignal,
+  createPendingWrites,
   createProgress,
   MAX_LONG_JOBS,
   MAX_PER_HOST,
@@ -35,20 +36,6 @@ function busyHosts(running: readonly Running[]): readonly string[] {
   for (const { host } of running.map(({ job }) => job))
     if (host !== undefined) counts.set(host, (counts.get(host) ?? 0) + 1)
   return [...counts].flatMap(([host, count]) => (count >= MAX_PER_HOST ? [host] : []))
-}
-
-/** Writes that the database refused are tried again at each poll. */
-function createPendingWrites() {
-  const pending = new Map<string, () => boolean>()
-  return {
-    /** @param write returns whether it could be written */
-    write: (ticket: string, write: () => boolean): void => {
-      if (!write()) pending.set(ticket, write)
-    },
-    flush: (): void => {
-      for (const [ticket, write] of pending) if (write()) pending.delete(ticket)
-    },
-  }
 }
 
 /** Writes how a run came out. Returns whether that could be written. */
