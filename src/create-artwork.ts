@@ -122,13 +122,14 @@ async function create(options: ArtworkOptions): Promise<Artwork> {
   listen(events, refresher, now)
   loadPackagesLater()
   const responseCache = createResponseCache(settings, {
-    keepsBytes: cache.keepsBytes,
+    bytesOf: cache.bytesOf,
+    read: store.read,
     isCurrent: images.isCurrent,
     use: store.touch,
-    count: () => events.emit('image-served', { from: 'memory' }),
+    count: (from) => events.emit('image-served', { from }),
   })
   cache.watch(responseCache.watcher)
-  cache.watch({ changed: exporter.changed, evicted: () => {} })
+  cache.watch({ changed: exporter.changed })
 
   const stats = createStats({ store, fetcher, counts, uploads })
   const engines = enginesOf(cluster, queue)

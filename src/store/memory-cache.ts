@@ -21,8 +21,6 @@ export interface MemoryOptions {
 export interface Watcher {
   /** Names whose facts, bytes or failures changed. */
   changed(names: readonly string[] | 'all'): void
-  /** A content whose bytes left memory. */
-  evicted(digest: string): void
   /** Something is being purged, whether there is anything of it or not. */
   purged?(): void
 }
@@ -31,8 +29,8 @@ export interface Watcher {
 export interface MemoryCache {
   readonly store: Store
   forget(changed: readonly string[] | 'all'): void
-  /** Whether the bytes of a content are in memory; they count as used now. */
-  keepsBytes(digest: string): boolean
+  /** The bytes of a content that are in memory; they count as used now. */
+  bytesOf(digest: string): Buffer | undefined
   watch(watcher: Watcher): void
 }
 
@@ -91,14 +89,11 @@ function createFailureMemory(max: number, tell: (names: readonly string[]) => vo
 const CONTENT_OVERHEAD = 1600
 
 /** Bytes by their digest, least recently used. */
-const createHotContents = (maxSize: number, maxEntrySize: number, watchers: readonly Watcher[]) =>
+const createHotContents = (maxSize: number, maxEntrySize: number) =>
   new LRUCache<string, Buffer>({
     maxSize,
-    maxEntrySize: maxEntrySize + CONTENT_OVERHEAD,
+    maxEntrySize: Math.min(maxEntrySize + CONTENT_OVERHEAD, maxSize),
     sizeCalculation: (bytes) => bytes.length + CONTENT_OVERHEAD,
-    dispose: (_bytes, digest, reason) => {
-      if (reason !== 'set') for (const { evicted } of watchers) evicted(digest)
-    },
   })
 
 /** Wraps `inner`. Every write and removal through it is seen at once. */
@@ -114,7 +109,7 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
     for (const { changed } of watchers) changed(names)
   }
   const failures = createFailureMemory(maxNames, tell)
-  const contents = maxBytes > 0 ? createHotContents(maxBytes, maxEntryBytes, watchers) : undefined
+  const contents = maxBytes > 0 ? createHotContents(maxBytes, maxEntryBytes) : undefined
   const look = (name: string): Entry | undefined => {
     const entry = inner.find(name)
     facts.set(name, entry ?? ABSENT)
@@ -218,7 +213,7 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
         }
       tell(changed)
     },
-    keepsBytes: (digest) => contents?.get(digest) !== undefined,
+    bytesOf: (digest) => contents?.get(digest),
     watch: (watcher) => void watchers.push(watcher),
   }
 }

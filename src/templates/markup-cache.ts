@@ -130,7 +130,6 @@ export function createMarkupCache(trace: Pick<ReadTrace, 'run' | 'note'>, now: (
           for (const key of keys) changes.set(key, count)
         }
       },
-      evicted: (): void => {},
     },
   }
 }

@@ -96,7 +96,7 @@ function createMainRouter(
     const isAsSent = req.baseUrl + req.url === req.originalUrl
     const isAnswered =
       isAsSent &&
-      (responseCache.answer(req.originalUrl, req, res) ||
+      (responseCache.answer(req.originalUrl, req, res, next) ||
         responseCache.shared.wait(req.originalUrl, req, res, next))
     if (!isAnswered) next()
   })

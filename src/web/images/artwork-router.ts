@@ -56,7 +56,7 @@ export function createLocalRouter(images: Images, settings: Settings, hot?: Resp
       entries: [entry, original, entityImage],
       checkedAt: original.validatedAt,
       ...(canExpire(original) && { freshUntil: freshUntil(original, settings.freshness) }),
-      isHot: from === 'memory' && entry.isStored && cache !== VERSION_MISMATCH_POLICY,
+      isRepeatable: from !== 'upstream' && entry.isStored && cache !== VERSION_MISMATCH_POLICY,
     }
   }
   const answer: Answer = async (req, { signal }) => {
@@ -86,7 +86,7 @@ export function createLocalRouter(images: Images, settings: Settings, hot?: Resp
       checkedAt: original?.validatedAt ?? entry.validatedAt,
       // An aged original is asked about again when its picture is looked at.
       ...(original && { freshUntil: freshUntil(original, settings.freshness) }),
-      isHot: from === 'memory' && cache !== VERSION_MISMATCH_POLICY,
+      isRepeatable: from !== 'upstream' && cache !== VERSION_MISMATCH_POLICY,
     }
   }
 

@@ -26,14 +26,14 @@ export interface ImageResponse {
   readonly signedUntil?: number
   /** Of a negotiated picture: what its format was chosen by, and the type that was chosen. */
   readonly negotiated?: { readonly negotiation: Negotiation; readonly type: string }
-  /** Whether it came from memory, and is the answer that the next request should have too. */
-  readonly isHot: boolean
+  /** Whether the next request for its URL should have it too. */
+  readonly isRepeatable: boolean
 }
 
 const seconds = (ms: number): number => Math.floor(ms / 1000)
 
 /** How long a picture may be kept in front of us, at a moment. */
-function cacheAt(shown: ImageResponse, now: number, age: number): CachePolicy {
+function cacheAt(shown: Omit<ImageResponse, 'representation'>, now: number, age: number): CachePolicy {
   const { rules, entries, signedUntil, isTransient = false } = shown
   const strict = entries.find((entry) => entry.staleIfError !== undefined)
   if (isTransient) return { kind: 'none' }
@@ -62,7 +62,7 @@ export const cdnOf = ({ cdnCacheControl }: Settings): boolean | number =>
 
 /** What of a picture's rules changes from moment to moment. */
 export function passingRules(
-  shown: ImageResponse,
+  shown: Omit<ImageResponse, 'representation'>,
   settings: Settings,
   now: number,
 ): Pick<ResponseRules, 'age' | 'cacheStatus' | 'cache' | 'isPrivate' | 'cdn'> {

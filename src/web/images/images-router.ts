@@ -166,8 +166,8 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
       ...(signedUntil !== undefined && { signedUntil }),
       ...(negotiation !== undefined && { negotiated: { negotiation, type } }),
       // A version that is not the right one can be any text: it would fill the table.
-      isHot:
-        image.from === 'memory' &&
+      isRepeatable:
+        image.from !== 'upstream' &&
         !isPrivate &&
         rules?.cors === undefined &&
         original !== undefined &&

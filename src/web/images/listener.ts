@@ -1,6 +1,6 @@
 /**
- * The fast lane as a request listener: what memory has is answered before the app is entered, and who asks for what is being
- * answered waits for that.
+ * The fast lane as a request listener: what was answered before is answered again without entering the app, from memory or from
+ * disk, and who asks for what is being answered waits for that.
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { textResponse } from '../../http/response.js'
@@ -41,7 +41,7 @@ export function createListener({ hot, logger, isClosing }: Parts): (app: Request
       else {
         const url = req.url ?? ''
         const goOn = (): void => app(req, res)
-        if (isClosing() || !(hot.answer(url, req, res) || hot.shared.wait(url, req, res, goOn))) goOn()
+        if (isClosing() || !(hot.answer(url, req, res, goOn) || hot.shared.wait(url, req, res, goOn))) goOn()
       }
     }
   }

@@ -1,33 +1,40 @@
 /**
- * Answers that memory can give again: by URL, with their header fields ready. The router asks here first, and the
- * fast lane asks here before Express is entered, so both give the same bytes and the same fields. Only what
- * `artwork.router` answered before is here, and only for as long as every name that it rests on stays as it is.
+ * Answers that can be given again: by URL, with their header fields ready; their bytes are in memory, or are read from the
+ * store. The router asks here first, and the fast lane asks here before Express is entered, so both give the same bytes and the
+ * same fields. Only what `artwork.router` answered before is here, and only for as long as every name that it rests on stays as
+ * it is.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Negotiation, negotiate } from '../../http/accept.js'
 import { volatileHeaders } from '../../http/caching.js'
-import { imageHeaders } from '../../http/image-fields.js'
+import { imageHeaders, type Representation } from '../../http/image-fields.js'
 import type { Entry } from '../../model/entry.js'
 import { typeOf } from '../../model/media-type.js'
 import type { Settings } from '../../options/settings.js'
+import type { Content } from '../../store/ports.js'
+import { isGone } from '../shared/send.js'
 import { type ImageResponse, passingRules } from './image-response.js'
 import { sendPicture } from './send-picture.js'
 import { createSharedAnswers } from './shared-answers.js'
 
-/** What the answers rest on: the memory layer, and who counts. */
+/** What the answers rest on: the memory layer, the store below it, and who counts. */
 export interface Dependencies {
-  /** Whether the bytes of a content are in memory; they count as used now. */
-  keepsBytes(digest: string): boolean
+  /** The bytes of a content that are in memory; they count as used now. */
+  bytesOf(digest: string): Buffer | undefined
+  /** The bytes of an entry from wherever they are, verified; undefined where they are gone or damaged. */
+  read(entry: Entry): Promise<Content | undefined>
   /** Whether an entry is what its name stands for now. */
   isCurrent(entry: Entry): boolean
   /** Notes that a name was used. */
   use(name: string): void
   /** Counts a hit. */
-  count(): void
+  count(from: 'memory' | 'disk'): void
 }
 
 interface CachedResponse {
-  readonly shown: ImageResponse
+  /** Without the bytes, which memory and the store have. */
+  readonly picture: Omit<Representation, 'bytes'>
+  readonly shown: Omit<ImageResponse, 'representation'>
   readonly fields: Record<string, string>
   /** The fields of a 200 as `writeHead` takes them, names and values in turn. */
   flat: string[]
@@ -44,7 +51,7 @@ export type ResponseCache = ReturnType<typeof createResponseCache>
 const MAX_ANSWERS = 8192
 /** Share of the memory for pictures that keys and fields may take beside it, and the least that they may. */
 const MAX_SHARE = 0.25
-const LEAST_BYTES = 256 * 1024
+const LEAST_BYTES = 8 * 1024 ** 2
 /** Bytes of what holds an answer together, in the mean. */
 const OVERHEAD = 500
 const MAX_ACCEPTS = 256
@@ -55,11 +62,8 @@ const LONGEST_QUESTION = 512
 const sizeOf = (key: string, fields: Readonly<Record<string, string>>): number =>
   OVERHEAD + 2 * (key.length * 2 + Object.entries(fields).flat().join().length)
 
-/** The names and the digest that an answer rests on. */
-const groundsOf = ({ entries, representation }: ImageResponse): string[] => [
-  ...entries.map((entry) => entry.key),
-  representation.digest,
-]
+/** Whether the store has the bytes, should they leave memory. */
+const isReadable = ({ entries }: Pick<ImageResponse, 'entries'>): boolean => entries[0]?.isStored === true
 
 /** Makes what says which format an `Accept` comes down to. Few texts make up most requests, so they are remembered. */
 function createFormatChoice() {
@@ -81,10 +85,12 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
   const answers = new Map<string, CachedResponse>()
   /** Of negotiated URLs: what their format is chosen by, and that as text. */
   const negotiations = new Map<string, { readonly negotiation: Negotiation; readonly text: string }>()
-  /** Which answers rest on a name or a digest. */
+  /** Which answers rest on a name. */
   const resting = new Map<string, Set<string>>()
+  /** Contents that are being read. */
+  const reading = new Map<string, Promise<Content | undefined>>()
   const choose = createFormatChoice()
-  const shared = createSharedAnswers(settings, grounds.count)
+  const shared = createSharedAnswers(settings, () => grounds.count('memory'))
   const maxBytes = Math.max(LEAST_BYTES, settings.memory.maxBytes * MAX_SHARE)
   let bytes = 0
   const drop = (key: string): void => {
@@ -92,10 +98,10 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
     if (hot === undefined) return
     answers.delete(key)
     bytes -= hot.size
-    for (const ground of groundsOf(hot.shown)) {
-      const keys = resting.get(ground)
+    for (const { key: name } of hot.shown.entries) {
+      const keys = resting.get(name)
       keys?.delete(key)
-      if (keys?.size === 0) resting.delete(ground)
+      if (keys?.size === 0) resting.delete(name)
     }
   }
   const dropAll = (): void => {
@@ -104,13 +110,9 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
     negotiations.clear()
     resting.clear()
   }
-  const dropOn = (ground: string): void => {
-    for (const key of resting.get(ground) ?? []) drop(key)
-  }
-  /** Makes the passing fields right for this second. Answers false where the bytes have left memory. */
-  const renew = (key: string, hot: CachedResponse, now: number): boolean => {
+  /** Makes the passing fields right for this second. */
+  const renew = (key: string, hot: CachedResponse, now: number): void => {
     const { shown } = hot
-    if (!grounds.keepsBytes(shown.representation.digest)) return false
     const [shownEntry] = shown.entries
     if (shownEntry !== undefined) grounds.use(shownEntry.key)
     Object.assign(hot.fields, volatileHeaders({ ...shown.rules, ...passingRules(shown, settings, now) }))
@@ -119,7 +121,6 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
     // The table forgets what was renewed longest ago.
     answers.delete(key)
     answers.set(key, hot)
-    return true
   }
   const find = (url: string, req: IncomingMessage): readonly [string, CachedResponse] | undefined => {
     const known = negotiations.get(url)
@@ -129,32 +130,85 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
     return hot === undefined ? undefined : [key, hot]
   }
 
+  const give = (
+    req: IncomingMessage,
+    res: ServerResponse,
+    hot: CachedResponse,
+    { bytes, from }: Content,
+    now: number,
+  ): void => {
+    grounds.count(from)
+    const { shown, fields, flat } = hot
+    const picture = { ...hot.picture, bytes }
+    sendPicture(req, res, { picture, rules: shown.rules, fields, flat }, now, settings)
+  }
+  /** Reads what is asked for by several at once a single time. */
+  const read = (hot: CachedResponse): Promise<Content | undefined> => {
+    const { digest } = hot.picture
+    const running = reading.get(digest)
+    if (running !== undefined) return running
+    const [entry] = hot.shown.entries
+    const content = entry === undefined ? Promise.resolve(undefined) : grounds.read(entry)
+    const forgotten = content.finally(() => reading.delete(digest))
+    reading.set(digest, forgotten)
+    return forgotten
+  }
+  /** Answers with bytes that have to be read; where they are not there, or not the answer any more, somebody else answers. */
+  const answerFromStore = async (
+    key: string,
+    hot: CachedResponse,
+    req: IncomingMessage,
+    res: ServerResponse,
+    next: () => void,
+  ): Promise<void> => {
+    const content = await read(hot).catch(() => undefined)
+    if (isGone(res)) return
+    const now = settings.now()
+    if (content === undefined || answers.get(key) !== hot || now >= hot.until) {
+      if (content === undefined && answers.get(key) === hot) drop(key)
+      next()
+      return
+    }
+    try {
+      give(req, res, hot, content, now)
+    } catch (error) {
+      settings.logger.error({ err: error }, 'artwork: a request failed')
+      res.destroy()
+    }
+  }
+
   return {
     /** Those that wait for what is being answered. */
     shared,
-    /** Answers a request whose answer is here. @param url as the client sent it @returns whether it did */
-    answer: (url: string, req: IncomingMessage, res: ServerResponse): boolean => {
+    /**
+     * Answers a request whose answer is here. @param url as the client sent it @param next called where it comes to nothing after
+     * all @returns whether it takes the request on
+     */
+    answer: (url: string, req: IncomingMessage, res: ServerResponse, next: () => void): boolean => {
       const { method } = req
       if (method !== 'GET' && method !== 'HEAD') return false
       const found = find(url, req)
       if (found === undefined) return false
       const [key, hot] = found
       const now = settings.now()
-      if (now >= hot.until || (Math.floor(now / 1000) !== hot.second && !renew(key, hot, now))) {
+      const bytes = grounds.bytesOf(hot.picture.digest)
+      if (now >= hot.until || (bytes === undefined && !isReadable(hot.shown))) {
         drop(key)
         return false
       }
-      grounds.count()
-      const { representation: picture, rules } = hot.shown
-      const { fields, flat } = hot
-      sendPicture(req, res, { picture, rules, fields, flat }, now, settings)
+      if (Math.floor(now / 1000) !== hot.second) renew(key, hot, now)
+      if (bytes !== undefined) give(req, res, hot, { bytes, from: 'memory' }, now)
+      else void answerFromStore(key, hot, req, res, next)
       return true
     },
     /** Keeps an answer that was given for a URL, where it may be given again. */
-    offer: (url: string, shown: ImageResponse): void => {
-      const { representation: picture, rules, entries, negotiated, freshUntil, signedUntil } = shown
-      if (!shown.isHot || shown.forward !== undefined || rules.isPrivate || settings.private) return
-      if (!entries.every(grounds.isCurrent) || !grounds.keepsBytes(picture.digest)) return
+    offer: (url: string, given: ImageResponse): void => {
+      const { representation, ...shown } = given
+      const { rules, entries, negotiated, freshUntil, signedUntil } = shown
+      if (settings.memory.maxBytes === 0 || settings.private) return
+      if (!shown.isRepeatable || shown.forward !== undefined || rules.isPrivate) return
+      if (!entries.every(grounds.isCurrent)) return
+      if (!isReadable(shown) && grounds.bytesOf(representation.digest) === undefined) return
       const now = settings.now()
       const until = Math.min(freshUntil ?? Number.POSITIVE_INFINITY, signedUntil ?? Number.POSITIVE_INFINITY)
       if (until <= now) return
@@ -166,27 +220,25 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
         const { plainType, modern, fallback } = negotiation
         negotiations.set(url, { negotiation, text: `${plainType} ${modern} ${fallback}` })
       }
-      const fields = imageHeaders(picture, { ...rules, now })
-      const hot: CachedResponse = { shown, fields, flat: [], second: 0, until, size: sizeOf(key, fields) }
+      const fields = imageHeaders(representation, { ...rules, now })
+      const { bytes: _bytes, ...picture } = representation
+      const size = sizeOf(key, fields)
+      const hot: CachedResponse = { picture, shown, fields, flat: [], second: 0, until, size }
       for (const oldest of answers.keys()) {
-        if (answers.size < MAX_ANSWERS && bytes + hot.size <= maxBytes) break
+        if (answers.size < MAX_ANSWERS && bytes + size <= maxBytes) break
         drop(oldest)
       }
-      if (!renew(key, hot, now)) return
-      bytes += hot.size
-      for (const ground of groundsOf(shown)) {
-        const keys = resting.get(ground) ?? new Set()
-        resting.set(ground, keys.add(key))
-      }
+      renew(key, hot, now)
+      bytes += size
+      for (const { key: name } of entries) resting.set(name, (resting.get(name) ?? new Set()).add(key))
     },
-    /** Hears what is no longer in memory as it was. */
+    /** Hears what is no longer as it was. */
     watcher: {
       changed: (names: readonly string[] | 'all'): void => {
         shared.changed(names)
         if (names === 'all') dropAll()
-        else for (const name of names) dropOn(name)
+        else for (const name of names) for (const key of resting.get(name) ?? []) drop(key)
       },
-      evicted: dropOn,
       purged: (): void => shared.changed('all'),
     },
     /** How many answers are here. */

@@ -1,6 +1,8 @@
 /** The listener before Express: what it answers, what it must leave to the app, and when it must forget. */
 
+import { access, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import express from 'express'
 import { signAddress } from 'express-artwork'
 import sharp from 'sharp'
@@ -93,6 +95,43 @@ test('hits through the listener are counted, and use the picture', async () => {
   expect(artwork.images.stats().requests).toMatchObject({ misses: 1, memoryHits: 4 })
 })
 
+test('what memory has no room for is answered from disk before the app is entered; a copy that is damaged or gone heals', async () => {
+  const { ask, artwork, directory, origin } = await startBehindListener({ memory: { maxBytes: 1 } })
+  const { body } = await ask(POSTER)
+  // Until it has been stored, it is in memory.
+  const again = await eventually(async () => {
+    const { diskHits } = artwork.images.stats().requests
+    const answer = await ask(POSTER)
+    expect(answer).toMatchObject({ status: 200, entered: false })
+    expect(artwork.images.stats().requests.diskHits).toBe(diskHits + 1)
+    return answer
+  })
+  expect(again.body.equals(body)).toBe(true)
+  const etag = again.headers.get('etag') ?? ''
+  expect(await ask(POSTER, { headers: { 'If-None-Match': etag } })).toMatchObject({
+    status: 304,
+    entered: false,
+  })
+  const part = await ask(POSTER, { headers: { Range: 'bytes=1-4' } })
+  expect(part).toMatchObject({ status: 206, entered: false })
+  expect(part.body.equals(body.subarray(1, 5))).toBe(true)
+  const requests = origin.hits()
+  for (const spoil of [(file: string) => writeFile(file, 'not what it was'), (file: string) => rm(file)]) {
+    const { digest } = await artwork.images.getImage('poster/w342/a.jpg')
+    const folder = join(directory, 'store-v2', 'content-v2', 'sha256')
+    const file = join(folder, digest.slice(0, 2), digest.slice(2, 4), digest.slice(4))
+    await eventually(() => access(file))
+    await spoil(file)
+    const healed = await ask(POSTER)
+    expect(healed.status).toBe(200)
+    expect(healed.body.equals(body)).toBe(true)
+    await becomeHot(ask, POSTER)
+  }
+  expect(origin.hits()).toBe(requests + 2)
+  await artwork.images.remove('poster/w342/a.jpg')
+  expect(await ask(POSTER)).toMatchObject({ status: 200, entered: true })
+})
+
 test('what the app mounted by itself is never answered by the listener, nor what it rewrote', async () => {
   const set = await startBehindListener()
   await set.artwork.images.getImage('poster/w342/a.jpg')
@@ -177,21 +216,25 @@ test('a signature is asked again when it has expired', async () => {
   )
 })
 
-test('bytes that memory lets go are let go here too', async () => {
-  const { ask, origin } = await startBehindListener({ memory: { maxBytes: 60_000 } })
+test('bytes that memory lets go are let go here too: they are read from disk', async () => {
+  const { ask, origin, artwork } = await startBehindListener({ memory: { maxBytes: 60_000 } })
   const bytes = Buffer.concat([await jpeg(40, 60), Buffer.alloc(25_000)])
   for (const name of ['b', 'c', 'd'])
     origin.serve(`/t/p/w342/${name}.jpg`, image(bytes.subarray(0, 25_000 + name.charCodeAt(0))))
   await becomeHot(ask, '/images/poster/w342/b.jpg')
   for (const name of ['c', 'd', 'c', 'd']) await ask(`/images/poster/w342/${name}.jpg`)
-  expect((await ask('/images/poster/w342/b.jpg')).entered).toBe(true)
+  const { diskHits } = artwork.images.stats().requests
+  expect((await ask('/images/poster/w342/b.jpg')).entered).toBe(false)
+  expect(artwork.images.stats().requests.diskHits).toBe(diskHits + 1)
 })
 
-test('large pictures, that memory does not keep, go to the app', async () => {
-  const { ask, origin } = await startBehindListener()
-  origin.serve('/t/p/w342/big.jpg', image(Buffer.concat([await jpeg(40, 60), Buffer.alloc(1_200_000)])))
-  for (let time = 0; time < 4; time += 1)
-    expect(await ask('/images/poster/w342/big.jpg')).toMatchObject({ status: 200, entered: true })
+test('large pictures, that memory does not keep, are read from disk', async () => {
+  const { ask, origin, artwork } = await startBehindListener()
+  const big = Buffer.concat([await jpeg(40, 60), Buffer.alloc(1_200_000)])
+  origin.serve('/t/p/w342/big.jpg', image(big))
+  const { body } = await becomeHot(ask, '/images/poster/w342/big.jpg')
+  expect(body.equals(big)).toBe(true)
+  expect(artwork.images.stats().requests.diskHits).toBeGreaterThan(0)
 })
 
 test('after close it gives everything to the app', async () => {
