@@ -13,6 +13,7 @@ import { typeOf } from '../../model/media-type.js'
 import type { Settings } from '../../options/settings.js'
 import type { Content } from '../../store/ports.js'
 import { isGone } from '../shared/send.js'
+import { createAnswerTable, MAX_ANSWERS } from './answer-table.js'
 import { type ImageResponse, passingRules } from './image-response.js'
 import { sendPicture } from './send-picture.js'
 import { createSharedAnswers } from './shared-answers.js'
@@ -35,6 +36,7 @@ interface CachedResponse {
   /** Without the bytes, which memory and the store have. */
   readonly picture: Omit<Representation, 'bytes'>
   readonly shown: Omit<ImageResponse, 'representation'>
+  readonly entries: readonly Entry[]
   readonly fields: Record<string, string>
   /** The fields of a 200 as `writeHead` takes them, names and values in turn. */
   flat: string[]
@@ -48,7 +50,6 @@ interface CachedResponse {
 /** See the top of the file. */
 export type ResponseCache = ReturnType<typeof createResponseCache>
 
-const MAX_ANSWERS = 8192
 /** Share of the memory for pictures that keys and fields may take beside it, and the least that they may. */
 const MAX_SHARE = 0.25
 const LEAST_BYTES = 8 * 1024 ** 2
@@ -65,10 +66,15 @@ const sizeOf = (key: string, fields: Readonly<Record<string, string>>): number =
 /** Whether the store has the bytes, should they leave memory. */
 const isReadable = ({ entries }: Pick<ImageResponse, 'entries'>): boolean => entries[0]?.isStored === true
 
-/** Makes what says which format an `Accept` comes down to. Few texts make up most requests, so they are remembered. */
-function createFormatChoice() {
+/**
+ * Makes the keys of answers: the URL, and of a negotiated one the type that the request's `Accept` comes down to. Few texts of
+ * that field make up most requests, so they are remembered.
+ */
+function createKeys() {
+  /** Of negotiated URLs: what their format is chosen by, and that as text. */
+  const negotiations = new Map<string, { readonly negotiation: Negotiation; readonly text: string }>()
   const choices = new Map<string, string>()
-  return (accept: string | undefined, negotiation: Negotiation, text: string): string => {
+  const choose = (accept: string | undefined, negotiation: Negotiation, text: string): string => {
     const question = `${text} ${accept ?? ''}`
     const known = choices.get(question)
     if (known !== undefined) return known
@@ -78,58 +84,61 @@ function createFormatChoice() {
     if (question.length < LONGEST_QUESTION) choices.set(question, type)
     return type
   }
+  return {
+    /** Of a request. */
+    of: (url: string, { headers }: IncomingMessage): string => {
+      const known = negotiations.get(url)
+      return known === undefined ? url : `${url} ${choose(headers.accept, known.negotiation, known.text)}`
+    },
+    /** Of an answer; from now on that of its URL is chosen as it was. */
+    add: (url: string, negotiated: ImageResponse['negotiated']): string => {
+      if (negotiated === undefined) return url
+      const { negotiation, type } = negotiated
+      const { plainType, modern, fallback } = negotiation
+      negotiations.set(url, { negotiation, text: `${plainType} ${modern} ${fallback}` })
+      return `${url} ${type}`
+    },
+    isFull: (): boolean => negotiations.size >= MAX_ANSWERS,
+    clear: (): void => negotiations.clear(),
+  }
+}
+
+/** Makes what reads an entry's bytes, a single time for all who ask meanwhile. */
+function createReads({ read }: Pick<Dependencies, 'read'>) {
+  const reading = new Map<string, Promise<Content | undefined>>()
+  return ({ entries: [entry] }: Pick<CachedResponse, 'entries'>): Promise<Content | undefined> => {
+    if (entry === undefined) return Promise.resolve(undefined)
+    const running =
+      reading.get(entry.digest) ??
+      read(entry)
+        .catch(() => undefined)
+        .finally(() => reading.delete(entry.digest))
+    reading.set(entry.digest, running)
+    return running
+  }
 }
 
 /** Makes the table; it is empty, and stays so where answers are private or nothing is kept in memory. */
 export function createResponseCache(settings: Settings, grounds: Dependencies) {
-  const answers = new Map<string, CachedResponse>()
-  /** Of negotiated URLs: what their format is chosen by, and that as text. */
-  const negotiations = new Map<string, { readonly negotiation: Negotiation; readonly text: string }>()
-  /** Which answers rest on a name. */
-  const resting = new Map<string, Set<string>>()
-  /** Contents that are being read. */
-  const reading = new Map<string, Promise<Content | undefined>>()
-  const choose = createFormatChoice()
-  const shared = createSharedAnswers(settings, () => grounds.count('memory'))
   const maxBytes = Math.max(LEAST_BYTES, settings.memory.maxBytes * MAX_SHARE)
-  let bytes = 0
-  const drop = (key: string): void => {
-    const hot = answers.get(key)
-    if (hot === undefined) return
-    answers.delete(key)
-    bytes -= hot.size
-    for (const { key: name } of hot.shown.entries) {
-      const keys = resting.get(name)
-      keys?.delete(key)
-      if (keys?.size === 0) resting.delete(name)
-    }
-  }
+  const answers = createAnswerTable<CachedResponse>(maxBytes)
+  const keys = createKeys()
+  const read = createReads(grounds)
+  const shared = createSharedAnswers(settings, () => grounds.count('memory'))
   const dropAll = (): void => {
     answers.clear()
-    bytes = 0
-    negotiations.clear()
-    resting.clear()
+    keys.clear()
   }
   /** Makes the passing fields right for this second. */
   const renew = (key: string, hot: CachedResponse, now: number): void => {
     const { shown } = hot
-    const [shownEntry] = shown.entries
+    const [shownEntry] = hot.entries
     if (shownEntry !== undefined) grounds.use(shownEntry.key)
     Object.assign(hot.fields, volatileHeaders({ ...shown.rules, ...passingRules(shown, settings, now) }))
     hot.flat = Object.entries(hot.fields).flat()
     hot.second = Math.floor(now / 1000)
-    // The table forgets what was renewed longest ago.
-    answers.delete(key)
-    answers.set(key, hot)
+    answers.use(key, hot)
   }
-  const find = (url: string, req: IncomingMessage): readonly [string, CachedResponse] | undefined => {
-    const known = negotiations.get(url)
-    const key =
-      known === undefined ? url : `${url} ${choose(req.headers.accept, known.negotiation, known.text)}`
-    const hot = answers.get(key)
-    return hot === undefined ? undefined : [key, hot]
-  }
-
   const give = (
     req: IncomingMessage,
     res: ServerResponse,
@@ -142,17 +151,6 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
     const picture = { ...hot.picture, bytes }
     sendPicture(req, res, { picture, rules: shown.rules, fields, flat }, now, settings)
   }
-  /** Reads what is asked for by several at once a single time. */
-  const read = (hot: CachedResponse): Promise<Content | undefined> => {
-    const { digest } = hot.picture
-    const running = reading.get(digest)
-    if (running !== undefined) return running
-    const [entry] = hot.shown.entries
-    const content = entry === undefined ? Promise.resolve(undefined) : grounds.read(entry)
-    const forgotten = content.finally(() => reading.delete(digest))
-    reading.set(digest, forgotten)
-    return forgotten
-  }
   /** Answers with bytes that have to be read; where they are not there, or not the answer any more, somebody else answers. */
   const answerFromStore = async (
     key: string,
@@ -161,11 +159,11 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
     res: ServerResponse,
     next: () => void,
   ): Promise<void> => {
-    const content = await read(hot).catch(() => undefined)
+    const content = await read(hot)
     if (isGone(res)) return
     const now = settings.now()
     if (content === undefined || answers.get(key) !== hot || now >= hot.until) {
-      if (content === undefined && answers.get(key) === hot) drop(key)
+      if (content === undefined && answers.get(key) === hot) answers.drop(key)
       next()
       return
     }
@@ -187,13 +185,13 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
     answer: (url: string, req: IncomingMessage, res: ServerResponse, next: () => void): boolean => {
       const { method } = req
       if (method !== 'GET' && method !== 'HEAD') return false
-      const found = find(url, req)
-      if (found === undefined) return false
-      const [key, hot] = found
+      const key = keys.of(url, req)
+      const hot = answers.get(key)
+      if (hot === undefined) return false
       const now = settings.now()
       const bytes = grounds.bytesOf(hot.picture.digest)
-      if (now >= hot.until || (bytes === undefined && !isReadable(hot.shown))) {
-        drop(key)
+      if (now >= hot.until || (bytes === undefined && !isReadable(hot))) {
+        answers.drop(key)
         return false
       }
       if (Math.floor(now / 1000) !== hot.second) renew(key, hot, now)
@@ -212,36 +210,25 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
       const now = settings.now()
       const until = Math.min(freshUntil ?? Number.POSITIVE_INFINITY, signedUntil ?? Number.POSITIVE_INFINITY)
       if (until <= now) return
-      const key = negotiated === undefined ? url : `${url} ${negotiated.type}`
-      drop(key)
-      if (negotiated !== undefined) {
-        if (negotiations.size >= MAX_ANSWERS) dropAll()
-        const { negotiation } = negotiated
-        const { plainType, modern, fallback } = negotiation
-        negotiations.set(url, { negotiation, text: `${plainType} ${modern} ${fallback}` })
-      }
+      if (negotiated !== undefined && keys.isFull()) dropAll()
+      const key = keys.add(url, negotiated)
       const fields = imageHeaders(representation, { ...rules, now })
       const { bytes: _bytes, ...picture } = representation
       const size = sizeOf(key, fields)
-      const hot: CachedResponse = { picture, shown, fields, flat: [], second: 0, until, size }
-      for (const oldest of answers.keys()) {
-        if (answers.size < MAX_ANSWERS && bytes + size <= maxBytes) break
-        drop(oldest)
-      }
+      const hot: CachedResponse = { picture, shown, entries, fields, flat: [], second: 0, until, size }
+      answers.set(key, hot)
       renew(key, hot, now)
-      bytes += size
-      for (const { key: name } of entries) resting.set(name, (resting.get(name) ?? new Set()).add(key))
     },
     /** Hears what is no longer as it was. */
     watcher: {
       changed: (names: readonly string[] | 'all'): void => {
         shared.changed(names)
         if (names === 'all') dropAll()
-        else for (const name of names) for (const key of resting.get(name) ?? []) drop(key)
+        else for (const name of names) answers.dropOn(name)
       },
       purged: (): void => shared.changed('all'),
     },
     /** How many answers are here. */
-    size: (): number => answers.size,
+    size: answers.size,
   }
 }
