@@ -19,8 +19,8 @@ export async function bundle(outdir, scripts = []) {
     target: 'node20',
     format: 'esm',
     packages: 'external',
-    // The one package that is bundled.
-    alias: { zod: './node_modules/zod/index.js' },
+    // The one package that is bundled; scripts that import the toolkit share its code.
+    alias: { zod: './node_modules/zod/index.js', 'express-artwork': './src/index.ts' },
   }
   // Shared code lies beside `index.js`, one folder below the package: `package-files.ts` counts on that.
   const entryPoints = [

@@ -1,8 +1,8 @@
 /**
  * An evening in: artists, albums, playlists and films, rendered on the server. Runs with no network and
  * nothing to install. PORT (3000), CDN_PORT (PORT + 1), DATA_DIR, CDN (off, lies, cuts, denies, refuses), WARM_DELAY (ms until the pictures
- * that nobody has looked at are fetched too), FRONT_CACHE (URL of a cache in front, which is sent what to purge), OFFLINE (1: no
- * picture is fetched, each is one of one colour, as in tests of an app).
+ * that nobody has looked at are fetched too), FRONT_CACHE (URL of a cache in front, which is sent what to purge), AVIF_EFFORT
+ * (how hard AVIFs are encoded, 0 to 9), OFFLINE (1: no picture is fetched, each is one of one colour, as in tests of an app).
  */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -23,6 +23,7 @@ const {
   WARM_DELAY = '3000',
   CDN,
   FRONT_CACHE,
+  AVIF_EFFORT,
 } = process.env
 const port = Number(PORT)
 /** A port that cannot be had is one line with what mends it. */
@@ -65,7 +66,10 @@ const artwork = await createArtwork({
   fetch: { allowPrivate: [host] },
   // As wide as the boxes of its pages, at one and two dots a pixel.
   widths: [96, 192, 240, 320, 480, 640, 960, 1200],
-  transform: { formats: ['jpeg', 'png', 'gif', 'webp', 'avif'] },
+  transform: {
+    formats: ['jpeg', 'png', 'gif', 'webp', 'avif'],
+    ...(AVIF_EFFORT !== undefined && { effort: { avif: Number(AVIF_EFFORT) } }),
+  },
   entities: {
     film_poster: {
       variant: 'w342-h513',

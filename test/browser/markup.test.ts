@@ -167,52 +167,56 @@ const broken = (page: Page): Promise<string[]> =>
       .map((image) => image.currentSrc),
   )
 
-test.each([1, 2, 3].flatMap((scale) => [390, 768, 1280, 1920].map((width) => [scale, width] as const)))(
-  'at %s dots a pixel and %s pixels the smallest file is taken that is sharp, in AVIF',
-  async (scale, width) => {
+/** One page after the other, so that each is seen at every width, and with every number of dots. */
+const SCREENS = [1, 2, 3].flatMap((scale) =>
+  [390, 768, 1280, 1920].map(
+    (width, place) => [scale, width, ['/', '/films/fi01'][(scale + place) % 2]] as const,
+  ),
+)
+test.each(SCREENS)(
+  'at %s dots a pixel and %s pixels the smallest file is taken that is sharp, in AVIF: %s',
+  async (scale, width, path) => {
     let checked = 0
-    for (const path of ['/', '/films/fi01']) {
-      // What a browser has already, and is larger, it takes instead: each page in one that has nothing.
-      const { context, page } = await open({ width, height: 900 }, scale)
-      await page.goto(warm.url + path)
-      await loadAll(page)
-      const pictures = await page.evaluate(() =>
-        [...document.images].flatMap((image) => {
-          const source = image.closest('picture')?.querySelector('source')
-          const widths = [...(source?.srcset ?? '').matchAll(/\.w(\d+)\.avif\S* (\d+)w/g)].map(
-            ([, named, own]) => ({
-              named: Number(named),
-              own: Number(own),
-            }),
-          )
-          const taken = Number(/\.w(\d+)\.avif/.exec(image.currentSrc)?.[1])
-          const isAuto = image.sizes.startsWith('auto')
-          // What is not laid out by itself says how wide it is.
-          const length = image.sizes
-            .split(/,\s*(?![^(]*\))/)
-            .map((part) => /^(\([^()]*\))\s+(.*)$/.exec(part) ?? ['', 'all', part])
-            .find(([, media = '']) => window.matchMedia(media).matches)?.[2]
-          const probe = document.createElement('div')
-          probe.style.width = length ?? '100vw'
-          document.body.append(probe)
-          const needed = isAuto ? image.getBoundingClientRect().width : probe.offsetWidth
-          probe.remove()
-          return widths.length === 0 || !image.complete
-            ? []
-            : [{ src: image.currentSrc, widths, taken, needed }]
-        }),
-      )
-      for (const { src, widths, taken, needed } of pictures) {
-        checked += 1
-        const enough = widths.find(({ own }) => own >= needed * scale - 1) ?? widths.at(-1)
-        const below = enough && widths[widths.indexOf(enough) - 1]
-        // On screens with many dots Chromium takes the one below where that is nearer.
-        const allowed = scale === 1 || below === undefined ? [enough?.named] : [enough?.named, below.named]
-        expect(allowed, `${path}: ${src} for ${needed} × ${scale}`).toContain(taken)
-      }
-      await context.close()
+    // What a browser has already, and is larger, it takes instead: this one has nothing.
+    const { context, page } = await open({ width, height: 900 }, scale)
+    await page.goto(warm.url + path)
+    await loadAll(page)
+    const pictures = await page.evaluate(() =>
+      [...document.images].flatMap((image) => {
+        const source = image.closest('picture')?.querySelector('source')
+        const widths = [...(source?.srcset ?? '').matchAll(/\.w(\d+)\.avif\S* (\d+)w/g)].map(
+          ([, named, own]) => ({
+            named: Number(named),
+            own: Number(own),
+          }),
+        )
+        const taken = Number(/\.w(\d+)\.avif/.exec(image.currentSrc)?.[1])
+        const isAuto = image.sizes.startsWith('auto')
+        // What is not laid out by itself says how wide it is.
+        const length = image.sizes
+          .split(/,\s*(?![^(]*\))/)
+          .map((part) => /^(\([^()]*\))\s+(.*)$/.exec(part) ?? ['', 'all', part])
+          .find(([, media = '']) => window.matchMedia(media).matches)?.[2]
+        const probe = document.createElement('div')
+        probe.style.width = length ?? '100vw'
+        document.body.append(probe)
+        const needed = isAuto ? image.getBoundingClientRect().width : probe.offsetWidth
+        probe.remove()
+        return widths.length === 0 || !image.complete
+          ? []
+          : [{ src: image.currentSrc, widths, taken, needed }]
+      }),
+    )
+    for (const { src, widths, taken, needed } of pictures) {
+      checked += 1
+      const enough = widths.find(({ own }) => own >= needed * scale - 1) ?? widths.at(-1)
+      const below = enough && widths[widths.indexOf(enough) - 1]
+      // On screens with many dots Chromium takes the one below where that is nearer.
+      const allowed = scale === 1 || below === undefined ? [enough?.named] : [enough?.named, below.named]
+      expect(allowed, `${path}: ${src} for ${needed} × ${scale}`).toContain(taken)
     }
-    expect(checked).toBeGreaterThan(15)
+    await context.close()
+    expect(checked).toBeGreaterThan(5)
   },
 )
 

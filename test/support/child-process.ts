@@ -1,7 +1,7 @@
 /** Processes that tests start: what they print, where they serve, what they are ordered, and how they end. */
 import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
@@ -28,6 +28,7 @@ export interface Started {
 }
 
 const SERVER = 'test/fixtures/server.ts'
+const EXAMPLE = 'example-app/main.ts'
 let built: string | undefined
 
 const BUILT = /^express-artwork-(\d+)$/
@@ -58,8 +59,11 @@ function builtPackage(): string {
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
   mkdirSync(folder, { recursive: true })
   removeOld(dirname(folder))
-  execFileSync(process.execPath, ['.ci/bundle.mjs', join(folder, 'dist'), SERVER], { cwd: root })
+  execFileSync(process.execPath, ['.ci/bundle.mjs', join(folder, 'dist'), SERVER, EXAMPLE], { cwd: root })
   for (const name of ['package.json', 'views']) symlinkSync(join(root, name), join(folder, name))
+  // What the example finds beside its script.
+  for (const name of ['public', 'views'])
+    symlinkSync(join(root, dirname(EXAMPLE), name), join(folder, 'dist', name))
   return folder
 }
 
@@ -157,10 +161,25 @@ async function serving(script: string, args: readonly string[], env: Environment
   return { ...started, url: await urlOf(started, SERVES) }
 }
 
-/** Starts the example app, the way `npm start` does. A second signal ends it at once. */
-export async function startExample(env: Environment): Promise<Service> {
-  const started = startScript('example-app/main.ts', [], { ...process.env, ...env })
-  return { ...started, url: await urlOf(started, /An evening in: (http:\/\/\S+)/) }
+/** Pictures of the example that it draws at its first start, which takes several seconds. */
+const DRAWN = ['cdn', 'house']
+
+/** Starts the example app, with pictures that an earlier one has drawn, and quick AVIFs. A second signal ends it at once. */
+export async function startExample(env: Environment & { readonly DATA_DIR: string }): Promise<Service> {
+  const [from, to] = [join(builtPackage(), 'drawn'), env.DATA_DIR]
+  const copy = (source: string, target: string): void => {
+    if (existsSync(target) || !existsSync(source)) return
+    cpSync(source, target, { recursive: true, preserveTimestamps: true })
+  }
+  for (const name of DRAWN) copy(join(from, name), join(to, name))
+  const started = startScript(join(builtPackage(), 'dist', 'main.js'), [], {
+    ...process.env,
+    AVIF_EFFORT: '0',
+    ...env,
+  })
+  const url = await urlOf(started, /An evening in: (http:\/\/\S+)/)
+  for (const name of DRAWN) copy(join(to, name), join(from, name))
+  return { ...started, url }
 }
 
 /** A port that was free a moment ago. */

@@ -27,13 +27,15 @@ export function blockSizeOf(directory: string): () => number {
   }
 }
 
-/** Deletes what stands at a path, if anything. */
-export async function discardFile(path: string): Promise<void> {
+/** Deletes what stands at a path, if anything. Answers whether there was a file. */
+export async function discardFile(path: string): Promise<boolean> {
   try {
     clearOdd(path)
     await unlink(path)
+    return true
   } catch (error) {
     if (!isCode(error, 'ENOENT', 'ENOTDIR')) throw error
+    return false
   }
 }
 

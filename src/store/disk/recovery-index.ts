@@ -114,7 +114,9 @@ export function createRecoveryIndex(directory: string, contentSize: (digest: str
       setMode(path, PRIVATE_FILE)
     },
     /** Deletes the index entry of a slot, file and all. */
-    unlist: (name: string, slot: number): Promise<void> => discardFile(bucketPath(name, slot)),
+    unlist: async (name: string, slot: number): Promise<void> => {
+      await discardFile(bucketPath(name, slot))
+    },
     /** What an index entry costs on disk, bytes; undefined where entry or content is not there. */
     cost: ({ entry, slot }: Pick<IndexEntry, 'entry' | 'slot'>): number | undefined => {
       if (contentSize(entry.digest) !== entry.size) return undefined
