@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-/** The suites that need nothing but Node: `npm test`, and the routers once more, `npm run test:express4`. */
+/** The suites that need nothing but Node: `npm test`, `npm run test:sources`, and the routers once more, `npm run test:express4`. */
 const common = {
   testTimeout: 180_000,
   hookTimeout: 180_000,
@@ -32,7 +32,6 @@ const heavy = isLight
       'test/conformance/{freshness,upstream-answers}.test.ts',
       'test/end-to-end/{upstream,records}.test.ts',
       'test/web/dashboard/**',
-      'test/jobs/job-kinds.test.ts',
       'test/transform/{colours,formats,pictures,pictures-property}.test.ts',
     ]
   : []
@@ -44,6 +43,12 @@ const throughRouters = [
 ]
 const independentOfExpress = [
   'test/web/{dashboard/dashboard-router,management/{cors,openapi},shared/large-json,images/{broken-images,entity-sizes,private-uploads}}.test.ts',
+]
+/** What compiles the sources and the documents, runs nothing of them, and takes long: `npm run test:sources`. */
+const compiled = [
+  'test/docs/documents.test.ts',
+  'test/jobs/job-kinds.test.ts',
+  'test/options/public-types.test.ts',
 ]
 const source = new URL('./src/index.ts', import.meta.url).pathname
 const express4 = {
@@ -68,8 +73,12 @@ export default defineConfig({
           ...common,
           name: 'node',
           include: ['test/**/*.test.ts'],
-          exclude: [...others, ...heavy],
+          exclude: [...others, ...heavy, ...compiled],
         },
+      },
+      {
+        resolve: { alias: { 'express-artwork': source } },
+        test: { ...common, name: 'sources', include: compiled },
       },
       express4,
     ],

@@ -16,8 +16,6 @@ const parity = [
   'end-to-end/{upstream,streamers}',
   'images/{validate,entity-images,purge}',
   'jobs/{cleanup,refresher}',
-  'library/media-server',
-  'sources/{atproto,tmdb}',
   'uploads/fetching',
   'web/management/management-router',
 ].map((name) => `test/${name}.test.ts`)
