@@ -321,8 +321,8 @@ export interface Artwork {
   /** `/{kind}/{variant}/{id}` alone, for another mount path. */
   readonly imagesRouter: Router
   /**
-   * The fast lane: a request listener for `http.createServer` that answers what memory has (GET, HEAD, 304, 206,
-   * negotiated) before Express is entered, and gives everything else to the app. It answers only what `router`
+   * The fast lane: a request listener for `http.createServer` that answers again what is in memory or on disk (GET, HEAD, 304,
+   * 206, negotiated) before Express is entered, and gives everything else to the app. It answers only what `router`
    * answered before, with the same bytes and fields; the app's own middleware does not see those requests.
    */
   listener(app: RequestListener): RequestListener
