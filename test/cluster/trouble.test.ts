@@ -209,7 +209,7 @@ test('a node is killed, Redis comes back empty, the bucket hangs, every node is 
       lastUpload = `${answer?.status} ${answer?.body.toString().slice(0, 300)}`
       if (answer?.status === 200)
         acknowledged.set((JSON.parse(answer.body.toString()) as { image_id: string }).image_id, number)
-      await sleep(20)
+      await sleep(100)
     }
   }
   const load = Promise.all([...Array.from({ length: CLIENTS }, look), upload()])

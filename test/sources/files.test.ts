@@ -1,7 +1,7 @@
 /** Pictures of the app's own: a folder of files, in every size and format, as they are now. */
+import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import {
-  link,
   mkdir,
   readdir,
   readFile,
@@ -21,7 +21,7 @@ import sharp from 'sharp'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { eventually } from '../support/eventually.js'
 import { jpeg } from '../support/images.js'
-import { quietLogger, startApp, temporaryFolder } from '../support/toolkit.js'
+import { atEnd, quietLogger, startApp, temporaryFolder } from '../support/toolkit.js'
 
 const SECRET = 'SENTINEL-7f3a'
 const targets: readonly { readonly id: string; readonly target: string; readonly route: string }[] =
@@ -270,14 +270,13 @@ describe('nothing but the pictures of the folder', () => {
     await mkdir(join(root, 'many'))
     // A file has so many names at most.
     for (let first = 0; first < 100_000; first += 20_000) {
-      await writeFile(join(root, 'many', `${first}.jpg`), hero)
-      for (let from = first + 1; from < first + 20_000; from += 1000)
-        await Promise.all(
-          Array.from({ length: Math.min(1000, first + 20_000 - from) }, (_, index) =>
-            link(join(root, 'many', `${first}.jpg`), join(root, 'many', `${from + index}.jpg`)),
-          ),
-        )
+      const file = join(root, 'many', `${first}.jpg`)
+      await writeFile(file, hero)
+      for (let index = first + 1; index < first + 20_000; index += 1)
+        fs.linkSync(file, join(root, 'many', `${index}.jpg`))
     }
+    // One process takes them away in a fraction of the time that Node needs.
+    atEnd(async () => void execFileSync('rm', ['-rf', join(root, 'many')]))
     expect(await readdir(join(root, 'many'))).toHaveLength(100_000)
     for (const index of [0, 1, 50_000, 99_999])
       expect(await sizeOf(await get(`/images/files/w320/many/${index}.jpg`))).toEqual([320, 240, 'jpeg'])
