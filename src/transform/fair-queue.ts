@@ -101,7 +101,7 @@ export function createFairQueue<T>() {
   }
   const first = (
     clients: Map<string, Hosts<T>>,
-    may: (turn: T & QueuePosition) => boolean,
+    may: (turn: QueuePosition) => boolean,
     costOf: (job: T) => number,
   ): (T & QueuePosition) | undefined => {
     for (const hosts of clients.values())
@@ -132,7 +132,7 @@ export function createFairQueue<T>() {
      * @param costOf orders the jobs of one client and host: the first of the cheapest is taken
      */
     next: (
-      may: (turn: T & QueuePosition) => boolean = () => true,
+      may: (turn: QueuePosition) => boolean = () => true,
       costOf: (job: T) => number = () => 0,
     ): (T & QueuePosition) | undefined => {
       const job = first(foreground, may, costOf) ?? first(background, may, costOf)

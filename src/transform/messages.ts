@@ -15,9 +15,6 @@ export interface JobMessage {
   readonly isKept?: boolean
 }
 
-/** What a child is sent: a job, which may come while another runs, or the id of one that nobody waits for any more. */
-export type Order = JobMessage | { readonly cancel: number }
-
 /**
  * The descriptor by which a child reads images, after its message: as they are, without a copy on either side. Where it
  * runs under the permission model, this is all that it is given beside its own files.

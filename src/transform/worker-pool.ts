@@ -10,14 +10,7 @@ import type { Logger } from '../model/logger.js'
 import type { Kind } from '../model/media-type.js'
 import type { FullRecipe } from '../model/variant.js'
 import { type ChildOptions, findScript, type Script } from './child-command.js'
-import {
-  cancelled,
-  createFairQueue,
-  type FairQueue,
-  makeRoom,
-  type QueuePosition,
-  watchWait,
-} from './fair-queue.js'
+import { cancelled, createFairQueue, makeRoom, type QueuePosition, watchWait } from './fair-queue.js'
 import type { Answer, JobMessage, LookedAnswer } from './messages.js'
 import { SHARED_FORMATS } from './shared-pixels.js'
 import {
@@ -128,53 +121,16 @@ export function createWorkerPool(options: PoolOptions): Transformer {
   }
 }
 
-/** What chooses jobs for children by the pixels that those have. */
-function createChoice(workers: ReadonlySet<WorkerProcess>, queue: FairQueue<WorkerJob>) {
-  /** First what a free child has the pixels of, last what a busy one will have. */
-  const costOf = ({ message: { pixels } }: WorkerJob): number => {
-    const holder =
-      pixels === undefined ? undefined : [...workers].find((worker) => worker.pixels() === pixels)
-    return holder === undefined ? 1 : holder.job() === undefined ? 0 : 2
-  }
-  /** A job for a child, with whether its pixels are for another one too. */
-  const taskOf = (job: WorkerJob): WorkerTask => {
-    const { job: verb, pixels } = job.message
-    // Who asks for a new picture is seldom alone: the others are queued once its facts are known.
-    const isAwaited = verb === 'look' || queue.some(({ message }) => message.pixels === pixels)
-    return { job, isKept: pixels !== undefined && isAwaited }
-  }
-  /** Puts what is quick, and waited for, into the pipes of children that will soon be free. */
-  const handAhead = (): void => {
-    for (const worker of workers) {
-      if (!worker.mayHaveNext()) continue
-      // What another child has the pixels of is for that one.
-      const isForIt = (next: WorkerJob): boolean => {
-        const { pixels } = next.message
-        const isElsewhere =
-          pixels !== undefined && [...workers].some((other) => other !== worker && other.pixels() === pixels)
-        return !givesWay(next) && !next.isAlone && !isElsewhere
-      }
-      const job = queue.next(isForIt, ({ message }) => (message.pixels === worker.pixels() ? 0 : 1))
-      if (job !== undefined) worker.run(taskOf(job))
-    }
-  }
-  const takeBack = (): WorkerJob | undefined =>
-    [...workers].find((worker) => worker.next() !== undefined)?.takeBack()
-  return { costOf, taskOf, handAhead, takeBack }
-}
-
 /** Hands jobs to children, which it starts and replaces. */
 function createScheduler(script: Script, options: PoolOptions) {
   const { concurrency } = options
   const workers = new Set<WorkerProcess>()
   const queue = createFairQueue<WorkerJob>()
-  const choice = createChoice(workers, queue)
   const starter = createWorkerStarter(script, options, options.logger)
   /** Jobs whose first child did not start. */
   const secondTries = new WeakSet<WorkerJob>()
   let isClosed = false
   let later: NodeJS.Timeout | undefined
-  let isAheadPlanned = false
   const running = (): readonly WorkerJob[] => [...workers].flatMap((worker) => worker.job() ?? [])
 
   const onFailedStart = async (job: WorkerJob, error: ArtworkError): Promise<void> => {
@@ -190,26 +146,18 @@ function createScheduler(script: Script, options: PoolOptions) {
     if (child instanceof ArtworkError) task.job.reject(child)
     else workers.add(createWorkerProcess(child, task, options, events))
   }
-  /** Soon, so that jobs that come together are seen together. */
-  const handAheadSoon = (): void => {
-    if (isAheadPlanned) return
-    isAheadPlanned = true
-    setImmediate(() => {
-      isAheadPlanned = false
-      if (!isClosed) choice.handAhead()
-    })
+  /** First what a free child has the pixels of, last what a busy one will have. */
+  const costOf = ({ message: { pixels } }: WorkerJob): number => {
+    const holder =
+      pixels === undefined ? undefined : [...workers].find((worker) => worker.pixels() === pixels)
+    return holder === undefined ? 1 : holder.job() === undefined ? 0 : 2
   }
   /** Hands out what waits, as far as there are children. */
   const dispatch = (): void => {
-    while (!isClosed) {
+    while (queue.size() > 0 && !isClosed) {
       const free = [...workers].filter((worker) => worker.job() === undefined)
-      if (free.length === 0 && workers.size >= concurrency) {
-        handAheadSoon()
-        return
-      }
-      // Who waits behind another job need not, once there is a child that has none.
-      const job =
-        queue.next((next) => mayBegin(next, running(), concurrency), choice.costOf) ?? choice.takeBack()
+      if (free.length === 0 && workers.size >= concurrency) return
+      const job = queue.next((next) => mayBegin(next, running(), concurrency), costOf)
       if (job === undefined) return
       const { pixels } = job.message
       const idle = free.find((worker) => worker.pixels() === pixels) ?? free[0]
@@ -222,8 +170,11 @@ function createScheduler(script: Script, options: PoolOptions) {
         }, wait)
         return
       }
-      if (idle === undefined) start(choice.taskOf(job))
-      else idle.run(choice.taskOf(job))
+      // Who asks for a new picture is seldom alone: the others are queued once its facts are known.
+      const isAwaited = job.message.job === 'look' || queue.some(({ message }) => message.pixels === pixels)
+      const isKept = pixels !== undefined && isAwaited
+      if (idle === undefined) start({ job, isKept })
+      else idle.run({ job, isKept })
     }
   }
 
@@ -231,10 +182,6 @@ function createScheduler(script: Script, options: PoolOptions) {
     onReady: starter.worked,
     onEnd: (worker) => void workers.delete(worker),
     onFree: dispatch,
-    onHandedBack: (job) => {
-      if (isClosed) job.reject(shuttingDown())
-      else queue.add(job, true)
-    },
     onFailedStart,
   }
 
@@ -247,17 +194,13 @@ function createScheduler(script: Script, options: PoolOptions) {
       return new Promise<Answer<unknown>>((resolve, reject) => {
         const waiting = { ...job, resolve, reject }
         stopWatching = watchWait(about, options.waitTimeout, (error) => {
-          const holder = [...workers].find((worker) => worker.next() === waiting)
-          if (holder?.takeBack() !== undefined || queue.remove(waiting)) reject(error)
+          if (queue.remove(waiting)) reject(error)
         })
         queue.add(waiting)
         dispatch()
       }).finally(() => stopWatching())
     },
-    load: () => {
-      const inPipes = [...workers].filter((worker) => worker.next() !== undefined).length
-      return { running: running().length, waiting: queue.size() + inPipes }
-    },
+    load: () => ({ running: running().length, waiting: queue.size() }),
     trouble: starter.trouble,
     close: async (): Promise<void> => {
       isClosed = true

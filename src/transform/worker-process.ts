@@ -1,14 +1,13 @@
 /**
- * One child as the pool sees it, from its start to its end. It has one job at a time, and may have one more in its pipe, so that
- * it need not wait for this process in between; that one is handed back when the child ends. It is killed when its job takes
- * too long, and ends when it has grown too large, or has had nothing to do for a while: at rest an app has no decoders.
+ * One child as the pool sees it, from its start to its end. It has one job at a time, is killed when that takes too long,
+ * and ends when it has grown too large, or has had nothing to do for a while: at rest an app has no decoders.
  */
 import type { ChildProcess } from 'node:child_process'
 import { Socket } from 'node:net'
 import { ArtworkError } from '../model/failure.js'
 import type { QueuePosition } from './fair-queue.js'
 import { createTimeLimit, killWorker } from './kill-worker.js'
-import { type Answer, GROWN, INPUT_PIPE, type JobMessage, type Order } from './messages.js'
+import { type Answer, GROWN, INPUT_PIPE, type JobMessage } from './messages.js'
 
 /** A job with the promise that waits for it. */
 export interface WorkerJob extends QueuePosition {
@@ -34,8 +33,6 @@ export interface WorkerEvents {
   onEnd(worker: WorkerProcess): void
   /** It, or its place, is free. */
   onFree(): void
-  /** It ended before it began with a job that was in its pipe. */
-  onHandedBack(job: WorkerJob): void
   /** It ended before it was ready, with a job that says nothing of why. */
   onFailedStart(job: WorkerJob, error: ArtworkError): void
 }
@@ -43,16 +40,9 @@ export interface WorkerEvents {
 /** See the top of the file. */
 export interface WorkerProcess {
   job(): WorkerJob | undefined
-  /** The job that is in its pipe. */
-  next(): WorkerJob | undefined
-  /** Whether a job may be put into its pipe: it has one that is soon done, and no other. */
-  mayHaveNext(): boolean
   /** What the pixels follow from that it has, or is about to have. */
   pixels(): string | undefined
-  /** Runs a job, after the one that it has. */
   run(task: WorkerTask): void
-  /** Takes the job in its pipe back: it is not to be begun there any more. */
-  takeBack(): WorkerJob | undefined
   /** Ends the child and its job, and waits until the process is gone. */
   close(error: ArtworkError): Promise<void>
 }
@@ -77,23 +67,6 @@ const JOBS_PER_CHILD = 5000
 export const processingFailed = (cause?: unknown): ArtworkError =>
   new ArtworkError('processing', 'the image could not be processed', { cause })
 
-/** The pipe of images. @throws TypeError where it has none */
-function inputOf(child: ChildProcess): Socket {
-  const input = child.stdio[INPUT_PIPE]
-  if (!(input instanceof Socket)) throw new TypeError('the child was started without its pipe')
-  // That it cannot be written to is heard of when the child ends.
-  return input.on('error', () => {})
-}
-
-/** Makes what keeps this process alive for a child while that is busy, and no longer. */
-const createHold =
-  (handles: readonly ({ ref(): void; unref(): void } | null | undefined)[]) =>
-  (isBusy: boolean): void => {
-    for (const handle of handles)
-      if (isBusy) handle?.ref()
-      else handle?.unref()
-  }
-
 /** Takes charge of a child that was started for a job. */
 export function createWorkerProcess(
   child: ChildProcess,
@@ -102,15 +75,20 @@ export function createWorkerProcess(
   events: WorkerEvents,
 ): WorkerProcess {
   let job: WorkerJob | undefined
-  let next: WorkerJob | undefined
-  /** Jobs that were sent and are not answered. */
-  let unanswered = 0
   let pixels: string | undefined
   let isReady = false
   let isEnded = false
   let done = 0
-  const input = inputOf(child)
-  const setBusy = createHold([child, child.channel, input])
+  const input = child.stdio[INPUT_PIPE]
+  if (!(input instanceof Socket)) throw new TypeError('the child was started without its pipe')
+  // That it cannot be written to is heard of when the child ends.
+  input.on('error', () => {})
+  /** An idle child does not keep this process alive. */
+  const setBusy = (isBusy: boolean): void => {
+    for (const handle of [child, child.channel, input])
+      if (isBusy) handle?.ref()
+      else handle?.unref()
+  }
   let idle: NodeJS.Timeout | undefined
   const release = (): WorkerJob | undefined => {
     const released = job
@@ -122,13 +100,10 @@ export function createWorkerProcess(
   const end = (error?: ArtworkError): void => {
     isEnded = true
     const released = release()
-    const unbegun = next
-    next = undefined
     events.onEnd(worker)
     killWorker(child, options)
     setBusy(false)
     if (error !== undefined) released?.reject(error)
-    if (unbegun !== undefined) events.onHandedBack(unbegun)
   }
   const timeLimit = createTimeLimit(() => {
     end(new ArtworkError('decode_timeout', 'the image took too long to decode'))
@@ -141,52 +116,30 @@ export function createWorkerProcess(
     if (unstarted !== undefined) events.onFailedStart(unstarted, error)
     else events.onFree()
   }
-  const send = (order: Order, given?: WorkerJob): void =>
-    void child.send(order, (error) => {
-      if (error !== null && given !== undefined && (job === given || next === given))
-        lost(processingFailed(error))
-    })
-  const begin = (given: WorkerJob): void => {
-    job = given
+  const run = ({ job: next, isKept }: WorkerTask): void => {
+    job = next
+    pixels = isKept ? next.message.pixels : undefined
     clearTimeout(idle)
     setBusy(true)
     timeLimit.set(isReady ? options.timeout : START_TIMEOUT)
-  }
-  const run = ({ job: given, isKept }: WorkerTask): void => {
-    pixels = isKept ? given.message.pixels : undefined
-    if (job === undefined) begin(given)
-    else next = given
-    unanswered += 1
-    send({ ...given.message, isKept }, given)
-    input.write(given.bytes)
+    child.send({ ...next.message, isKept } satisfies JobMessage, (error) => {
+      if (error !== null && job === next) lost(processingFailed(error))
+    })
+    input.write(next.bytes)
   }
   const answered = (answer: Answer<unknown> & { id: number; isFull: boolean }): void => {
-    unanswered -= 1
     if (job?.message.id !== answer.id) return
     done += 1
     release()?.resolve(answer)
+    setBusy(false)
     if (answer.isFull || done >= JOBS_PER_CHILD) end()
-    else if (next !== undefined) {
-      begin(next)
-      next = undefined
-    } else {
-      setBusy(false)
-      idle = setTimeout(end, options.idleTimeout ?? IDLE_TIMEOUT).unref()
-    }
+    else idle = setTimeout(end, options.idleTimeout ?? IDLE_TIMEOUT).unref()
     events.onFree()
   }
   const worker: WorkerProcess = {
     job: () => job,
-    next: () => next,
-    mayHaveNext: () => isReady && job?.isHeavy === false && unanswered === 1 && done + 1 < JOBS_PER_CHILD,
     pixels: () => pixels,
     run,
-    takeBack: () => {
-      const taken = next
-      next = undefined
-      if (taken !== undefined) send({ cancel: taken.message.id })
-      return taken
-    },
     close: (error) =>
       new Promise<void>((resolve) => {
         child.once('exit', () => resolve())

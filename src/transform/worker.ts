@@ -4,7 +4,7 @@ import { setPriority } from 'node:os'
 import { ArtworkError, asArtworkError } from '../model/failure.js'
 import type { Kind } from '../model/media-type.js'
 import type { FullRecipe } from '../model/variant.js'
-import { type Answer, GROWN, INPUT_PIPE, type JobMessage, type LookedAnswer, type Order } from './messages.js'
+import { type Answer, GROWN, INPUT_PIPE, type JobMessage, type LookedAnswer } from './messages.js'
 import { createSharedPixels, type SharedPixels } from './shared-pixels.js'
 import { hardenSharp, inspect, look, transform } from './sharp.js'
 import type { DecodeLimits } from './transformer.js'
@@ -16,9 +16,6 @@ const CHECK_EVERY = 50
 const FULL_SHARE = 0.6
 
 const failed = ({ code, message }: ArtworkError): Answer<never> => ({ ok: false, code, message })
-
-/** The answer to a job that nobody waited for when it was to begin. */
-const UNWANTED: Answer<never> = { ok: false, code: 'cancelled', message: '' }
 
 const jobs = {
   inspect,
@@ -84,27 +81,13 @@ function serve(maxMemory: number): void {
     }
   }
   const readInput = createInput()
-  const handle = async (job: JobMessage): Promise<void> => {
+  process.on('message', async (order: JobMessage) => {
     watch = setInterval(() => {
       if (memory() > maxMemory) process.exit(GROWN)
     }, CHECK_EVERY)
-    // The image is in the pipe, wanted or not.
-    const bytes = readInput(job.size)
-    const isWanted = waiting.delete(job.id)
-    const answered = isWanted ? await answer(job, bytes) : UNWANTED
+    const answered = await answer(order, readInput(order.size))
     clearInterval(watch)
-    process.send?.({ ...answered, id: job.id, isFull: memory() > maxMemory * FULL_SHARE })
-  }
-  /** Jobs that have not begun. */
-  const waiting = new Set<number>()
-  let last = Promise.resolve()
-  process.on('message', (order: Order) => {
-    if ('cancel' in order) {
-      waiting.delete(order.cancel)
-      return
-    }
-    waiting.add(order.id)
-    last = last.then(() => handle(order))
+    process.send?.({ ...answered, id: order.id, isFull: memory() > maxMemory * FULL_SHARE })
   })
   process.on('disconnect', () => process.exit())
   // A sandbox that does not pass it on is found at the start.

@@ -99,63 +99,6 @@ describe('the pool', () => {
     expect((await one.transform(bytes, 'jpeg', quick)).format).toBe('webp')
   })
 
-  test('who waits behind a child that hangs, or dies, is served by another one', async () => {
-    const one = pool({ concurrency: 2, timeout: 600_000 })
-    const [bytes, small] = [await large(), await quarters(60, 60).png().toBuffer()]
-    await one.transform(bytes, 'jpeg', quick)
-    const [pid = 0] = children()
-    process.kill(pid, 'SIGSTOP')
-    const hung = one.transform(bytes, 'jpeg', quick)
-    hung.catch(() => {})
-    // More than there are children, so that some of them wait behind the one that never ends.
-    const others = await Promise.all(Array.from({ length: 9 }, () => one.transform(small, 'png', quick)))
-    expect(others.map(({ format }) => format)).toEqual(Array(9).fill('webp'))
-    // And behind one that is killed, when there is no other child.
-    const before = children()
-    const single = pool({ concurrency: 1, timeout: 600_000 })
-    await single.transform(small, 'png', quick)
-    const [only = 0] = children().filter((child) => !before.includes(child))
-    process.kill(only, 'SIGSTOP')
-    const victim = single.transform(bytes, 'jpeg', quick)
-    victim.catch(() => {})
-    const waiting = [1, 2, 3].map(() => single.transform(small, 'png', quick))
-    const gone = new AbortController()
-    const cancelled = single.transform(small, 'png', quick, { signal: gone.signal })
-    await new Promise(setImmediate)
-    await new Promise(setImmediate)
-    expect(single.load()).toEqual({ running: 1, waiting: 4 })
-    gone.abort()
-    await expect(cancelled).rejects.toMatchObject({ code: 'cancelled' })
-    expect(single.load()).toEqual({ running: 1, waiting: 3 })
-    process.kill(only, 'SIGKILL')
-    await expect(victim).rejects.toMatchObject({ status: 502, reason: 'processing' })
-    expect((await Promise.all(waiting)).map(({ format }) => format)).toEqual(Array(3).fill('webp'))
-    process.kill(pid, 'SIGKILL')
-    await expect(hung).rejects.toMatchObject({ status: 502, reason: 'processing' })
-  })
-
-  test('one that is cancelled in the pipe is not begun, and what follows it is right', async () => {
-    const one = pool({ concurrency: 1 })
-    const bytes = await large()
-    await one.transform(bytes, 'jpeg', quick)
-    for (let time = 0; time < 5; time += 1) {
-      const first = one.transform(bytes, 'jpeg', quick)
-      const gone = new AbortController()
-      const cancelled = one.transform(bytes, 'jpeg', quick, { signal: gone.signal })
-      cancelled.catch(() => {})
-      await new Promise(setImmediate)
-      await new Promise(setImmediate)
-      gone.abort()
-      const small = await quarters(60 + time, 60)
-        .png()
-        .toBuffer()
-      const last = one.inspect(small, 'png')
-      await expect(cancelled).rejects.toMatchObject({ code: 'cancelled' })
-      expect((await first).format).toBe('webp')
-      expect(await last).toMatchObject({ width: 60 + time, height: 60 })
-    }
-  })
-
   test('a child that grows over its bound ends with its job: 413', async () => {
     const one = pool({ maxMemory: 150 * 1024 ** 2, timeout: 600_000 })
     const bytes = await quarters(5000, 5000).png().toBuffer()
