@@ -43,6 +43,7 @@ export function createAnswerTable<T extends Kept>(maxBytes: number) {
     },
     /** Notes that it was used: it is forgotten last. */
     use: (key: string, kept: T): void => {
+      if (answers.get(key) !== kept) return
       answers.delete(key)
       answers.set(key, kept)
     },

@@ -28,6 +28,8 @@ export interface ImageResponse {
   readonly negotiated?: { readonly negotiation: Negotiation; readonly type: string }
   /** Whether the next request for its URL should have it too. */
   readonly isRepeatable: boolean
+  /** It is of a file of the app's own, which is looked at again once its bytes have left memory. */
+  readonly isOfFile?: boolean
 }
 
 const seconds = (ms: number): number => Math.floor(ms / 1000)

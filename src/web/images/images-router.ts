@@ -66,7 +66,6 @@ const sharedKeys = (
 export function createImagesRouter(images: Images, settings: Settings, hot?: ResponseCache): Router {
   const cors = corsOf(settings)
   const access = createAccess(settings)
-
   const addressOf = (path: string): Address => {
     const segments = pathSegments(path)
     if (segments === undefined) throw new ArtworkError('invalid', 'the path is not valid')
@@ -165,6 +164,7 @@ export function createImagesRouter(images: Images, settings: Settings, hot?: Res
         }),
       ...(signedUntil !== undefined && { signedUntil }),
       ...(negotiation !== undefined && { negotiated: { negotiation, type } }),
+      isOfFile: source.isLocal === true,
       // A version that is not the right one can be any text: it would fill the table.
       isRepeatable:
         image.from !== 'upstream' &&

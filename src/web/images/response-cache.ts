@@ -53,8 +53,8 @@ export type ResponseCache = ReturnType<typeof createResponseCache>
 /** Share of the memory for pictures that keys and fields may take beside it, and the least that they may. */
 const MAX_SHARE = 0.25
 const LEAST_BYTES = 8 * 1024 ** 2
-/** Bytes of what holds an answer together, in the mean. */
-const OVERHEAD = 500
+/** Bytes of what holds an answer together, with the facts of what it rests on, in the mean. */
+const OVERHEAD = 2000
 const MAX_ACCEPTS = 256
 /** A longer question is answered and not remembered, characters. */
 const LONGEST_QUESTION = 512
@@ -63,8 +63,9 @@ const LONGEST_QUESTION = 512
 const sizeOf = (key: string, fields: Readonly<Record<string, string>>): number =>
   OVERHEAD + 2 * (key.length * 2 + Object.entries(fields).flat().join().length)
 
-/** Whether the store has the bytes, should they leave memory. */
-const isReadable = ({ entries }: Pick<ImageResponse, 'entries'>): boolean => entries[0]?.isStored === true
+/** Whether they are the bytes of the store that are answered, should they leave memory. */
+const isReadable = ({ entries, isOfFile }: Omit<ImageResponse, 'representation'>): boolean =>
+  isOfFile !== true && entries[0]?.isStored === true
 
 /**
  * Makes the keys of answers: the URL, and of a negotiated one the type that the request's `Accept` comes down to. Few texts of
@@ -140,12 +141,14 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
     answers.use(key, hot)
   }
   const give = (
+    key: string,
     req: IncomingMessage,
     res: ServerResponse,
     hot: CachedResponse,
     { bytes, from }: Content,
     now: number,
   ): void => {
+    if (Math.floor(now / 1000) !== hot.second) renew(key, hot, now)
     grounds.count(from)
     const { shown, fields, flat } = hot
     const picture = { ...hot.picture, bytes }
@@ -160,15 +163,12 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
     next: () => void,
   ): Promise<void> => {
     const content = await read(hot)
-    if (isGone(res)) return
+    if (isGone(res) || res.headersSent) return
     const now = settings.now()
-    if (content === undefined || answers.get(key) !== hot || now >= hot.until) {
-      if (content === undefined && answers.get(key) === hot) answers.drop(key)
-      next()
-      return
-    }
+    if (content === undefined && answers.get(key) === hot) answers.drop(key)
     try {
-      give(req, res, hot, content, now)
+      if (content === undefined || answers.get(key) !== hot || now >= hot.until) next()
+      else give(key, req, res, hot, content, now)
     } catch (error) {
       settings.logger.error({ err: error }, 'artwork: a request failed')
       res.destroy()
@@ -190,12 +190,11 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
       if (hot === undefined) return false
       const now = settings.now()
       const bytes = grounds.bytesOf(hot.picture.digest)
-      if (now >= hot.until || (bytes === undefined && !isReadable(hot))) {
+      if (now >= hot.until || (bytes === undefined && !isReadable(hot.shown))) {
         answers.drop(key)
         return false
       }
-      if (Math.floor(now / 1000) !== hot.second) renew(key, hot, now)
-      if (bytes !== undefined) give(req, res, hot, { bytes, from: 'memory' }, now)
+      if (bytes !== undefined) give(key, req, res, hot, { bytes, from: 'memory' }, now)
       else void answerFromStore(key, hot, req, res, next)
       return true
     },
