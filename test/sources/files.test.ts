@@ -112,6 +112,19 @@ describe('a file', () => {
     expect(await sizeOf(await get(print()))).toEqual([320, 80, 'jpeg'])
   })
 
+  test('replaced, it is new under its old version too, where memory has let go of that', async () => {
+    const { get, artwork, root } = await site({ memory: { maxBytes: 1 } })
+    await get('/images/files/w320/hero.jpg')
+    const old = artwork.images.imageUrl('files/hero.jpg', 'w320')
+    expect(old).toMatch(/\?v=[0-9a-f]{16}$/)
+    for (let time = 0; time < 3; time += 1) expect(await sizeOf(await get(old))).toEqual([320, 240, 'jpeg'])
+    await writeFile(join(root, 'new.jpg'), await jpeg(800, 400))
+    await rename(join(root, 'new.jpg'), join(root, 'hero.jpg'))
+    const answer = await get(old)
+    expect(answer.headers.get('cache-control')).toBe('public, max-age=60')
+    expect(await sizeOf(answer)).toEqual([320, 160, 'jpeg'])
+  })
+
   test('touched, it is not made anew; removed and put back, it is answered as it is', async () => {
     const { get, artwork, root, hero } = await site()
     const first = await get('/images/files/w320/hero.jpg')
