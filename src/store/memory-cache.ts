@@ -21,6 +21,8 @@ export interface MemoryOptions {
 export interface Watcher {
   /** Names whose facts, bytes or failures changed. */
   changed(names: readonly string[] | 'all'): void
+  /** A content whose bytes left memory. */
+  evicted?(digest: string): void
   /** Something is being purged, whether there is anything of it or not. */
   purged?(): void
 }
@@ -89,11 +91,14 @@ function createFailureMemory(max: number, tell: (names: readonly string[]) => vo
 const CONTENT_OVERHEAD = 1600
 
 /** Bytes by their digest, least recently used. */
-const createHotContents = (maxSize: number, maxEntrySize: number) =>
+const createHotContents = (maxSize: number, maxEntrySize: number, watchers: readonly Watcher[]) =>
   new LRUCache<string, Buffer>({
     maxSize,
     maxEntrySize: Math.min(maxEntrySize + CONTENT_OVERHEAD, maxSize),
     sizeCalculation: (bytes) => bytes.length + CONTENT_OVERHEAD,
+    dispose: (_bytes, digest, reason) => {
+      if (reason !== 'set') for (const { evicted } of watchers) evicted?.(digest)
+    },
   })
 
 /** Wraps `inner`. Every write and removal through it is seen at once. */
@@ -109,7 +114,7 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
     for (const { changed } of watchers) changed(names)
   }
   const failures = createFailureMemory(maxNames, tell)
-  const contents = maxBytes > 0 ? createHotContents(maxBytes, maxEntryBytes) : undefined
+  const contents = maxBytes > 0 ? createHotContents(maxBytes, maxEntryBytes, watchers) : undefined
   const look = (name: string): Entry | undefined => {
     const entry = inner.find(name)
     facts.set(name, entry ?? ABSENT)

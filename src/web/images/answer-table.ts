@@ -1,9 +1,8 @@
-/** Answers by key, bounded in number and in bytes; each falls when a name that it rests on changes. */
-import type { Entry } from '../../model/entry.js'
+/** Answers by key, bounded in number and in bytes, that are found by what they rest on too: names, and the digests of contents. */
 
 /** What is kept of an answer. */
 interface Kept {
-  readonly entries: readonly Pick<Entry, 'key'>[]
+  readonly grounds: readonly string[]
   /** What it is counted at, bytes. */
   readonly size: number
 }
@@ -14,7 +13,7 @@ export const MAX_ANSWERS = 8192
 /** Makes a table. @param maxBytes what all may take together */
 export function createAnswerTable<T extends Kept>(maxBytes: number) {
   const answers = new Map<string, T>()
-  /** Which answers rest on a name. */
+  /** Which answers rest on a name, or on a content. */
   const resting = new Map<string, Set<string>>()
   let bytes = 0
   const drop = (key: string): void => {
@@ -22,10 +21,10 @@ export function createAnswerTable<T extends Kept>(maxBytes: number) {
     if (kept === undefined) return
     answers.delete(key)
     bytes -= kept.size
-    for (const { key: name } of kept.entries) {
-      const keys = resting.get(name)
+    for (const ground of kept.grounds) {
+      const keys = resting.get(ground)
       keys?.delete(key)
-      if (keys?.size === 0) resting.delete(name)
+      if (keys?.size === 0) resting.delete(ground)
     }
   }
   return {
@@ -39,7 +38,7 @@ export function createAnswerTable<T extends Kept>(maxBytes: number) {
       }
       answers.set(key, kept)
       bytes += kept.size
-      for (const { key: name } of kept.entries) resting.set(name, (resting.get(name) ?? new Set()).add(key))
+      for (const ground of kept.grounds) resting.set(ground, (resting.get(ground) ?? new Set()).add(key))
     },
     /** Notes that it was used: it is forgotten last. */
     use: (key: string, kept: T): void => {
@@ -52,6 +51,9 @@ export function createAnswerTable<T extends Kept>(maxBytes: number) {
     dropOn: (name: string): void => {
       for (const key of resting.get(name) ?? []) drop(key)
     },
+    /** What rests on a content. */
+    restingOn: (digest: string): readonly T[] =>
+      [...(resting.get(digest) ?? [])].flatMap((key) => answers.get(key) ?? []),
     clear: (): void => {
       answers.clear()
       resting.clear()

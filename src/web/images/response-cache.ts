@@ -15,7 +15,7 @@ import type { Content } from '../../store/ports.js'
 import { isGone } from '../shared/send.js'
 import { createAnswerTable, MAX_ANSWERS } from './answer-table.js'
 import { type ImageResponse, passingRules } from './image-response.js'
-import { sendPicture } from './send-picture.js'
+import { type ReadyPicture, sendPicture } from './send-picture.js'
 import { createSharedAnswers } from './shared-answers.js'
 
 /** What the answers rest on: the memory layer, the store below it, and who counts. */
@@ -37,9 +37,12 @@ interface CachedResponse {
   readonly picture: Omit<Representation, 'bytes'>
   readonly shown: Omit<ImageResponse, 'representation'>
   readonly entries: readonly Entry[]
+  readonly grounds: readonly string[]
   readonly fields: Record<string, string>
   /** The fields of a 200 as `writeHead` takes them, names and values in turn. */
   flat: string[]
+  /** With its bytes, for this second; undefined where they are not in memory. */
+  ready: ReadyPicture | undefined
   /** The second that the passing fields are right for. */
   second: number
   readonly until: number
@@ -104,6 +107,14 @@ function createKeys() {
   }
 }
 
+/** An answer as it is sent. */
+const readyOf = ({ picture, shown, fields, flat }: CachedResponse, bytes: Buffer): ReadyPicture => ({
+  picture: { ...picture, bytes },
+  rules: shown.rules,
+  fields,
+  flat,
+})
+
 /** Makes what reads an entry's bytes, a single time for all who ask meanwhile. */
 function createReads({ read }: Pick<Dependencies, 'read'>) {
   const reading = new Map<string, Promise<Content | undefined>>()
@@ -138,21 +149,9 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
     Object.assign(hot.fields, volatileHeaders({ ...shown.rules, ...passingRules(shown, settings, now) }))
     hot.flat = Object.entries(hot.fields).flat()
     hot.second = Math.floor(now / 1000)
+    const bytes = grounds.bytesOf(hot.picture.digest)
+    hot.ready = bytes && readyOf(hot, bytes)
     answers.use(key, hot)
-  }
-  const give = (
-    key: string,
-    req: IncomingMessage,
-    res: ServerResponse,
-    hot: CachedResponse,
-    { bytes, from }: Content,
-    now: number,
-  ): void => {
-    if (Math.floor(now / 1000) !== hot.second) renew(key, hot, now)
-    grounds.count(from)
-    const { shown, fields, flat } = hot
-    const picture = { ...hot.picture, bytes }
-    sendPicture(req, res, { picture, rules: shown.rules, fields, flat }, now, settings)
   }
   /** Answers with bytes that have to be read; where they are not there, or not the answer any more, somebody else answers. */
   const answerFromStore = async (
@@ -168,7 +167,11 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
     if (content === undefined && answers.get(key) === hot) answers.drop(key)
     try {
       if (content === undefined || answers.get(key) !== hot || now >= hot.until) next()
-      else give(key, req, res, hot, content, now)
+      else {
+        if (Math.floor(now / 1000) !== hot.second) renew(key, hot, now)
+        grounds.count(content.from)
+        sendPicture(req, res, readyOf(hot, content.bytes), now, settings)
+      }
     } catch (error) {
       settings.logger.error({ err: error }, 'artwork: a request failed')
       res.destroy()
@@ -189,13 +192,16 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
       const hot = answers.get(key)
       if (hot === undefined) return false
       const now = settings.now()
-      const bytes = grounds.bytesOf(hot.picture.digest)
-      if (now >= hot.until || (bytes === undefined && !isReadable(hot.shown))) {
+      if (now < hot.until && Math.floor(now / 1000) !== hot.second) renew(key, hot, now)
+      if (now >= hot.until || (hot.ready === undefined && !isReadable(hot.shown))) {
         answers.drop(key)
         return false
       }
-      if (bytes !== undefined) give(key, req, res, hot, { bytes, from: 'memory' }, now)
-      else void answerFromStore(key, hot, req, res, next)
+      if (hot.ready === undefined) void answerFromStore(key, hot, req, res, next)
+      else {
+        grounds.count('memory')
+        sendPicture(req, res, hot.ready, now, settings)
+      }
       return true
     },
     /** Keeps an answer that was given for a URL, where it may be given again. */
@@ -214,7 +220,9 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
       const fields = imageHeaders(representation, { ...rules, now })
       const { bytes: _bytes, ...picture } = representation
       const size = sizeOf(key, fields)
-      const hot: CachedResponse = { picture, shown, entries, fields, flat: [], second: 0, until, size }
+      const rests = { entries, grounds: [...entries.map(({ key: name }) => name), picture.digest] }
+      const passing = { flat: [], ready: undefined, second: 0 }
+      const hot: CachedResponse = { picture, shown, ...rests, fields, ...passing, until, size }
       answers.set(key, hot)
       renew(key, hot, now)
     },
@@ -224,6 +232,9 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
         shared.changed(names)
         if (names === 'all') dropAll()
         else for (const name of names) answers.dropOn(name)
+      },
+      evicted: (digest: string): void => {
+        for (const hot of answers.restingOn(digest)) hot.ready = undefined
       },
       purged: (): void => shared.changed('all'),
     },
