@@ -32,10 +32,13 @@ export interface ImageResponse {
   readonly isOfFile?: boolean
 }
 
+/** What is known of an answer beside its picture. */
+export type AnswerFacts = Omit<ImageResponse, 'representation'>
+
 const seconds = (ms: number): number => Math.floor(ms / 1000)
 
 /** How long a picture may be kept in front of us, at a moment. */
-function cacheAt(shown: Omit<ImageResponse, 'representation'>, now: number, age: number): CachePolicy {
+function cacheAt(shown: AnswerFacts, now: number, age: number): CachePolicy {
   const { rules, entries, signedUntil, isTransient = false } = shown
   const strict = entries.find((entry) => entry.staleIfError !== undefined)
   if (isTransient) return { kind: 'none' }
@@ -64,7 +67,7 @@ export const cdnOf = ({ cdnCacheControl }: Settings): boolean | number =>
 
 /** What of a picture's rules changes from moment to moment. */
 export function passingRules(
-  shown: Omit<ImageResponse, 'representation'>,
+  shown: AnswerFacts,
   settings: Settings,
   now: number,
 ): Pick<ResponseRules, 'age' | 'cacheStatus' | 'cache' | 'isPrivate' | 'cdn'> {

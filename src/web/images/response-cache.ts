@@ -14,7 +14,7 @@ import type { Settings } from '../../options/settings.js'
 import type { Content } from '../../store/ports.js'
 import { isGone } from '../shared/send.js'
 import { createAnswerTable, MAX_ANSWERS } from './answer-table.js'
-import { type ImageResponse, passingRules } from './image-response.js'
+import { type AnswerFacts, type ImageResponse, passingRules } from './image-response.js'
 import { type ReadyPicture, sendPicture } from './send-picture.js'
 import { createSharedAnswers } from './shared-answers.js'
 
@@ -35,8 +35,8 @@ export interface Dependencies {
 interface CachedResponse {
   /** Without the bytes, which memory and the store have. */
   readonly picture: Omit<Representation, 'bytes'>
-  readonly shown: Omit<ImageResponse, 'representation'>
-  readonly entries: readonly Entry[]
+  readonly shown: AnswerFacts
+  /** The names and the digest that it rests on. */
   readonly grounds: readonly string[]
   readonly fields: Record<string, string>
   /** The fields of a 200 as `writeHead` takes them, names and values in turn. */
@@ -67,7 +67,7 @@ const sizeOf = (key: string, fields: Readonly<Record<string, string>>): number =
   OVERHEAD + 2 * (key.length * 2 + Object.entries(fields).flat().join().length)
 
 /** Whether they are the bytes of the store that are answered, should they leave memory. */
-const isReadable = ({ entries, isOfFile }: Omit<ImageResponse, 'representation'>): boolean =>
+const isReadable = ({ entries, isOfFile }: AnswerFacts): boolean =>
   isOfFile !== true && entries[0]?.isStored === true
 
 /**
@@ -118,7 +118,7 @@ const readyOf = ({ picture, shown, fields, flat }: CachedResponse, bytes: Buffer
 /** Makes what reads an entry's bytes, a single time for all who ask meanwhile. */
 function createReads({ read }: Pick<Dependencies, 'read'>) {
   const reading = new Map<string, Promise<Content | undefined>>()
-  return ({ entries: [entry] }: Pick<CachedResponse, 'entries'>): Promise<Content | undefined> => {
+  return ({ entries: [entry] }: AnswerFacts): Promise<Content | undefined> => {
     if (entry === undefined) return Promise.resolve(undefined)
     const running =
       reading.get(entry.digest) ??
@@ -141,14 +141,16 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
     answers.clear()
     keys.clear()
   }
-  /** Makes the passing fields right for this second. */
+  /** Makes what passes right for this second: fields, and whether its bytes are in memory. */
   const renew = (key: string, hot: CachedResponse, now: number): void => {
+    const second = Math.floor(now / 1000)
+    if (second === hot.second) return
     const { shown } = hot
-    const [shownEntry] = hot.entries
+    const [shownEntry] = shown.entries
     if (shownEntry !== undefined) grounds.use(shownEntry.key)
     Object.assign(hot.fields, volatileHeaders({ ...shown.rules, ...passingRules(shown, settings, now) }))
     hot.flat = Object.entries(hot.fields).flat()
-    hot.second = Math.floor(now / 1000)
+    hot.second = second
     const bytes = grounds.bytesOf(hot.picture.digest)
     hot.ready = bytes && readyOf(hot, bytes)
     answers.use(key, hot)
@@ -161,14 +163,14 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
     res: ServerResponse,
     next: () => void,
   ): Promise<void> => {
-    const content = await read(hot)
+    const content = await read(hot.shown)
     if (isGone(res) || res.headersSent) return
     const now = settings.now()
     if (content === undefined && answers.get(key) === hot) answers.drop(key)
     try {
       if (content === undefined || answers.get(key) !== hot || now >= hot.until) next()
       else {
-        if (Math.floor(now / 1000) !== hot.second) renew(key, hot, now)
+        renew(key, hot, now)
         grounds.count(content.from)
         sendPicture(req, res, readyOf(hot, content.bytes), now, settings)
       }
@@ -192,7 +194,7 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
       const hot = answers.get(key)
       if (hot === undefined) return false
       const now = settings.now()
-      if (now < hot.until && Math.floor(now / 1000) !== hot.second) renew(key, hot, now)
+      renew(key, hot, now)
       if (now >= hot.until || (hot.ready === undefined && !isReadable(hot.shown))) {
         answers.drop(key)
         return false
@@ -220,9 +222,9 @@ export function createResponseCache(settings: Settings, grounds: Dependencies) {
       const fields = imageHeaders(representation, { ...rules, now })
       const { bytes: _bytes, ...picture } = representation
       const size = sizeOf(key, fields)
-      const rests = { entries, grounds: [...entries.map(({ key: name }) => name), picture.digest] }
-      const passing = { flat: [], ready: undefined, second: 0 }
-      const hot: CachedResponse = { picture, shown, ...rests, fields, ...passing, until, size }
+      const rests = [...entries.map((entry) => entry.key), picture.digest]
+      const passing = { flat: [], ready: undefined, second: -1 }
+      const hot: CachedResponse = { picture, shown, grounds: rests, fields, ...passing, until, size }
       answers.set(key, hot)
       renew(key, hot, now)
     },
