@@ -251,10 +251,14 @@ describe('what a child has of its surroundings (mended 15)', () => {
     delete process.env.ARTWORK_TEST_SECRET
     const folder = readlinkSync(`/proc/${pid}/cwd`)
     expect([folder.includes('artwork-decoder-'), readdirSync(folder)]).toEqual([true, []])
-    const open = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`))
-    const others = open.filter((target) => !/^(?:\/dev\/null|anon_inode:|pipe:)/.test(target))
-    // Of those that this process has, one end each.
-    expect(others).toEqual([expect.stringMatching(/^socket:/), expect.stringMatching(/^socket:/)])
+    const others = (): readonly string[] => {
+      const open = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`))
+      return open.filter((target) => !/^(?:\/dev\/null|anon_inode:|pipe:)/.test(target))
+    }
+    // Of those that this process has, one end each. What the child reads while it starts is closed again.
+    await eventually(() =>
+      expect(others()).toEqual([expect.stringMatching(/^socket:/), expect.stringMatching(/^socket:/)]),
+    )
   })
   test('it may read its script and sharp, write nothing, and start nothing', async () => {
     const found = await askChild(`
