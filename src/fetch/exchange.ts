@@ -135,7 +135,7 @@ async function readBody(
 ): Promise<Buffer> {
   const announced = announcedLength(response)
   if (announced !== undefined && announced > limits.maxBytes && enough > limits.maxBytes) throw tooLarge()
-  const chunks: Buffer[] = []
+  const body = gatherBody(enough === Number.POSITIVE_INFINITY ? announced : undefined)
   let received = 0
   const startedAt = performance.now()
   const isTooSlow = (): boolean => {
@@ -149,15 +149,35 @@ async function readBody(
       received += piece.length
       if (received > limits.maxBytes) throw tooLarge()
       if (isTooSlow()) throw new ArtworkError('timeout', 'the source sends too slowly')
-      chunks.push(piece)
+      body.add(piece)
       // Leaving the loop cuts the body.
-      if (received >= enough) return Buffer.concat(chunks, received)
+      if (received >= enough) return body.whole()
       timeout.restart(limits.idleTimeout, 'the source stopped sending')
     }
   }
   if (announced !== undefined && announced !== received)
     throw new ArtworkError('bad_answer', 'the source sent another length than it announced')
-  return Buffer.concat(chunks, received)
+  return body.whole()
+}
+
+/**
+ * The pieces of a body as one buffer. Where its length is known they are copied as they come, so that they go again at once, with what
+ * is collected often; what is not written to takes no memory.
+ */
+function gatherBody(length: number | undefined) {
+  if (length === undefined) {
+    const pieces: Buffer[] = []
+    return { add: (piece: Buffer) => void pieces.push(piece), whole: () => Buffer.concat(pieces) }
+  }
+  const bytes = Buffer.allocUnsafeSlow(length)
+  let at = 0
+  return {
+    // What is longer than announced is found by its length.
+    add: (piece: Buffer) => {
+      at += piece.copy(bytes, at)
+    },
+    whole: () => bytes,
+  }
 }
 
 function announcedLength(response: Response): number | undefined {

@@ -5,6 +5,7 @@ import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { startService } from '../support/child-process.js'
 import { pageAt, root } from '../support/documents.js'
+import { eventually } from '../support/eventually.js'
 
 const text = readFileSync(`${root}Dockerfile`, 'utf8')
 /** Instructions of the last stage, continued lines joined. */
@@ -47,7 +48,8 @@ test('its command is one of the package, and its health check tells a service th
       process.execPath,
       args.map((arg) => arg.replace('http://127.0.0.1:3000', url)),
     )
-  await check(service.url)
+  // One that has just started may not be ready yet: the check is made again and again.
+  await eventually(() => check(service.url))
   await service.stop()
   await expect(check(service.url)).rejects.toMatchObject({ code: 1 })
 })

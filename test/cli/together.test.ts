@@ -204,8 +204,11 @@ function expectAllSaved(lines: readonly Line[], count: number, killed: number | 
   expect(again.length).toBeLessThanOrEqual(AT_ONCE)
 }
 
+/** Of which a process is killed. */
+const SOME = Math.min(1000, JOBS)
+
 test('a server is killed in mid-work: everything is done in the end, and twice only what it was at', async () => {
-  const count = 1000
+  const count = SOME
   const place = await stage(count)
   const [victim, other] = [await place.serve({ HOLD_AFTER: '100' }), await place.serve()]
   const sync = place.cli('sync')
@@ -228,7 +231,7 @@ test('a server is killed in mid-work: everything is done in the end, and twice o
 }, 1_200_000)
 
 test('the command line is killed in mid-work: the servers go on with it, and who asks anew waits for them', async () => {
-  const count = 1000
+  const count = SOME
   const place = await stage(count)
   const servers = [await place.serve(), await place.serve()]
   const sync = place.run('sync')

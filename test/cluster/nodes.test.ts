@@ -144,6 +144,19 @@ describe('three nodes', () => {
     }, 40_000)
     expect(most).toBeGreaterThan(1)
   })
+  test('Redis stands still, and goes on: a node says that it is with the others again, though nobody asks it for a picture', async () => {
+    const { origin } = await upstream()
+    const coordination = redis({ url: server.url, prefix: `${prefix}:`, timeout: 300 })
+    const one = await node(origin, { coordination })
+    server.freeze()
+    try {
+      for (const name of ['x', 'y', 'z']) await one.get(`/images/poster/w160-webp/${name}.jpg`)
+      await eventually(async () => expect(await readiness(one)).toContain('nodes work alone'))
+    } finally {
+      server.thaw()
+    }
+    await eventually(async () => expect(await readiness(one)).not.toContain('alone'), 60_000)
+  })
   test('Redis stops: each node goes on alone, and hears afterwards what was purged meanwhile', async () => {
     const { origin, serve } = await upstream()
     const nodes = await Promise.all([node(origin), node(origin)])

@@ -176,6 +176,16 @@ describe('a shared store that fails', () => {
     expect(one.trouble()).toBeUndefined()
     await eventually(async () => expect(await text(two.store, 'n3')).toBe('bytes 3'))
   })
+  test('that it answers again is found out, though nobody asks for anything', async () => {
+    const objects = memoryObjects()
+    const one = await node(objects)
+    objects.isFailing = true
+    for (const key of ['a', 'b', 'c', 'd']) await one.store.lookup(key, key)
+    expect(one.trouble()).toContain('does not answer')
+    expect(one.pending()).toBe(0)
+    objects.isFailing = false
+    await eventually(() => expect(one.trouble()).toBeUndefined())
+  })
   test('a removal outlives the process, and nothing removed is read meanwhile', async () => {
     const objects = memoryObjects()
     const directory = await temporaryFolder()

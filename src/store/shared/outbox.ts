@@ -37,6 +37,8 @@ const AT_ONCE = 8
 const MAX_WAITING = 2000
 const RETRIED_AT_ONCE = 100
 const EVERY = 5000
+/** A name that there never is. */
+const PROBED = 'is there anybody'
 
 const isRemoval = ({ what }: Task): boolean => what === 'remove' || what === 'clear'
 
@@ -150,7 +152,10 @@ export function createOutbox(parts: OutboxParts) {
     }
   }
   const timer = setInterval(() => {
-    if (journal.size() === 0 || breaker.isOpen()) return
+    if (breaker.isOpen()) return
+    // Where nobody asks for anything, this finds out that the store answers again.
+    if (breaker.reason() !== undefined) void breaker.run(() => names.find(PROBED)).catch(() => {})
+    if (journal.size() === 0) return
     retrying ??= retry()
       .catch((error) => logger.error({ err: error }, 'artwork shared store: the journal cannot be read'))
       .finally(() => {

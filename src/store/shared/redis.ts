@@ -191,17 +191,19 @@ function createLeases(
   }
 }
 
-/** Says every few seconds that this node is there. Answers how many there are. */
+/** Says every few seconds that this node is there. Answers how many there are. @param answered called when Redis has answered */
 function createPresence(
   client: Client,
   prefix: string,
   node: string,
+  answered: () => void,
 ): { readonly count: () => number; readonly begin: () => void; readonly leave: () => Promise<void> } {
   const key = `${prefix}nodes`
   let count = 1
   const say = async (): Promise<void> => {
     try {
       count = Math.max(1, Number(await client.eval(PRESENT, 1, key, node, GONE_AFTER)))
+      answered()
     } catch {
       // Who the others are cannot be known.
       count = 1
@@ -233,7 +235,11 @@ async function createCoordinator(
   const node = randomUUID()
   const leases = createLeases(client, waker, options, node, breaker.run)
   const feed: Feed = createFeed(client, reader, options.prefix, node, listener)
-  const presence = createPresence(client, options.prefix, node)
+  // Where nobody asks for a lease, this finds out that it works again.
+  const probe = (): void => {
+    if (breaker.reason() !== undefined) void breaker.run(() => client.ping()).catch(() => {})
+  }
+  const presence = createPresence(client, options.prefix, node, probe)
   client.on('ready', presence.begin)
   // Where it cannot be reached now, this node begins anew once it can.
   await within(
