@@ -13,11 +13,12 @@ const VERSIONS = ['20.17.0', '22', '24', '26']
 const BY_RELEASE = [
   ...['store/contract', 'store/permissions', 'store/shared-tier', 'fetch/addresses', 'fetch/upstream-fields'],
   ...['uploads/fetching', 'metrics/cluster', 'sources/files', 'web/images/listener'],
-  ...['transform/pool', 'jobs/queue', 'conformance/http'],
+  'transform/pool',
 ].map((name) => `test/${name}.test.ts`)
 /** What depends on its major version: the same, and what goes through servers, files and forms. */
 const BY_MAJOR = [
   ...BY_RELEASE,
+  ...['jobs/queue', 'conformance/http'].map((name) => `test/${name}.test.ts`),
   ...['store', 'web/images', 'web/uploads', 'end-to-end'].map((room) => `test/${room}`),
 ]
 /** The part of vitest's report that is used. */
