@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { constants, monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks'
 import express from 'express'
 import { createArtwork, remote, tmdb } from 'express-artwork'
-import { webp16k } from './support.js'
+import { median, webp16k } from './support.js'
 
 const [host = ''] = process.argv.slice(2)
 const directory = await mkdtemp(join(tmpdir(), 'artwork-bench-'))
@@ -40,10 +40,17 @@ new PerformanceObserver((list) => {
     )
       collections += 1
 }).observe({ entryTypes: ['gc'] })
+/** Memory comes and goes with each collection: what is told is the median of the last ten seconds. */
+const SAMPLED = { every: 100, count: 100 }
+const sizes: number[] = []
+setInterval(() => {
+  sizes.push(process.memoryUsage.rss())
+  if (sizes.length > SAMPLED.count) sizes.shift()
+}, SAMPLED.every).unref()
 /** What this process has done since it was asked last. */
 process.on('message', () => {
   const numbers = {
-    rss: process.memoryUsage.rss(),
+    rss: median(sizes),
     late: loop.percentile(99) / 1e6,
     collections,
     waiting: hot.images.stats().waitingBytes,

@@ -30,6 +30,7 @@ async function startOrigin(): Promise<{ host: string; process: ChildProcess }> {
 }
 /** Of the server, since it was asked last. */
 interface Numbers {
+  /** The median of the last ten seconds, bytes. */
   readonly rss: number
   /** Delay of the event loop, 99th percentile, ms. */
   readonly late: number
