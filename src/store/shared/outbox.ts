@@ -74,17 +74,41 @@ function createRunning() {
   }
 }
 
+/** Does now and then what is in the journal, once the store answers. */
+function lookIntoJournal(
+  { names, journal, breaker, logger, every = EVERY }: OutboxParts,
+  retry: () => Promise<void>,
+): { readonly stop: () => void; readonly idle: () => Promise<void> } {
+  let retrying: Promise<void> | undefined
+  const timer = setInterval(() => {
+    if (breaker.isOpen()) return
+    // Where nobody asks for anything, this finds out that the store answers again.
+    if (breaker.reason() !== undefined) void breaker.run(() => names.find(PROBED)).catch(() => {})
+    if (journal.size() === 0) return
+    retrying ??= retry()
+      .catch((error) => logger.error({ err: error }, 'artwork shared store: the journal cannot be read'))
+      .finally(() => {
+        retrying = undefined
+      })
+  }, every).unref()
+  return {
+    stop: () => clearInterval(timer),
+    idle: async () => {
+      await retrying
+    },
+  }
+}
+
 /** See the top of the file. */
 export type Outbox = ReturnType<typeof createOutbox>
 
 /** Makes the outbox, and begins with what an earlier process left. */
 export function createOutbox(parts: OutboxParts) {
-  const { names, journal, breaker, logger, every = EVERY } = parts
+  const { names, journal, breaker, logger } = parts
   const limiter = createLimiter({ capacity: AT_ONCE })
   const serial = createSerial()
   const waiting = new Map<string, Task>()
   const running = createRunning()
-  let retrying: Promise<void> | undefined
   let isClosed = false
   let onRemoved = (_key: string): void => {}
 
@@ -151,17 +175,7 @@ export function createOutbox(parts: OutboxParts) {
       if ((await run(task)) && isRemoval(task)) onRemoved(task.key)
     }
   }
-  const timer = setInterval(() => {
-    if (breaker.isOpen()) return
-    // Where nobody asks for anything, this finds out that the store answers again.
-    if (breaker.reason() !== undefined) void breaker.run(() => names.find(PROBED)).catch(() => {})
-    if (journal.size() === 0) return
-    retrying ??= retry()
-      .catch((error) => logger.error({ err: error }, 'artwork shared store: the journal cannot be read'))
-      .finally(() => {
-        retrying = undefined
-      })
-  }, every).unref()
+  const journalLooks = lookIntoJournal(parts, retry)
 
   return {
     /** Writes what this node has under a key, soon. */
@@ -192,11 +206,11 @@ export function createOutbox(parts: OutboxParts) {
     },
     close: async (): Promise<void> => {
       isClosed = true
-      clearInterval(timer)
+      journalLooks.stop()
       for (const task of waiting.values()) remember(task)
       waiting.clear()
       await limiter.idle()
-      await retrying
+      await journalLooks.idle()
       journal.close()
     },
   }
