@@ -160,23 +160,32 @@ async function readBody(
   return body.whole()
 }
 
+/** Bytes of a body that room is made for at once. */
+const FIRST_ROOM = 1024 ** 2
+
 /**
- * The pieces of a body as one buffer. Where its length is known they are copied as they come, so that they go again at once, with what
- * is collected often; what is not written to takes no memory.
+ * The chunks of a body as one buffer. Where its length is known they are copied as they come, so that each dies young; room for what
+ * has not come is made in steps, whatever was announced.
  */
 function gatherBody(length: number | undefined) {
   if (length === undefined) {
-    const pieces: Buffer[] = []
-    return { add: (piece: Buffer) => void pieces.push(piece), whole: () => Buffer.concat(pieces) }
+    const chunks: Buffer[] = []
+    return { add: (chunk: Buffer) => void chunks.push(chunk), whole: () => Buffer.concat(chunks) }
   }
-  const bytes = Buffer.allocUnsafeSlow(length)
+  let bytes = Buffer.alloc(0)
   let at = 0
   return {
-    // What is longer than announced is found by its length.
-    add: (piece: Buffer) => {
-      at += piece.copy(bytes, at)
+    add: (chunk: Buffer) => {
+      const end = at + chunk.length
+      if (end > bytes.length) {
+        const larger = Buffer.allocUnsafeSlow(Math.max(end, Math.min(length, FIRST_ROOM + 2 * bytes.length)))
+        bytes.copy(larger, 0, 0, at)
+        bytes = larger
+      }
+      chunk.copy(bytes, at)
+      at = end
     },
-    whole: () => bytes,
+    whole: () => bytes.subarray(0, at),
   }
 }
 

@@ -106,8 +106,8 @@ describe('the example site', () => {
     const warm = new Map(early)
     const notLocal = async () => {
       await untilIdle(url)
-      for (const [path, pictures] of warm)
-        if (pictures.some(isElsewhere)) warm.set(path, await picturesOf(page, path))
+      for (const [visited, pictures] of warm)
+        if (pictures.some(isElsewhere)) warm.set(visited, await picturesOf(page, visited))
       return all(warm).filter(isElsewhere).length
     }
     await expect.poll(notLocal, { timeout: 300_000, interval: 1000 }).toBe(0)

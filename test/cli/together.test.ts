@@ -210,7 +210,7 @@ const SOME = Math.min(1000, JOBS)
 test('a server is killed in mid-work: everything is done in the end, and twice only what it was at', async () => {
   const count = SOME
   const place = await stage(count)
-  const [victim, other] = [await place.serve({ HOLD_AFTER: '100' }), await place.serve()]
+  const [victim, other] = [await place.serve({ HOLD_AFTER: String(SOME / 10) }), await place.serve()]
   const sync = place.cli('sync')
   const meanwhile = askMeanwhile(place, [other], sync)
   // All that it is at has been kept already; of half of it the repository knows.

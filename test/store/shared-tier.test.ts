@@ -186,6 +186,23 @@ describe('a shared store that fails', () => {
     objects.isFailing = false
     await eventually(() => expect(one.trouble()).toBeUndefined())
   })
+  test('one that answers and takes nothing is in trouble for as long as that', async () => {
+    const objects = memoryObjects()
+    const one = await node(objects)
+    objects.before = async (verb) => {
+      if (verb === 'put') throw new Error('no room')
+    }
+    for (const key of ['a', 'b', 'c', 'd']) await one.store.write(original(key), Buffer.from(key))
+    await eventually(() => expect(one.trouble()).toContain('no room'))
+    const { get, put = 0 } = objects.counts
+    await eventually(() => expect(objects.counts.put).toBeGreaterThan(put + 3))
+    expect(one.trouble()).toContain('no room')
+    // It is not asked for what says nothing of that.
+    expect(objects.counts.get).toBe(get)
+    objects.before = async () => {}
+    await written(one)
+    expect(one.trouble()).toBeUndefined()
+  })
   test('a removal outlives the process, and nothing removed is read meanwhile', async () => {
     const objects = memoryObjects()
     const directory = await temporaryFolder()

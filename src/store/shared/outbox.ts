@@ -37,8 +37,8 @@ const AT_ONCE = 8
 const MAX_WAITING = 2000
 const RETRIED_AT_ONCE = 100
 const EVERY = 5000
-/** A name that there never is. */
-const PROBED = 'is there anybody'
+/** A key that is never stored. */
+const PROBE_KEY = 'probe'
 
 const isRemoval = ({ what }: Task): boolean => what === 'remove' || what === 'clear'
 
@@ -74,27 +74,35 @@ function createRunning() {
   }
 }
 
-/** Does now and then what is in the journal, once the store answers. */
-function lookIntoJournal(
+/** Retries now and then what is in the journal, or finds out whether a store that failed answers again. */
+function retryRegularly(
   { names, journal, breaker, logger, every = EVERY }: OutboxParts,
   retry: () => Promise<void>,
 ): { readonly stop: () => void; readonly idle: () => Promise<void> } {
-  let retrying: Promise<void> | undefined
+  let running: Promise<void> | undefined
+  const probe = (): Promise<void> =>
+    breaker
+      .run(() => names.find(PROBE_KEY))
+      .then(
+        () => {},
+        // It still fails.
+        () => {},
+      )
   const timer = setInterval(() => {
     if (breaker.isOpen()) return
-    // Where nobody asks for anything, this finds out that the store answers again.
-    if (breaker.reason() !== undefined) void breaker.run(() => names.find(PROBED)).catch(() => {})
-    if (journal.size() === 0) return
-    retrying ??= retry()
+    // A change that waits says more than a question: a store may answer and take nothing.
+    const isWaiting = journal.size() > 0
+    if (!isWaiting && breaker.reason() === undefined) return
+    running ??= (isWaiting ? retry() : probe())
       .catch((error) => logger.error({ err: error }, 'artwork shared store: the journal cannot be read'))
       .finally(() => {
-        retrying = undefined
+        running = undefined
       })
   }, every).unref()
   return {
     stop: () => clearInterval(timer),
     idle: async () => {
-      await retrying
+      await running
     },
   }
 }
@@ -112,14 +120,15 @@ export function createOutbox(parts: OutboxParts) {
   let isClosed = false
   let onRemoved = (_key: string): void => {}
 
-  const perform = async ({ key, what, original }: Task): Promise<void> => {
-    if (what === 'clear') return names.clear()
-    if (what === 'remove') return names.remove(key, original)
+  /** What a task asks of the store: nothing where this node has not got it any more. */
+  const requestOf = async ({ key, what, original }: Task): Promise<(() => Promise<void>) | undefined> => {
+    if (what === 'clear') return () => names.clear()
+    if (what === 'remove') return () => names.remove(key, original)
     const found = await parts.load(key)
-    if (found === undefined) return
+    if (found === undefined) return undefined
     const { entry, bytes, original: madeFrom } = found
-    if (what === 'renew') return names.renew(entry, bytes, madeFrom, parts.renewBefore?.() ?? 0)
-    return what === 'write' ? names.write(entry, bytes, madeFrom) : names.update(entry)
+    if (what === 'renew') return () => names.renew(entry, bytes, madeFrom, parts.renewBefore?.() ?? 0)
+    return what === 'write' ? () => names.write(entry, bytes, madeFrom) : () => names.update(entry)
   }
   const remember = (task: Task): void => {
     try {
@@ -136,7 +145,8 @@ export function createOutbox(parts: OutboxParts) {
         // From here on, what changes of the key is another task.
         if (waiting.get(task.key) === task) waiting.delete(task.key)
         try {
-          await breaker.run(() => perform(task))
+          const send = await requestOf(task)
+          if (send !== undefined) await breaker.run(send)
           journal.done(task)
           return true
         } catch (error) {
@@ -175,7 +185,7 @@ export function createOutbox(parts: OutboxParts) {
       if ((await run(task)) && isRemoval(task)) onRemoved(task.key)
     }
   }
-  const journalLooks = lookIntoJournal(parts, retry)
+  const retries = retryRegularly(parts, retry)
 
   return {
     /** Writes what this node has under a key, soon. */
@@ -206,11 +216,11 @@ export function createOutbox(parts: OutboxParts) {
     },
     close: async (): Promise<void> => {
       isClosed = true
-      journalLooks.stop()
+      retries.stop()
       for (const task of waiting.values()) remember(task)
       waiting.clear()
       await limiter.idle()
-      await journalLooks.idle()
+      await retries.idle()
       journal.close()
     },
   }
