@@ -19,7 +19,7 @@ import { atEnd, remoteAddress, temporaryFolder } from '../support/toolkit.js'
 import { type Bucket, type Engine, needs, startCeph, startRedis } from './engines.js'
 
 const PICTURES = 60
-const CLIENTS = 3
+const CLIENTS = 2
 const TOKEN = 'a-token-of-the-test'
 
 let bucket: Bucket

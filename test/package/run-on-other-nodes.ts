@@ -19,7 +19,7 @@ const BY_RELEASE = [
 const BY_MAJOR = [
   ...BY_RELEASE,
   ...['jobs/queue', 'conformance/http'].map((name) => `test/${name}.test.ts`),
-  ...['store', 'web/images', 'web/uploads', 'end-to-end'].map((room) => `test/${room}`),
+  ...['web/images', 'web/uploads', 'end-to-end'].map((room) => `test/${room}`),
 ]
 /** The part of vitest's report that is used. */
 interface Report {
