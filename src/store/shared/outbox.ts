@@ -8,6 +8,7 @@ import type { Logger } from '../../model/logger.js'
 import type { Breaker } from './breaker.js'
 import type { Journal, Task } from './journal.js'
 import type { SharedNames } from './names.js'
+import { retryRegularly } from './retries.js'
 
 /** What the outbox works with. */
 export interface OutboxParts {
@@ -36,9 +37,6 @@ const AT_ONCE = 8
 /** Tasks in memory: beyond that they are in the journal only. */
 const MAX_WAITING = 2000
 const RETRIED_AT_ONCE = 100
-const EVERY = 5000
-/** A key that is never stored. */
-const PROBE_KEY = 'probe'
 
 const isRemoval = ({ what }: Task): boolean => what === 'remove' || what === 'clear'
 
@@ -71,39 +69,6 @@ function createRunning() {
       await Promise.all(roots.get(root) ?? [])
     },
     size: (): number => last.size,
-  }
-}
-
-/** Retries now and then what is in the journal, or finds out whether a store that failed answers again. */
-function retryRegularly(
-  { names, journal, breaker, logger, every = EVERY }: OutboxParts,
-  retry: () => Promise<void>,
-): { readonly stop: () => void; readonly idle: () => Promise<void> } {
-  let running: Promise<void> | undefined
-  const probe = (): Promise<void> =>
-    breaker
-      .run(() => names.find(PROBE_KEY))
-      .then(
-        () => {},
-        // It still fails.
-        () => {},
-      )
-  const timer = setInterval(() => {
-    if (breaker.isOpen()) return
-    // A change that waits says more than a question: a store may answer and take nothing.
-    const isWaiting = journal.size() > 0
-    if (!isWaiting && breaker.reason() === undefined) return
-    running ??= (isWaiting ? retry() : probe())
-      .catch((error) => logger.error({ err: error }, 'artwork shared store: the journal cannot be read'))
-      .finally(() => {
-        running = undefined
-      })
-  }, every).unref()
-  return {
-    stop: () => clearInterval(timer),
-    idle: async () => {
-      await running
-    },
   }
 }
 
