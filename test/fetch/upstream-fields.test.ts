@@ -1,4 +1,5 @@
 /** What upstreams write into `Location` and `Content-Encoding`. */
+import { randomBytes } from 'node:crypto'
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { jpeg } from '../support/images.js'
@@ -102,5 +103,26 @@ describe('Content-Encoding (mended 11)', () => {
       ['/lie', 502],
     ] as const)
       expect((await ask(path)).status, path).toBe(status)
+  })
+})
+
+describe('a body of megabytes, in pieces of any length', () => {
+  test.each([
+    ['with its length', true],
+    ['in chunks', false],
+  ])('%s comes whole', async (_name, isAnnounced) => {
+    const { origin, ask } = await start()
+    // What follows the end of a JPEG is passed over.
+    const bytes = Buffer.concat([await jpeg(20, 20), randomBytes(5_300_001)])
+    origin.serve('/p', async (_req, res) => {
+      res.setHeader('Content-Type', 'image/jpeg')
+      if (isAnnounced) res.setHeader('Content-Length', bytes.length)
+      for (let at = 0, length = 1; at < bytes.length; at += length, length = length * 3 + 1)
+        res.write(bytes.subarray(at, at + length))
+      res.end()
+    })
+    const answer = await ask('/p')
+    expect(answer.status).toBe(200)
+    expect(Buffer.from(await answer.arrayBuffer()).equals(bytes)).toBe(true)
   })
 })
