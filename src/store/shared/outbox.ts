@@ -85,7 +85,7 @@ export function createOutbox(parts: OutboxParts) {
   let isClosed = false
   let onRemoved = (_key: string): void => {}
 
-  /** What a task asks of the store: nothing where this node has not got it any more. */
+  /** The request that a task comes to; none where this node has not got it any more. */
   const requestOf = async ({ key, what, original }: Task): Promise<(() => Promise<void>) | undefined> => {
     if (what === 'clear') return () => names.clear()
     if (what === 'remove') return () => names.remove(key, original)
@@ -109,6 +109,11 @@ export function createOutbox(parts: OutboxParts) {
       limiter.run(async () => {
         // From here on, what changes of the key is another task.
         if (waiting.get(task.key) === task) waiting.delete(task.key)
+        // Nothing is read for a store that is left alone.
+        if (breaker.isOpen()) {
+          remember(task)
+          return false
+        }
         try {
           const send = await requestOf(task)
           if (send !== undefined) await breaker.run(send)

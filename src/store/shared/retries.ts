@@ -24,14 +24,9 @@ export function retryRegularly(
   retry: () => Promise<void>,
 ): { readonly stop: () => void; readonly idle: () => Promise<void> } {
   let running: Promise<void> | undefined
-  const probe = (): Promise<void> =>
-    breaker
-      .run(() => names.find(PROBE_KEY))
-      .then(
-        () => {},
-        // It still fails.
-        () => {},
-      )
+  const probe = async (): Promise<void> => {
+    await breaker.run(() => names.find(PROBE_KEY)).catch(() => {})
+  }
   const timer = setInterval(() => {
     if (breaker.isOpen()) return
     // A change that waits says more than a question: a store may answer and take nothing.
