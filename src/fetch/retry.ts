@@ -7,19 +7,26 @@ const FIRST_BACKOFF = 150
 /** See {@link createDeadline}. */
 export type Deadline = ReturnType<typeof createDeadline>
 
-/** The end of all attempts of a request: by time, ms, or by one of the signals. */
+/**
+ * The end of all attempts of a request: by time, ms, or by one of the signals. `AbortSignal.any` is not used: in Node 20 a
+ * signal that outlives the request keeps a reference for each that followed from it, for good.
+ */
 export function createDeadline(totalTimeout: number, signals: readonly AbortSignal[]) {
-  const expiry = new AbortController()
+  const controller = new AbortController()
+  const { signal } = controller
+  const follow = ({ target }: Pick<Event, 'target'>): void => controller.abort((target as AbortSignal).reason)
   const startedAt = performance.now()
   let hasBegun = false
   const expire = (): void =>
-    expiry.abort(
+    controller.abort(
       hasBegun
         ? new ArtworkError('timeout', 'the source took too long in all')
         : new ArtworkError('unavailable', 'too many images are being fetched', { retryAfter: 2 }),
     )
   const timer = setTimeout(expire, totalTimeout)
-  const signal = AbortSignal.any([expiry.signal, ...signals])
+  for (const other of signals)
+    if (other.aborted) follow({ target: other })
+    else other.addEventListener('abort', follow)
   return {
     signal,
     /** The first attempt has begun: until then, time passes in a queue. */
@@ -35,7 +42,10 @@ export function createDeadline(totalTimeout: number, signals: readonly AbortSign
         ? signal.reason
         : new ArtworkError('cancelled', 'nobody waits for this image any more')
     },
-    clear: (): void => clearTimeout(timer),
+    clear: (): void => {
+      clearTimeout(timer)
+      for (const other of signals) other.removeEventListener('abort', follow)
+    },
   }
 }
 

@@ -42,7 +42,7 @@ interface MemoryOptions {
 
 /** What is stored on disk. */
 interface DiskOptions {
-  /** Whether a directory that cannot be used stops the start, instead of only a warning. @default false */
+  /** Whether a directory that cannot be used stops the start; a warning otherwise. @default false */
   required?: boolean | undefined
   /** Bytes of images; what was used least recently goes first. @default 10 GiB */
   maxBytes?: Size | undefined
@@ -58,7 +58,7 @@ interface FreshnessOptions {
   maxAge?: Duration | undefined
   /** For how long past its freshness it is served at once, and revalidated behind the answer. @default 1 d */
   staleWhileRevalidate?: Duration | undefined
-  /** Until how long past its freshness it is served where upstream, asked first, fails. @default 30 d */
+  /** How long after its freshness an image is still served where upstream was asked first and failed. @default 30 d */
   staleIfError?: Duration | undefined
   /**
    * `'bounded'`: upstream's max-age, kept between an hour and `maxAge`; `'strict'`: RFC 9111 to the letter for `remote`.
@@ -95,7 +95,7 @@ interface FetchingOptions {
   firstByteTimeout?: Duration | undefined
   /** Between two pieces of an answer. @default 5 s */
   idleTimeout?: Duration | undefined
-  /** A body that comes slower than this in the mean, after 3 s, is given up. @default 1024 */
+  /** Bytes a second that a body has to come at, on average and after its first 3 s, or it is given up. @default 1024 */
   minBytesPerSecond?: number | undefined
   /** All attempts together. @default 30 s */
   totalTimeout?: Duration | undefined
@@ -185,7 +185,7 @@ interface ManageTemplateOptions {
 /** The management API and the dashboard. */
 interface ManageOptions {
   /**
-   * Who may use them; without it they are closed.
+   * Who may use the management API and the dashboard: `(req) => true` lets a request in. Without it both are closed.
    * @returns true to allow; false for 403; `'unauthenticated'` for 401
    */
   authorize?:
@@ -199,9 +199,9 @@ interface ManageOptions {
 
 /** Entities' images as files for media servers. */
 interface ExportOptions {
-  /** Where they are put. @default nowhere */
+  /** The folder that exported files are written into. @default nowhere */
   directory?: string | undefined
-  /** That directory as media servers see it. @default itself */
+  /** The path of `export.directory` as media servers see it, where theirs is another one. @default itself */
   seenAs?: string | undefined
   /** Rights of the files, such as `'640'`: copies then, where links that everybody may read would be made. */
   mode?: number | string | undefined
@@ -280,13 +280,13 @@ export interface ArtworkOptions {
   coordination?: CoordinatorSource | undefined
   /** The queue of jobs that several nodes share: `bullmq({ url })`. Each job is done by one of them. @default each node has its own */
   jobs?: JobQueueSource | undefined
-  /** Where images come from: `tmdb()`, `remote({ hosts })`, `uploads({ authorize })`, `atproto()`. @default none */
+  /** Where images come from: `tmdb()`, `remote({ hosts })`, `files({ root })`, `uploads({ authorize })`, `atproto()`. @default none */
   sources?: readonly Source[] | undefined
   /** Kinds of entity beside the built-in ones, and changes to those. @default none */
   entities?: Readonly<Record<string, EntityKindOptions>> | undefined
   /** The app's own records. @default none */
   repository?: Repository | undefined
-  /** Who sends a request, so that nobody's images wait for all of another's. @default the socket's address */
+  /** Names the client of a request, so that one client with many requests does not delay the others. @default the socket's address */
   clientOf?: ((req: IncomingMessage) => string | undefined) | undefined
   /** The kind of entities that do not say it themselves: `(entity) => 'artist'`. @default none */
   kindOf?: ((entity: object) => string | null | undefined) | undefined

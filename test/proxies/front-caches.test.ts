@@ -1,4 +1,5 @@
 /** The example site behind real shared caches: what they keep, ask about again, tell apart, refuse to keep, and forget. */
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -37,6 +38,7 @@ async function behind(start: (site: string) => Promise<Front>) {
   expect(poster).not.toBe('')
   return {
     get,
+    folder: front.folder,
     film,
     poster,
     post: (path: string, body: string) =>
@@ -146,6 +148,21 @@ describe.each([
 })
 
 // nginx as Debian has it cannot forget by tag; Varnish can.
+test('nginx forgets all when the files of its cache are deleted, without a restart', async () => {
+  const { get, folder, poster, stop } = await behind(startNginx)
+  const paths = ['w342', 'w342-auto', 'original'].map((variant) => `/images/poster/${variant}/${poster}`)
+  const before = await Promise.all(paths.map(async (path) => (await get(path)).body))
+  for (const path of paths) expect((await get(path)).front, path).toBe('HIT')
+  execFileSync('find', [join(folder, 'cache'), '-type', 'f', '-delete'])
+  for (const [index, path] of paths.entries()) {
+    const answer = await get(path)
+    expect([answer.status, answer.front], path).toEqual([200, 'MISS'])
+    expect(answer.body.equals(before[index] ?? Buffer.alloc(0)), path).toBe(true)
+    expect((await get(path)).front, path).toBe('HIT')
+  }
+  await stop()
+})
+
 test('what is purged here is forgotten by Varnish too, by its tag, and nothing else is', async () => {
   const { get, post, film, poster, stop } = await behind(startVarnish)
   const html = (await get('/films')).body.toString()

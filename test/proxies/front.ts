@@ -10,6 +10,8 @@ import { freePort } from '../support/child-process.js'
 /** A running cache. Its answers say `X-Front: HIT`, `MISS`, or how it got them; what is below `/short` it keeps for a second. */
 export interface Front {
   readonly url: string
+  /** Its files. */
+  readonly folder: string
   stop(): Promise<void>
 }
 
@@ -37,6 +39,7 @@ async function run(file: string, args: readonly string[], url: string, folder: s
   }
   return {
     url,
+    folder,
     stop: async () => {
       child.kill('SIGTERM')
       await gone

@@ -93,7 +93,7 @@ export function imageRoutes(management: Management): readonly Route[] {
       body: schemas.purgeBody,
       description: {
         id: 'purge',
-        summary: 'Take a picture and all that was made from it away',
+        summary: 'Purge a picture and all that was made from it',
         answers: { '200': answer('What is gone.', schemas.purged), ...NOT_FOUND },
       },
       handle: async ({ body }) => {

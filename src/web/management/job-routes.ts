@@ -101,7 +101,7 @@ function jobRoutes(management: Management): readonly Route[] {
       path: '/jobs/{id}/events',
       description: {
         id: 'jobEvents',
-        summary: 'A job as it comes on, until it has ended',
+        summary: 'Progress of a job as server-sent events, until it has ended',
         parameters,
         answers: { ...EVENTS, ...NOT_FOUND },
       },

@@ -68,7 +68,7 @@ const IMAGES: readonly Route[] = [
     path: '/{namespace}/{image_id}',
     description: {
       id: 'getImage',
-      summary: 'The image as it is kept',
+      summary: 'The image as it is stored',
       parameters: [NAMESPACE, IMAGE],
       answers: IMAGE_ANSWERS,
       isOpen: true,
