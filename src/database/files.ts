@@ -7,7 +7,7 @@ import { dirname } from 'node:path'
 import { codeOf } from '../model/failure.js'
 
 /** For us alone. */
-const PRIVATE_FOLDER = 0o700
+export const PRIVATE_FOLDER = 0o700
 export const PRIVATE_FILE = 0o600
 /** For everybody who can reach it. */
 export const OPEN_FOLDER = 0o755

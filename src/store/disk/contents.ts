@@ -2,11 +2,11 @@
 import { randomUUID } from 'node:crypto'
 import { close, constants, existsSync, lstatSync, open, read, readFileSync, unlinkSync } from 'node:fs'
 import { rename, unlink, writeFile } from 'node:fs/promises'
-import { dirname, join, sep } from 'node:path'
+import { join, sep } from 'node:path'
 import { clearOdd, makeFolder, OPEN_FILE, OPEN_FOLDER, PRIVATE_FILE, setMode } from '../../database/files.js'
 import { digestOf, isDigest } from '../../model/digest.js'
 import type { Entry } from '../../model/entry.js'
-import { discardFile, filesBelow, isCode, pruneFolders, sizeOf } from './files.js'
+import { discardFile, filesBelow, inFolder, isCode, pruneFolders, sizeOf, writeOut } from './files.js'
 import { createRecoveryIndex, indexFolder } from './recovery-index.js'
 
 /** See the top of the file. */
@@ -74,23 +74,11 @@ function readWhole(path: string, size: number): Promise<Buffer> {
   })
 }
 
-const isAbsent = (error: unknown): boolean => isCode(error, 'ENOENT')
-
 /** Writes a file under another name first, so that it is there whole or not at all. Its folders are made where they lack. */
 async function writeWhole(temporary: string, path: string, bytes: Buffer): Promise<void> {
-  const write = (): Promise<void> => writeFile(temporary, bytes, { flag: 'wx', mode: OPEN_FILE })
-  const move = (): Promise<void> => rename(temporary, path)
   try {
-    await write().catch((error) => {
-      if (!isAbsent(error)) throw error
-      makeFolder(dirname(temporary), OPEN_FOLDER)
-      return write()
-    })
-    await move().catch((error) => {
-      if (!isAbsent(error)) throw error
-      makeFolder(dirname(path), OPEN_FOLDER)
-      return move()
-    })
+    await inFolder(temporary, OPEN_FOLDER, () => writeOut(temporary, 'wx', bytes, OPEN_FILE))
+    await inFolder(path, OPEN_FOLDER, () => rename(temporary, path))
   } catch (error) {
     await unlink(temporary).catch(() => {})
     throw error
@@ -112,12 +100,11 @@ export function createContents(directory: string, owner: () => string) {
   return {
     ...index,
     contentPath,
-    /** Puts content and index entry. @throws what the file system throws */
+    /** Puts content and index entry, in the layout of cacache. @throws what the file system throws */
     put: async (entry: Entry, generation: number, slot: number, bytes: Buffer): Promise<void> => {
       const [content, bucket] = [contentPath(entry.digest), index.bucketPath(entry.key, slot)]
       // Nothing is written into what is no file of ours: a pipe would be waited for.
       for (const path of [content, bucket]) clearOdd(path)
-      // In the layout of cacache: its own put makes folders that are there, and reads the digest once more.
       if (!existsSync(content))
         await writeWhole(join(temporary, `${owner()}-${randomUUID()}`), content, bytes)
       await index.add(entry, generation, slot)
