@@ -1,7 +1,9 @@
 /** Where files of this package lie beside its code: templates, and the scripts of child processes. */
-import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { digestOf } from './model/digest.js'
 import { ArtworkError, codeOf } from './model/failure.js'
 
 /** Code lies one folder below the package, as sources and as built. Undefined in a bundle that does not know its file. */
@@ -44,8 +46,8 @@ const required = new Map<string, unknown>()
 
 /** Ms after which packages are loaded that the first miss needs: neither the first answer nor a miss waits for them. */
 const LOAD_AFTER = 1000
-/** What fetching and storing need. */
-const NEEDED_LATER = ['cockatiel', 'http-cache-semantics', 'cacache']
+/** What fetching needs. */
+const NEEDED_LATER = ['cockatiel', 'http-cache-semantics']
 
 /** Loads them when the app has started; what cannot be loaded is tried again when it is needed. */
 export function loadPackagesLater(): void {
@@ -57,13 +59,6 @@ export function loadPackagesLater(): void {
         // Whoever needs it says so.
       }
   }, LOAD_AFTER).unref()
-}
-
-/** A script of this package for a child process. */
-export interface OwnScript {
-  readonly path: string
-  /** Whether it is JavaScript. From sources it needs a loader, or to be bundled. */
-  readonly isBuilt: boolean
 }
 
 /** @throws Error in a bundle that does not know where it is */
@@ -92,16 +87,65 @@ export function readManifest(): Readonly<Record<string, unknown>> | undefined {
 /** The version of this package; 0 in a bundle that does not know it. */
 export const packageVersion = (): string => String(readManifest()?.version ?? '0')
 
-/** Finds a script by its path without extension; undefined where it is not beside this code, as in a bundle. */
-export function findOwnScript(name: string): OwnScript | undefined {
+/** A script of this package for a child process. */
+export interface ChildScript {
+  readonly path: string
+  readonly execArgv: readonly string[]
+  /** Whether the files that it needs are known, so that it may be confined to them. */
+  readonly isConfinable: boolean
+}
+
+/**
+ * Finds a script by its path without extension; undefined where it is not beside this code, as in a bundle. From sources
+ * (tests, the example) it is bundled first, so that it starts as fast, and may be confined, as what is built.
+ */
+export function findChildScript(name: string): ChildScript | undefined {
   if (ownUrl === undefined || !ownUrl.startsWith('file:') || readManifest() === undefined) return undefined
   const isBuilt = !ownUrl.endsWith('.ts')
   const path = fileURLToPath(new URL(`./${name}.${isBuilt ? 'js' : 'ts'}`, ownUrl))
-  return existsSync(path) ? { path, isBuilt } : undefined
+  if (!existsSync(path)) return undefined
+  const whole = isBuilt ? path : bundledScript(name, path)
+  if (whole !== undefined) return { path: whole, execArgv: [], isConfinable: true }
+  const loader = createRequire(packagePath('package.json')).resolve('tsx')
+  return { path, execArgv: ['--import', pathToFileURL(loader).href], isConfinable: false }
 }
 
-/** What Node needs to run scripts from their sources. */
-export const sourceLoader = (): readonly string[] => [
-  '--import',
-  pathToFileURL(createRequire(packagePath('package.json')).resolve('tsx')).href,
-]
+/** The part of esbuild that is used; it is installed where the sources are. */
+interface Bundler {
+  buildSync(options: Readonly<Record<string, unknown>>): {
+    readonly outputFiles: readonly { readonly contents: Uint8Array }[]
+  }
+}
+
+/** Scripts that this process has bundled, by their sources. */
+const bundled = new Map<string, string>()
+
+/** A script made of its sources, beside the packages that it needs; undefined where that cannot be. */
+function bundledScript(name: string, path: string): string | undefined {
+  const known = bundled.get(path)
+  if (known !== undefined && existsSync(known)) return known
+  try {
+    const require = createRequire(path)
+    const { buildSync } = require('esbuild') as Bundler
+    const { outputFiles } = buildSync({
+      entryPoints: [path],
+      bundle: true,
+      write: false,
+      platform: 'node',
+      format: 'esm',
+      packages: 'external',
+    })
+    const text = outputFiles[0]?.contents ?? new Uint8Array()
+    const packages = join(dirname(require.resolve('esbuild/package.json')), '..')
+    const file = join(packages, '.cache/express-artwork', `${name}-${digestOf(text).slice(0, 16)}.mjs`)
+    if (!existsSync(file)) {
+      mkdirSync(dirname(file), { recursive: true })
+      writeFileSync(`${file}.${process.pid}`, text)
+      renameSync(`${file}.${process.pid}`, file)
+    }
+    bundled.set(path, file)
+    return file
+  } catch {
+    return undefined
+  }
+}

@@ -142,7 +142,7 @@ const SHARED: Readonly<Record<string, readonly string[]>> = {
   zod: ['options', 'jobs', 'management', 'web'],
   nunjucks: ['templates', 'artwork', 'create-artwork'],
   // Only there where the sources are.
-  esbuild: ['transform'],
+  esbuild: ['package-files'],
 }
 
 /** What implements a port, and who opens it; everybody else has the port's types. */

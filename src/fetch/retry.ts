@@ -5,13 +5,22 @@ import { requirePackage } from '../package-files.js'
 const FIRST_BACKOFF = 150
 
 /** See {@link createDeadline}. */
-export type Deadline = ReturnType<typeof createDeadline>
+export interface Deadline {
+  readonly signal: AbortSignal
+  /** The first attempt has begun: until then, time passes in a queue. */
+  begin(): void
+  /** Ms that are left. */
+  left(): number
+  /** The error to throw for one that was caught: why the signal was aborted, if it was. */
+  explain(error: unknown): unknown
+  clear(): void
+}
 
 /**
  * The end of all attempts of a request: by time, ms, or by one of the signals. `AbortSignal.any` is not used: in Node 20 a
  * signal that outlives the request keeps a reference for each that followed from it, for good.
  */
-export function createDeadline(totalTimeout: number, signals: readonly AbortSignal[]) {
+export function createDeadline(totalTimeout: number, signals: readonly AbortSignal[]): Deadline {
   const controller = new AbortController()
   const { signal } = controller
   const follow = ({ target }: Pick<Event, 'target'>): void => controller.abort((target as AbortSignal).reason)
@@ -29,20 +38,17 @@ export function createDeadline(totalTimeout: number, signals: readonly AbortSign
     else other.addEventListener('abort', follow)
   return {
     signal,
-    /** The first attempt has begun: until then, time passes in a queue. */
-    begin: (): void => {
+    begin: () => {
       hasBegun = true
     },
-    /** Ms that are left. */
-    left: (): number => totalTimeout - (performance.now() - startedAt),
-    /** The error to throw for one that was caught: why the signal was aborted, if it was. */
-    explain: (error: unknown): unknown => {
+    left: () => totalTimeout - (performance.now() - startedAt),
+    explain: (error) => {
       if (!signal.aborted) return error
       return signal.reason instanceof ArtworkError
         ? signal.reason
         : new ArtworkError('cancelled', 'nobody waits for this image any more')
     },
-    clear: (): void => {
+    clear: () => {
       clearTimeout(timer)
       for (const other of signals) other.removeEventListener('abort', follow)
     },

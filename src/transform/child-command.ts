@@ -3,22 +3,11 @@
  * more child is started with its error output read.
  */
 import { type ChildProcess, fork } from 'node:child_process'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmdirSync,
-  writeFileSync,
-} from 'node:fs'
-import { createRequire } from 'node:module'
+import { existsSync, mkdtempSync, readFileSync, realpathSync, rmdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
-import { digestOf } from '../model/digest.js'
 import { ArtworkError } from '../model/failure.js'
-import { findOwnScript, sourceLoader } from '../package-files.js'
+import { type ChildScript, findChildScript } from '../package-files.js'
 import { killWorker } from './kill-worker.js'
 
 /** How children are started. */
@@ -29,27 +18,12 @@ export interface ChildOptions {
   readonly maxMemory: number
 }
 
-/** The script of a child. */
-export interface Script {
-  readonly path: string
-  readonly execArgv: readonly string[]
-  /** Whether the files that it needs are known, so that it may be confined to them. */
-  readonly isConfinable: boolean
-}
-
 /** A child's environment: without the app's variables, which hold secrets, and with those that systems need to start it. */
 const ENVIRONMENT: NodeJS.ProcessEnv = Object.fromEntries(
   ['SystemRoot', 'LD_LIBRARY_PATH', 'DYLD_LIBRARY_PATH', 'FONTCONFIG_PATH', 'TZ']
     .map((name) => [name, process.env[name]] as const)
     .filter(([, value]) => value !== undefined),
 )
-/** The part of esbuild that is used; it is installed where the sources are. */
-interface Bundler {
-  buildSync(options: Readonly<Record<string, unknown>>): {
-    readonly outputFiles: readonly { readonly contents: Uint8Array }[]
-  }
-}
-
 /** Packages that the script needs. */
 const NEEDED = ['sharp', 'mime-types', 'thumbhash']
 /** Characters of a child's error output that are read. */
@@ -57,46 +31,8 @@ const MAX_OUTPUT = 4000
 /** Ms in which a diagnosed child must be ready. */
 const DIAGNOSE_FOR = 15_000
 
-/**
- * The script of the child; undefined where it is not beside this code, as in a bundle. From sources (tests, the example) it
- * is bundled first, so that it is as confined there.
- */
-export function findScript(): Script | undefined {
-  const own = findOwnScript('transform/worker')
-  if (own === undefined) return undefined
-  if (own.isBuilt) return { path: own.path, execArgv: [], isConfinable: true }
-  const made = fromSources(own.path)
-  if (made !== undefined) return { path: made, execArgv: [], isConfinable: true }
-  return { path: own.path, execArgv: sourceLoader(), isConfinable: false }
-}
-
-/** The script made of its sources, beside the packages that it needs; undefined where that cannot be. */
-function fromSources(path: string): string | undefined {
-  try {
-    const require = createRequire(path)
-    const { buildSync } = require('esbuild') as Bundler
-    const { outputFiles } = buildSync({
-      entryPoints: [path],
-      bundle: true,
-      write: false,
-      platform: 'node',
-      format: 'esm',
-      packages: 'external',
-    })
-    const text = outputFiles[0]?.contents ?? new Uint8Array()
-    const hash = digestOf(text).slice(0, 16)
-    const packages = join(placesOf('esbuild', path).at(-1) ?? '', '..')
-    const folder = join(packages, '.cache', 'express-artwork', 'transform')
-    const file = join(folder, `worker-${hash}.mjs`)
-    if (existsSync(file)) return file
-    mkdirSync(folder, { recursive: true })
-    writeFileSync(`${file}.${process.pid}`, text)
-    renameSync(`${file}.${process.pid}`, file)
-    return file
-  } catch {
-    return undefined
-  }
-}
+/** The script of the child; undefined where it is not beside this code, as in a bundle. */
+export const findScript = (): ChildScript | undefined => findChildScript('transform/worker')
 
 /** Every path at which Node looks for a package, the last where it is; empty where it is not installed. */
 function placesOf(name: string, from: string): readonly string[] {
@@ -134,7 +70,7 @@ function foldersOf(names: readonly string[], from: string, found = new Set<strin
  * packages that it needs, writes nothing, starts nothing. It binds JavaScript and not what libvips does.
  * @param isBroad also what lies beside those packages: early versions of Node 20 find none otherwise
  */
-export function confinement(script: Script, isBroad = false): readonly string[] {
+export function confinement(script: ChildScript, isBroad = false): readonly string[] {
   const flag = process.allowedNodeEnvironmentFlags.has('--permission')
     ? '--permission'
     : '--experimental-permission'
@@ -154,7 +90,7 @@ export function confinement(script: Script, isBroad = false): readonly string[] 
 export const IS_BROAD = /^20\.1\d\./.test(process.versions.node)
 
 /** An empty folder, removed with this process. */
-function makeEmptyFolder(script: Script): string {
+function makeEmptyFolder(script: ChildScript): string {
   let folder: string
   try {
     folder = mkdtempSync(join(tmpdir(), 'artwork-decoder-'))
@@ -185,7 +121,7 @@ function commandOf(name: string): string {
  * @throws ArtworkError `unavailable` (503) while no file can be opened
  */
 export function startChild(
-  script: Script,
+  script: ChildScript,
   { sandbox, maxMemory }: ChildOptions,
   flags: readonly string[],
   isHeard = false,
@@ -215,7 +151,11 @@ export function startChild(
 export type Outcome = 'ready' | { readonly ended: string; readonly said: string }
 
 /** Starts a child for diagnosis only. */
-export function tryStart(script: Script, options: ChildOptions, flags: readonly string[]): Promise<Outcome> {
+export function tryStart(
+  script: ChildScript,
+  options: ChildOptions,
+  flags: readonly string[],
+): Promise<Outcome> {
   return new Promise((resolve) => {
     const child = startChild(script, options, flags, true)
     let said = ''

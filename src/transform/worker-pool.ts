@@ -9,7 +9,8 @@ import { ArtworkError, errorFromCode } from '../model/failure.js'
 import type { Logger } from '../model/logger.js'
 import type { Kind } from '../model/media-type.js'
 import type { FullRecipe } from '../model/variant.js'
-import { type ChildOptions, findScript, type Script } from './child-command.js'
+import type { ChildScript } from '../package-files.js'
+import { type ChildOptions, findScript } from './child-command.js'
 import { cancelled, createFairQueue, makeRoom, type QueuePosition, watchWait } from './fair-queue.js'
 import type { Answer, JobMessage, LookedAnswer } from './messages.js'
 import { SHARED_FORMATS } from './shared-pixels.js'
@@ -46,7 +47,7 @@ export interface PoolOptions extends DecodeLimits, ChildOptions {
   /** Ms after which a child without a job ends. @default a minute */
   readonly idleTimeout?: number
   /** What children are started with. @default the script beside this file, where it is */
-  readonly script?: Script | undefined
+  readonly script?: ChildScript | undefined
 }
 
 const MISSING = 'the script of the decoder is missing'
@@ -122,7 +123,7 @@ export function createWorkerPool(options: PoolOptions): Transformer {
 }
 
 /** Hands jobs to children, which it starts and replaces. */
-function createScheduler(script: Script, options: PoolOptions) {
+function createScheduler(script: ChildScript, options: PoolOptions) {
   const { concurrency } = options
   const workers = new Set<WorkerProcess>()
   const queue = createFairQueue<WorkerJob>()

@@ -2,14 +2,8 @@
 import type { ChildProcess } from 'node:child_process'
 import { ArtworkError } from '../model/failure.js'
 import type { Logger } from '../model/logger.js'
-import {
-  type ChildOptions,
-  confinement,
-  IS_BROAD,
-  type Script,
-  startChild,
-  tryStart,
-} from './child-command.js'
+import type { ChildScript } from '../package-files.js'
+import { type ChildOptions, confinement, IS_BROAD, startChild, tryStart } from './child-command.js'
 import { processingFailed } from './worker-process.js'
 
 /** Starts that may follow each other at once, and how many more a second. */
@@ -38,7 +32,7 @@ function createAllowance() {
 }
 
 /** Makes the starter of a script. */
-export function createWorkerStarter(script: Script, options: ChildOptions, logger: Logger) {
+export function createWorkerStarter(script: ChildScript, options: ChildOptions, logger: Logger) {
   let flags: readonly string[] = []
   let hasWorked = false
   let trouble: string | undefined

@@ -1,17 +1,16 @@
 /** The child that looks into databases, as the command uses it: one order at a time, each bounded in time. */
 import { type ChildProcess, fork } from 'node:child_process'
-import { findOwnScript, sourceLoader } from '../../package-files.js'
+import { findChildScript } from '../../package-files.js'
 import type { Answer, Order, Orders } from './orders.js'
 
 /** Characters of the child's error output that are read. */
 const MAX_OUTPUT = 4000
 
-/** From sources, the child needs what reads TypeScript, as the command itself does. */
 function startChild(): ChildProcess {
-  const script = findOwnScript('cli/doctor/examiner')
+  const script = findChildScript('cli/doctor/examiner')
   if (script === undefined) throw new Error('a script of express-artwork is missing: install it anew')
   return fork(script.path, [], {
-    execArgv: script.isBuilt ? [] : [...sourceLoader()],
+    execArgv: [...script.execArgv],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
 }
