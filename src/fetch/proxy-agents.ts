@@ -2,6 +2,7 @@
  * Agents that go through a proxy: http and https (CONNECT, or absolute form for plain http), and socks. Their packages are
  * loaded where proxies are configured; the one of socks an app installs itself.
  */
+import { setMaxListeners } from 'node:events'
 import type { Agent, ClientRequest } from 'node:http'
 import { connect as dial, isIP, type LookupFunction, type Socket } from 'node:net'
 import { isMissingPackage } from '../model/optional-package.js'
@@ -87,6 +88,8 @@ async function loadSocks(): Promise<ProxyPackages['SocksProxyAgent']> {
 function createProxyAgents(packages: ProxyPackages, proxy: URL, options: ProxyAgentOptions): ProxyAgents {
   const { HttpProxyAgent, HttpsProxyAgent, SocksProxyAgent } = packages
   const closing = new AbortController()
+  // Each connection that is being made listens.
+  setMaxListeners(0, closing.signal)
   const isSocks = proxy.protocol.startsWith('socks')
   const isTls = proxy.protocol === 'https:'
   const bound = <A extends Agent & { connect: Connect }>(agent: A): A =>

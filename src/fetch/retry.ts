@@ -16,14 +16,35 @@ export interface Deadline {
   clear(): void
 }
 
+/** What ends with a signal. One listener of each hears for all: Node warns of a signal with more than ten. */
+const followers = new WeakMap<AbortSignal, Set<() => void>>()
+
 /**
- * The end of all attempts of a request: by time, ms, or by one of the signals. `AbortSignal.any` is not used: in Node 20 a
- * signal that outlives the request keeps a reference for each that followed from it, for good.
+ * Calls `end` when a signal is aborted. `AbortSignal.any` is not used: in Node 20 a signal that outlives the request keeps a
+ * reference for each that followed from it, for good. @returns stops that
  */
+function follow(signal: AbortSignal, end: () => void): () => void {
+  if (signal.aborted) end()
+  const known = followers.get(signal)
+  const all = known ?? new Set()
+  if (known === undefined) {
+    followers.set(signal, all)
+    signal.addEventListener(
+      'abort',
+      () => {
+        for (const one of [...all]) one()
+      },
+      { once: true },
+    )
+  }
+  all.add(end)
+  return () => void all.delete(end)
+}
+
+/** The end of all attempts of a request: by time, ms, or by one of the signals. */
 export function createDeadline(totalTimeout: number, signals: readonly AbortSignal[]): Deadline {
   const controller = new AbortController()
   const { signal } = controller
-  const follow = ({ target }: Pick<Event, 'target'>): void => controller.abort((target as AbortSignal).reason)
   const startedAt = performance.now()
   let hasBegun = false
   const expire = (): void =>
@@ -33,9 +54,7 @@ export function createDeadline(totalTimeout: number, signals: readonly AbortSign
         : new ArtworkError('unavailable', 'too many images are being fetched', { retryAfter: 2 }),
     )
   const timer = setTimeout(expire, totalTimeout)
-  for (const other of signals)
-    if (other.aborted) follow({ target: other })
-    else other.addEventListener('abort', follow)
+  const stops = signals.map((other) => follow(other, () => controller.abort(other.reason)))
   return {
     signal,
     begin: () => {
@@ -50,7 +69,7 @@ export function createDeadline(totalTimeout: number, signals: readonly AbortSign
     },
     clear: () => {
       clearTimeout(timer)
-      for (const other of signals) other.removeEventListener('abort', follow)
+      for (const stop of stops) stop()
     },
   }
 }

@@ -12,6 +12,9 @@ import { median } from './support.js'
 const PICTURES = amount('COLD_PICTURES', 500, 60)
 const ROUNDS = amount('COLD_ROUNDS', 5, 1)
 const AT_ONCE = 8
+/** Pictures that each answers before its round. */
+const WARMING = 40
+const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1500))
 const CROWD = 300
 const ASKED: Asked = { width: 384, format: 'webp' }
 
@@ -23,11 +26,8 @@ interface Round {
   readonly bytes: number
 }
 
-async function round(contender: Contender, pictures: readonly string[]): Promise<Round> {
-  const { process, urlOf, name } = contender
-  const pid = process.pid ?? 0
-  const before = familyCpu(pid)
-  const startedAt = performance.now()
+/** Has a contender answer pictures. @returns bytes of all answers */
+async function askAll({ urlOf, name }: Contender, pictures: readonly string[]): Promise<number> {
   const left = [...pictures]
   let bytes = 0
   const one = async (): Promise<void> => {
@@ -35,9 +35,24 @@ async function round(contender: Contender, pictures: readonly string[]): Promise
       bytes += (await ask(urlOf(picture, ASKED), name === 'nginx (JPEG)' ? 'jpeg' : ASKED.format)).length
   }
   await Promise.all(Array.from({ length: AT_ONCE }, one))
+  return bytes
+}
+
+async function round(
+  contender: Contender,
+  warming: readonly string[],
+  pictures: readonly string[],
+): Promise<Round> {
+  const pid = contender.process.pid ?? 0
+  // While the others had their turn, its processes may have ended, or its code may have left the caches.
+  await askAll(contender, warming)
+  await settled()
+  const before = familyCpu(pid)
+  const startedAt = performance.now()
+  const bytes = await askAll(contender, pictures)
   const seconds = (performance.now() - startedAt) / 1000
   // What is done behind the answers belongs to them.
-  await new Promise((resolve) => setTimeout(resolve, 1500))
+  await settled()
   const after = familyCpu(pid)
   return {
     own: (after.own - before.own) / PICTURES,
@@ -68,8 +83,9 @@ export async function benchCold(): Promise<Findings> {
     const rounds = new Map(all.map(({ name }) => [name, [] as Round[]]))
     for (let index = 0; index < ROUNDS; index += 1) {
       // The same ones for all: none has seen them.
+      const warming = Array.from({ length: WARMING }, newPicture)
       const pictures = Array.from({ length: PICTURES }, newPicture)
-      for (const contender of all) rounds.get(contender.name)?.push(await round(contender, pictures))
+      for (const contender of all) rounds.get(contender.name)?.push(await round(contender, warming, pictures))
     }
     const bare = rounds.get('bare') ?? []
     return {

@@ -105,7 +105,7 @@ http {
   fastcgi_temp_path ${folder}/fastcgi;
   uwsgi_temp_path ${folder}/uwsgi;
   scgi_temp_path ${folder}/scgi;
-  proxy_cache_path ${folder}/cache keys_zone=pictures:1m max_size=32m;
+  proxy_cache_path ${folder}/cache keys_zone=pictures:1m max_size=32m use_temp_path=off;
   server {
     listen 127.0.0.1:${port};
     proxy_cache pictures;

@@ -1,11 +1,14 @@
 /** Every implementation of the store keeps the contract; and what is the disk's alone. */
 
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import cacache from 'cacache'
 import { describe, expect, test } from 'vitest'
-import { imageKey } from '#src/model/entry.js'
+import { digestOf } from '#src/model/digest.js'
+import { type Entry, imageKey } from '#src/model/entry.js'
 import { createContents } from '#src/store/disk/contents.js'
+import { inFolder, writeOut } from '#src/store/disk/files.js'
 import { createDiskStore } from '#src/store/disk/store.js'
 import { createMemoryCache } from '#src/store/memory-cache.js'
 import { createMemoryStore } from '#src/store/memory-store.js'
@@ -70,6 +73,45 @@ describe('the store on disk', () => {
       bytes.contentPath(Buffer.from(info?.integrity.split('-')[1] ?? '', 'base64').toString('hex')),
     )
     expect(existsSync(bytes.bucketPath('key', 1))).toBe(true)
+  })
+
+  test('what is put and what is listed anew are the lines that cacache writes, in folders of our own alone', async () => {
+    const directory = await temporaryFolder()
+    const contents = createContents(directory, () => 'x')
+    const bytes = Buffer.from('some bytes')
+    const one: Entry = { ...entry('key'), digest: digestOf(bytes), size: bytes.length, isStored: true }
+    const bucket = contents.bucketPath('key', 0)
+    const line = () => {
+      const [hash, text = ''] = readFileSync(bucket, 'utf8').trim().split('\t')
+      expect(hash).toBe(createHash('sha1').update(text).digest('hex'))
+      return { ...JSON.parse(text), time: 0 }
+    }
+    await contents.put(one, 5, 0, bytes)
+    const put = line()
+    expect(put).toMatchObject({ key: 'key#0', size: bytes.length, metadata: { generation: 5 } })
+    for (const folder of [dirname(bucket), dirname(dirname(bucket))])
+      expect(statSync(folder).mode & 0o777).toBe(0o700)
+    rmSync(join(directory, 'index-v5'), { recursive: true })
+    await contents.list(one, 5, 0)
+    expect(line()).toEqual(put)
+    for (const folder of [dirname(bucket), dirname(dirname(bucket))])
+      expect(statSync(folder).mode & 0o777).toBe(0o700)
+    expect((await cacache.get(directory, 'key#0')).data).toEqual(bytes)
+  })
+
+  test('a folder that is pruned while something is written into it is made again', async () => {
+    const path = join(await temporaryFolder(), 'a', 'b', 'file')
+    let times = 0
+    await inFolder(path, 0o700, async () => {
+      times += 1
+      if (times === 1) rmSync(dirname(dirname(path)), { recursive: true })
+      await writeOut(path, 'wx', Buffer.from('whole'), 0o600)
+    })
+    expect([times, readFileSync(path, 'utf8')]).toEqual([2, 'whole'])
+    await writeOut(path, 'a', Buffer.alloc(0), 0o600)
+    await expect(writeOut(path, 'wx', Buffer.from('other'), 0o600)).rejects.toMatchObject({ code: 'EEXIST' })
+    await expect(inFolder(join(path, 'c'), 0o700, async () => {})).rejects.toMatchObject({ code: 'ENOTDIR' })
+    expect(readFileSync(path, 'utf8')).toBe('whole')
   })
 
   test('facts that change are there at once, in lists and for a process that comes, and after the end', async () => {

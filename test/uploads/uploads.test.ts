@@ -786,6 +786,7 @@ describe('uploads are not cache', () => {
     expect(await send({ Origin: app.url })).toBe(200)
     expect(await send({ 'Sec-Fetch-Site': 'same-origin' })).toBe(200)
     expect(await send({ Origin: 'https://app.example', Authorization: 'Bearer x' })).toBe(200)
+    expect(await send({ Origin: 'https://public.example' })).toBe(403)
     expect(
       (
         await app.get('/images/photos/proxy', {
@@ -795,6 +796,18 @@ describe('uploads are not cache', () => {
         })
       ).status,
     ).toBe(415)
+  })
+  test('behind a proxy that changes the host, requests that name the public origin are accepted', async () => {
+    const app = await startWithUploads(OPEN, { urls: { base: 'https://public.example' } })
+    const send = async (origin: string): Promise<number> =>
+      (
+        await app.get('/images/photos', {
+          ...raw(await jpeg(60, 40)),
+          headers: { 'Content-Type': 'image/jpeg', Origin: origin },
+        })
+      ).status
+    expect(await send('https://public.example')).toBe(200)
+    expect(await send('https://other.example')).toBe(403)
   })
   test('a picture wider than most is found by its file’s name too', async () => {
     const directory = await temporaryFolder()

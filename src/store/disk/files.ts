@@ -27,6 +27,9 @@ export function blockSizeOf(directory: string): () => number {
   }
 }
 
+/** Bytes that one write may take: Node takes no more than 2 GiB. */
+const MOST_AT_ONCE = 2 ** 30
+
 /** Writes a file whole, from where the flag says; with descriptors, which cost half of what handles do. */
 export function writeOut(path: string, flag: 'wx' | 'a', bytes: Buffer, mode: number): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -39,9 +42,13 @@ export function writeOut(path: string, flag: 'wx' | 'a', bytes: Buffer, mode: nu
           else resolve()
         })
       const writeOn = (at: number): void =>
-        write(file, bytes, at, bytes.length - at, null, (error, count) => {
-          if (error === null && at + count < bytes.length) writeOn(at + count)
-          else end(error)
+        write(file, bytes, at, Math.min(bytes.length - at, MOST_AT_ONCE), null, (error, count) => {
+          const isLeft = at + count < bytes.length
+          if (error !== null) end(error)
+          else if (isLeft && count === 0)
+            end(Object.assign(new Error('nothing was written'), { code: 'EIO' }))
+          else if (isLeft) writeOn(at + count)
+          else end(null)
         })
       writeOn(0)
     })
@@ -51,8 +58,8 @@ export function writeOut(path: string, flag: 'wx' | 'a', bytes: Buffer, mode: nu
 /** Does something with a path whose folder is made where it lacks, also where that has just been pruned. */
 export async function inFolder(path: string, mode: number, work: () => Promise<void>): Promise<void> {
   const folder = dirname(path)
-  if (!existsSync(folder)) makeFolder(folder, mode)
   try {
+    if (!existsSync(folder)) makeFolder(folder, mode)
     await work()
   } catch (error) {
     if (!isCode(error, 'ENOENT')) throw error

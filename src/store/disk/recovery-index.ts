@@ -103,11 +103,15 @@ export function createRecoveryIndex(directory: string, contentSize: (digest: str
     add,
     /** Writes an index entry alone. @throws what the file system throws */
     list: async (entry: Entry, generation: number, slot: number): Promise<void> => {
-      const path = bucketPath(entry.key, slot)
-      await discardFile(path)
       const cacache = requirePackage<typeof import('cacache')>('cacache')
+      const path = bucketPath(entry.key, slot)
       const [key, integrity] = [slotKey(entry.key, slot), integrityOf(entry.digest)]
-      await cacache.index.insert(directory, key, integrity, indexOptions(entry, generation))
+      await discardFile(path)
+      await inFolder(path, PRIVATE_FOLDER, async () => {
+        await cacache.index.insert(directory, key, integrity, indexOptions(entry, generation))
+        // It says nothing of a folder that has gone meanwhile.
+        await lstat(path)
+      })
       setMode(path, PRIVATE_FILE)
     },
     /** Deletes the index entry of a slot, file and all. */

@@ -28,9 +28,9 @@ export async function authorizeUpload(
   req: IncomingMessage,
   action: UploadAction,
   { authorize, cors }: Pick<UploadSource['uploads'], 'authorize' | 'cors'>,
-  logger: Settings['logger'],
+  { logger, urls }: Pick<Settings, 'logger' | 'urls'>,
 ): Promise<void> {
-  if (action !== 'list' && isCrossSite(req)) refuseCrossSite(req, createCors(cors))
+  if (action !== 'list' && isCrossSite(req, false, urls.base)) refuseCrossSite(req, createCors(cors))
   if (authorize === undefined) throw new ArtworkError('refused', UPLOADS_CLOSED)
   await checkAllowed(() => authorize(req, action), 'uploads.authorize', logger)
 }

@@ -66,7 +66,7 @@ export function createUploadRouter(
       const { namespace } = match.params
       if (namespace !== undefined) verbs.namespace(namespace)
       return verbs.during(async () => {
-        await authorizeUpload(req, action, source.uploads, settings.logger)
+        await authorizeUpload(req, action, source.uploads, settings)
         return runRoute(route, { req, res, params: match.params }, (from, schema, limits) =>
           readJson(from, schema, { timeout, ...limits }),
         )
