@@ -110,7 +110,9 @@ describe('the store on disk', () => {
     expect([times, readFileSync(path, 'utf8')]).toEqual([2, 'whole'])
     await writeOut(path, 'a', Buffer.alloc(0), 0o600)
     await expect(writeOut(path, 'wx', Buffer.from('other'), 0o600)).rejects.toMatchObject({ code: 'EEXIST' })
-    await expect(inFolder(join(path, 'c'), 0o700, async () => {})).rejects.toMatchObject({ code: 'ENOTDIR' })
+    const below = join(path, 'c', 'file')
+    const work = () => writeOut(below, 'wx', Buffer.from('other'), 0o600)
+    await expect(inFolder(below, 0o700, work)).rejects.toMatchObject({ code: 'ENOTDIR' })
     expect(readFileSync(path, 'utf8')).toBe('whole')
   })
 
