@@ -37,8 +37,8 @@ export function createRegenerate(parts: RegenerateParts) {
     /** After an original changed: entities' images, and what was used lately; the rest is made when it is asked for. */
     after: async (original: Entry): Promise<void> => {
       const recent = settings.now() - settings.freshness.maxAge
-      for (const entry of store.select({ original: original.key, limit: MAX_BATCH })) {
-        if (entry.madeFrom === original.digest) continue
+      const { key, digest } = original
+      for (const entry of store.select({ original: key, notMadeFrom: digest, limit: MAX_BATCH })) {
         try {
           if (entry.role === 'artwork') await remake(parts, entry)
           else if ((store.lastUsed(entry.key) ?? 0) >= recent) await renderAgain(parts, entry)

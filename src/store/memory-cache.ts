@@ -120,6 +120,16 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
     facts.set(name, entry ?? ABSENT)
     return entry
   }
+  /** The one write under way of a name, by what marks it, while nothing else has happened to the name since. */
+  const writing = new Map<string, symbol>()
+  const drop = (name: string): void => {
+    facts.delete(name)
+    writing.delete(name)
+  }
+  const dropAll = (): void => {
+    facts.clear()
+    writing.clear()
+  }
 
   const store: Store = {
     ...inner,
@@ -138,14 +148,14 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
     lease: async (key, signal) => {
       const turn = await inner.lease(key, signal)
       // What another process did for us is not in this memory yet.
-      if (turn.waited) facts.delete(key)
+      if (turn.waited) drop(key)
       return turn
     },
     read: async (entry) => {
       const hot = contents?.get(entry.digest)
       if (hot !== undefined) return { bytes: hot, from: 'memory' }
       const held = await inner.read(entry)
-      if (held === undefined) facts.delete(entry.key)
+      if (held === undefined) drop(entry.key)
       else contents?.set(entry.digest, owned(held.bytes))
       return held
     },
@@ -153,19 +163,27 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
       const state = await inner.check(entry, options)
       // What is not there any more is not to be answered from memory either.
       if (state !== 'whole' && options?.isDryRun !== true) {
-        facts.delete(entry.key)
+        drop(entry.key)
         contents?.delete(entry.digest)
         tell([entry.key])
       }
       return state
     },
     write: async (entry, bytes, options = {}) => {
-      facts.delete(entry.key)
-      const written = await inner.write(entry, bytes, options)
-      failures.delete(entry.key)
-      // Another process may have replaced it since, and have been heard of already: what is there now counts.
-      look(written.key)
-      tell([written.key])
+      const { key } = entry
+      const mine = Symbol(key)
+      facts.delete(key)
+      writing.set(key, mine)
+      let isLast = false
+      const written = await inner.write(entry, bytes, options).finally(() => {
+        isLast = writing.get(key) === mine
+        writing.delete(key)
+      })
+      failures.delete(key)
+      // Somebody may have changed it since, another process too, and have been heard of already: then what is there now counts.
+      if (isLast) facts.set(key, written)
+      else look(key)
+      tell([key])
       if (options.isInput !== true) contents?.set(written.digest, owned(bytes))
       return written
     },
@@ -175,28 +193,32 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
     },
     record: (entry) => {
       const recorded = inner.record(entry)
-      facts.delete(entry.key)
+      drop(entry.key)
       tell([entry.key])
       return recorded
     },
     update: (entry, changes) => {
       const amended = inner.update(entry, changes)
-      facts.delete(entry.key)
+      const known = facts.get(entry.key)
+      drop(entry.key)
+      // What the caller knew may have been replaced since.
+      const isCurrent = known !== undefined && known !== ABSENT && known.digest === amended.digest
+      if (isCurrent && known.isStored === amended.isStored) facts.set(entry.key, amended)
       tell([entry.key])
       return amended
     },
     delete: async (name, scope) => {
-      facts.delete(name)
+      drop(name)
       const removed = await inner.delete(name, scope)
-      facts.delete(name)
+      drop(name)
       tell([name])
       return removed
     },
     clear: async () => {
-      facts.clear()
+      dropAll()
       contents?.clear()
       await inner.clear()
-      facts.clear()
+      dropAll()
       failures.clear()
       tell('all')
     },
@@ -209,11 +231,11 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
     store,
     forget: (changed) => {
       if (changed === 'all') {
-        facts.clear()
+        dropAll()
         failures.clear()
       } else
         for (const name of changed) {
-          facts.delete(name)
+          drop(name)
           failures.delete(name)
         }
       tell(changed)

@@ -50,6 +50,8 @@ export interface Selection {
   readonly role?: Role
   /** Only what was made from this original. */
   readonly original?: string
+  /** Only what was not made from this state of its original, a digest. */
+  readonly notMadeFrom?: string
   readonly ownerKind?: string
   /** Only names after this one. */
   readonly after?: string

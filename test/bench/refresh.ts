@@ -4,15 +4,14 @@
  */
 import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { createArtwork, remote } from 'express-artwork'
+import { started } from './processes.js'
 import { amount, type Findings } from './results.js'
-import { webp16k } from './support.js'
 
 const ORIGINALS = amount('REFRESH_ORIGINALS', 10_000, 1000)
 const DAY = 86_400_000
@@ -51,19 +50,17 @@ function watchLog(file: string): () => Promise<number> {
 
 /** What it came to. */
 export async function benchRefresh(): Promise<Findings> {
-  const picture = await webp16k()
-  const origin = createServer((req, res) => {
-    if (req.headers['if-none-match'] !== undefined) return res.writeHead(304, { ETag: '"1"' }).end()
-    res.writeHead(200, { 'Content-Type': 'image/webp', ETag: '"1"' }).end(picture)
-  })
-  await new Promise<void>((resolve) => origin.listen(0, '127.0.0.1', resolve))
-  const host = `127.0.0.1:${(origin.address() as AddressInfo).port}`
+  const script = fileURLToPath(new URL('./refresh-origin.ts', import.meta.url))
+  const { child: origin, line: port } = await started(['--import', 'tsx', script])
+  const host = `127.0.0.1:${port}`
   const directory = await mkdtemp(join(tmpdir(), 'artwork-refresh-'))
   let now = Date.now()
   const artwork = await createArtwork({
     directory,
     sources: [remote({ hosts: ['127.0.0.1'] })],
     fetch: { allowPrivate: [host], perHost: 16 },
+    // The clock jumps: nothing else is to be due then.
+    schedules: { cleanup: false },
     now: () => now,
     logger: { debug() {}, info() {}, warn: console.warn, error: console.error },
   })
@@ -84,8 +81,7 @@ export async function benchRefresh(): Promise<Findings> {
   const seconds = (performance.now() - before) / 1000
   const log = await written()
   await artwork.close()
-  origin.close()
-  origin.closeAllConnections()
+  origin.kill()
   await rm(directory, { recursive: true, force: true })
   return {
     title: `the job \`refresh\`, ${ORIGINALS} originals answered with 304`,

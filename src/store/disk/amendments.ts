@@ -31,8 +31,12 @@ export function createAmendments({ orDefault }: Pick<Connection, 'orDefault'>, i
       // In the order in which they came: what is written last counts.
       amended.delete(entry.key)
       amended.set(entry.key, entry)
-      if (!isAlone() || amended.size >= FLUSH_AT) flush()
-      else timer ??= setTimeout(flush, FLUSH_AFTER).unref()
+      if (amended.size >= FLUSH_AT) flush()
+      // Who comes while some wait hears of them when they are written down.
+      else if (timer === undefined) {
+        if (isAlone()) timer = setTimeout(flush, FLUSH_AFTER).unref()
+        else flush()
+      }
     },
     /** An entry as it is, where it was read before it was written down. */
     over: <T extends Entry>(read: T): T => {

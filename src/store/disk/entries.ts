@@ -108,7 +108,10 @@ export function createEntries(db: Database, rows: Rows, { totals, noteChange }: 
     use: db.prepare<[number, string, number]>('UPDATE names SET usedAt = ? WHERE name = ? AND usedAt < ?'),
     countByKind: db.prepare<[], KindTotals>(`SELECT ownerKind AS kind,
       count(*) AS count, sum(size) AS bytes FROM names WHERE ownerKind IS NOT NULL AND held = 1 GROUP BY ownerKind`),
-    selections: new Map<string, Statement<[object], Row>>(),
+    selections: new Map<
+      string,
+      { readonly any: Statement<[object], { one: 1 }>; readonly rows: Statement<[object], Row> }
+    >(),
   })
   return {
     get: (name: string): StoredEntry | undefined => {
@@ -136,20 +139,26 @@ export function createEntries(db: Database, rows: Rows, { totals, noteChange }: 
       for (const [name, at] of uses) sql.use.run(at, name, at)
     }),
     select: (selection: Selection): readonly Entry[] => {
-      const { role, original, ownerKind, after, limit } = selection
+      const { role, original, notMadeFrom, ownerKind, after, limit } = selection
       const rules = [
         role === undefined ? undefined : 'role = @role',
         role === 'artwork' ? 'ownerKind IS NOT NULL' : undefined,
         original === undefined ? undefined : 'original = @original',
+        notMadeFrom === undefined ? undefined : 'madeFrom IS NOT @notMadeFrom',
         ownerKind === undefined ? undefined : 'ownerKind = @ownerKind',
         after === undefined ? undefined : 'name > @after',
       ].filter((rule) => rule !== undefined)
       const where = rules.length === 0 ? '' : `WHERE ${rules.join(' AND ')}`
-      const statement =
-        sql.selections.get(where) ??
-        db.prepare<[object], Row>(`SELECT * FROM names ${where} ORDER BY name LIMIT @limit`)
-      sql.selections.set(where, statement)
-      return statement.all({ role, original, ownerKind, after, limit }).map((row) => toNamed(row).entry)
+      const { any, rows: all } = sql.selections.get(where) ?? {
+        any: db.prepare<[object], { one: 1 }>(`SELECT 1 AS one FROM names ${where} LIMIT 1`),
+        rows: db.prepare<[object], Row>(`SELECT * FROM names ${where} ORDER BY name LIMIT @limit`),
+      }
+      sql.selections.set(where, { any, rows: all })
+      const state = notMadeFrom === undefined ? undefined : toBlob(notMadeFrom)
+      const values = { role, original, notMadeFrom: state, ownerKind, after, limit }
+      // Of most originals there is nothing to list, and to find that out costs a fifth of a list in order.
+      if (original !== undefined && any.get(values) === undefined) return []
+      return all.all(values).map((row) => toNamed(row).entry)
     },
     countByKind: (): readonly KindTotals[] => sql.countByKind.all(),
     /** The entries of a content. */
