@@ -4,7 +4,7 @@
  * clock is needed. The lock is SQLite's, the one portable lock that Node can take.
  */
 import { randomUUID } from 'node:crypto'
-import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { codeOf } from '../model/failure.js'
@@ -18,6 +18,8 @@ const isId = (text: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{
 
 /** A process that was alive is taken to be alive for so long, ms. */
 const ALIVE_FOR = 500
+/** What changes a folder again within this time may leave its time of change as it was, ms: clocks of file systems tick coarsely. */
+const COARSEST_TICK = 2000
 
 const connect = (path: string, fileMustExist: boolean): Database =>
   keep(new Sqlite(path, { timeout: 0, fileMustExist }))
@@ -56,6 +58,15 @@ export function registerProcess(folder: string) {
     }
   }
   let self = register()
+  /** What the folder had when it was read last, unless it had just changed. */
+  let lastRead: { readonly changedAt: number; readonly others: boolean } | undefined
+  const hasOthers = (): boolean => {
+    const { mtimeMs: changedAt } = statSync(folder)
+    if (lastRead?.changedAt === changedAt) return lastRead.others
+    const others = readdirSync(folder).some((id) => id !== self.id && isId(id))
+    lastRead = Date.now() - changedAt > COARSEST_TICK ? { changedAt, others } : undefined
+    return others
+  }
   /** A connection to each of the others that was met: a lock is tried on it again and again. */
   const others = new Map<string, Database>()
   const seenAlive = new Map<string, number>()
@@ -93,7 +104,7 @@ export function registerProcess(folder: string) {
     /** Whether no other process has registered here and not been removed: one look at the folder. False where it cannot be seen. */
     isAlone: (): boolean => {
       try {
-        return readdirSync(folder).every((id) => id === self.id || !isId(id))
+        return !hasOthers()
       } catch {
         return false
       }

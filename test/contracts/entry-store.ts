@@ -1,5 +1,6 @@
 /** What every implementation of the store does. */
 import { describe, expect, test } from 'vitest'
+import { digestOf } from '#src/model/digest.js'
 import type { Store } from '#src/store/ports.js'
 import { entriesBy } from '../support/entries.js'
 
@@ -148,6 +149,10 @@ export function entryStoreContract(name: string, open: (bounds: StoreBounds) => 
       expect(names({ limit: 9, after: 'a' })).toEqual(['b', 'c'])
       expect(names({ limit: 9, original: 'a' })).toEqual(['b', 'c'])
       expect(names({ limit: 9, role: 'artwork' })).toEqual(['c'])
+      await store.write(entry('d', { original: 'a', madeFrom: digestOf(Buffer.from('now')) }), Buffer.from('4'))
+      expect(names({ limit: 9, original: 'a', notMadeFrom: digestOf(Buffer.from('now')) })).toEqual(['b', 'c'])
+      expect(names({ limit: 9, original: 'a', notMadeFrom: digestOf(Buffer.from('other')) })).toEqual(['b', 'c', 'd'])
+      expect(names({ limit: 9, original: 'd', notMadeFrom: digestOf(Buffer.from('now')) })).toEqual([])
       expect(names({ limit: 9, ownerKind: 'artist' })).toEqual(['c'])
     })
 

@@ -11,6 +11,7 @@ import {
   rmSync,
   symlinkSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
   writeSync,
 } from 'node:fs'
@@ -576,6 +577,29 @@ describe('several processes on a directory', () => {
     expect(two.isAlive(one.id())).toBe(false)
     two.leave()
     expect(readdirSync(folder)).toEqual([])
+  })
+
+  test('whoever comes or goes is noticed at once, also in a folder that has been as it is for long', async () => {
+    const folder = join(await temporaryFolder(), 'processes')
+    const one = registerProcess(folder)
+    for (const age of [0, 3_600_000]) {
+      const changed = new Date(Date.now() - age)
+      utimesSync(folder, changed, changed)
+      expect([one.isAlone(), one.isAlone()]).toEqual([true, true])
+      const two = registerProcess(folder)
+      // What has just changed is looked at, though its time of change is the same.
+      if (age === 0) utimesSync(folder, changed, changed)
+      expect([one.isAlone(), two.isAlone()]).toEqual([false, false])
+      utimesSync(folder, changed, changed)
+      expect([one.isAlone(), two.isAlone()]).toEqual([false, false])
+      two.leave()
+      expect(one.isAlone()).toBe(true)
+    }
+    rmSync(folder, { recursive: true })
+    expect(one.isAlone()).toBe(false)
+    one.return()
+    expect(one.isAlone()).toBe(true)
+    one.leave()
   })
 })
 

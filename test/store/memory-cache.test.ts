@@ -1,0 +1,99 @@
+/** The memory layer: what was written or changed through it is known without asking the store, unless something overtook it. */
+import { describe, expect, test, vi } from 'vitest'
+import type { Entry } from '#src/model/entry.js'
+import { createMemoryCache } from '#src/store/memory-cache.js'
+import { createMemoryStore } from '#src/store/memory-store.js'
+import type { Store } from '#src/store/ports.js'
+import { entriesBy } from '../support/entries.js'
+
+const entry = entriesBy({ now: 1000 })
+
+/** A layer over a store in memory whose writes report only when they are let go, and the look-ups that reach that store. */
+function layered() {
+  const memory = createMemoryStore({ maxBytes: 1_000_000, maxNames: 100, now: () => 1000 })
+  const ends: (() => void)[] = []
+  const find = vi.fn(memory.find)
+  const inner: Store = {
+    ...memory,
+    find,
+    write: async (...given) => {
+      const written = await memory.write(...given)
+      await new Promise<void>((resolve) => void ends.push(resolve))
+      return written
+    },
+  }
+  const layer = createMemoryCache(inner, { maxBytes: 0 })
+  const begin = async (text: string): Promise<{ end: () => Promise<Entry> }> => {
+    const written = layer.store.write(entry('a'), Buffer.from(text))
+    const at = ends.length
+    await vi.waitFor(() => expect(ends).toHaveLength(at + 1))
+    const end = async () => {
+      ends[at]?.()
+      return written
+    }
+    return { end }
+  }
+  const sizes = () => [layer.store.find('a')?.size, memory.find('a')?.size]
+  return { memory, layer, find, begin, sizes }
+}
+
+describe('the memory layer', () => {
+  test('what was written is known without a look-up', async () => {
+    const { layer, find, begin } = layered()
+    const written = await (await begin('one')).end()
+    expect(layer.store.find('a')).toEqual(written)
+    expect(find).not.toHaveBeenCalled()
+  })
+
+  test.each<[string, (given: ReturnType<typeof layered>) => Promise<unknown>]>([
+    [
+      'another process replaced it, and was heard of',
+      async ({ memory, layer }) => {
+        await memory.write(entry('a'), Buffer.from('replaced'))
+        layer.forget(['a'])
+      },
+    ],
+    [
+      'everything may have changed',
+      async ({ memory, layer }) => {
+        await memory.write(entry('a'), Buffer.from('replaced'))
+        layer.forget('all')
+      },
+    ],
+    ['it was removed', ({ layer }) => layer.store.delete('a')],
+    ['everything was removed', ({ layer }) => layer.store.clear()],
+  ])('a write that reports after %s: what is there counts', async (_what, happen) => {
+    const given = layered()
+    const one = await given.begin('one')
+    await happen(given)
+    await one.end()
+    const [known, there] = given.sizes()
+    expect(known).toBe(there)
+  })
+
+  test.each([
+    ['the first', [0, 1]],
+    ['the second', [1, 0]],
+  ])(
+    'of two writes of a name at once, of which %s reports first, the later one counts',
+    async (_which, order) => {
+      const { begin, sizes } = layered()
+      const writes = [await begin('one'), await begin('second')]
+      for (const index of order) {
+        await writes[index]?.end()
+        if (index === order[1]) expect(sizes()).toEqual([6, 6])
+      }
+    },
+  )
+
+  test('what was changed is known without a look-up, but not what was changed of an earlier state', async () => {
+    const { layer, find, begin } = layered()
+    const one = await (await begin('one')).end()
+    layer.store.update(one, { etag: '"1"' })
+    expect(layer.store.find('a')).toEqual({ ...one, etag: '"1"' })
+    expect(find).not.toHaveBeenCalled()
+    const two = await (await begin('second')).end()
+    layer.store.update(one, { etag: '"2"' })
+    expect(layer.store.find('a')).toEqual(two)
+  })
+})
