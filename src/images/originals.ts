@@ -128,7 +128,7 @@ export type Originals = ReturnType<typeof createOriginals>
 
 async function find({ store }: OriginalParts, original: Original): Promise<Entry | undefined> {
   const key = imageKey(original.text)
-  return store.find(key) ?? store.lookup(key, key)
+  return store.lookup(key, key)
 }
 
 /** By the rule of freshness (RFC 9111 §4.2, RFC 5861). */

@@ -48,7 +48,7 @@ export function createRenditions(parts: RenditionParts) {
       given?: KnownOriginal,
     ): Promise<ImageResult> => {
       const key = imageKey(addressText)
-      const entry = store.find(key) ?? (await store.lookup(key, imageKey(original.text)))
+      const entry = await store.lookup(key, imageKey(original.text))
       let known: KnownOriginal
       try {
         known = await knownOriginal(parts, original, { ...options, recipe }, given)

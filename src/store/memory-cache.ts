@@ -122,11 +122,14 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
   }
   /** The one write under way of a name, by what marks it, while nothing else has happened to the name since. */
   const writing = new Map<string, symbol>()
+  let drops = 0
   const drop = (name: string): void => {
+    drops += 1
     facts.delete(name)
     writing.delete(name)
   }
   const dropAll = (): void => {
+    drops += 1
     facts.clear()
     writing.clear()
   }
@@ -139,8 +142,12 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
       return known === ABSENT ? undefined : known
     },
     lookup: async (name, original) => {
-      const entry = store.find(name) ?? (await inner.lookup(name, original))
-      if (entry !== undefined) facts.set(name, entry)
+      const known = facts.get(name)
+      if (known !== undefined && known !== ABSENT) return known
+      const before = drops
+      const entry = await inner.lookup(name, original)
+      // What has been heard or written meanwhile is newer.
+      if (drops === before && facts.peek(name) === known) facts.set(name, entry ?? ABSENT)
       return entry
     },
     negativeCache: failures.over(inner.negativeCache),

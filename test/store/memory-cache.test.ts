@@ -13,9 +13,15 @@ function layered() {
   const memory = createMemoryStore({ maxBytes: 1_000_000, maxNames: 100, now: () => 1000 })
   const ends: (() => void)[] = []
   const find = vi.fn(memory.find)
+  let held = Promise.resolve()
   const inner: Store = {
     ...memory,
     find,
+    lookup: async (...given) => {
+      const known = await memory.lookup(...given)
+      await held
+      return known
+    },
     write: async (...given) => {
       const written = await memory.write(...given)
       await new Promise<void>((resolve) => void ends.push(resolve))
@@ -33,8 +39,21 @@ function layered() {
     }
     return { end }
   }
+  /** Looks up what the store has now, and reports it when it is let go. */
+  const lookUpSlowly = () => {
+    let letGo = (): void => {}
+    held = new Promise((resolve) => {
+      letGo = resolve
+    })
+    const found = layer.store.lookup('a')
+    const end = async () => {
+      letGo()
+      return found
+    }
+    return { end }
+  }
   const sizes = () => [layer.store.find('a')?.size, memory.find('a')?.size]
-  return { memory, layer, find, begin, sizes }
+  return { memory, layer, find, begin, lookUpSlowly, sizes }
 }
 
 describe('the memory layer', () => {
@@ -85,6 +104,23 @@ describe('the memory layer', () => {
       }
     },
   )
+
+  test.each<[string, (given: ReturnType<typeof layered>) => Promise<unknown>]>([
+    ['written here', async ({ begin }) => (await begin('second')).end()],
+    [
+      'replaced by another process, which was heard of',
+      async ({ memory, layer }) => {
+        await memory.write(entry('a'), Buffer.from('second'))
+        layer.forget(['a'])
+      },
+    ],
+  ])('what a look-up brings that was begun before it was %s is not remembered', async (_what, happen) => {
+    const given = layered()
+    const looked = given.lookUpSlowly()
+    await happen(given)
+    expect(await looked.end()).toBeUndefined()
+    expect(given.layer.store.find('a', 'memory')?.size).toBe(6)
+  })
 
   test('what was changed is known without a look-up, but not what was changed of an earlier state', async () => {
     const { layer, find, begin } = layered()
