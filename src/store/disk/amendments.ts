@@ -7,7 +7,7 @@ import type { Entry } from '../../model/entry.js'
 import type { Connection } from './connection.js'
 
 /** How many wait, and for how long, ms. */
-const FLUSH_AT = 250
+const FLUSH_AT = 100
 const FLUSH_AFTER = 500
 
 /** See the top of the file. */
