@@ -101,25 +101,13 @@ const createHotContents = (maxSize: number, maxEntrySize: number, watchers: read
     },
   })
 
-/** Wraps `inner`. Every write and removal through it is seen at once. */
-export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryCache {
-  const { maxBytes, maxEntryBytes = 1024 * 1024, maxNames = 20_000 } = options
+/** What is known of names: what is remembered of one never overtakes what has happened to it since. */
+function createKnownEntries(maxNames: number) {
   const facts = new LRUCache<string, Entry | typeof ABSENT>({
     max: maxNames,
     maxSize: maxNames * FACTS_SIZE,
     sizeCalculation: (value, name) => name.length + (value === ABSENT ? 100 : FACTS_SIZE / 2),
   })
-  const watchers: Watcher[] = []
-  const tell = (names: readonly string[] | 'all'): void => {
-    for (const { changed } of watchers) changed(names)
-  }
-  const failures = createFailureMemory(maxNames, tell)
-  const contents = maxBytes > 0 ? createHotContents(maxBytes, maxEntryBytes, watchers) : undefined
-  const look = (name: string): Entry | undefined => {
-    const entry = inner.find(name)
-    facts.set(name, entry ?? ABSENT)
-    return entry
-  }
   /** The one write under way of a name, by what marks it, while nothing else has happened to the name since. */
   const writing = new Map<string, symbol>()
   let drops = 0
@@ -128,10 +116,59 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
     facts.delete(name)
     writing.delete(name)
   }
-  const dropAll = (): void => {
-    drops += 1
-    facts.clear()
-    writing.clear()
+  return {
+    get: (name: string): Entry | typeof ABSENT | undefined => facts.get(name),
+    set: (name: string, entry: Entry | undefined): void => void facts.set(name, entry ?? ABSENT),
+    drop,
+    dropAll: (): void => {
+      drops += 1
+      facts.clear()
+      writing.clear()
+    },
+    /** Facts changed of an entry: they are known of what the name stands for now, and not of an earlier state. */
+    amend: (entry: Entry): void => {
+      const known = facts.get(entry.key)
+      drop(entry.key)
+      if (known === undefined || known === ABSENT) return
+      if (known.digest === entry.digest && known.isStored === entry.isStored) facts.set(entry.key, entry)
+    },
+    /** Writes. @returns the entry, and whether that is the last that has happened to the name */
+    write: async (name: string, work: () => Promise<Entry>): Promise<{ entry: Entry; isLast: boolean }> => {
+      const mine = Symbol(name)
+      facts.delete(name)
+      writing.set(name, mine)
+      try {
+        const entry = await work()
+        return { entry, isLast: writing.get(name) === mine }
+      } finally {
+        // Another one that is under way does not know which of them came last.
+        writing.delete(name)
+      }
+    },
+    /** A look-up begins. @returns remembers what it brought, unless something has been heard or written meanwhile */
+    beginLookUp: (name: string): ((entry: Entry | undefined) => void) => {
+      const [before, known] = [drops, facts.peek(name)]
+      return (entry) => {
+        if (drops === before && facts.peek(name) === known) facts.set(name, entry ?? ABSENT)
+      }
+    },
+  }
+}
+
+/** Wraps `inner`. Every write and removal through it is seen at once. */
+export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryCache {
+  const { maxBytes, maxEntryBytes = 1024 * 1024, maxNames = 20_000 } = options
+  const facts = createKnownEntries(maxNames)
+  const watchers: Watcher[] = []
+  const tell = (names: readonly string[] | 'all'): void => {
+    for (const { changed } of watchers) changed(names)
+  }
+  const failures = createFailureMemory(maxNames, tell)
+  const contents = maxBytes > 0 ? createHotContents(maxBytes, maxEntryBytes, watchers) : undefined
+  const look = (name: string): Entry | undefined => {
+    const entry = inner.find(name)
+    facts.set(name, entry)
+    return entry
   }
 
   const store: Store = {
@@ -144,10 +181,9 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
     lookup: async (name, original) => {
       const known = facts.get(name)
       if (known !== undefined && known !== ABSENT) return known
-      const before = drops
+      const remember = facts.beginLookUp(name)
       const entry = await inner.lookup(name, original)
-      // What has been heard or written meanwhile is newer.
-      if (drops === before && facts.peek(name) === known) facts.set(name, entry ?? ABSENT)
+      remember(entry)
       return entry
     },
     negativeCache: failures.over(inner.negativeCache),
@@ -155,14 +191,14 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
     lease: async (key, signal) => {
       const turn = await inner.lease(key, signal)
       // What another process did for us is not in this memory yet.
-      if (turn.waited) drop(key)
+      if (turn.waited) facts.drop(key)
       return turn
     },
     read: async (entry) => {
       const hot = contents?.get(entry.digest)
       if (hot !== undefined) return { bytes: hot, from: 'memory' }
       const held = await inner.read(entry)
-      if (held === undefined) drop(entry.key)
+      if (held === undefined) facts.drop(entry.key)
       else contents?.set(entry.digest, owned(held.bytes))
       return held
     },
@@ -170,7 +206,7 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
       const state = await inner.check(entry, options)
       // What is not there any more is not to be answered from memory either.
       if (state !== 'whole' && options?.isDryRun !== true) {
-        drop(entry.key)
+        facts.drop(entry.key)
         contents?.delete(entry.digest)
         tell([entry.key])
       }
@@ -178,14 +214,7 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
     },
     write: async (entry, bytes, options = {}) => {
       const { key } = entry
-      const mine = Symbol(key)
-      facts.delete(key)
-      writing.set(key, mine)
-      let isLast = false
-      const written = await inner.write(entry, bytes, options).finally(() => {
-        isLast = writing.get(key) === mine
-        writing.delete(key)
-      })
+      const { entry: written, isLast } = await facts.write(key, () => inner.write(entry, bytes, options))
       failures.delete(key)
       // Somebody may have changed it since, another process too, and have been heard of already: then what is there now counts.
       if (isLast) facts.set(key, written)
@@ -200,32 +229,28 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
     },
     record: (entry) => {
       const recorded = inner.record(entry)
-      drop(entry.key)
+      facts.drop(entry.key)
       tell([entry.key])
       return recorded
     },
     update: (entry, changes) => {
       const amended = inner.update(entry, changes)
-      const known = facts.get(entry.key)
-      drop(entry.key)
-      // What the caller knew may have been replaced since.
-      const isCurrent = known !== undefined && known !== ABSENT && known.digest === amended.digest
-      if (isCurrent && known.isStored === amended.isStored) facts.set(entry.key, amended)
+      facts.amend(amended)
       tell([entry.key])
       return amended
     },
     delete: async (name, scope) => {
-      drop(name)
+      facts.drop(name)
       const removed = await inner.delete(name, scope)
-      drop(name)
+      facts.drop(name)
       tell([name])
       return removed
     },
     clear: async () => {
-      dropAll()
+      facts.dropAll()
       contents?.clear()
       await inner.clear()
-      dropAll()
+      facts.dropAll()
       failures.clear()
       tell('all')
     },
@@ -238,11 +263,11 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
     store,
     forget: (changed) => {
       if (changed === 'all') {
-        dropAll()
+        facts.dropAll()
         failures.clear()
       } else
         for (const name of changed) {
-          drop(name)
+          facts.drop(name)
           failures.delete(name)
         }
       tell(changed)
