@@ -20,6 +20,8 @@ const isId = (text: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{
 const ALIVE_FOR = 500
 /** What changes a folder again within this time may leave its time of change as it was, ms: clocks of file systems tick coarsely. */
 const COARSEST_TICK = 2000
+/** A folder that seems not to have changed is read again after this time, ms: not every file system tells. */
+const READ_AGAIN_AFTER = 5000
 
 const connect = (path: string, fileMustExist: boolean): Database =>
   keep(new Sqlite(path, { timeout: 0, fileMustExist }))
@@ -59,12 +61,14 @@ export function registerProcess(folder: string) {
   }
   let self = register()
   /** What the folder had when it was read last, unless it had just changed. */
-  let lastRead: { readonly changedAt: number; readonly others: boolean } | undefined
+  let lastRead: { readonly changedAt: number; readonly others: boolean; readonly until: number } | undefined
   const hasOthers = (): boolean => {
     const { mtimeMs: changedAt } = statSync(folder)
-    if (lastRead?.changedAt === changedAt) return lastRead.others
+    const at = performance.now()
+    if (lastRead?.changedAt === changedAt && at < lastRead.until) return lastRead.others
     const others = readdirSync(folder).some((id) => id !== self.id && isId(id))
-    lastRead = Date.now() - changedAt > COARSEST_TICK ? { changedAt, others } : undefined
+    const isSettled = Date.now() - changedAt > COARSEST_TICK
+    lastRead = isSettled ? { changedAt, others, until: at + READ_AGAIN_AFTER } : undefined
     return others
   }
   /** A connection to each of the others that was met: a lock is tried on it again and again. */
@@ -116,6 +120,7 @@ export function registerProcess(folder: string) {
       if (existsSync(pathOf(self.id))) return false
       self.db.close()
       self = register()
+      lastRead = undefined
       return true
     },
     leave: (): void => {

@@ -5,6 +5,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Entry } from '../model/entry.js'
 import type { Failure } from '../model/failure.js'
+import { withFactsOf } from './entry-update.js'
 import type { NegativeCache, Store } from './ports.js'
 
 /** How much is remembered. */
@@ -129,8 +130,9 @@ function createKnownEntries(maxNames: number) {
     amend: (entry: Entry): void => {
       const known = facts.get(entry.key)
       drop(entry.key)
-      if (known === undefined || known === ABSENT) return
-      if (known.digest === entry.digest && known.isStored === entry.isStored) facts.set(entry.key, entry)
+      // Of one without bytes, they may have come since.
+      if (known === undefined || known === ABSENT || !known.isStored) return
+      if (known.digest === entry.digest) facts.set(entry.key, withFactsOf(known, entry))
     },
     /** Writes. @returns the entry, and whether that is the last that has happened to the name */
     write: async (name: string, work: () => Promise<Entry>): Promise<{ entry: Entry; isLast: boolean }> => {
@@ -145,12 +147,13 @@ function createKnownEntries(maxNames: number) {
         writing.delete(name)
       }
     },
-    /** A look-up begins. @returns remembers what it brought, unless something has been heard or written meanwhile */
-    beginLookUp: (name: string): ((entry: Entry | undefined) => void) => {
+    /** Looks up. What it brings is remembered, unless something has been heard or written meanwhile. */
+    lookUp: async (name: string, work: () => Promise<Entry | undefined>): Promise<Entry | undefined> => {
       const [before, known] = [drops, facts.peek(name)]
-      return (entry) => {
-        if (drops === before && facts.peek(name) === known) facts.set(name, entry ?? ABSENT)
-      }
+      const entry = await work()
+      if (drops !== before || facts.peek(name) !== known) facts.delete(name)
+      else if (entry !== undefined) facts.set(name, entry)
+      return entry
     },
   }
 }
@@ -179,12 +182,9 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
       return known === ABSENT ? undefined : known
     },
     lookup: async (name, original) => {
-      const known = facts.get(name)
-      if (known !== undefined && known !== ABSENT) return known
-      const remember = facts.beginLookUp(name)
-      const entry = await inner.lookup(name, original)
-      remember(entry)
-      return entry
+      // One without bytes is an answer too: nobody is to fetch them for a look-up.
+      const known = store.find(name)
+      return known ?? facts.lookUp(name, () => inner.lookup(name, original))
     },
     negativeCache: failures.over(inner.negativeCache),
     inMemory: (digest) => contents?.has(digest) === true || inner.inMemory(digest),
@@ -198,8 +198,9 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
       const hot = contents?.get(entry.digest)
       if (hot !== undefined) return { bytes: hot, from: 'memory' }
       const held = await inner.read(entry)
-      if (held === undefined) facts.drop(entry.key)
-      else contents?.set(entry.digest, owned(held.bytes))
+      // Bytes of one that had none may have been stored by that.
+      if (held === undefined || !entry.isStored) facts.drop(entry.key)
+      if (held !== undefined) contents?.set(entry.digest, owned(held.bytes))
       return held
     },
     check: async (entry, options) => {

@@ -4,6 +4,7 @@ import { digestOf } from '../model/digest.js'
 import type { Entry } from '../model/entry.js'
 import type { Failure } from '../model/failure.js'
 import { ArtworkError, purgedMeanwhile } from '../model/failure.js'
+import { withFactsOf } from './entry-update.js'
 import {
   type Bounds,
   type KindTotals,
@@ -86,7 +87,8 @@ export function createMemoryStore(options: Bounds & { readonly now: () => number
     update: (entry, changes) => {
       const item = items.peek(entry.key)
       const amended = Object.freeze({ ...entry, ...changes })
-      if (item?.entry.digest === entry.digest) put(entry.key, { ...item, entry: amended })
+      if (item?.entry.digest === entry.digest)
+        put(entry.key, { ...item, entry: withFactsOf(item.entry, amended) })
       return amended
     },
     delete: async (name) => items.delete(name),

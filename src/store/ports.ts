@@ -29,21 +29,21 @@ export interface WriteOptions {
 }
 
 /** What may change of an entry whose bytes stay the same: by a 304, or since more is known of it. */
-export type EntryUpdate = Partial<
-  Pick<
-    Entry,
-    | 'validatedAt'
-    | 'freshnessLifetime'
-    | 'staleWhileRevalidate'
-    | 'staleIfError'
-    | 'etag'
-    | 'lastModified'
-    | 'traits'
-    | 'smallerThan'
-    | 'clientFreshnessLifetime'
-    | 'focalPoint'
-  >
->
+export const UPDATABLE = [
+  'validatedAt',
+  'freshnessLifetime',
+  'staleWhileRevalidate',
+  'staleIfError',
+  'etag',
+  'lastModified',
+  'traits',
+  'smallerThan',
+  'clientFreshnessLifetime',
+  'focalPoint',
+] as const satisfies readonly (keyof Entry)[]
+
+/** Values of some of {@link UPDATABLE}. */
+export type EntryUpdate = Partial<Pick<Entry, (typeof UPDATABLE)[number]>>
 
 /** Which entries to list, in the order of their keys. */
 export interface Selection {

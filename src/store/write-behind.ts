@@ -106,8 +106,9 @@ function createQueue(inner: Store, changed: WriteBehindOptions['changed']) {
     add: (given: Pick<Pending, 'fresh' | 'bytes' | 'options' | 'entry'>): void => {
       const one: Pending = { ...given, changes: undefined, state: 'waiting', done: Promise.resolve() }
       take(one)
-      one.done = store(one)
+      // Before it begins: what is told of it later is told by the write.
       tell(one.entry.key)
+      one.done = store(one)
     },
     settled,
     flush,
@@ -169,8 +170,9 @@ export function createWriteBehind(
       return (await inner.delete(name, scope)) || wasThere
     },
     select: (selection) => {
-      const mine = selectFrom(queue.entries(), selection)
-      if (mine.length === 0) return inner.select(selection)
+      const waiting = queue.entries()
+      if (waiting.length === 0) return inner.select(selection)
+      const mine = selectFrom(waiting, selection)
       const others = inner.select(selection).filter(({ key }) => queue.of(key) === undefined)
       return selectFrom([...others, ...mine], selection)
     },

@@ -135,6 +135,17 @@ export function entryStoreContract(name: string, open: (bounds: StoreBounds) => 
       })
     })
 
+    test('amending an earlier state of a name with the same bytes changes nothing else of it', async () => {
+      const store = await open({ ...BOUNDS, now })
+      const made = { role: 'rendition', original: 'o' } as const
+      await store.write(entry('o'), Buffer.from('original'))
+      const one = await store.write(entry('a', { ...made, recipe: 'one' }), Buffer.from('hello'))
+      await store.write(entry('a', { ...made, recipe: 'two' }), Buffer.from('hello'))
+      store.update(one, { etag: '"x"' })
+      expect(store.find('a')).toMatchObject({ recipe: 'two', etag: '"x"' })
+      expect(store.select({ limit: 9, role: 'rendition' })).toMatchObject([{ recipe: 'two', etag: '"x"' }])
+    })
+
     test('selects by role, original and name, page by page', async () => {
       const store = await open({ ...BOUNDS, now })
       await store.write(entry('a'), Buffer.from('1'))

@@ -1,5 +1,6 @@
 /** The memory layer: what was written or changed through it is known without asking the store, unless something overtook it. */
 import { describe, expect, test, vi } from 'vitest'
+import { digestOf } from '#src/model/digest.js'
 import type { Entry } from '#src/model/entry.js'
 import { createMemoryCache } from '#src/store/memory-cache.js'
 import { createMemoryStore } from '#src/store/memory-store.js'
@@ -14,14 +15,15 @@ function layered() {
   const ends: (() => void)[] = []
   const find = vi.fn(memory.find)
   let held = Promise.resolve()
+  const lookup = vi.fn(async (...given: Parameters<Store['lookup']>) => {
+    const known = await memory.lookup(...given)
+    await held
+    return known
+  })
   const inner: Store = {
     ...memory,
     find,
-    lookup: async (...given) => {
-      const known = await memory.lookup(...given)
-      await held
-      return known
-    },
+    lookup,
     write: async (...given) => {
       const written = await memory.write(...given)
       await new Promise<void>((resolve) => void ends.push(resolve))
@@ -53,7 +55,7 @@ function layered() {
     return { end }
   }
   const sizes = () => [layer.store.find('a')?.size, memory.find('a')?.size]
-  return { memory, layer, find, begin, lookUpSlowly, sizes }
+  return { memory, layer, find, lookup, begin, lookUpSlowly, sizes }
 }
 
 describe('the memory layer', () => {
@@ -117,6 +119,7 @@ describe('the memory layer', () => {
   ])('what a look-up brings that was begun before it was %s is not remembered', async (_what, happen) => {
     const given = layered()
     const looked = given.lookUpSlowly()
+    expect(given.layer.store.find('a', 'memory')).toBeUndefined()
     await happen(given)
     expect(await looked.end()).toBeUndefined()
     expect(given.layer.store.find('a', 'memory')?.size).toBe(6)
@@ -131,5 +134,30 @@ describe('the memory layer', () => {
     const two = await (await begin('second')).end()
     layer.store.update(one, { etag: '"2"' })
     expect(layer.store.find('a')).toEqual(two)
+  })
+
+  test('a row without bytes is what a look-up brings: nobody fetches them for it', async () => {
+    const { layer, memory, lookup } = layered()
+    const row = memory.record({ ...entry('a'), digest: 'd', size: 7 })
+    expect(await layer.store.lookup('a')).toEqual(row)
+    expect(lookup).not.toHaveBeenCalled()
+  })
+
+  test('bytes that come below it are not hidden by facts that change meanwhile, nor is what else the name has', async () => {
+    const { layer, memory } = layered()
+    const bytes = Buffer.from('bytes')
+    const row = memory.record({ ...entry('a'), digest: digestOf(bytes), size: bytes.length })
+    expect(layer.store.find('a')).toEqual(row)
+    await memory.write(entry('a', { recipe: 'one' }), bytes)
+    layer.store.update(row, { etag: '"1"' })
+    expect(layer.store.find('a')).toMatchObject({ etag: '"1"', isStored: true, recipe: 'one' })
+    const one = await memory.write(entry('a', { recipe: 'one' }), bytes)
+    layer.forget(['a'])
+    expect(layer.store.find('a')).toEqual(one)
+    const two = await memory.write(entry('a', { recipe: 'two', madeFrom: 'm' }), bytes)
+    layer.forget(['a'])
+    expect(layer.store.find('a')).toEqual(two)
+    layer.store.update(one, { etag: '"2"' })
+    expect(layer.store.find('a')).toEqual({ ...two, etag: '"2"' })
   })
 })

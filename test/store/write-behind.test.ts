@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import { onceStored } from '#src/images/image.js'
 import type { Entry } from '#src/model/entry.js'
+import { createMemoryCache } from '#src/store/memory-cache.js'
 import { createMemoryStore } from '#src/store/memory-store.js'
 import type { NewEntry, Store, WriteOptions } from '#src/store/ports.js'
 import { createWriteBehind } from '#src/store/write-behind.js'
@@ -134,6 +135,38 @@ test('what is made of a picture is named after it, and one name has one write at
   await store.settled('small')
   expect(order).toEqual(['original', 'small', 'original'])
   expect(store.find('original')?.size).toBe(5)
+})
+
+test('what it replaces is not listed beside it, also where it is not selected itself', async () => {
+  const { store, inner, open } = setUp()
+  const [old, now] = ['a'.repeat(64), 'b'.repeat(64)]
+  await inner.write(entry('made', { role: 'rendition', original: 'o', madeFrom: old }), bytes)
+  const stale = () => store.select({ original: 'o', notMadeFrom: now, limit: 9 }).map(({ key }) => key)
+  expect(stale()).toEqual(['made'])
+  await store.write(
+    entry('made', { role: 'rendition', original: 'o', madeFrom: now }),
+    Buffer.from('new'),
+    BEHIND,
+  )
+  expect(stale()).toEqual([])
+  open()
+  await store.settled('made')
+  expect(stale()).toEqual([])
+})
+
+test('what was stored behind is known to the memory layer without a look-up', async () => {
+  const inner = createMemoryStore(BOUNDS)
+  let lookUps = 0
+  const find: Store['find'] = (...given) => {
+    lookUps += 1
+    return inner.find(...given)
+  }
+  const layer = createMemoryCache({ ...inner, find }, { maxBytes: 0 })
+  const store = createWriteBehind(layer.store, { changed: (names) => layer.forget(names) })
+  const written = await store.write(entry('a'), bytes, BEHIND)
+  await store.settled('a')
+  expect(store.find('a')).toEqual(written)
+  expect(lookUps).toBe(0)
 })
 
 test('what is deleted while it waits, or while it is being written, is gone', async () => {

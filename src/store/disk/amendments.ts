@@ -4,6 +4,7 @@
  * after a crash, and nothing else.
  */
 import type { Entry } from '../../model/entry.js'
+import { withFactsOf } from '../entry-update.js'
 import type { Connection } from './connection.js'
 
 /** How many wait, and for how long, ms. */
@@ -41,9 +42,7 @@ export function createAmendments({ orDefault }: Pick<Connection, 'orDefault'>, i
     /** An entry as it is, where it was read before it was written down. */
     over: <T extends Entry>(read: T): T => {
       const entry = amended.get(read.key)
-      return entry === undefined || entry.digest !== read.digest
-        ? read
-        : { ...read, ...entry, isStored: read.isStored }
+      return entry === undefined || entry.digest !== read.digest ? read : withFactsOf(read, entry)
     },
     /** The key has other bytes, or none. */
     forget: (key: string): void => void amended.delete(key),
