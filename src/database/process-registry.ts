@@ -105,7 +105,7 @@ export function registerProcess(folder: string) {
     isAlive: (id: string): boolean => isAlive(id),
     /** Removes the files of dead processes. Answers how many there were. */
     reap: (): number => readdirSync(folder).filter((id) => isId(id) && id !== self.id && !isAlive(id)).length,
-    /** Whether no other process has registered here and not been removed: one look at the folder. False where it cannot be seen. */
+    /** Whether no other process has registered here and not been removed: one look at the folder, or at whether it has changed. False where it cannot be seen. */
     isAlone: (): boolean => {
       try {
         return !hasOthers()

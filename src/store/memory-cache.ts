@@ -134,14 +134,17 @@ function createKnownEntries(maxNames: number) {
       if (known === undefined || known === ABSENT || !known.isStored) return
       if (known.digest === entry.digest) facts.set(entry.key, withFactsOf(known, entry))
     },
-    /** Writes. @returns the entry, and whether that is the last that has happened to the name */
-    write: async (name: string, work: () => Promise<Entry>): Promise<{ entry: Entry; isLast: boolean }> => {
+    /** Writes. What was written is remembered, unless something else has happened to the name since. */
+    write: async (name: string, work: () => Promise<Entry>): Promise<Entry> => {
       const mine = Symbol(name)
       facts.delete(name)
       writing.set(name, mine)
       try {
         const entry = await work()
-        return { entry, isLast: writing.get(name) === mine }
+        // Another process may have changed it, and have been heard of already: then it is looked up again.
+        if (writing.get(name) === mine) facts.set(name, entry)
+        else facts.delete(name)
+        return entry
       } finally {
         // Another one that is under way does not know which of them came last.
         writing.delete(name)
@@ -168,18 +171,16 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
   }
   const failures = createFailureMemory(maxNames, tell)
   const contents = maxBytes > 0 ? createHotContents(maxBytes, maxEntryBytes, watchers) : undefined
-  const look = (name: string): Entry | undefined => {
-    const entry = inner.find(name)
-    facts.set(name, entry)
-    return entry
-  }
 
   const store: Store = {
     ...inner,
     find: (name, trust) => {
       const known = facts.get(name)
-      if (known === undefined || (known === ABSENT && trust !== 'memory')) return look(name)
-      return known === ABSENT ? undefined : known
+      const isTrusted = known !== ABSENT || trust === 'memory'
+      if (known !== undefined && isTrusted) return known === ABSENT ? undefined : known
+      const entry = inner.find(name)
+      facts.set(name, entry)
+      return entry
     },
     lookup: async (name, original) => {
       // One without bytes is an answer too: nobody is to fetch them for a look-up.
@@ -215,11 +216,8 @@ export function createMemoryCache(inner: Store, options: MemoryOptions): MemoryC
     },
     write: async (entry, bytes, options = {}) => {
       const { key } = entry
-      const { entry: written, isLast } = await facts.write(key, () => inner.write(entry, bytes, options))
+      const written = await facts.write(key, () => inner.write(entry, bytes, options))
       failures.delete(key)
-      // Somebody may have changed it since, another process too, and have been heard of already: then what is there now counts.
-      if (isLast) facts.set(key, written)
-      else look(key)
       tell([key])
       if (options.isInput !== true) contents?.set(written.digest, owned(bytes))
       return written

@@ -106,7 +106,7 @@ function createQueue(inner: Store, changed: WriteBehindOptions['changed']) {
     add: (given: Pick<Pending, 'fresh' | 'bytes' | 'options' | 'entry'>): void => {
       const one: Pending = { ...given, changes: undefined, state: 'waiting', done: Promise.resolve() }
       take(one)
-      // Before it begins: what is told of it later is told by the write.
+      // Told before the write begins: during it, the memory layer would take this for a change by somebody else.
       tell(one.entry.key)
       one.done = store(one)
     },

@@ -149,16 +149,16 @@ export function createEntries(db: Database, rows: Rows, { totals, noteChange }: 
         after === undefined ? undefined : 'name > @after',
       ].filter((rule) => rule !== undefined)
       const where = rules.length === 0 ? '' : `WHERE ${rules.join(' AND ')}`
-      const { any, rows: all } = sql.selections.get(where) ?? {
+      const statements = sql.selections.get(where) ?? {
         any: db.prepare<[object], { one: 1 }>(`SELECT 1 AS one FROM names ${where} LIMIT 1`),
         rows: db.prepare<[object], Row>(`SELECT * FROM names ${where} ORDER BY name LIMIT @limit`),
       }
-      sql.selections.set(where, { any, rows: all })
+      sql.selections.set(where, statements)
       const state = notMadeFrom === undefined ? undefined : toBlob(notMadeFrom)
       const values = { role, original, notMadeFrom: state, ownerKind, after, limit }
-      // Of most originals there is nothing to list, and to find that out costs a fifth of a list in order.
-      if (original !== undefined && any.get(values) === undefined) return []
-      return all.all(values).map((row) => toNamed(row).entry)
+      // Of an original that has not changed there is mostly nothing to make again; to find that out costs less than a list in order.
+      if (original !== undefined && statements.any.get(values) === undefined) return []
+      return statements.rows.all(values).map((row) => toNamed(row).entry)
     },
     countByKind: (): readonly KindTotals[] => sql.countByKind.all(),
     /** The entries of a content. */
